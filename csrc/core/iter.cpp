@@ -1,0 +1,186 @@
+#include "core/iter.h"
+
+#include <algorithm>
+
+#include "core/parallel.h"
+
+namespace fb {
+namespace {
+
+struct Walk {
+  int ndim = 0;
+  int count = 0;
+  std::int64_t shape[Dims::max_size];                   // innermost axis first
+  std::int64_t strides[Dims::max_size][max_operands];   // bytes
+  char* data[max_operands];
+};
+
+void load(Walk& walk, const Dims& shape, const Operand* operands, int count) {
+  walk.count = count;
+  walk.ndim = shape.size();
+  for (int d = 0; d < walk.ndim; ++d) walk.shape[d] = shape[walk.ndim - 1 - d];
+  for (int k = 0; k < count; ++k) {
+    const Operand& o = operands[k];
+    walk.data[k] = o.data;
+    const int own = o.sizes ? o.sizes->size() : 0;
+    for (int d = 0; d < walk.ndim; ++d) {
+      const int axis = own - 1 - d;
+      const bool fixed = axis < 0 || (*o.sizes)[axis] == 1;
+      walk.strides[d][k] = fixed ? 0 : (*o.strides)[axis] * o.itemsize;
+    }
+  }
+}
+
+// Should axis a (now inner) move outside axis b? The first operand whose strides tell decides.
+bool out_of_order(const Walk& walk, int a, int b) {
+  for (int k = 0; k < walk.count; ++k) {
+    const std::int64_t sa = walk.strides[a][k], sb = walk.strides[b][k];
+    if (sa == 0 || sb == 0) continue;
+    if (sa != sb) return sa > sb;
+    if (walk.shape[a] > walk.shape[b]) return true;
+  }
+  return false;
+}
+
+void swap_axes(Walk& walk, int a, int b) {
+  std::swap(walk.shape[a], walk.shape[b]);
+  for (int k = 0; k < walk.count; ++k) std::swap(walk.strides[a][k], walk.strides[b][k]);
+}
+
+void sort_axes(Walk& walk) {
+  for (int i = 1; i < walk.ndim; ++i)
+    for (int j = i; j > 0 && out_of_order(walk, j - 1, j); --j) swap_axes(walk, j - 1, j);
+}
+
+// Joins neighbouring axes that every operand steps through evenly, and drops axes of size one.
+void collapse(Walk& walk) {
+  int last = -1;
+  for (int d = 0; d < walk.ndim; ++d) {
+    if (walk.shape[d] == 1) continue;
+    bool joins = last >= 0;
+    for (int k = 0; joins && k < walk.count; ++k) joins = walk.strides[d][k] == walk.shape[last] * walk.strides[last][k];
+    if (joins) {
+      walk.shape[last] *= walk.shape[d];
+    } else {
+      ++last;
+      walk.shape[last] = walk.shape[d];
+      for (int k = 0; k < walk.count; ++k) walk.strides[last][k] = walk.strides[d][k];
+    }
+  }
+  walk.ndim = last + 1;
+  if (walk.ndim == 0) {
+    walk.ndim = 1;
+    walk.shape[0] = 1;
+    for (int k = 0; k < walk.count; ++k) walk.strides[0][k] = 0;
+  }
+}
+
+void run_row(Loop loop, const Walk& walk, std::int64_t begin, std::int64_t end, const void* params) {
+  char* data[max_operands];
+  for (int k = 0; k < walk.count; ++k) data[k] = walk.data[k] + begin * walk.strides[0][k];
+  loop(data, walk.strides[0], end - begin, params);
+}
+
+void run_rows(Loop loop, const Walk& walk, std::int64_t begin, std::int64_t end, const void* params) {
+  std::int64_t index[Dims::max_size];
+  char* data[max_operands];
+  for (int k = 0; k < walk.count; ++k) data[k] = walk.data[k];
+  std::int64_t rest = begin;
+  for (int d = 1; d < walk.ndim; ++d) {
+    index[d] = rest % walk.shape[d];
+    rest /= walk.shape[d];
+    for (int k = 0; k < walk.count; ++k) data[k] += index[d] * walk.strides[d][k];
+  }
+  for (std::int64_t row = begin; row < end; ++row) {
+    loop(data, walk.strides[0], walk.shape[0], params);
+    for (int d = 1; d < walk.ndim; ++d) {
+      for (int k = 0; k < walk.count; ++k) data[k] += walk.strides[d][k];
+      if (++index[d] < walk.shape[d]) break;
+      for (int k = 0; k < walk.count; ++k) data[k] -= walk.shape[d] * walk.strides[d][k];
+      index[d] = 0;
+    }
+  }
+}
+
+void run_walk(Loop loop, const Walk& walk, const void* params, std::int64_t grain) {
+  if (walk.ndim == 1) {
+    parallel_for(0, walk.shape[0], grain, [&](std::int64_t b, std::int64_t e) { run_row(loop, walk, b, e, params); });
+    return;
+  }
+  std::int64_t rows = 1;
+  for (int d = 1; d < walk.ndim; ++d) rows *= walk.shape[d];
+  parallel_for(0, rows, std::max<std::int64_t>(1, grain / walk.shape[0]),
+               [&](std::int64_t b, std::int64_t e) { run_rows(loop, walk, b, e, params); });
+}
+
+bool all_contiguous(const Dims& shape, const Operand* operands, int count) {
+  for (int k = 0; k < count; ++k)
+    if (operands[k].sizes && !(operands[k].contiguous && *operands[k].sizes == shape)) return false;
+  return true;
+}
+
+}  // namespace
+
+void run_loop(Loop loop, const Dims& shape, const Operand* operands, int count, const void* params, std::int64_t grain) {
+  FB_CHECK(count <= max_operands, Runtime, "run_loop: too many operands");
+  const std::int64_t n = numel(shape);
+  if (n == 0) return;
+  Walk walk;
+  if (all_contiguous(shape, operands, count)) {
+    walk.ndim = 1;
+    walk.count = count;
+    walk.shape[0] = n;
+    for (int k = 0; k < count; ++k) {
+      walk.data[k] = operands[k].data;
+      walk.strides[0][k] = operands[k].sizes ? operands[k].itemsize : 0;
+    }
+  } else {
+    load(walk, shape, operands, count);
+    sort_axes(walk);
+    collapse(walk);
+  }
+  run_walk(loop, walk, params, grain);
+}
+
+Tensor empty_result(const Dims& shape, DType dtype, const Operand* operands, int count) {
+  if (all_contiguous(shape, operands, count)) return empty(shape, dtype);
+  Walk walk;
+  load(walk, shape, operands, count);
+  // Order the axes as the iteration would and lay the result out densely in that order.
+  int axis_of[Dims::max_size];
+  for (int d = 0; d < walk.ndim; ++d) axis_of[d] = walk.ndim - 1 - d;
+  for (int i = 1; i < walk.ndim; ++i)
+    for (int j = i; j > 0 && out_of_order(walk, j - 1, j); --j) {
+      swap_axes(walk, j - 1, j);
+      std::swap(axis_of[j - 1], axis_of[j]);
+    }
+  Dims strides;
+  strides.resize(walk.ndim);
+  std::int64_t step = 1;
+  for (int d = 0; d < walk.ndim; ++d) {
+    strides[axis_of[d]] = step;
+    step *= std::max<std::int64_t>(walk.shape[d], 1);
+  }
+  return empty_strided(shape, strides, dtype);
+}
+
+void check_writable(const Tensor& out, const char* op) {
+  FB_CHECK(!out.has_internal_overlap(), Runtime, op,
+           ": unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
+           "Please clone() the tensor before performing the operation.");
+}
+
+bool needs_copy_before_write(const Tensor& out, const Tensor& in) {
+  if (!(out.storage() == in.storage()) || out.numel() == 0 || in.numel() == 0) return false;
+  if (out.offset() == in.offset() && out.itemsize() == in.itemsize() && out.sizes() == in.sizes() && out.strides() == in.strides()) return false;
+  auto range = [](const Tensor& t) {
+    char* last = t.bytes();
+    for (int d = 0; d < t.ndim(); ++d) last += (t.size(d) - 1) * t.stride(d) * static_cast<std::int64_t>(t.itemsize());
+    return std::pair<char*, char*>(t.bytes(), last + t.itemsize());
+  };
+  const auto [out_begin, out_end] = range(out);
+  const auto [in_begin, in_end] = range(in);
+  return out_begin < in_end && in_begin < out_end;
+}
+
+}  // namespace fb

@@ -1,0 +1,183 @@
+#include "kernels/copy.h"
+
+#include <type_traits>
+
+#include "core/parallel.h"
+
+namespace fb {
+namespace {
+
+template <class T> constexpr bool is_complex_v = std::is_same_v<T, complex64> || std::is_same_v<T, complex128>;
+template <class T> constexpr bool is_half_v = std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>;
+
+// Float to integer as C does where that is defined; NaN and out-of-range values get the
+// "integer indefinite" of x86 instead of undefined behaviour.
+template <class To>
+To float_to_integer(double value) {
+  if (!(value >= -9223372036854775808.0 && value < 18446744073709551616.0))
+    return static_cast<To>(std::numeric_limits<std::int64_t>::min());
+  if (value >= 9223372036854775808.0) return static_cast<To>(static_cast<std::uint64_t>(value));
+  return static_cast<To>(static_cast<std::int64_t>(value));
+}
+
+template <class To, class From>
+To convert(From value) {
+  if constexpr (std::is_same_v<To, From>) {
+    return value;
+  } else if constexpr (is_complex_v<From>) {
+    if constexpr (is_complex_v<To>)
+      return To(static_cast<typename To::value_type>(value.real()), static_cast<typename To::value_type>(value.imag()));
+    else if constexpr (std::is_same_v<To, bool>)
+      return value.real() != 0 || value.imag() != 0;
+    else
+      return convert<To>(value.real());
+  } else if constexpr (is_complex_v<To>) {
+    return To(convert<typename To::value_type>(value));
+  } else if constexpr (is_half_v<From>) {
+    return convert<To>(static_cast<float>(value));
+  } else if constexpr (is_half_v<To>) {
+    return To(static_cast<float>(value));
+  } else if constexpr (std::is_same_v<To, bool>) {
+    return value != From(0);
+  } else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
+    return float_to_integer<To>(static_cast<double>(value));
+  } else {
+    return static_cast<To>(value);
+  }
+}
+
+template <class To, class From>
+void cast_loop(char* const* data, const std::int64_t* strides, std::int64_t n, const void*) {
+  // bool is read as a byte: any non-zero byte of foreign memory counts as true.
+  using Read = std::conditional_t<std::is_same_v<From, bool>, std::uint8_t, From>;
+  char* out = data[0];
+  const char* in = data[1];
+  const std::int64_t so = strides[0], si = strides[1];
+  auto one = [](Read value) -> To {
+    if constexpr (std::is_same_v<From, bool>) return convert<To>(value != 0);
+    else return convert<To>(value);
+  };
+  if (so == static_cast<std::int64_t>(sizeof(To)) && si == static_cast<std::int64_t>(sizeof(From))) {
+    auto* o = reinterpret_cast<To*>(out);
+    auto* i = reinterpret_cast<const Read*>(in);
+    for (std::int64_t k = 0; k < n; ++k) o[k] = one(i[k]);
+    return;
+  }
+  for (std::int64_t k = 0; k < n; ++k, out += so, in += si)
+    *reinterpret_cast<To*>(out) = one(*reinterpret_cast<const Read*>(in));
+}
+
+// Same dtype: only the item size matters.
+template <class Word>
+void move_loop(char* const* data, const std::int64_t* strides, std::int64_t n, const void*) {
+  char* out = data[0];
+  const char* in = data[1];
+  const std::int64_t so = strides[0], si = strides[1];
+  constexpr std::int64_t size = sizeof(Word);
+  if (so == size && si == size) {
+    std::memcpy(out, in, static_cast<std::size_t>(n * size));
+    return;
+  }
+  const Word* first = reinterpret_cast<const Word*>(in);
+  if (so == size && si == 0) {
+    auto* o = reinterpret_cast<Word*>(out);
+    const Word value = *first;
+    for (std::int64_t k = 0; k < n; ++k) o[k] = value;
+    return;
+  }
+  for (std::int64_t k = 0; k < n; ++k, out += so, in += si) *reinterpret_cast<Word*>(out) = *reinterpret_cast<const Word*>(in);
+}
+
+Loop move_loop_for(std::size_t size) {
+  switch (size) {
+    case 1: return move_loop<std::uint8_t>;
+    case 2: return move_loop<std::uint16_t>;
+    case 4: return move_loop<std::uint32_t>;
+    case 8: return move_loop<std::uint64_t>;
+    default: return move_loop<complex128>;
+  }
+}
+
+Loop cast_loop_for(DType to, DType from) {
+  return dispatch_all(to, [&]<class To>() {
+    return dispatch_all(from, [&]<class From>() -> Loop { return cast_loop<To, From>; });
+  });
+}
+
+}  // namespace
+
+void copy_into(const Tensor& dst, const Tensor& src) {
+  require_cpu(dst, "copy_");
+  require_cpu(src, "copy_");
+  check_writable(dst, "copy_");
+  const Tensor source = src.expand(dst.sizes(), "copy_");
+  if (needs_copy_before_write(dst, source)) return copy_into(dst, clone(source));
+  const Loop loop = dst.dtype() == src.dtype() ? move_loop_for(dst.itemsize()) : cast_loop_for(dst.dtype(), src.dtype());
+  run_loop(loop, dst.sizes(), {dst, source});
+}
+
+void fill(const Tensor& dst, const Scalar& value) {
+  require_cpu(dst, "fill_");
+  alignas(16) char element[16];
+  store_scalar(value, dst.dtype(), element);
+  run_loop(move_loop_for(dst.itemsize()), dst.sizes(), {dst, Operand::element(element)});
+}
+
+Tensor cast(const Tensor& t, DType dtype) {
+  if (t.dtype() == dtype) return t;
+  Tensor out = empty_like(t, dtype);
+  copy_into(out, t);
+  return out;
+}
+
+Tensor contiguous(const Tensor& t) {
+  if (t.is_contiguous()) return t;
+  Tensor out = empty(t.sizes(), t.dtype(), t.device());
+  copy_into(out, t);
+  return out;
+}
+
+Tensor clone(const Tensor& t) {
+  Tensor out = empty_like(t);
+  copy_into(out, t);
+  return out;
+}
+
+Tensor full(const Dims& sizes, const Scalar& value, DType dtype) {
+  Tensor out = empty(sizes, dtype);
+  fill(out, value);
+  return out;
+}
+
+Tensor scalar_tensor(const Scalar& value, DType dtype) {
+  Tensor out = empty({}, dtype);
+  store_scalar(value, dtype, out.bytes());
+  return out;
+}
+
+Tensor arange(const Scalar& start, const Scalar& step, std::int64_t count, DType dtype) {
+  Tensor out = empty({count}, dtype);
+  dispatch_all(dtype, [&]<class T>() {
+    T* data = out.data<T>();
+    if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
+      const T first = start.to<T>(), by = step.to<T>();
+      parallel_for(0, count, default_grain, [&](std::int64_t b, std::int64_t e) {
+        for (std::int64_t k = b; k < e; ++k) data[k] = static_cast<T>(first + static_cast<T>(k) * by);
+      });
+    } else {
+      const double first = start.re, by = step.re;
+      parallel_for(0, count, default_grain, [&](std::int64_t b, std::int64_t e) {
+        for (std::int64_t k = b; k < e; ++k) data[k] = convert<T>(first + by * static_cast<double>(k));
+      });
+    }
+  });
+  return out;
+}
+
+Scalar item(const Tensor& t) {
+  require_cpu(t, "item");
+  FB_CHECK(t.numel() == 1, Runtime, "item: a Tensor with ", t.numel(), " elements cannot be converted to Scalar");
+  return load_scalar(t.dtype(), t.bytes());
+}
+
+}  // namespace fb
