@@ -98,8 +98,7 @@ struct FreeList {
 };
 
 std::int64_t default_cache_limit() {
-  std::int64_t memory =
-      static_cast<std::int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGE_SIZE);
+  std::int64_t memory = static_cast<std::int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGE_SIZE);
   if (const std::int64_t limit = cgroup_memory()) memory = std::min(memory, limit);
   return memory / 4;
 }

@@ -91,8 +91,8 @@ struct alignas(128) Seat {
 class Pool {
  public:
   // False when the pool is working for another thread.
-  bool run(std::int64_t begin, std::int64_t end, std::int64_t grain, int threads,
-           detail::Body body, void* context) {
+  bool run(std::int64_t begin, std::int64_t end, std::int64_t grain, int threads, detail::Body body,
+           void* context) {
     if (busy_.exchange(true, std::memory_order_acquire)) return false;
     start_workers(threads - 1);
     open(begin, end, grain, std::min(threads, workers_ + 1), body, context);
