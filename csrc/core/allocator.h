@@ -33,7 +33,7 @@ template <class T>
 class Workspace {
  public:
   explicit Workspace(std::size_t count)
-      : count_(count), data_(static_cast<T*>(allocate(count * sizeof(T)))) {}
+      : count_(count), data_(static_cast<T*>(allocate(bytes_of(count)))) {}
   ~Workspace() { deallocate(data_, count_ * sizeof(T)); }
   Workspace(const Workspace&) = delete;
   Workspace& operator=(const Workspace&) = delete;
@@ -42,6 +42,10 @@ class Workspace {
   T& operator[](std::size_t i) { return data_[i]; }
 
  private:
+  // A product that does not fit becomes a size that allocate() refuses.
+  static std::size_t bytes_of(std::size_t count) {
+    return count > SIZE_MAX / sizeof(T) ? SIZE_MAX : count * sizeof(T);
+  }
   std::size_t count_;
   T* data_;
 };

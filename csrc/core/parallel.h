@@ -23,6 +23,11 @@ void run_parallel(std::int64_t begin, std::int64_t end, std::int64_t grain, Body
 // Calls f(b, e) over disjoint pieces that cover [begin, end); each piece has at least `grain`
 // elements (but the last). Runs on the calling thread alone when the range is not larger than grain.
 // The first exception of any piece is rethrown here, after every piece has stopped.
+//
+// Every piece starts a whole number of grains after `begin`; how many grains it has depends on the
+// number of threads. A kernel whose bits must not depend on that (a reduction) therefore works in
+// blocks of exactly `grain` elements counted from `begin`, one partial result for each, and
+// combines these in order.
 template <class F>
 void parallel_for(std::int64_t begin, std::int64_t end, std::int64_t grain, F&& f) {
   if (end <= begin) return;
