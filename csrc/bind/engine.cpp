@@ -1,0 +1,919 @@
+// Graph nodes, and the walk from outputs to leaves.
+#include <Python.h>
+#include <frameobject.h>
+#include <structmember.h>
+
+#include <algorithm>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "bind/node.h"
+#include "kernels/elementwise.h"
+
+namespace fb::py {
+
+PyTypeObject* node_type = nullptr;
+
+namespace {
+
+thread_local std::uint64_t next_sequence = 0;
+
+// ---- making nodes ----
+
+void remember_site(PyNode* node) {
+  PyFrameObject* frame = PyEval_GetFrame();  // borrowed
+  if (!frame) return;
+  node->code = reinterpret_cast<PyObject*>(PyFrame_GetCode(frame));
+  node->instruction = PyFrame_GetLasti(frame);
+}
+
+void add_edge(PyNode* node, int at, PyObject* source, bool wanted) {
+  if (!wanted || !is_tensor(source)) return;
+  node->edges[at] = edge_of(as_tensor(source));
+}
+
+void save(PyNode* node, const Source& source, PyObject* const* slots, PyObject* outputs, PyTensor* overwritten) {
+  Saved& saved = node->saved[source.slot];
+  if (saved.value) return;
+  auto keep_tensor = [&](PyObject* o) {
+    PyTensor* t = as_tensor(o);
+    if (t->inference) {
+      PyErr_SetString(error_class(ErrorKind::Runtime),
+                      "Inference tensors cannot be saved for backward. To work around you can make a clone to get a normal tensor and use it in autograd.");
+      throw nb::python_error();
+    }
+    if (t == overwritten) {
+      NoGrad guard;
+      saved.value = PyObject_CallOneArg(engine_ops.clone, o);
+      if (!saved.value) throw nb::python_error();
+      saved.version = 0;
+    } else {
+      saved.value = Py_NewRef(o);
+      saved.version = t->t.version();
+    }
+  };
+  node->saved_anything = true;
+  switch (source.kind) {
+    case SourceKind::Input: {
+      PyObject* o = slots[source.index];
+      if (is_tensor(o)) {
+        keep_tensor(o);
+      } else if (PyList_Check(o)) {  // a list of tensors: its own copy
+        saved.value = PyList_AsTuple(o);
+        if (!saved.value) throw nb::python_error();
+        for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(saved.value); ++k)
+          if (is_tensor(PyTuple_GET_ITEM(saved.value, k))) saved.version += as_tensor(PyTuple_GET_ITEM(saved.value, k))->t.version();
+      } else {
+        saved.value = Py_NewRef(o);
+        if (PyTuple_Check(o))
+          for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(o); ++k)
+            if (is_tensor(PyTuple_GET_ITEM(o, k))) saved.version += as_tensor(PyTuple_GET_ITEM(o, k))->t.version();
+      }
+      break;
+    }
+    case SourceKind::Shape:
+      saved.value = is_tensor(slots[source.index]) ? wrap_size(as_tensor(slots[source.index])->t.sizes()) : wrap_size(Dims());
+      if (!saved.value) throw nb::python_error();
+      break;
+    case SourceKind::Out: {
+      // Without its grad_fn: the node must not keep itself alive.
+      PyObject* out = !outputs ? reinterpret_cast<PyObject*>(overwritten) : is_tensor(outputs) ? outputs : PySequence_Fast_GET_ITEM(outputs, source.index);
+      saved.value = wrap(as_tensor(out)->t);
+      if (!saved.value) throw nb::python_error();
+      saved.version = as_tensor(out)->t.version();
+      saved.is_output = true;
+      break;
+    }
+    default: break;
+  }
+}
+
+void save_for_rules(PyNode* node, PyOp* op, PyObject* const* slots, PyObject* outputs, PyTensor* overwritten) {
+  node->saved.allocate(op->saved_slots);
+  for (int r = 0; r < op->rule_count; ++r) {
+    Rule& rule = op->rules[r];
+    if (!(rule.targets & node->needs)) continue;
+    for (const Source& s : rule.sources)
+      if (s.slot >= 0) save(node, s, slots, outputs, overwritten);
+    if (rule.fast)
+      for (const Source& s : rule.fast_sources)
+        if (s.slot >= 0) save(node, s, slots, outputs, overwritten);
+  }
+}
+
+void remember_outputs(PyNode* node, PyObject* outputs, PyTensor* overwritten) {
+  auto meta = [&](int k, PyObject* o) {
+    if (!is_tensor(o)) return;
+    node->outputs[k].sizes = as_tensor(o)->t.sizes();
+    node->outputs[k].dtype = as_tensor(o)->t.dtype();
+  };
+  if (!outputs || is_tensor(outputs)) {
+    node->outputs.allocate(1);
+    meta(0, outputs ? outputs : reinterpret_cast<PyObject*>(overwritten));
+    return;
+  }
+  const int n = static_cast<int>(PySequence_Fast_GET_SIZE(outputs));
+  node->outputs.allocate(n);
+  for (int k = 0; k < n; ++k) meta(k, PySequence_Fast_GET_ITEM(outputs, k));
+}
+
+// ---- the node type ----
+
+int node_traverse(PyObject* self, visitproc visit, void* arg) {
+  PyNode* node = as_node(self);
+  Py_VISIT(Py_TYPE(self));
+  for (Edge& e : node->edges) Py_VISIT(e.target);
+  for (Saved& s : node->saved) Py_VISIT(s.value);
+  Py_VISIT(node->custom);
+  Py_VISIT(node->prehooks);
+  Py_VISIT(node->posthooks);
+  Py_VISIT(node->tensor_hooks);
+  Py_VISIT(node->retained);
+  Py_VISIT(node->metadata);
+  return 0;
+}
+
+void release_saved(PyNode* node) {
+  for (Saved& s : node->saved) Py_CLEAR(s.value);
+  if (node->saved_anything) node->released = true;
+}
+
+int node_clear(PyObject* self) {
+  PyNode* node = as_node(self);
+  for (Edge& e : node->edges) Py_CLEAR(e.target);
+  for (Saved& s : node->saved) Py_CLEAR(s.value);
+  Py_CLEAR(node->custom);
+  Py_CLEAR(node->prehooks);
+  Py_CLEAR(node->posthooks);
+  Py_CLEAR(node->tensor_hooks);
+  Py_CLEAR(node->retained);
+  Py_CLEAR(node->metadata);
+  return 0;
+}
+
+void node_dealloc(PyObject* self) {
+  PyTypeObject* type = Py_TYPE(self);
+  PyNode* node = as_node(self);
+  PyObject_GC_UnTrack(self);
+  // Long chains of nodes: the trashcan turns the recursion into a loop.
+  Py_TRASHCAN_BEGIN(self, node_dealloc)
+  if (node->weakrefs) PyObject_ClearWeakRefs(self);
+  node_clear(self);
+  Py_CLEAR(node->op);
+  Py_CLEAR(node->name);
+  Py_CLEAR(node->code);
+  node->edges.~SmallArray();
+  node->saved.~SmallArray();
+  node->outputs.~SmallArray();
+  type->tp_free(self);
+  Py_DECREF(type);
+  Py_TRASHCAN_END
+}
+
+PyObject* node_name_of(PyNode* node) { return node->op ? node->op->backward_name : node->name; }
+
+PyObject* node_name(PyObject* self, PyObject*) { return Py_NewRef(node_name_of(as_node(self))); }
+PyObject* node_repr(PyObject* self) { return PyUnicode_FromFormat("<%U object at %p>", node_name_of(as_node(self)), self); }
+
+// ((node or leaf tensor or None, output number), ...)
+PyObject* node_edges(PyObject* self, void*) {
+  PyNode* node = as_node(self);
+  PyObject* out = PyTuple_New(node->edges.size());
+  for (int k = 0; out && k < node->edges.size(); ++k) {
+    Edge& e = node->edges[k];
+    PyTuple_SET_ITEM(out, k, Py_BuildValue("(OI)", e.target ? e.target : Py_None, e.input_nr));
+  }
+  return out;
+}
+
+PyObject* node_saved(PyObject* self, void*) {
+  PyNode* node = as_node(self);
+  if (node->released) {
+    PyErr_SetString(error_class(ErrorKind::Runtime),
+                    "Trying to backward through the graph a second time (or directly access saved tensors after they have already been freed). "
+                    "Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify retain_graph=True if you "
+                    "need to backward through the graph a second time or if you need to access saved tensors after calling backward.");
+    return nullptr;
+  }
+  PyObject* out = PyTuple_New(node->saved.size());
+  for (int k = 0; out && k < node->saved.size(); ++k) PyTuple_SET_ITEM(out, k, Py_NewRef(node->saved[k].value ? node->saved[k].value : Py_None));
+  return out;
+}
+
+PyObject* node_op(PyObject* self, void*) {
+  PyOp* op = as_node(self)->op;
+  return Py_NewRef(op ? reinterpret_cast<PyObject*>(op) : Py_None);
+}
+PyObject* node_sequence(PyObject* self, void*) { return PyLong_FromUnsignedLongLong(as_node(self)->sequence); }
+PyObject* node_site(PyObject* self, PyObject*) {
+  PyNode* node = as_node(self);
+  if (!node->code) Py_RETURN_NONE;
+  auto* code = reinterpret_cast<PyCodeObject*>(node->code);
+  return Py_BuildValue("(OiO)", code->co_filename, PyCode_Addr2Line(code, node->instruction), code->co_name);
+}
+
+PyObject* node_metadata(PyObject* self, void*) {
+  PyNode* node = as_node(self);
+  if (!node->metadata) node->metadata = PyDict_New();
+  return Py_XNewRef(node->metadata);
+}
+
+template <PyObject* PyNode::*field>
+PyObject* get_field(PyObject* self, void*) {
+  PyObject* o = as_node(self)->*field;
+  return Py_NewRef(o ? o : Py_None);
+}
+template <PyObject* PyNode::*field>
+int set_field(PyObject* self, PyObject* value, void*) {
+  PyObject* before = as_node(self)->*field;
+  as_node(self)->*field = value && value != Py_None ? Py_NewRef(value) : nullptr;
+  Py_XDECREF(before);
+  return 0;
+}
+
+PyGetSetDef node_getset[] = {{"_edges", node_edges, nullptr, nullptr, nullptr},
+                             {"_saved", node_saved, nullptr, nullptr, nullptr},
+                             {"_op", node_op, nullptr, nullptr, nullptr},
+                             {"_sequence_nr", node_sequence, nullptr, nullptr, nullptr},
+                             {"metadata", node_metadata, nullptr, "A dictionary of the user's own.", nullptr},
+                             {"_custom", get_field<&PyNode::custom>, nullptr, nullptr, nullptr},
+                             {"_prehooks", get_field<&PyNode::prehooks>, set_field<&PyNode::prehooks>, nullptr, nullptr},
+                             {"_posthooks", get_field<&PyNode::posthooks>, set_field<&PyNode::posthooks>, nullptr, nullptr},
+                             {"_tensor_hooks", get_field<&PyNode::tensor_hooks>, set_field<&PyNode::tensor_hooks>, nullptr, nullptr},
+                             {"_retained", get_field<&PyNode::retained>, set_field<&PyNode::retained>, nullptr, nullptr},
+                             {}};
+PyMethodDef node_methods[] = {{"name", node_name, METH_NOARGS, "The name, for instance AddBackward0."},
+                              {"_site", node_site, METH_NOARGS, "(file, line, function) of the forward call, or None."},
+                              {}};
+PyMemberDef node_members[] = {{"__weaklistoffset__", T_PYSSIZET, offsetof(PyNode, weakrefs), READONLY, nullptr}, {}};
+PyType_Slot node_slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(node_dealloc)},
+                            {Py_tp_traverse, reinterpret_cast<void*>(node_traverse)},
+                            {Py_tp_clear, reinterpret_cast<void*>(node_clear)},
+                            {Py_tp_repr, reinterpret_cast<void*>(node_repr)},
+                            {Py_tp_getset, node_getset},
+                            {Py_tp_methods, node_methods},
+                            {Py_tp_members, node_members},
+                            {0, nullptr}};
+PyType_Spec node_spec = {"flambeau._C.Node", sizeof(PyNode), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION, node_slots};
+
+// ---- the engine ----
+
+using Object = nb::object;
+
+Object call(PyObject* f, std::initializer_list<PyObject*> arguments) {
+  PyObject* out = PyObject_Vectorcall(f, arguments.begin(), arguments.size(), nullptr);
+  if (!out) throw nb::python_error();
+  return nb::steal(out);
+}
+
+[[noreturn]] void raise_runtime(const std::string& text) {
+  PyErr_SetString(error_class(ErrorKind::Runtime), text.c_str());
+  throw nb::python_error();
+}
+
+std::string name_of(PyNode* node) { return PyUnicode_AsUTF8(node_name_of(node)); }
+
+struct Target {
+  std::vector<Object> gradients;  // by output (one for a leaf)
+  int pending = 0;                // edges into a leaf not yet walked
+  bool needed = true;
+  bool queued = false;
+};
+
+struct Capture {
+  int position;
+  std::uint32_t output_nr;
+};
+
+struct Task {
+  bool retain_graph;
+  bool create_graph;
+  bool accumulate;  // backward() writes .grad of leaves; grad() captures
+  std::unordered_map<PyObject*, Target> targets;
+  std::unordered_multimap<PyObject*, Capture> captures;
+  std::vector<Object> captured;
+  std::vector<PyNode*> heap;
+  bool restricted = false;  // only nodes that lead to `captures` run
+};
+
+bool earlier(PyNode* a, PyNode* b) { return a->sequence < b->sequence; }
+
+void discover(Task& task, const std::vector<PyObject*>& roots) {
+  std::vector<PyObject*> stack;
+  std::vector<PyNode*> found;
+  auto visit = [&](PyObject* o) {
+    auto [it, fresh] = task.targets.try_emplace(o);
+    if (!fresh) return;
+    if (is_node(o)) {
+      it->second.gradients.resize(static_cast<std::size_t>(as_node(o)->outputs.size()));
+      found.push_back(as_node(o));
+      stack.push_back(o);
+    } else {
+      it->second.gradients.resize(1);
+    }
+  };
+  for (PyObject* r : roots) {
+    visit(r);
+    if (!is_node(r)) ++task.targets[r].pending;
+  }
+  while (!stack.empty()) {
+    PyNode* node = as_node(stack.back());
+    stack.pop_back();
+    for (Edge& e : node->edges) {
+      if (!e.target) continue;
+      visit(e.target);
+      if (!is_node(e.target)) ++task.targets[e.target].pending;
+    }
+  }
+  if (!task.restricted) return;
+  std::sort(found.begin(), found.end(), earlier);
+  for (PyNode* node : found) {
+    Target& t = task.targets[reinterpret_cast<PyObject*>(node)];
+    t.needed = false;
+    for (Edge& e : node->edges) {
+      if (!e.target) continue;
+      const bool leads = task.captures.count(e.target) || (is_node(e.target) && task.targets[e.target].needed);
+      t.needed |= leads;
+    }
+  }
+  for (auto& [o, t] : task.targets)
+    if (!is_node(o)) t.needed = task.captures.count(o) != 0;
+}
+
+// The gradient must look like the tensor it belongs to: summed over broadcast axes, cast back.
+Object fit(Object g, const Dims& sizes, DType dtype, PyNode* from, int index) {
+  PyTensor* t = as_tensor(g.ptr());
+  if (!(t->t.sizes() == sizes)) {
+    bool fits = t->t.ndim() >= sizes.size();
+    for (int d = 0; fits && d < sizes.size(); ++d) {
+      const std::int64_t have = t->t.size(t->t.ndim() - sizes.size() + d);
+      fits = sizes[d] == have || sizes[d] == 1;
+    }
+    if (!fits) {
+      std::ostringstream text;
+      text << "Function " << name_of(from) << " returned an invalid gradient at index " << index << " - got " << t->t.sizes()
+           << " but expected shape compatible with " << sizes;
+      raise_runtime(text.str());
+    }
+    Object size = nb::steal(wrap_size(sizes));
+    g = call(engine_ops.sum_to_size, {g.ptr(), size.ptr()});
+    t = as_tensor(g.ptr());
+  }
+  if (t->t.dtype() != dtype) g = call(engine_ops.cast_grad, {g.ptr(), dtype_object(dtype)});
+  return g;
+}
+
+// Nobody else sees this gradient: it may be added to in place.
+bool owned(const Object& g) {
+  PyTensor* t = as_tensor(g.ptr());
+  return Py_REFCNT(g.ptr()) == 1 && !t->base && t->t.storage().unique() && t->t.is_contiguous() && !t->requires_grad;
+}
+
+Object sum(Task& task, Object a, Object b) {
+  if (!task.create_graph && owned(a)) {
+    static const int add_id = find_binary("add");
+    PyTensor *x = as_tensor(a.ptr()), *y = as_tensor(b.ptr());
+    if (x->t.is_cpu() && y->t.is_cpu() && x->t.dtype() == y->t.dtype() && x->t.sizes() == y->t.sizes()) {
+      binary(add_id, Argument(x->t), Argument(y->t), &x->t);
+      return a;
+    }
+  }
+  return call(engine_ops.add, {a.ptr(), b.ptr()});
+}
+
+void deliver(Task& task, PyObject* target, std::uint32_t input_nr, Object g) {
+  Target& t = task.targets[target];
+  Object& place = t.gradients[input_nr];
+  if (place) {
+    Object before = std::move(place);
+    place = sum(task, std::move(before), std::move(g));
+  } else {
+    place = std::move(g);
+  }
+  if (is_node(target) && !t.queued) {
+    t.queued = true;
+    task.heap.push_back(as_node(target));
+    std::push_heap(task.heap.begin(), task.heap.end(), earlier);
+  }
+}
+
+// hooks: {id: f}; each may replace the gradient.
+Object run_hooks(PyObject* hooks, Object g) {
+  Object list = nb::steal(PyDict_Values(hooks));
+  for (Py_ssize_t k = 0; k < PyList_GET_SIZE(list.ptr()); ++k) {
+    Object replaced = call(PyList_GET_ITEM(list.ptr(), k), {g.ptr()});
+    if (replaced.is_none()) continue;
+    if (!is_tensor(replaced.ptr())) raise_runtime("hook: expected a Tensor or None as the new gradient");
+    const Tensor& before = as_tensor(g.ptr())->t;
+    const Tensor& after = as_tensor(replaced.ptr())->t;
+    FB_CHECK(before.sizes() == after.sizes(), Runtime, "hook '", Py_TYPE(PyList_GET_ITEM(list.ptr(), k))->tp_name, "' has changed the size of value: from ",
+             before.sizes(), " to ", after.sizes());
+    g = std::move(replaced);
+  }
+  return g;
+}
+
+void accumulate(Task& task, PyTensor* leaf, Object g) {
+  if (!leaf->grad) {
+    if (task.create_graph || owned(g)) {
+      leaf->grad = g.release().ptr();
+    } else if (Py_REFCNT(g.ptr()) == 1 && !as_tensor(g.ptr())->base && as_tensor(g.ptr())->t.storage().unique()) {
+      leaf->grad = g.release().ptr();
+    } else {
+      NoGrad guard;
+      leaf->grad = call(engine_ops.clone, {g.ptr()}).release().ptr();
+    }
+    return;
+  }
+  PyTensor* grad = as_tensor(leaf->grad);
+  static const int add_id = find_binary("add");
+  if (!task.create_graph && grad->t.is_cpu() && as_tensor(g.ptr())->t.is_cpu()) {
+    binary(add_id, Argument(grad->t), Argument(as_tensor(g.ptr())->t), &grad->t);
+    grad->t.bump_version();
+    return;
+  }
+  Object total = call(engine_ops.add, {leaf->grad, g.ptr()});
+  PyObject* before = leaf->grad;
+  leaf->grad = total.release().ptr();
+  Py_DECREF(before);
+}
+
+void finish_leaf(Task& task, PyObject* leaf_object, Target& t) {
+  PyTensor* leaf = as_tensor(leaf_object);
+  Object g = std::move(t.gradients[0]);
+  t.gradients[0] = Object();
+  if (!g) return;
+  if (leaf->hooks) g = run_hooks(leaf->hooks, std::move(g));
+  auto [first, last] = task.captures.equal_range(leaf_object);
+  for (auto it = first; it != last; ++it) task.captured[static_cast<std::size_t>(it->second.position)] = g;
+  const bool writes = task.accumulate && (!task.restricted || first != last);
+  if (!writes) return;
+  // backward(inputs=...) captures only to restrict the walk.
+  for (auto it = first; it != last; ++it) task.captured[static_cast<std::size_t>(it->second.position)] = Object();
+  accumulate(task, leaf, std::move(g));
+  if (leaf->accumulate_hooks) {
+    Object list = nb::steal(PyDict_Values(leaf->accumulate_hooks));
+    for (Py_ssize_t k = 0; k < PyList_GET_SIZE(list.ptr()); ++k) call(PyList_GET_ITEM(list.ptr(), k), {leaf_object});
+  }
+}
+
+void check_version(PyNode* node, const Saved& saved) {
+  std::uint32_t now = 0;
+  PyObject* tensor = nullptr;
+  if (is_tensor(saved.value)) {
+    tensor = saved.value;
+    now = as_tensor(saved.value)->t.version();
+  } else if (PyTuple_Check(saved.value)) {
+    for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(saved.value); ++k)
+      if (is_tensor(PyTuple_GET_ITEM(saved.value, k))) {
+        tensor = PyTuple_GET_ITEM(saved.value, k);
+        now += as_tensor(tensor)->t.version();
+      }
+  }
+  if (!tensor || now == saved.version) return;
+  std::ostringstream text;
+  const PyTensor* t = as_tensor(tensor);
+  text << "one of the variables needed for gradient computation has been modified by an inplace operation: [" << dtype_name(t->t.dtype()) << " "
+       << t->t.sizes() << "]";
+  if (saved.is_output)
+    text << ", which is output 0 of " << name_of(node);
+  else if (t->grad_fn)
+    text << ", which is output " << t->output_nr << " of " << name_of(as_node(t->grad_fn));
+  text << ", is at version " << now << "; expected version " << saved.version << " instead. " << name_of(node) << " saved it";
+  const std::string site = site_of(node);
+  if (!site.empty()) text << " in the forward call at " << site;
+  text << ". Hint: enable anomaly detection to find the operation that failed to compute its gradient, with "
+          "torch.autograd.set_detect_anomaly(True).";
+  raise_runtime(text.str());
+}
+
+Object unpack(Task& task, PyNode* node, const Source& source) {
+  const Saved& saved = node->saved[source.slot];
+  check_version(node, saved);
+  if (saved.is_output && task.create_graph) {
+    PyTensor* alias = as_tensor(saved.value);
+    Object out = nb::steal(wrap(alias->t));
+    if (!out) throw nb::python_error();
+    as_tensor(out.ptr())->grad_fn = Py_NewRef(reinterpret_cast<PyObject*>(node));
+    as_tensor(out.ptr())->output_nr = static_cast<std::uint32_t>(source.index);
+    as_tensor(out.ptr())->requires_grad = true;
+    return out;
+  }
+  return nb::borrow(saved.value);
+}
+
+Object rule_needs(const Rule& rule, PyNode* node) {
+  Object needs = nb::steal(PyTuple_New(rule.target_count));
+  int at = 0;
+  for (std::uint32_t rest = rule.targets; rest; rest &= rest - 1)
+    PyTuple_SET_ITEM(needs.ptr(), at++, PyBool_FromLong((node->needs >> std::countr_zero(rest)) & 1u));
+  return needs;
+}
+
+struct ByOutput {
+  std::vector<Object>& gradients;
+  Object operator()(const PyOp* op) const {
+    if (!op->grad_list) return gradients[static_cast<std::size_t>(std::countr_zero(op->differentiable_outputs))];
+    Object list = nb::steal(PyList_New(static_cast<Py_ssize_t>(gradients.size())));
+    for (std::size_t k = 0; k < gradients.size(); ++k)
+      PyList_SET_ITEM(list.ptr(), static_cast<Py_ssize_t>(k), gradients[k] ? Py_NewRef(gradients[k].ptr()) : Py_NewRef(Py_None));
+    return list;
+  }
+};
+
+int edge_start(const PyNode* node, int param) {
+  // Parameters before the list take one edge each, the list takes list_length.
+  const int list = node->op->list_param;
+  return list >= 0 && param > list ? param - 1 + node->list_length : param;
+}
+
+using Gradients = std::vector<Object>;  // one per edge, null for none
+
+void run_rule(Task& task, PyNode* node, const Rule& rule, std::vector<Object>& incoming, Gradients& out) {
+  const bool fast = rule.fast && !task.create_graph;
+  auto& sources = const_cast<Rule&>(rule).sources;
+  auto& fast_sources = const_cast<Rule&>(rule).fast_sources;
+  auto& used = fast ? fast_sources : sources;
+  PyObject* arguments[16];
+  Object held[16];
+  const int n = used.size();
+  if (n > 16) raise_runtime("a gradient rule has too many parameters");
+  for (int k = 0; k < n; ++k) {
+    const Source& s = used[k];
+    switch (s.kind) {
+      case SourceKind::Grad: held[k] = ByOutput{incoming}(node->op); break;
+      case SourceKind::Needs: held[k] = rule_needs(rule, node); break;
+      default: held[k] = unpack(task, node, s);
+    }
+    if (!held[k]) return;  // the differentiable output got no gradient
+    arguments[k] = held[k].ptr();
+  }
+  // From here only the rule holds `g`.
+  PyObject* result = PyObject_Vectorcall(fast ? rule.fast : rule.function, arguments, static_cast<std::size_t>(n), nullptr);
+  if (!result) throw nb::python_error();
+  Object owner = nb::steal(result);
+  auto place = [&](int param, PyObject* g) {
+    if (param == node->op->list_param) {
+      if (g == Py_None) return;
+      Object sequence = nb::steal(PySequence_Fast(g, "a gradient rule of a list of tensors must return a sequence"));
+      if (!sequence) throw nb::python_error();
+      const Py_ssize_t count = PySequence_Fast_GET_SIZE(sequence.ptr());
+      for (Py_ssize_t k = 0; k < count && k < node->list_length; ++k) {
+        PyObject* item = PySequence_Fast_GET_ITEM(sequence.ptr(), k);
+        if (item != Py_None) out[static_cast<std::size_t>(param + k)] = nb::borrow(item);
+      }
+    } else if (g != Py_None) {
+      out[static_cast<std::size_t>(edge_start(node, param))] = nb::borrow(g);
+    }
+  };
+  if (rule.target_count == 1) {
+    const int param = std::countr_zero(rule.targets);
+    if (param == node->op->list_param) {
+      place(param, result);
+    } else if (result != Py_None) {
+      out[static_cast<std::size_t>(edge_start(node, param))] = std::move(owner);
+    }
+    return;
+  }
+  if (!PyTuple_Check(result) || PyTuple_GET_SIZE(result) != rule.target_count) raise_runtime(name_of(node) + ": its gradient rule must return one value per input");
+  int at = 0;
+  for (std::uint32_t rest = rule.targets; rest; rest &= rest - 1) {
+    const int param = std::countr_zero(rest);
+    PyObject* g = PyTuple_GET_ITEM(result, at++);
+    if ((node->needs >> param) & 1u) place(param, g);
+  }
+}
+
+Gradients run_op_node(Task& task, PyNode* node, std::vector<Object>& incoming) {
+  Gradients out(static_cast<std::size_t>(node->edges.size()));
+  if (node->released) {
+    PyErr_Clear();
+    raise_runtime(
+        "Trying to backward through the graph a second time (or directly access saved tensors after they have already been freed). Saved intermediate "
+        "values of the graph are freed when you call .backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the "
+        "graph a second time or if you need to access saved tensors after calling backward.");
+  }
+  for (int r = 0; r < node->op->rule_count; ++r) {
+    const Rule& rule = node->op->rules[r];
+    if (!(rule.targets & node->needs)) continue;
+    if (task.restricted) {
+      bool wanted = false;
+      for (std::uint32_t rest = rule.targets & node->needs; rest; rest &= rest - 1) {
+        const int param = std::countr_zero(rest);
+        const int first = edge_start(node, param), count = param == node->op->list_param ? node->list_length : 1;
+        for (int k = 0; k < count; ++k) {
+          PyObject* target = node->edges[first + k].target;
+          if (target) wanted |= task.captures.count(target) || task.targets[target].needed;
+        }
+      }
+      if (!wanted) continue;
+    }
+    run_rule(task, node, rule, incoming, out);
+  }
+  return out;
+}
+
+Gradients run_custom_node(PyNode* node, std::vector<Object>& incoming) {
+  Object arguments = nb::steal(PyTuple_New(static_cast<Py_ssize_t>(incoming.size())));
+  for (std::size_t k = 0; k < incoming.size(); ++k)
+    PyTuple_SET_ITEM(arguments.ptr(), static_cast<Py_ssize_t>(k), Py_NewRef(incoming[k] ? incoming[k].ptr() : Py_None));
+  PyObject* result = PyObject_CallOneArg(node->custom, arguments.ptr());
+  if (!result) throw nb::python_error();
+  Object owner = nb::steal(result);
+  Gradients out(static_cast<std::size_t>(node->edges.size()));
+  for (int k = 0; k < node->edges.size(); ++k) {
+    PyObject* g = PyTuple_GET_ITEM(result, k);  // flambeau.autograd.Function returns one entry per edge
+    if (g != Py_None) out[static_cast<std::size_t>(k)] = nb::borrow(g);
+  }
+  return out;
+}
+
+void blame(PyNode* node) {
+  // Adds the forward line to the exception on its way out.
+  PyObject *type, *value, *trace;
+  PyErr_Fetch(&type, &value, &trace);
+  PyErr_NormalizeException(&type, &value, &trace);
+  const std::string site = site_of(node);
+  if (value && !site.empty()) {
+    const std::string note = "while computing the gradient of " + name_of(node) + ", recorded by the forward call at " + site;
+    PyObject* done = PyObject_CallMethod(value, "add_note", "s", note.c_str());
+    if (!done) PyErr_Clear();
+    Py_XDECREF(done);
+  }
+  PyErr_Restore(type, value, trace);
+}
+
+Object hook_tuple(const std::vector<Object>& values) {
+  Object tuple = nb::steal(PyTuple_New(static_cast<Py_ssize_t>(values.size())));
+  for (std::size_t k = 0; k < values.size(); ++k)
+    PyTuple_SET_ITEM(tuple.ptr(), static_cast<Py_ssize_t>(k), Py_NewRef(values[k] ? values[k].ptr() : Py_None));
+  return tuple;
+}
+
+void replace_from(std::vector<Object>& values, PyObject* result, const char* what) {
+  if (result == Py_None) return;
+  Object tuple = PyTuple_Check(result) ? nb::borrow(result) : nb::steal(PyTuple_Pack(1, result));
+  if (static_cast<std::size_t>(PyTuple_GET_SIZE(tuple.ptr())) != values.size()) raise_runtime(std::string(what) + " must return as many gradients as it gets");
+  for (std::size_t k = 0; k < values.size(); ++k) {
+    PyObject* g = PyTuple_GET_ITEM(tuple.ptr(), static_cast<Py_ssize_t>(k));
+    values[k] = g == Py_None ? Object() : nb::borrow(g);
+  }
+}
+
+void run_tensor_hooks(PyNode* node, std::vector<Object>& incoming) {
+  for (std::size_t k = 0; k < incoming.size(); ++k) {
+    if (!incoming[k]) continue;
+    Object key = nb::int_(k);
+    if (node->tensor_hooks)
+      if (PyObject* hooks = PyDict_GetItem(node->tensor_hooks, key.ptr())) incoming[k] = run_hooks(hooks, std::move(incoming[k]));
+    if (node->retained)
+      if (PyObject* reference = PyDict_GetItem(node->retained, key.ptr())) {
+        PyObject* tensor = PyWeakref_GetObject(reference);  // borrowed
+        if (tensor && tensor != Py_None && is_tensor(tensor)) {
+          PyTensor* t = as_tensor(tensor);
+          PyObject* before = t->grad;
+          if (before) {
+            t->grad = call(engine_ops.add, {before, incoming[k].ptr()}).release().ptr();
+            Py_DECREF(before);
+          } else {
+            t->grad = call(engine_ops.clone, {incoming[k].ptr()}).release().ptr();
+          }
+        }
+      }
+  }
+}
+
+void run_node(Task& task, PyNode* node) {
+  PyObject* self = reinterpret_cast<PyObject*>(node);
+  Object alive = nb::borrow(self);
+  Target& t = task.targets[self];
+  std::vector<Object> incoming = std::move(t.gradients);
+  t.gradients.clear();
+  t.gradients.resize(incoming.size());
+  if (node->tensor_hooks || node->retained) run_tensor_hooks(node, incoming);
+  auto [first, last] = task.captures.equal_range(self);
+  for (auto it = first; it != last; ++it) {
+    Object& g = incoming[it->second.output_nr];
+    if (g) task.captured[static_cast<std::size_t>(it->second.position)] = g;
+  }
+  if (!t.needed) return;
+  if (node->prehooks) {
+    Object hooks = nb::steal(PyDict_Values(node->prehooks));
+    for (Py_ssize_t k = 0; k < PyList_GET_SIZE(hooks.ptr()); ++k) {
+      Object result = call(PyList_GET_ITEM(hooks.ptr(), k), {hook_tuple(incoming).ptr()});
+      replace_from(incoming, result.ptr(), "a pre-hook of a node");
+    }
+  }
+  Gradients outgoing;
+  try {
+    outgoing = node->op ? run_op_node(task, node, incoming) : run_custom_node(node, incoming);
+  } catch (nb::python_error& e) {
+    e.restore();
+    blame(node);
+    throw nb::python_error();
+  } catch (const Error&) {
+    raise_current();
+    blame(node);
+    throw nb::python_error();
+  }
+  if (node->posthooks) {
+    Object hooks = nb::steal(PyDict_Values(node->posthooks));
+    for (Py_ssize_t k = 0; k < PyList_GET_SIZE(hooks.ptr()); ++k) {
+      Object result = call(PyList_GET_ITEM(hooks.ptr(), k), {hook_tuple(outgoing).ptr(), hook_tuple(incoming).ptr()});
+      replace_from(outgoing, result.ptr(), "a hook of a node");
+    }
+  }
+  if (engine_ops.on_gradient) call(engine_ops.on_gradient, {self, hook_tuple(outgoing).ptr()});
+  incoming.clear();
+  if (!task.retain_graph) release_saved(node);
+  for (int k = 0; k < node->edges.size(); ++k) {
+    Edge& e = node->edges[k];
+    if (!e.target) continue;
+    Target& to = task.targets[e.target];
+    Object& g = outgoing[static_cast<std::size_t>(k)];
+    if (g && (to.needed || task.captures.count(e.target))) {
+      if (!is_tensor(g.ptr())) raise_runtime(name_of(node) + ": its gradient rule must return Tensors or None");
+      if (is_node(e.target)) {
+        const OutputMeta& meta = as_node(e.target)->outputs[static_cast<int>(e.input_nr)];
+        g = fit(std::move(g), meta.sizes, meta.dtype, node, k);
+      } else {
+        g = fit(std::move(g), as_tensor(e.target)->t.sizes(), as_tensor(e.target)->t.dtype(), node, k);
+      }
+      deliver(task, e.target, e.input_nr, std::move(g));
+    }
+    if (!is_node(e.target) && --to.pending == 0) finish_leaf(task, e.target, to);
+  }
+}
+
+// Edges that were never walked (no gradient reached their node): their leaves are finished here.
+void finish_rest(Task& task) {
+  for (auto& [o, t] : task.targets)
+    if (!is_node(o) && t.gradients[0]) finish_leaf(task, o, t);
+}
+
+nb::list run_backward(nb::list roots, nb::list gradients, bool retain_graph, bool create_graph, nb::object inputs, bool accumulate) {
+  Task task;
+  task.retain_graph = retain_graph;
+  task.create_graph = create_graph;
+  task.accumulate = accumulate;
+  std::vector<PyObject*> starts;
+  std::vector<Edge> edges;
+  for (nb::handle root : roots) {
+    Edge e = edge_of(as_tensor(root.ptr()));
+    edges.push_back(e);
+    starts.push_back(e.target);
+  }
+  std::vector<Object> held;
+  for (Edge& e : edges) held.push_back(nb::steal(e.target));
+  if (!inputs.is_none()) {
+    task.restricted = true;
+    int position = 0;
+    for (nb::handle input : inputs) {
+      Edge e = edge_of(as_tensor(input.ptr()));
+      held.push_back(nb::steal(e.target));
+      task.captures.emplace(e.target, Capture{position++, e.input_nr});
+    }
+    task.captured.resize(static_cast<std::size_t>(position));
+  }
+  const GradMode before = grad_mode;
+  struct Restore {
+    GradMode mode;
+    ~Restore() { grad_mode = mode; }
+  } restore{before};
+  grad_mode.enabled = create_graph;
+  discover(task, starts);
+  for (std::size_t k = 0; k < edges.size(); ++k) {
+    deliver(task, edges[k].target, edges[k].input_nr, nb::borrow(gradients[k]));
+    if (!is_node(edges[k].target)) {
+      Target& t = task.targets[edges[k].target];
+      if (--t.pending == 0) finish_leaf(task, edges[k].target, t);
+    }
+  }
+  while (!task.heap.empty()) {
+    std::pop_heap(task.heap.begin(), task.heap.end(), earlier);
+    PyNode* node = task.heap.back();
+    task.heap.pop_back();
+    run_node(task, node);
+  }
+  finish_rest(task);
+  nb::list out;
+  for (Object& g : task.captured) out.append(g ? g : nb::none());
+  return out;
+}
+
+}  // namespace
+
+// ---- shared with op.cpp ----
+
+std::string site_of(PyNode* node) {
+  if (!node->code) return {};
+  auto* code = reinterpret_cast<PyCodeObject*>(node->code);
+  return std::string(PyUnicode_AsUTF8(code->co_filename)) + ":" + std::to_string(PyCode_Addr2Line(code, node->instruction)) + " in " +
+         PyUnicode_AsUTF8(code->co_name);
+}
+
+PyNode* new_node() {
+  PyObject* o = node_type->tp_alloc(node_type, 0);
+  if (!o) throw nb::python_error();
+  PyNode* node = as_node(o);
+  new (&node->edges) SmallArray<Edge, 3>();
+  new (&node->saved) SmallArray<Saved, 3>();
+  new (&node->outputs) SmallArray<OutputMeta, 1>();
+  node->sequence = next_sequence++;
+  return node;
+}
+
+PyNode* make_node(PyOp* op, PyObject* const* slots, std::uint32_t needs, PyObject* outputs, PyTensor* overwritten) {
+  PyNode* node = new_node();
+  Object owner = nb::steal(reinterpret_cast<PyObject*>(node));
+  node->op = reinterpret_cast<PyOp*>(Py_NewRef(reinterpret_cast<PyObject*>(op)));
+  node->needs = needs;
+  const int list = op->list_param;
+  int last = 31 - std::countl_zero(op->differentiable);  // parameters after the last differentiable one need no edge
+  if (list >= 0) {
+    node->list_length = static_cast<int>(PySequence_Fast_GET_SIZE(slots[list]));
+    node->edges.allocate(last + (list <= last ? node->list_length : 1));
+  } else {
+    node->edges.allocate(last + 1);
+  }
+  int at = 0;
+  for (int i = 0; i <= last; ++i) {
+    const bool wanted = (needs >> i) & 1u;
+    if (i == list) {
+      for (int k = 0; k < node->list_length; ++k) add_edge(node, at++, PySequence_Fast_GET_ITEM(slots[i], k), wanted);
+    } else {
+      add_edge(node, at++, slots[i], wanted);
+    }
+  }
+  save_for_rules(node, op, slots, outputs, overwritten);
+  remember_outputs(node, outputs, overwritten);
+  remember_site(node);
+  if (engine_ops.on_record) call(engine_ops.on_record, {owner.ptr()});
+  return as_node(owner.release().ptr());
+}
+
+PyObject* current_grad_fn(PyTensor* t) {
+  if (!t->base || t->view_version == t->t.version()) return t->grad_fn;
+  PyTensor* base = as_tensor(t->base);
+  t->view_version = t->t.version();
+  if (!base->requires_grad || !is_differentiable(t->t.dtype())) return t->grad_fn;
+  // The base was written since: this view shows part of its new value.
+  Object size = nb::steal(wrap_size(t->t.sizes()));
+  Object stride = nb::steal(wrap_size(t->t.strides()));
+  Object offset = nb::int_(t->t.offset());
+  PyObject* slots[] = {t->base, size.ptr(), stride.ptr(), offset.ptr()};
+  PyNode* node = make_node(reinterpret_cast<PyOp*>(engine_ops.as_strided), slots, 1u, reinterpret_cast<PyObject*>(t), nullptr);
+  PyObject* before = t->grad_fn;
+  t->grad_fn = reinterpret_cast<PyObject*>(node);
+  t->output_nr = 0;
+  t->requires_grad = true;
+  Py_XDECREF(before);
+  return t->grad_fn;
+}
+
+Edge edge_of(PyTensor* t) {
+  if (PyObject* fn = current_grad_fn(t)) return {Py_NewRef(fn), t->output_nr};
+  if (!t->requires_grad) return {};
+  return {Py_NewRef(reinterpret_cast<PyObject*>(t)), 0};
+}
+
+void init_engine(nb::module_& m) {
+  node_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&node_spec));
+  if (!node_type) throw nb::python_error();
+  m.attr("Node") = nb::handle(reinterpret_cast<PyObject*>(node_type));
+  m.def("run_backward", run_backward, nb::arg("roots"), nb::arg("gradients"), nb::arg("retain_graph"), nb::arg("create_graph"), nb::arg("inputs").none(),
+        nb::arg("accumulate"));
+  // The node of a custom Function: `function` gets the tuple of gradients and returns one per input.
+  m.def("make_custom_node", [](nb::str name, nb::object function, nb::list inputs) {
+    PyNode* node = new_node();
+    Object owner = nb::steal(reinterpret_cast<PyObject*>(node));
+    node->name = name.release().ptr();
+    node->custom = function.release().ptr();
+    node->edges.allocate(static_cast<int>(nb::len(inputs)));
+    int at = 0;
+    for (nb::handle input : inputs) add_edge(node, at++, input.ptr(), true);
+    remember_site(node);
+    if (engine_ops.on_record) call(engine_ops.on_record, {owner.ptr()});
+    return owner;
+  });
+  m.def("set_custom_outputs", [](nb::handle handle, nb::list outputs, nb::list differentiable) {
+    PyNode* node = as_node(handle.ptr());
+    node->outputs.allocate(static_cast<int>(nb::len(outputs)));
+    for (int k = 0; k < node->outputs.size(); ++k) {
+      PyObject* o = PyList_GET_ITEM(outputs.ptr(), k);
+      if (!is_tensor(o)) continue;
+      PyTensor* t = as_tensor(o);
+      node->outputs[k].sizes = t->t.sizes();
+      node->outputs[k].dtype = t->t.dtype();
+      if (PyList_GET_ITEM(differentiable.ptr(), k) != Py_True) continue;
+      PyObject* before = t->grad_fn;
+      t->grad_fn = Py_NewRef(handle.ptr());
+      t->output_nr = static_cast<std::uint32_t>(k);
+      t->requires_grad = true;
+      Py_XDECREF(before);
+    }
+  });
+}
+
+}  // namespace fb::py

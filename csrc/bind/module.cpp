@@ -1,0 +1,15 @@
+// flambeau._C: one init function per file of this folder.
+#include "bind/pytensor.h"
+
+namespace fb::py {
+void bind_tensor(nb::module_& m);
+}  // namespace fb::py
+
+NB_MODULE(_C, m) {
+  m.doc() = "The compiled layer of flambeau: tensors, the recorder and the CPU kernels.";
+  fb::py::init_dtype(m);
+  fb::py::init_tensor(m);
+  fb::py::init_op(m);
+  fb::py::init_engine(m);
+  fb::py::bind_tensor(m);
+}

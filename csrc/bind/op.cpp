@@ -1,0 +1,677 @@
+// Calling an op: arguments into one slot per parameter, the kernel, the graph node.
+#include <Python.h>
+#include <frameobject.h>
+#include <structmember.h>
+
+#include <cstring>
+
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include "bind/node.h"
+#include "kernels/copy.h"
+#include "kernels/elementwise.h"
+
+namespace fb::py {
+
+PyTypeObject* op_type = nullptr;
+EngineOps engine_ops;
+
+namespace {
+
+PyObject* required;  // default of a parameter that has none
+PyObject* str_out;
+PyObject* str_axis;
+PyObject* str_dim;
+PyObject* str_self;
+
+PyOp* as_op(PyObject* o) { return reinterpret_cast<PyOp*>(o); }
+
+// ---- arguments ----
+
+struct Call {
+  PyObject* slots[max_params];
+  PyObject* out = nullptr;
+  nb::object packed;  // keeps a tuple made from positional integers alive
+};
+
+[[noreturn]] void wrong_call(const std::string& text) {
+  PyErr_SetString(PyExc_TypeError, text.c_str());
+  throw nb::python_error();
+}
+
+std::string op_name(const PyOp* op) { return PyUnicode_AsUTF8(op->name); }
+
+int parameter_index(const PyOp* op, PyObject* name) {
+  for (int i = 0; i < op->param_count; ++i)
+    if (PyTuple_GET_ITEM(op->params, i) == name) return i;
+  for (int i = 0; i < op->param_count; ++i)
+    if (PyUnicode_Compare(PyTuple_GET_ITEM(op->params, i), name) == 0) return i;
+  // NumPy's spellings, which torch takes too.
+  if (PyUnicode_Compare(name, str_axis) == 0) return parameter_index(op, str_dim);
+  if (PyUnicode_Compare(name, str_self) == 0) return 0;
+  return -1;
+}
+
+// torch's varargs: x.view(2, 3) is x.view((2, 3)).
+bool starts_packing(const PyOp* op, PyObject* const* args, Py_ssize_t n) {
+  return op->pack_from >= 0 && n > op->pack_from && (PyIndex_Check(args[op->pack_from]) || is_tensor(args[op->pack_from])) &&
+         !PySequence_Check(args[op->pack_from]);
+}
+
+void fill_slots(const PyOp* op, Call& call, PyObject* const* args, Py_ssize_t n, PyObject* kwnames) {
+  Py_ssize_t given = n;
+  if (starts_packing(op, args, n) || (op->pack_from >= 0 && n > op->pack_from && n - op->pack_from > 1 && is_tensor(args[op->pack_from]))) {
+    PyObject* tuple = PyTuple_New(n - op->pack_from);
+    if (!tuple) throw nb::python_error();
+    for (Py_ssize_t i = op->pack_from; i < n; ++i) PyTuple_SET_ITEM(tuple, i - op->pack_from, Py_NewRef(args[i]));
+    call.packed = nb::steal(tuple);
+    given = op->pack_from + 1;
+  }
+  if (given > op->positional_count)
+    wrong_call(op_name(op) + "(): takes " + std::to_string(op->positional_count) + " positional arguments but " + std::to_string(n) + " were given");
+  for (int i = 0; i < op->param_count; ++i) call.slots[i] = i < given ? args[i] : PyTuple_GET_ITEM(op->defaults, i);
+  if (call.packed) call.slots[op->pack_from] = call.packed.ptr();
+  const Py_ssize_t keywords = kwnames ? PyTuple_GET_SIZE(kwnames) : 0;
+  for (Py_ssize_t k = 0; k < keywords; ++k) {
+    PyObject* name = PyTuple_GET_ITEM(kwnames, k);
+    const int at = parameter_index(op, name);
+    if (at < 0) {
+      if (op->allow_out && PyUnicode_Compare(name, str_out) == 0) {
+        if (args[n + k] != Py_None) call.out = args[n + k];
+        continue;
+      }
+      wrong_call(op_name(op) + "(): got an unexpected keyword argument '" + PyUnicode_AsUTF8(name) + "'");
+    }
+    if (at < given) wrong_call(op_name(op) + "(): got multiple values for argument '" + PyUnicode_AsUTF8(name) + "'");
+    call.slots[at] = args[n + k];
+  }
+  for (int i = 0; i < op->param_count; ++i)
+    if (call.slots[i] == required)
+      wrong_call(op_name(op) + "(): missing required argument '" + PyUnicode_AsUTF8(PyTuple_GET_ITEM(op->params, i)) + "' (pos " +
+                 std::to_string(i + 1) + ")");
+}
+
+bool wants_grad(PyObject* o) {
+  if (!is_tensor(o)) return false;
+  PyTensor* t = as_tensor(o);
+  return t->requires_grad || (t->base && current_grad_fn(t));
+}
+
+std::uint32_t tensors_wanting_grad(const PyOp* op, PyObject* const* slots) {
+  std::uint32_t needs = 0;
+  for (std::uint32_t rest = op->differentiable; rest; rest &= rest - 1) {
+    const int i = std::countr_zero(rest);
+    if (i == op->list_param) {
+      if (!PyList_Check(slots[i]) && !PyTuple_Check(slots[i])) continue;
+      PyObject** items = PySequence_Fast_ITEMS(slots[i]);
+      const Py_ssize_t n = PySequence_Fast_GET_SIZE(slots[i]);
+      for (Py_ssize_t k = 0; k < n; ++k)
+        if (wants_grad(items[k])) needs |= 1u << i;
+    } else if (wants_grad(slots[i])) {
+      needs |= 1u << i;
+    }
+  }
+  return needs;
+}
+
+// ---- kernels ----
+
+// A tensor or a number for the elementwise kernels. False: something else.
+bool to_argument(PyObject* o, Argument& out) {
+  if (is_tensor(o)) {
+    out.tensor = &as_tensor(o)->t;
+    return true;
+  }
+  out.tensor = nullptr;
+  return to_scalar(o, out.scalar);
+}
+
+bool rest_is_default(const PyOp* op, const Call& call) {
+  for (int i = op->native_arity; i < op->param_count; ++i)
+    if (call.slots[i] != PyTuple_GET_ITEM(op->defaults, i)) return false;
+  return true;
+}
+
+// Kernels of long loops let other Python threads run meanwhile.
+constexpr std::int64_t release_gil_from = 1 << 16;
+
+// The elementwise families are called straight from here on the CPU. Undefined: take the general way.
+std::optional<Tensor> run_native(const PyOp* op, const Call& call, const Tensor* out) {
+  if (op->native == Native::None || !rest_is_default(op, call)) return std::nullopt;
+  if (op->native == Native::Unary) {
+    if (!is_tensor(call.slots[0])) return std::nullopt;
+    const Tensor& a = as_tensor(call.slots[0])->t;
+    if (!a.is_cpu()) return std::nullopt;
+    if (a.numel() < release_gil_from) return unary(op->native_id, a, out);
+    const Tensor held = a;
+    nb::gil_scoped_release release;
+    return unary(op->native_id, held, out);
+  }
+  Argument a{Scalar()}, b{Scalar()};
+  if (!to_argument(call.slots[0], a) || !to_argument(call.slots[1], b)) return std::nullopt;
+  if (!a.tensor && !b.tensor) return std::nullopt;
+  if ((a.tensor && !a.tensor->is_cpu()) || (b.tensor && !b.tensor->is_cpu())) return std::nullopt;
+  const std::int64_t work = std::max(a.tensor ? a.tensor->numel() : 0, b.tensor ? b.tensor->numel() : 0);
+  if (work < release_gil_from) return binary(op->native_id, a, b, out);
+  Tensor held_a, held_b;
+  if (a.tensor) a.tensor = &(held_a = *a.tensor);
+  if (b.tensor) b.tensor = &(held_b = *b.tensor);
+  nb::gil_scoped_release release;
+  return binary(op->native_id, a, b, out);
+}
+
+PyObject* call_forward(const PyOp* op, const Call& call) {
+  return PyObject_Vectorcall(op->forward, call.slots, static_cast<std::size_t>(op->param_count), nullptr);
+}
+
+nb::object run_kernel(const PyOp* op, const Call& call) {
+  PyObject* result;
+  if (auto native = run_native(op, call, nullptr)) {
+    result = wrap(std::move(*native));
+  } else if (op->rule_count) {
+    NoGrad guard;
+    result = call_forward(op, call);
+  } else {
+    result = call_forward(op, call);
+  }
+  if (!result) throw nb::python_error();
+  return nb::steal(result);
+}
+
+// ---- recording ----
+
+void mark_view(PyObject* result, PyTensor* source, bool multi_output) {
+  PyTensor* r = as_tensor(result);
+  if (source->inference || r->base || !(r->t.storage() == source->t.storage())) return;
+  r->base = Py_NewRef(source->base ? source->base : reinterpret_cast<PyObject*>(source));
+  r->view_version = r->t.version();
+  r->creation = grad_mode.inference  ? Creation::Inference
+                : !grad_mode.enabled ? Creation::NoGrad
+                : multi_output       ? Creation::MultiOutput
+                                     : source->creation;
+}
+
+template <class F>
+void for_each_output(PyObject* result, F&& f) {
+  if (is_tensor(result)) {
+    f(result, 0);
+  } else if (PyTuple_Check(result) || PyList_Check(result)) {
+    PyObject** items = PySequence_Fast_ITEMS(result);
+    const Py_ssize_t n = PySequence_Fast_GET_SIZE(result);
+    for (Py_ssize_t k = 0; k < n; ++k)
+      if (is_tensor(items[k])) f(items[k], static_cast<int>(k));
+  }
+}
+
+// A rule-bearing op may hand back one of its inputs; recording needs an object of its own.
+nb::object fresh_output(nb::object result, const PyOp* op, const Call& call) {
+  if (!is_tensor(result.ptr())) return result;
+  for (int i = 0; i < op->param_count; ++i)
+    if (call.slots[i] == result.ptr()) return nb::steal(wrap(as_tensor(result.ptr())->t));
+  return result;
+}
+
+void attach(PyNode* node, const PyOp* op, PyObject* result) {
+  for_each_output(result, [&](PyObject* o, int k) {
+    if (!((op->differentiable_outputs >> (k < 31 ? k : 31)) & 1u)) return;
+    PyTensor* t = as_tensor(o);
+    if (!is_differentiable(t->t.dtype())) return;
+    t->grad_fn = Py_NewRef(reinterpret_cast<PyObject*>(node));
+    t->output_nr = static_cast<std::uint32_t>(k);
+    t->requires_grad = true;
+  });
+}
+
+nb::object finish(const PyOp* op, nb::object result) {
+  if (!op->result_type) return result;
+  PyObject* named = PyObject_CallOneArg(op->result_type, result.ptr());
+  if (!named) throw nb::python_error();
+  return nb::steal(named);
+}
+
+void observe(PyOp* op, const Call& call, PyObject* result) {
+  nb::object arguments = nb::steal(PyTuple_New(op->param_count));
+  for (int i = 0; i < op->param_count; ++i) PyTuple_SET_ITEM(arguments.ptr(), i, Py_NewRef(call.slots[i]));
+  PyObject* done = PyObject_CallFunctionObjArgs(engine_ops.observer, reinterpret_cast<PyObject*>(op), arguments.ptr(), result, nullptr);
+  if (!done) throw nb::python_error();
+  Py_DECREF(done);
+}
+
+nb::object call_op(PyOp* op, const Call& call) {
+  const std::uint32_t needs = grad_mode.enabled && op->differentiable ? tensors_wanting_grad(op, call.slots) : 0;
+  nb::object result = run_kernel(op, call);
+  if (needs) {
+    result = fresh_output(std::move(result), op, call);
+    PyNode* node = make_node(op, call.slots, needs, result.ptr(), nullptr);
+    nb::object owner = nb::steal(reinterpret_cast<PyObject*>(node));
+    attach(node, op, result.ptr());
+  }
+  if (op->view && is_tensor(call.slots[0]))
+    for_each_output(result.ptr(), [&](PyObject* o, int) {
+      if (o != call.slots[0]) mark_view(o, as_tensor(call.slots[0]), op->multi_output);
+    });
+  if (engine_ops.observer) observe(op, call, result.ptr());
+  return finish(op, std::move(result));
+}
+
+// ---- in-place ----
+
+void raise_runtime(const std::string& text) {
+  PyErr_SetString(error_class(ErrorKind::Runtime), text.c_str());
+  throw nb::python_error();
+}
+
+void check_inplace(PyTensor* self, bool records) {
+  if (self->inference && !grad_mode.inference) {
+    if (records || grad_mode.enabled)
+      raise_runtime("Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a normal tensor before doing inplace update.");
+    return;
+  }
+  if (!grad_mode.enabled) return;
+  PyTensor* base = self->base ? as_tensor(self->base) : nullptr;
+  const bool self_grad = self->requires_grad;
+  if (self_grad && !self->grad_fn && !base) raise_runtime("a leaf Variable that requires grad is being used in an in-place operation.");
+  if (!base || !(records || self_grad || base->requires_grad)) return;
+  if (base->requires_grad && !base->grad_fn)
+    raise_runtime("a view of a leaf Variable that requires grad is being used in an in-place operation.");
+  if (self->creation == Creation::NoGrad)
+    raise_runtime(
+        "A view was created in no_grad mode and is being modified inplace with grad mode enabled. Given that this use case is ambiguous and "
+        "error-prone, it is forbidden. You can clarify your code by moving both the view and the inplace either both inside the no_grad block (if "
+        "you don't want the inplace to be tracked) or both outside (if you want the inplace to be tracked).");
+  if (self->creation == Creation::Inference)
+    raise_runtime("A view was created in inference mode and is being modified inplace in normal mode. Create the view outside inference mode.");
+  if (self->creation == Creation::MultiOutput)
+    raise_runtime(
+        "Output 0 of a function that returns multiple views is a view and is being modified inplace. This view is the output of a function that "
+        "returns multiple views. Such functions do not allow the output views to be modified inplace. You should replace the inplace operation by "
+        "an out-of-place one.");
+}
+
+void set_grad_fn(PyTensor* t, PyObject* node, std::uint32_t output_nr) {
+  PyObject* before = t->grad_fn;
+  t->grad_fn = Py_NewRef(node);
+  t->output_nr = output_nr;
+  t->requires_grad = true;
+  Py_XDECREF(before);
+}
+
+// The view `self` now has a new value, computed by `node`: its base is the old base with that value
+// scattered into the view's places.
+void rebase(PyTensor* self) {
+  PyTensor* base = as_tensor(self->base);
+  PyOp* scatter = as_op(engine_ops.as_strided_scatter);
+  nb::object size = nb::steal(wrap_size(self->t.sizes()));
+  nb::object stride = nb::steal(wrap_size(self->t.strides()));
+  nb::object offset = nb::int_(self->t.offset());
+  PyObject* slots[] = {reinterpret_cast<PyObject*>(base), reinterpret_cast<PyObject*>(self), size.ptr(), stride.ptr(), offset.ptr()};
+  const std::uint32_t needs = 2u | (base->requires_grad ? 1u : 0u);
+  PyNode* node = make_node(scatter, slots, needs, reinterpret_cast<PyObject*>(base), nullptr);
+  nb::object owner = nb::steal(reinterpret_cast<PyObject*>(node));
+  set_grad_fn(base, owner.ptr(), 0);
+}
+
+nb::object call_inplace(PyOp* op, Call& call) {
+  if (!is_tensor(call.slots[0])) wrong_call(op_name(op) + "_(): argument 'input' (position 1) must be Tensor, not " + Py_TYPE(call.slots[0])->tp_name);
+  PyTensor* self = as_tensor(call.slots[0]);
+  const std::uint32_t needs = grad_mode.enabled && op->differentiable ? tensors_wanting_grad(op, call.slots) : 0;
+  check_inplace(self, needs != 0);
+  const Tensor target = self->t;
+  // Rules may need the value that is about to be overwritten; make_node clones it then. A rule's own
+  // result is what self holds afterwards.
+  nb::object node_owner;
+  PyNode* node = nullptr;
+  if (needs) {
+    node = make_node(op, call.slots, needs, nullptr, self);
+    node_owner = nb::steal(reinterpret_cast<PyObject*>(node));
+  }
+  if (!run_native(op, call, &target)) {
+    nb::object result;
+    {
+      NoGrad guard;
+      PyObject* computed = call_forward(op, call);
+      if (!computed) throw nb::python_error();
+      result = nb::steal(computed);
+    }
+    if (!is_tensor(result.ptr())) raise_runtime(op_name(op) + "_: this operation has no in-place form");
+    const Tensor& value = as_tensor(result.ptr())->t;
+    FB_CHECK(value.sizes() == target.sizes(), Shape, op_name(op), "_: output with shape ", target.sizes(), " doesn't match the broadcast shape ",
+             value.sizes());
+    FB_CHECK(can_cast(value.dtype(), target.dtype()), DType, op_name(op), "_: result type ", dtype_name(value.dtype()),
+             " can't be cast to the desired output type ", dtype_name(target.dtype()));
+    copy_into(target, value);
+  }
+  target.bump_version();
+  if (node) {
+    set_grad_fn(self, node_owner.ptr(), 0);
+    for (Saved& saved : node->saved)
+      if (saved.is_output && saved.value) saved.version = target.version();
+    if (self->base) rebase(self);
+  }
+  self->view_version = target.version();
+  if (engine_ops.observer) observe(op, call, call.slots[0]);
+  return nb::borrow(call.slots[0]);
+}
+
+// ---- out= ----
+
+nb::object call_out(PyOp* op, const Call& call) {
+  auto store = [&](PyObject* out, PyObject* value) {
+    if (!is_tensor(out)) wrong_call(op_name(op) + "(): argument 'out' must be Tensor, not " + Py_TYPE(out)->tp_name);
+    PyTensor* o = as_tensor(out);
+    const Tensor& v = as_tensor(value)->t;
+    FB_CHECK(can_cast(v.dtype(), o->t.dtype()), DType, op_name(op), ": result type ", dtype_name(v.dtype()),
+             " can't be cast to the desired output type ", dtype_name(o->t.dtype()));
+    if (!(o->t.sizes() == v.sizes())) {
+      if (o->t.numel() != 0) {
+        std::ostringstream text;
+        text << "An output with one or more elements was resized since it had shape " << o->t.sizes() << ", which does not match the required output shape "
+             << v.sizes() << ". This behavior is deprecated.";
+        if (PyErr_WarnEx(PyExc_UserWarning, text.str().c_str(), 1) < 0) throw nb::python_error();
+      }
+      Tensor resized = o->t;
+      const std::size_t needed = v.nbytes() + static_cast<std::size_t>(o->t.offset()) * o->t.itemsize();
+      if (resized.storage()->nbytes < needed) resized.storage()->resize(needed);
+      o->t = resized.restride(v.sizes(), contiguous_strides(v.sizes()), resized.offset());
+    }
+    copy_into(o->t, v);
+    o->t.bump_version();
+  };
+  auto refuse_grad = [&](PyObject* o) {
+    if (grad_mode.enabled && is_tensor(o) && (as_tensor(o)->requires_grad))
+      raise_runtime(op_name(op) + "(): functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad.");
+  };
+  for (int i = 0; i < op->param_count; ++i) refuse_grad(call.slots[i]);
+  refuse_grad(call.out);
+  if (is_tensor(call.out)) {
+    const Tensor target = as_tensor(call.out)->t;
+    nb::object value;
+    {
+      NoGrad guard;
+      value = run_kernel(op, call);
+    }
+    if (!is_tensor(value.ptr())) wrong_call(op_name(op) + "(): argument 'out' must be a tuple of Tensors");
+    store(call.out, value.ptr());
+    return nb::borrow(call.out);
+  }
+  nb::object value;
+  {
+    NoGrad guard;
+    value = run_kernel(op, call);
+  }
+  if (!PyTuple_Check(call.out) && !PyList_Check(call.out)) wrong_call(op_name(op) + "(): argument 'out' must be Tensor, not " + Py_TYPE(call.out)->tp_name);
+  nb::object outs = nb::steal(PySequence_Tuple(call.out));
+  if (!PySequence_Check(value.ptr()) || is_tensor(value.ptr()) || PySequence_Size(value.ptr()) != PyTuple_GET_SIZE(outs.ptr()))
+    wrong_call(op_name(op) + "(): argument 'out' must have one Tensor per output");
+  for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(outs.ptr()); ++k) {
+    nb::object element = nb::steal(PySequence_GetItem(value.ptr(), k));
+    store(PyTuple_GET_ITEM(outs.ptr(), k), element.ptr());
+  }
+  return finish(op, outs);
+}
+
+// ---- the callable ----
+
+bool foreign_operand(const Call& call) {
+  PyObject* other = call.slots[1];
+  Scalar s;
+  return !is_tensor(other) && !to_scalar(other, s) && !PySequence_Check(other);
+}
+
+PyObject* op_call(PyObject* self, PyObject* const* args, std::size_t flags, PyObject* kwnames) {
+  PyOp* variant = as_op(self);
+  PyOp* op = variant->target ? variant->target : variant;
+  FB_PY_TRY
+  Call call;
+  const Py_ssize_t n = PyVectorcall_NARGS(flags);
+  fill_slots(op, call, args, n, kwnames);
+  if (variant->operator_form && op->param_count > 1 && foreign_operand(call)) return Py_NewRef(Py_NotImplemented);
+  if (variant->reflected) std::swap(call.slots[0], call.slots[1]);
+  if (variant->inplace) return call_inplace(op, call).release().ptr();
+  if (call.out) return call_out(op, call).release().ptr();
+  return call_op(op, call).release().ptr();
+  FB_PY_CATCH(nullptr)
+}
+
+PyObject* op_descr_get(PyObject* self, PyObject* instance, PyObject*) {
+  if (!instance || instance == Py_None) return Py_NewRef(self);
+  return PyMethod_New(self, instance);
+}
+
+int op_traverse(PyObject* self, visitproc visit, void* arg) {
+  PyOp* op = as_op(self);
+  Py_VISIT(Py_TYPE(self));
+  Py_VISIT(op->dict);
+  Py_VISIT(op->forward);
+  Py_VISIT(op->result_type);
+  Py_VISIT(reinterpret_cast<PyObject*>(op->target));
+  for (int k = 0; k < op->rule_count; ++k) {
+    Py_VISIT(op->rules[k].function);
+    Py_VISIT(op->rules[k].fast);
+  }
+  return 0;
+}
+
+int op_clear(PyObject* self) {
+  PyOp* op = as_op(self);
+  Py_CLEAR(op->dict);
+  Py_CLEAR(op->forward);
+  Py_CLEAR(op->result_type);
+  Py_CLEAR(op->target);
+  for (int k = 0; k < op->rule_count; ++k) {
+    Py_CLEAR(op->rules[k].function);
+    Py_CLEAR(op->rules[k].fast);
+  }
+  op->rule_count = 0;
+  return 0;
+}
+
+void op_dealloc(PyObject* self) {
+  PyTypeObject* type = Py_TYPE(self);
+  PyObject_GC_UnTrack(self);
+  op_clear(self);
+  PyOp* op = as_op(self);
+  Py_CLEAR(op->name);
+  Py_CLEAR(op->backward_name);
+  Py_CLEAR(op->params);
+  Py_CLEAR(op->defaults);
+  delete[] op->rules;
+  type->tp_free(self);
+  Py_DECREF(type);
+}
+
+PyObject* op_repr(PyObject* self) { return PyUnicode_FromFormat("<op %U>", as_op(self)->name); }
+PyObject* op_get_name(PyObject* self, void*) { return Py_NewRef(as_op(self)->name); }
+PyObject* op_get_forward(PyObject* self, void*) { return Py_NewRef(as_op(self)->forward); }
+PyObject* op_get_target(PyObject* self, void*) {
+  PyOp* target = as_op(self)->target;
+  return Py_NewRef(target ? reinterpret_cast<PyObject*>(target) : Py_None);
+}
+
+PyGetSetDef op_getset[] = {{"name", op_get_name, nullptr, nullptr, nullptr},
+                           {"forward", op_get_forward, nullptr, "The function below the recorder.", nullptr},
+                           {"target", op_get_target, nullptr, "The op this is a variant of, or None.", nullptr},
+                           {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr},
+                           {}};
+PyMemberDef op_members[] = {{"__dictoffset__", T_PYSSIZET, offsetof(PyOp, dict), READONLY, nullptr},
+                            {"__vectorcalloffset__", T_PYSSIZET, offsetof(PyOp, vectorcall), READONLY, nullptr},
+                            {}};
+PyType_Slot op_slots[] = {{Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
+                          {Py_tp_descr_get, reinterpret_cast<void*>(op_descr_get)},
+                          {Py_tp_traverse, reinterpret_cast<void*>(op_traverse)},
+                          {Py_tp_clear, reinterpret_cast<void*>(op_clear)},
+                          {Py_tp_dealloc, reinterpret_cast<void*>(op_dealloc)},
+                          {Py_tp_repr, reinterpret_cast<void*>(op_repr)},
+                          {Py_tp_getset, op_getset},
+                          {Py_tp_members, op_members},
+                          {0, nullptr}};
+PyType_Spec op_spec = {"flambeau._C.Op", sizeof(PyOp), 0,
+                       Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR |
+                           Py_TPFLAGS_DISALLOW_INSTANTIATION,
+                       op_slots};
+
+PyOp* allocate_op() {
+  PyObject* o = op_type->tp_alloc(op_type, 0);
+  if (!o) throw nb::python_error();
+  PyOp* op = as_op(o);
+  op->vectorcall = op_call;
+  return op;
+}
+
+// ---- registration (called by core/registry.py) ----
+
+nb::object make_op(nb::str name, nb::str backward_name, nb::object forward, nb::tuple params, nb::tuple defaults, int positional_count, int list_param,
+                   int pack_from, bool view, bool multi_output, bool grad_list, bool allow_out, std::uint32_t differentiable_outputs,
+                   nb::object result_type, std::string native, int native_arity) {
+  if (nb::len(params) > max_params) throw nb::value_error("an op has too many parameters");
+  PyOp* op = allocate_op();
+  nb::object owner = nb::steal(reinterpret_cast<PyObject*>(op));
+  op->name = name.release().ptr();
+  op->backward_name = backward_name.release().ptr();
+  op->forward = forward.release().ptr();
+  op->param_count = static_cast<int>(nb::len(params));
+  op->params = params.release().ptr();
+  op->defaults = defaults.release().ptr();
+  op->positional_count = positional_count;
+  op->list_param = list_param;
+  op->pack_from = pack_from;
+  op->view = view;
+  op->multi_output = multi_output;
+  op->grad_list = grad_list;
+  op->allow_out = allow_out;
+  op->differentiable_outputs = differentiable_outputs;
+  op->result_type = result_type.is_none() ? nullptr : result_type.release().ptr();
+  op->native_arity = native_arity;
+  if (!native.empty()) {
+    op->native = native_arity == 1 ? Native::Unary : Native::Binary;
+    op->native_id = native_arity == 1 ? find_unary(native.c_str()) : find_binary(native.c_str());
+    if (op->native_id < 0) throw nb::value_error(("no elementwise kernel is called " + native).c_str());
+  }
+  return owner;
+}
+
+nb::object make_variant(nb::handle of, bool inplace, bool reflected, bool operator_form) {
+  PyOp* target = as_op(of.ptr());
+  PyOp* op = allocate_op();
+  op->target = reinterpret_cast<PyOp*>(Py_NewRef(of.ptr()));
+  op->name = inplace ? PyUnicode_FromFormat("%U_", target->name) : Py_NewRef(target->name);
+  op->params = Py_NewRef(target->params);
+  op->defaults = Py_NewRef(target->defaults);
+  op->backward_name = Py_NewRef(target->backward_name);
+  op->forward = Py_NewRef(target->forward);
+  op->inplace = inplace;
+  op->reflected = reflected;
+  op->operator_form = operator_form;
+  return nb::steal(reinterpret_cast<PyObject*>(op));
+}
+
+void read_sources(PyOp* op, nb::list sources, SmallArray<Source, 6>& into) {
+  into.allocate(static_cast<int>(nb::len(sources)));
+  for (int k = 0; k < into.size(); ++k) {
+    nb::tuple s = nb::cast<nb::tuple>(sources[static_cast<std::size_t>(k)]);
+    into[k] = {static_cast<SourceKind>(nb::cast<int>(s[0])), nb::cast<int>(s[1]), nb::cast<int>(s[2])};
+    op->saved_slots = std::max(op->saved_slots, into[k].slot + 1);
+  }
+}
+
+// targets: parameter numbers; sources: (kind, index, saved slot) per parameter of the rule.
+void add_rule(nb::handle handle, nb::list targets, nb::object function, nb::list sources) {
+  PyOp* op = as_op(handle.ptr());
+  auto* grown = new Rule[static_cast<std::size_t>(op->rule_count) + 1];
+  for (int k = 0; k < op->rule_count; ++k) grown[k] = std::move(op->rules[k]);
+  delete[] op->rules;
+  op->rules = grown;
+  Rule& rule = op->rules[op->rule_count++];
+  for (nb::handle t : targets) rule.targets |= 1u << nb::cast<int>(t);
+  rule.target_count = static_cast<int>(nb::len(targets));
+  rule.function = function.release().ptr();
+  read_sources(op, sources, rule.sources);
+  op->differentiable |= rule.targets;
+}
+
+void add_fast_rule(nb::handle handle, nb::list targets, nb::object function, nb::list sources) {
+  PyOp* op = as_op(handle.ptr());
+  std::uint32_t mask = 0;
+  for (nb::handle t : targets) mask |= 1u << nb::cast<int>(t);
+  for (int k = 0; k < op->rule_count; ++k) {
+    Rule& rule = op->rules[k];
+    if (rule.targets != mask) continue;
+    rule.fast = function.release().ptr();
+    read_sources(op, sources, rule.fast_sources);
+    return;
+  }
+  throw nb::value_error("fast_vjp: register the differentiable rule of the same inputs first");
+}
+
+}  // namespace
+
+void init_op(nb::module_& m) {
+  op_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&op_spec));
+  if (!op_type) throw nb::python_error();
+  m.attr("Op") = nb::handle(reinterpret_cast<PyObject*>(op_type));
+  required = PyObject_CallNoArgs(reinterpret_cast<PyObject*>(&PyBaseObject_Type));
+  m.attr("REQUIRED") = nb::handle(required);
+  str_out = PyUnicode_InternFromString("out");
+  str_axis = PyUnicode_InternFromString("axis");
+  str_dim = PyUnicode_InternFromString("dim");
+  str_self = PyUnicode_InternFromString("self");
+  m.def("make_op", make_op, nb::arg("name"), nb::arg("backward_name"), nb::arg("forward"), nb::arg("params"), nb::arg("defaults"),
+        nb::arg("positional_count"), nb::arg("list_param"), nb::arg("pack_from"), nb::arg("view"), nb::arg("multi_output"), nb::arg("grad_list"),
+        nb::arg("allow_out"), nb::arg("differentiable_outputs"), nb::arg("result_type").none(), nb::arg("native"), nb::arg("native_arity"));
+  m.def("make_variant", make_variant);
+  m.def("add_rule", add_rule);
+  m.def("add_fast_rule", add_fast_rule);
+  m.def("set_engine_op", [](std::string name, nb::object op) {
+    struct Entry {
+      const char* name;
+      PyObject* EngineOps::*field;
+    };
+    static constexpr Entry entries[] = {{"add", &EngineOps::add},
+                                        {"sum_to_size", &EngineOps::sum_to_size},
+                                        {"cast_grad", &EngineOps::cast_grad},
+                                        {"clone", &EngineOps::clone},
+                                        {"as_strided", &EngineOps::as_strided},
+                                        {"as_strided_scatter", &EngineOps::as_strided_scatter},
+                                        {"getitem", &EngineOps::getitem},
+                                        {"setitem", &EngineOps::setitem},
+                                        {"on_record", &EngineOps::on_record},
+                                        {"on_gradient", &EngineOps::on_gradient},
+                                        {"observer", &EngineOps::observer}};
+    for (const Entry& e : entries)
+      if (name == e.name) {
+        PyObject* before = engine_ops.*e.field;
+        engine_ops.*e.field = op.is_none() ? nullptr : op.release().ptr();
+        Py_XDECREF(before);
+        return;
+      }
+    throw nb::value_error(("unknown engine op " + name).c_str());
+  }, nb::arg("name"), nb::arg("op").none());
+  // The same kernels by name, for the backend's door.
+  m.def("unary", [](const std::string& name, const Tensor& a) {
+    const int id = find_unary(name.c_str());
+    if (id < 0) throw nb::value_error(("no unary kernel is called " + name).c_str());
+    return unary(id, a);
+  });
+  m.def("binary", [](const std::string& name, nb::handle a, nb::handle b) {
+    const int id = find_binary(name.c_str());
+    if (id < 0) throw nb::value_error(("no binary kernel is called " + name).c_str());
+    Argument x{Scalar()}, y{Scalar()};
+    if (!to_argument(a.ptr(), x)) wrong_call(name + "(): argument 'input' (position 1) must be Tensor, not " + Py_TYPE(a.ptr())->tp_name);
+    if (!to_argument(b.ptr(), y)) wrong_call(name + "(): argument 'other' (position 2) must be Tensor, not " + Py_TYPE(b.ptr())->tp_name);
+    if (!x.tensor && !y.tensor) wrong_call(name + "(): argument 'input' (position 1) must be Tensor, not " + Py_TYPE(a.ptr())->tp_name);
+    return binary(id, x, y);
+  });
+  m.def("result_type", [](nb::list operands) {
+    std::vector<Argument> arguments;
+    for (nb::handle o : operands) {
+      Argument a{Scalar()};
+      if (!to_argument(o.ptr(), a)) wrong_call(std::string("result_type(): expected tensors and numbers, got ") + Py_TYPE(o.ptr())->tp_name);
+      arguments.push_back(a);
+    }
+    if (arguments.empty()) throw nb::value_error("result_type(): needs at least one operand");
+    return result_type(arguments.data(), static_cast<int>(arguments.size()));
+  });
+}
+
+}  // namespace fb::py

@@ -1,0 +1,595 @@
+#include "bind/pytensor.h"
+
+#include <new>
+
+#include "bind/node.h"
+#include "kernels/copy.h"
+
+namespace fb::py {
+
+thread_local GradMode grad_mode;
+PyTypeObject* tensor_base_type = nullptr;
+PyTypeObject* tensor_type = nullptr;
+PyTypeObject* size_type = nullptr;
+
+namespace {
+
+PyObject* error_classes = nullptr;  // tuple by ErrorKind
+PyObject* device_objects = nullptr;  // callable (type, index) -> flambeau.device
+PyObject* cpu_device = nullptr;
+
+// ---- life ----
+
+PyObject* allocate(PyTypeObject* type) {
+  PyObject* o = type->tp_alloc(type, 0);  // zeroed
+  if (o) new (&as_tensor(o)->t) Tensor();
+  return o;
+}
+
+// Constructors are Python's (core/tensor.py); an object made without them is an empty tensor.
+PyObject* tensor_new(PyTypeObject* type, PyObject*, PyObject*) {
+  FB_PY_TRY
+  return wrap(empty({0}, default_dtype()), type);
+  FB_PY_CATCH(nullptr)
+}
+
+int tensor_traverse(PyObject* self, visitproc visit, void* arg) {
+  PyTensor* t = as_tensor(self);
+  Py_VISIT(Py_TYPE(self));
+  Py_VISIT(t->grad_fn);
+  Py_VISIT(t->grad);
+  Py_VISIT(t->hooks);
+  Py_VISIT(t->accumulate_hooks);
+  Py_VISIT(t->base);
+  return 0;
+}
+
+int tensor_clear(PyObject* self) {
+  PyTensor* t = as_tensor(self);
+  Py_CLEAR(t->grad_fn);
+  Py_CLEAR(t->grad);
+  Py_CLEAR(t->hooks);
+  Py_CLEAR(t->accumulate_hooks);
+  Py_CLEAR(t->base);
+  return 0;
+}
+
+void tensor_dealloc(PyObject* self) {
+  PyTypeObject* type = Py_TYPE(self);
+  PyObject_GC_UnTrack(self);
+  tensor_clear(self);
+  as_tensor(self)->t.~Tensor();
+  type->tp_free(self);
+  Py_DECREF(type);
+}
+
+// ---- attributes ----
+
+PyObject* get_shape(PyObject* self, void*) { FB_PY_TRY return wrap_size(as_tensor(self)->t.sizes()); FB_PY_CATCH(nullptr) }
+PyObject* get_strides(PyObject* self, void*) {
+  const Dims& strides = as_tensor(self)->t.strides();
+  PyObject* out = PyTuple_New(strides.size());
+  for (int i = 0; out && i < strides.size(); ++i) PyTuple_SET_ITEM(out, i, PyLong_FromLongLong(strides[i]));
+  return out;
+}
+PyObject* get_ndim(PyObject* self, void*) { return PyLong_FromLong(as_tensor(self)->t.ndim()); }
+PyObject* get_numel(PyObject* self, void*) { return PyLong_FromLongLong(as_tensor(self)->t.numel()); }
+PyObject* get_offset(PyObject* self, void*) { return PyLong_FromLongLong(as_tensor(self)->t.offset()); }
+PyObject* get_dtype(PyObject* self, void*) { return Py_NewRef(dtype_object(as_tensor(self)->t.dtype())); }
+PyObject* get_device(PyObject* self, void*) {
+  const PyTensor* t = as_tensor(self);
+  if (!t->t.defined() || t->t.is_cpu()) return Py_NewRef(cpu_device ? cpu_device : Py_None);
+  const Device d = t->t.device();
+  return PyObject_CallFunction(device_objects, "si", d.type == DeviceType::CUDA ? "cuda" : "meta", static_cast<int>(d.index));
+}
+PyObject* get_is_cpu(PyObject* self, void*) { return PyBool_FromLong(as_tensor(self)->t.is_cpu()); }
+PyObject* get_version(PyObject* self, void*) {
+  const PyTensor* t = as_tensor(self);
+  if (t->inference) {
+    PyErr_SetString(PyExc_RuntimeError, "Inference tensors do not track version counter.");
+    return nullptr;
+  }
+  return PyLong_FromUnsignedLong(t->t.version());
+}
+PyObject* get_data_ptr(PyObject* self, void*) {
+  const Tensor& t = as_tensor(self)->t;
+  return PyLong_FromVoidPtr(t.numel() ? t.bytes() : nullptr);
+}
+
+PyObject* get_requires_grad(PyObject* self, void*) {
+  PyTensor* t = as_tensor(self);
+  FB_PY_TRY
+  return PyBool_FromLong(t->requires_grad || current_grad_fn(t) != nullptr);
+  FB_PY_CATCH(nullptr)
+}
+int set_requires_grad(PyObject* self, PyObject* value, void*) {
+  PyTensor* t = as_tensor(self);
+  if (!value) {
+    PyErr_SetString(PyExc_AttributeError, "requires_grad cannot be deleted");
+    return -1;
+  }
+  const int wanted = PyObject_IsTrue(value);
+  if (wanted < 0) return -1;
+  FB_PY_TRY
+  if (current_grad_fn(t)) {
+    if (wanted) return 0;
+    PyErr_SetString(error_class(ErrorKind::Runtime),
+                    "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a subgraph that "
+                    "doesn't require differentiation use var_no_grad = var.detach().");
+    return -1;
+  }
+  if (wanted && !is_differentiable(t->t.dtype())) {
+    PyErr_SetString(error_class(ErrorKind::Runtime), "only Tensors of floating point and complex dtype can require gradients");
+    return -1;
+  }
+  if (wanted && t->inference && !grad_mode.inference) {
+    PyErr_SetString(error_class(ErrorKind::Runtime), "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.");
+    return -1;
+  }
+  t->requires_grad = wanted;
+  return 0;
+  FB_PY_CATCH(-1)
+}
+
+PyObject* get_is_leaf(PyObject* self, void*) { FB_PY_TRY return PyBool_FromLong(current_grad_fn(as_tensor(self)) == nullptr); FB_PY_CATCH(nullptr) }
+PyObject* get_grad_fn(PyObject* self, void*) {
+  FB_PY_TRY
+  PyObject* fn = current_grad_fn(as_tensor(self));
+  return Py_NewRef(fn ? fn : Py_None);
+  FB_PY_CATCH(nullptr)
+}
+PyObject* get_output_nr(PyObject* self, void*) { return PyLong_FromUnsignedLong(as_tensor(self)->output_nr); }
+PyObject* get_inference(PyObject* self, void*) { return PyBool_FromLong(as_tensor(self)->inference); }
+PyObject* get_is_view(PyObject* self, void*) { return PyBool_FromLong(as_tensor(self)->base != nullptr); }
+
+template <PyObject* PyTensor::*field>
+PyObject* get_object(PyObject* self, void*) {
+  PyObject* o = as_tensor(self)->*field;
+  return Py_NewRef(o ? o : Py_None);
+}
+template <PyObject* PyTensor::*field>
+int set_object(PyObject* self, PyObject* value, void*) {
+  PyObject* before = as_tensor(self)->*field;
+  as_tensor(self)->*field = value && value != Py_None ? Py_NewRef(value) : nullptr;
+  Py_XDECREF(before);
+  return 0;
+}
+
+int set_grad(PyObject* self, PyObject* value, void* closure) {
+  PyTensor* t = as_tensor(self);
+  if (value && value != Py_None) {
+    if (!is_tensor(value)) {
+      PyErr_Format(PyExc_TypeError, "assigned grad expected to be a Tensor or None but got grad of type %s", Py_TYPE(value)->tp_name);
+      return -1;
+    }
+    PyTensor* g = as_tensor(value);
+    if (g == t) {
+      PyErr_SetString(error_class(ErrorKind::Runtime), "can't assign Variable as its own grad");
+      return -1;
+    }
+    FB_PY_TRY
+    FB_CHECK(g->t.dtype() == t->t.dtype(), Runtime, "assigned grad has data of a different type: the tensor is ", dtype_name(t->t.dtype()),
+             ", the grad is ", dtype_name(g->t.dtype()));
+    FB_CHECK(g->t.device() == t->t.device(), Runtime, "assigned grad has data located on a different device");
+    FB_CHECK(g->t.sizes() == t->t.sizes(), Runtime, "assigned grad has data of a different size: the tensor is ", t->t.sizes(), ", the grad is ",
+             g->t.sizes());
+    FB_PY_CATCH(-1)
+  }
+  return set_object<&PyTensor::grad>(self, value, closure);
+}
+
+PyGetSetDef getset[] = {
+    {"shape", get_shape, nullptr, "The sizes, a flambeau.Size.", nullptr},
+    {"_strides", get_strides, nullptr, nullptr, nullptr},
+    {"ndim", get_ndim, nullptr, "The number of axes.", nullptr},
+    {"_numel", get_numel, nullptr, nullptr, nullptr},
+    {"_offset", get_offset, nullptr, nullptr, nullptr},
+    {"_data_ptr", get_data_ptr, nullptr, nullptr, nullptr},
+    {"dtype", get_dtype, nullptr, "The element type.", nullptr},
+    {"device", get_device, nullptr, "Where the storage is.", nullptr},
+    {"is_cpu", get_is_cpu, nullptr, nullptr, nullptr},
+    {"_version", get_version, nullptr, "How often the storage was written in place.", nullptr},
+    {"requires_grad", get_requires_grad, set_requires_grad, "Whether gradients flow to this tensor.", nullptr},
+    {"is_leaf", get_is_leaf, nullptr, "True when no recorded operation made this tensor.", nullptr},
+    {"grad_fn", get_grad_fn, nullptr, "The graph node that made this tensor, or None.", nullptr},
+    {"grad", get_object<&PyTensor::grad>, set_grad, "The accumulated gradient, or None.", nullptr},
+    {"output_nr", get_output_nr, nullptr, nullptr, nullptr},
+    {"_base", get_object<&PyTensor::base>, nullptr, "The tensor this is a view of, or None.", nullptr},
+    {"_hooks", get_object<&PyTensor::hooks>, set_object<&PyTensor::hooks>, nullptr, nullptr},
+    {"_accumulate_hooks", get_object<&PyTensor::accumulate_hooks>, set_object<&PyTensor::accumulate_hooks>, nullptr, nullptr},
+    {"_is_inference", get_inference, nullptr, nullptr, nullptr},
+    {"_is_differentiable_view", get_is_view, nullptr, nullptr, nullptr},
+    {}};
+
+PyObject* is_contiguous(PyObject* self, PyObject*) { return PyBool_FromLong(as_tensor(self)->t.is_contiguous()); }
+
+// ---- x[index] for integers, slices, None and Ellipsis; the rest is Python (ops/index.py) ----
+
+struct SliceItem {
+  enum Kind { Index, Slice, NewAxis, Ellipsis } kind;
+  Py_ssize_t start = 0, stop = 0, step = 1;
+};
+
+// False: not a basic index (or an index the Python path will complain about).
+bool basic_item(PyObject* o, SliceItem& item) {
+  if (PyLong_CheckExact(o)) {
+    item.kind = SliceItem::Index;
+    item.start = PyLong_AsSsize_t(o);
+    if (item.start == -1 && PyErr_Occurred()) {
+      PyErr_Clear();
+      return false;
+    }
+    return true;
+  }
+  if (PySlice_Check(o)) {
+    auto* s = reinterpret_cast<PySliceObject*>(o);
+    for (PyObject* part : {s->start, s->stop, s->step})
+      if (part != Py_None && !PyLong_Check(part)) return false;
+    item.kind = SliceItem::Slice;
+    if (PySlice_Unpack(o, &item.start, &item.stop, &item.step) < 0) {
+      PyErr_Clear();
+      return false;
+    }
+    return item.step > 0;
+  }
+  if (o == Py_None) {
+    item.kind = SliceItem::NewAxis;
+    return true;
+  }
+  if (o == Py_Ellipsis) {
+    item.kind = SliceItem::Ellipsis;
+    return true;
+  }
+  return false;
+}
+
+constexpr int max_items = 16;
+
+int basic_items(PyObject* key, SliceItem* items) {
+  if (!PyTuple_CheckExact(key)) return basic_item(key, items[0]) ? 1 : -1;
+  const Py_ssize_t n = PyTuple_GET_SIZE(key);
+  if (n > max_items) return -1;
+  for (Py_ssize_t i = 0; i < n; ++i)
+    if (!basic_item(PyTuple_GET_ITEM(key, i), items[i])) return -1;
+  return static_cast<int>(n);
+}
+
+std::optional<Tensor> basic_view(const Tensor& t, const SliceItem* items, int count) {
+  int consumed = 0, ellipses = 0;
+  for (int k = 0; k < count; ++k) {
+    consumed += items[k].kind == SliceItem::Index || items[k].kind == SliceItem::Slice;
+    ellipses += items[k].kind == SliceItem::Ellipsis;
+  }
+  if (consumed > t.ndim() || ellipses > 1) return std::nullopt;
+  Dims sizes, strides;
+  std::int64_t offset = t.offset();
+  int axis = 0;
+  auto keep = [&] {
+    sizes.push_back(t.size(axis));
+    strides.push_back(t.stride(axis));
+    ++axis;
+  };
+  for (int k = 0; k < count; ++k) {
+    const SliceItem& item = items[k];
+    switch (item.kind) {
+      case SliceItem::NewAxis:
+        sizes.push_back(1);
+        strides.push_back(axis < t.ndim() ? t.size(axis) * t.stride(axis) : 1);
+        break;
+      case SliceItem::Ellipsis:
+        for (int rest = t.ndim() - consumed; rest > 0; --rest) keep();
+        break;
+      case SliceItem::Index: {
+        const std::int64_t n = t.size(axis);
+        if (item.start < -n || item.start >= n) return std::nullopt;
+        offset += (item.start < 0 ? item.start + n : item.start) * t.stride(axis);
+        ++axis;
+        break;
+      }
+      case SliceItem::Slice: {
+        Py_ssize_t start = item.start, stop = item.stop;
+        const Py_ssize_t length = PySlice_AdjustIndices(t.size(axis), &start, &stop, item.step);
+        sizes.push_back(length);
+        strides.push_back(t.stride(axis) * item.step);
+        offset += start * t.stride(axis);
+        ++axis;
+        break;
+      }
+    }
+  }
+  while (axis < t.ndim()) keep();
+  return t.restride(std::move(sizes), std::move(strides), offset);
+}
+
+PyObject* tensor_subscript(PyObject* self, PyObject* key) {
+  PyTensor* t = as_tensor(self);
+  FB_PY_TRY
+  const bool plain = !engine_ops.observer && Py_TYPE(self) == tensor_type && !(grad_mode.enabled && (t->requires_grad || (t->base && as_tensor(t->base)->requires_grad)));
+  if (plain) {
+    SliceItem items[max_items];
+    const int count = basic_items(key, items);
+    if (count >= 0) {
+      if (auto view = basic_view(t->t, items, count)) {
+        PyObject* out = wrap(std::move(*view));
+        if (out) {
+          as_tensor(out)->inference = t->inference;
+          if (!t->inference) {
+            as_tensor(out)->base = Py_NewRef(t->base ? t->base : self);
+            as_tensor(out)->view_version = t->t.version();
+            as_tensor(out)->creation = grad_mode.inference ? Creation::Inference : grad_mode.enabled ? t->creation : Creation::NoGrad;
+          }
+        }
+        return out;
+      }
+    }
+  }
+  PyObject* arguments[] = {self, key};
+  return PyObject_Vectorcall(engine_ops.getitem, arguments, 2, nullptr);
+  FB_PY_CATCH(nullptr)
+}
+
+int tensor_ass_subscript(PyObject* self, PyObject* key, PyObject* value) {
+  if (!value) {
+    PyErr_SetString(PyExc_TypeError, "Tensor does not support deleting items");
+    return -1;
+  }
+  PyObject* arguments[] = {self, key, value};
+  PyObject* done = PyObject_Vectorcall(engine_ops.setitem, arguments, 3, nullptr);
+  Py_XDECREF(done);
+  return done ? 0 : -1;
+}
+
+Py_ssize_t tensor_length(PyObject* self) {
+  const Tensor& t = as_tensor(self)->t;
+  if (t.ndim() == 0) {
+    PyErr_SetString(PyExc_TypeError, "len() of a 0-d tensor");
+    return -1;
+  }
+  return t.size(0);
+}
+
+// ---- numbers ----
+
+PyObject* tensor_item(PyObject* self, PyObject*) {
+  FB_PY_TRY
+  return nb::detail::make_caster<Scalar>::from_cpp(item(as_tensor(self)->t), nb::rv_policy::automatic, nullptr).ptr();
+  FB_PY_CATCH(nullptr)
+}
+
+int tensor_bool(PyObject* self) {
+  const Tensor& t = as_tensor(self)->t;
+  if (t.numel() != 1) {
+    PyErr_SetString(error_class(ErrorKind::Runtime), t.numel() ? "Boolean value of Tensor with more than one value is ambiguous"
+                                                                : "Boolean value of Tensor with no values is ambiguous");
+    return -1;
+  }
+  FB_PY_TRY
+  return item(t).to<bool>();
+  FB_PY_CATCH(-1)
+}
+
+PyObject* tensor_index(PyObject* self) {
+  const Tensor& t = as_tensor(self)->t;
+  if (t.numel() != 1 || !is_integral(t.dtype(), true)) {
+    PyErr_SetString(PyExc_TypeError, "only integer tensors of a single element can be converted to an index");
+    return nullptr;
+  }
+  FB_PY_TRY
+  return PyLong_FromLongLong(item(t).i);
+  FB_PY_CATCH(nullptr)
+}
+
+template <PyObject* (*convert)(PyObject*)>
+PyObject* tensor_number(PyObject* self) {
+  PyObject* value = tensor_item(self, nullptr);
+  if (!value) return nullptr;
+  PyObject* out = convert(value);
+  Py_DECREF(value);
+  return out;
+}
+
+PyObject* nested_list(const Tensor& t, int axis, std::int64_t offset) {
+  if (axis == t.ndim()) {
+    const Scalar s = load_scalar(t.dtype(), t.storage()->data + offset * static_cast<std::int64_t>(t.itemsize()));
+    return nb::detail::make_caster<Scalar>::from_cpp(s, nb::rv_policy::automatic, nullptr).ptr();
+  }
+  PyObject* list = PyList_New(t.size(axis));
+  for (std::int64_t i = 0; list && i < t.size(axis); ++i) {
+    PyObject* element = nested_list(t, axis + 1, offset + i * t.stride(axis));
+    if (!element) {
+      Py_DECREF(list);
+      return nullptr;
+    }
+    PyList_SET_ITEM(list, i, element);
+  }
+  return list;
+}
+
+PyObject* tensor_tolist(PyObject* self, PyObject*) {
+  const Tensor& t = as_tensor(self)->t;
+  FB_PY_TRY
+  require_cpu(t, "tolist");
+  return nested_list(t, 0, t.offset());
+  FB_PY_CATCH(nullptr)
+}
+
+PyMethodDef methods[] = {{"_is_contiguous", is_contiguous, METH_NOARGS, nullptr},
+                         {"item", tensor_item, METH_NOARGS, "The only element as a Python number."},
+                         {"tolist", tensor_tolist, METH_NOARGS, "The elements as nested lists of Python numbers."},
+                         {}};
+
+PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(tensor_new)},
+                       {Py_tp_dealloc, reinterpret_cast<void*>(tensor_dealloc)},
+                       {Py_tp_traverse, reinterpret_cast<void*>(tensor_traverse)},
+                       {Py_tp_clear, reinterpret_cast<void*>(tensor_clear)},
+                       {Py_tp_getset, getset},
+                       {Py_tp_methods, methods},
+                       {Py_mp_subscript, reinterpret_cast<void*>(tensor_subscript)},
+                       {Py_mp_ass_subscript, reinterpret_cast<void*>(tensor_ass_subscript)},
+                       {Py_mp_length, reinterpret_cast<void*>(tensor_length)},
+                       {Py_nb_bool, reinterpret_cast<void*>(tensor_bool)},
+                       {Py_nb_index, reinterpret_cast<void*>(tensor_index)},
+                       {Py_nb_int, reinterpret_cast<void*>(tensor_number<PyNumber_Long>)},
+                       {Py_nb_float, reinterpret_cast<void*>(tensor_number<PyNumber_Float>)},
+                       {0, nullptr}};
+PyType_Spec spec = {"flambeau._C.TensorBase", sizeof(PyTensor), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots};
+
+}  // namespace
+
+PyObject* wrap(Tensor t, PyTypeObject* type) {
+  PyObject* o = allocate(type ? type : tensor_type ? tensor_type : tensor_base_type);
+  if (!o) return nullptr;
+  as_tensor(o)->t = std::move(t);
+  as_tensor(o)->inference = grad_mode.inference;
+  return o;
+}
+
+PyObject* wrap_size(const Dims& dims) {
+  PyTypeObject* type = size_type ? size_type : &PyTuple_Type;
+  PyObject* out = type->tp_alloc(type, dims.size());
+  if (!out) return nullptr;
+  for (int i = 0; i < dims.size(); ++i) PyTuple_SET_ITEM(out, i, PyLong_FromLongLong(dims[i]));
+  return out;
+}
+
+PyObject* error_class(ErrorKind kind) {
+  return error_classes ? PyTuple_GET_ITEM(error_classes, static_cast<int>(kind)) : PyExc_RuntimeError;
+}
+
+void raise_current() noexcept {
+  try {
+    throw;
+  } catch (const Error& e) {
+    PyErr_SetString(error_class(e.kind()), e.what());
+  } catch (nb::python_error& e) {
+    e.restore();
+  } catch (const std::bad_alloc&) {
+    PyErr_NoMemory();
+  } catch (const std::exception& e) {
+    PyErr_SetString(PyExc_RuntimeError, e.what());
+  }
+}
+
+bool to_scalar(PyObject* o, Scalar& out) {
+  if (PyBool_Check(o)) {
+    out = Scalar(o == Py_True);
+  } else if (PyFloat_Check(o)) {
+    out = Scalar(PyFloat_AS_DOUBLE(o));
+  } else if (PyLong_Check(o)) {
+    int overflow = 0;
+    const long long value = PyLong_AsLongLongAndOverflow(o, &overflow);
+    if (overflow) {
+      // uint64 values beyond int64 keep their bits; anything larger has no integer dtype.
+      const unsigned long long wide = overflow > 0 ? PyLong_AsUnsignedLongLong(o) : 0;
+      if (overflow < 0 || PyErr_Occurred()) {
+        PyErr_Clear();
+        return false;
+      }
+      out = Scalar(static_cast<std::int64_t>(wide));
+      out.re = static_cast<double>(wide);
+    } else {
+      out = Scalar(static_cast<std::int64_t>(value));
+    }
+  } else if (PyComplex_Check(o)) {
+    out = Scalar(std::complex<double>(PyComplex_RealAsDouble(o), PyComplex_ImagAsDouble(o)));
+  } else if (is_tensor(o) && as_tensor(o)->t.defined() && as_tensor(o)->t.numel() == 1 && as_tensor(o)->t.is_cpu()) {
+    out = load_scalar(as_tensor(o)->t.dtype(), as_tensor(o)->t.bytes());
+  } else if (PyIndex_Check(o) && !is_tensor(o)) {  // NumPy integers
+    const Py_ssize_t value = PyNumber_AsSsize_t(o, PyExc_OverflowError);
+    if (value == -1 && PyErr_Occurred()) {
+      PyErr_Clear();
+      return false;
+    }
+    out = Scalar(static_cast<std::int64_t>(value));
+  } else if (Py_TYPE(o)->tp_as_number && Py_TYPE(o)->tp_as_number->nb_float && !is_tensor(o) && !PySequence_Check(o)) {  // NumPy floats
+    const double value = PyFloat_AsDouble(o);
+    if (value == -1 && PyErr_Occurred()) {
+      PyErr_Clear();
+      return false;
+    }
+    out = Scalar(value);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+Dims to_dims(nb::handle o) {
+  Dims out;
+  auto one = [&](PyObject* element) {
+    const Py_ssize_t value = PyNumber_AsSsize_t(element, PyExc_OverflowError);
+    if (value == -1 && PyErr_Occurred()) throw nb::python_error();
+    out.push_back(value);
+  };
+  if (PyLong_Check(o.ptr()) || (PyIndex_Check(o.ptr()) && !PySequence_Check(o.ptr()))) {
+    one(o.ptr());
+    return out;
+  }
+  PyObject* fast = PySequence_Fast(o.ptr(), "expected a sequence of integers");
+  if (!fast) throw nb::python_error();
+  nb::object owner = nb::steal(fast);
+  const Py_ssize_t n = PySequence_Fast_GET_SIZE(fast);
+  for (Py_ssize_t i = 0; i < n; ++i) one(PySequence_Fast_GET_ITEM(fast, i));
+  return out;
+}
+
+void init_tensor(nb::module_& m) {
+  tensor_base_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
+  if (!tensor_base_type) throw nb::python_error();
+  m.attr("TensorBase") = nb::handle(reinterpret_cast<PyObject*>(tensor_base_type));
+
+  m.def("register_types", [](nb::object tensor, nb::object size, nb::object device, nb::object cpu) {
+    tensor_type = reinterpret_cast<PyTypeObject*>(tensor.release().ptr());
+    size_type = reinterpret_cast<PyTypeObject*>(size.release().ptr());
+    device_objects = device.release().ptr();
+    cpu_device = cpu.release().ptr();
+  });
+  m.def("register_errors", [](nb::tuple classes) { error_classes = classes.release().ptr(); });
+  nb::register_exception_translator([](const std::exception_ptr& p, void*) {
+    try {
+      std::rethrow_exception(p);
+    } catch (const Error& e) {
+      PyErr_SetString(error_class(e.kind()), e.what());
+    }
+  });
+
+  m.def("is_grad_enabled", [] { return grad_mode.enabled; });
+  m.def("set_grad_enabled", [](bool enabled) { grad_mode.enabled = enabled; });
+  m.def("is_inference_mode_enabled", [] { return grad_mode.inference; });
+  m.def("set_inference_mode", [](bool enabled) { grad_mode.inference = enabled; });
+  m.def("get_default_dtype", [] { return default_dtype(); });
+  m.def("set_default_dtype", [](DType dtype) { set_default_dtype(dtype); });
+
+  // The same storage as another Python object, outside the graph.
+  m.def("detach", [](nb::handle source) {
+    PyTensor* from = as_tensor(source.ptr());
+    PyObject* out = wrap(from->t);
+    if (out) as_tensor(out)->inference = from->inference;
+    return nb::steal(out);
+  });
+  m.def("as_class", [](nb::handle source, nb::handle cls, bool requires_grad) {
+    PyObject* out = wrap(as_tensor(source.ptr())->t, reinterpret_cast<PyTypeObject*>(cls.ptr()));
+    if (out) {
+      as_tensor(out)->inference = as_tensor(source.ptr())->inference;
+      as_tensor(out)->requires_grad = requires_grad;
+    }
+    return nb::steal(out);
+  });
+  // x.data = y: the object keeps its identity and its autograd fields.
+  m.def("set_data", [](nb::handle target, const Tensor& value) { as_tensor(target.ptr())->t = value; });
+  m.def("bump_version", [](const Tensor& t) { t.bump_version(); });
+  m.def("make_leaf", [](nb::handle target) {
+    PyTensor* t = as_tensor(target.ptr());
+    Py_CLEAR(t->grad_fn);
+    Py_CLEAR(t->base);
+    t->output_nr = 0;
+    t->requires_grad = false;
+  });
+  m.def("share_storage", [](const Tensor& a, const Tensor& b) { return a.storage() == b.storage(); });
+  m.def("storage_info", [](const Tensor& t) {
+    const Storage& s = *t.storage();
+    return nb::make_tuple(reinterpret_cast<std::uintptr_t>(s.data), s.nbytes, s.resizable, s.shared);
+  });
+}
+
+}  // namespace fb::py

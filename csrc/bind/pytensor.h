@@ -1,0 +1,155 @@
+// flambeau._C.TensorBase: the Python object around fb::Tensor, with its autograd fields.
+// Written against the C API, not nanobind: one object is made per operation and its layout is read on
+// every call of an op.
+#pragma once
+#include <Python.h>
+#include <nanobind/nanobind.h>
+
+#include "core/tensor.h"
+
+namespace fb::py {
+
+namespace nb = nanobind;
+
+// How a view came to be, which decides whether it may be modified in place under autograd.
+enum class Creation : std::uint8_t { Default, NoGrad, MultiOutput, Inference };
+
+struct PyTensor {
+  PyObject_HEAD
+  Tensor t;
+  PyObject* grad_fn;   // Node, or null for leaves
+  PyObject* grad;      // Tensor or null
+  PyObject* hooks;     // dict: what register_hook left on a leaf; null without
+  PyObject* accumulate_hooks;  // dict: post-accumulate hooks; null without
+  PyObject* base;      // the tensor this is a view of (never itself a view), or null
+  std::uint32_t output_nr;     // which output of grad_fn
+  std::uint32_t view_version;  // views: storage version for which grad_fn is right
+  bool requires_grad;          // leaf flag, or grad_fn is set
+  bool inference;              // made in inference mode
+  Creation creation;
+};
+
+struct GradMode {
+  bool enabled = true;
+  bool inference = false;
+};
+extern thread_local GradMode grad_mode;
+
+extern PyTypeObject* tensor_base_type;
+extern PyTypeObject* tensor_type;  // flambeau.Tensor, once core has registered it
+extern PyTypeObject* size_type;    // flambeau.Size, likewise
+
+inline bool is_tensor(PyObject* o) {
+  return Py_TYPE(o) == tensor_type || PyObject_TypeCheck(o, tensor_base_type);
+}
+inline PyTensor* as_tensor(PyObject* o) { return reinterpret_cast<PyTensor*>(o); }
+
+// A new flambeau.Tensor (or `type`) that takes over `t`. Null with an exception set on failure.
+PyObject* wrap(Tensor t, PyTypeObject* type = nullptr);
+PyObject* wrap_size(const Dims& dims);
+
+// Raises the Python exception for the C++ one that is being handled.
+void raise_current() noexcept;
+// Error class by kind, as registered by core/errors.py.
+PyObject* error_class(ErrorKind kind);
+
+// Python objects -> C++. False (no exception set) when `o` is not a number / not sizes.
+bool to_scalar(PyObject* o, Scalar& out);
+Dims to_dims(nb::handle o);  // a sequence of integers or one integer; throws Error(Type)
+
+PyObject* dtype_object(DType dtype);  // borrowed
+bool to_dtype(PyObject* o, DType& out);
+
+void init_tensor(nb::module_& m);
+void init_dtype(nb::module_& m);
+void init_op(nb::module_& m);
+void init_engine(nb::module_& m);
+
+// RAII: recording off while a kernel or a first-order backward runs.
+class NoGrad {
+ public:
+  NoGrad() : before_(grad_mode.enabled) { grad_mode.enabled = false; }
+  ~NoGrad() { grad_mode.enabled = before_; }
+
+ private:
+  bool before_;
+};
+
+#define FB_PY_TRY try {
+#define FB_PY_CATCH(value)      \
+  }                             \
+  catch (...) {                 \
+    ::fb::py::raise_current();  \
+    return value;               \
+  }
+
+}  // namespace fb::py
+
+// fb::Tensor in nanobind signatures: taken by reference from the Python object, returned as a new one.
+namespace nanobind::detail {
+template <>
+struct type_caster<fb::Tensor> {
+  static constexpr auto Name = const_name("Tensor");
+  template <class T>
+  using Cast = precise_cast_t<T>;
+  fb::Tensor* value = nullptr;
+
+  bool from_python(handle src, std::uint32_t, cleanup_list*) noexcept {
+    if (src.is_none()) return true;  // for pointers; references refuse below
+    if (!fb::py::is_tensor(src.ptr())) return false;
+    value = &fb::py::as_tensor(src.ptr())->t;
+    return true;
+  }
+  template <class T>
+  bool can_cast() const noexcept {
+    return std::is_pointer_v<T> || value != nullptr;
+  }
+  static handle from_cpp(const fb::Tensor& t, rv_policy, cleanup_list*) noexcept { return fb::py::wrap(t); }
+  static handle from_cpp(fb::Tensor&& t, rv_policy, cleanup_list*) noexcept { return fb::py::wrap(std::move(t)); }
+  operator fb::Tensor*() { return value; }
+  operator fb::Tensor&() {
+    if (!value) throw next_overload();
+    return *value;
+  }
+  operator fb::Tensor&&() {
+    if (!value) throw next_overload();
+    return std::move(*value);
+  }
+};
+
+template <>
+struct type_caster<fb::Dims> {
+  NB_TYPE_CASTER(fb::Dims, const_name("Sequence[int]"))
+  bool from_python(handle src, std::uint32_t, cleanup_list*) noexcept {
+    try {
+      value = fb::py::to_dims(src);
+      return true;
+    } catch (...) {
+      PyErr_Clear();
+      return false;
+    }
+  }
+  static handle from_cpp(const fb::Dims& dims, rv_policy, cleanup_list*) noexcept { return fb::py::wrap_size(dims); }
+};
+
+template <>
+struct type_caster<fb::DType> {
+  NB_TYPE_CASTER(fb::DType, const_name("dtype"))
+  bool from_python(handle src, std::uint32_t, cleanup_list*) noexcept { return fb::py::to_dtype(src.ptr(), value); }
+  static handle from_cpp(fb::DType dtype, rv_policy, cleanup_list*) noexcept { return handle(fb::py::dtype_object(dtype)).inc_ref(); }
+};
+
+template <>
+struct type_caster<fb::Scalar> {
+  NB_TYPE_CASTER(fb::Scalar, const_name("float"))
+  bool from_python(handle src, std::uint32_t, cleanup_list*) noexcept { return fb::py::to_scalar(src.ptr(), value); }
+  static handle from_cpp(const fb::Scalar& s, rv_policy, cleanup_list*) noexcept {
+    switch (s.kind) {
+      case fb::Scalar::Kind::Bool: return PyBool_FromLong(s.i != 0);
+      case fb::Scalar::Kind::Int: return PyLong_FromLongLong(s.i);
+      case fb::Scalar::Kind::Float: return PyFloat_FromDouble(s.re);
+      default: return PyComplex_FromDoubles(s.re, s.im);
+    }
+  }
+};
+}  // namespace nanobind::detail

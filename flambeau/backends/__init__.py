@@ -1,0 +1,16 @@
+"""The door to the kernels: `kernels(tensor)` gives the backend of the tensor's device."""
+
+from flambeau.backends import cpu
+
+
+def kernels(tensor):
+    """The kernels that compute on the device of `tensor`.
+
+    Raises:
+        DeviceError: if no backend computes there.
+    """
+    if tensor.is_cpu:
+        return cpu
+    from flambeau.core.errors import DeviceError
+
+    raise DeviceError(f"no kernels for device '{tensor.device}'")

@@ -1,0 +1,9 @@
+"""The CPU's kernels: every public function of the compiled layer, under the same name."""
+
+from flambeau import _C
+from flambeau._C import *  # noqa: F403
+
+
+def capability() -> str:
+    """The instruction set in use, chosen when the extension was loaded: "x86-64-v4" for instance."""
+    return _C.isa_name()

@@ -1,0 +1,97 @@
+"""Where a tensor lives: `device("cpu")`, `device("cuda", 1)`, `device("cuda:1")`."""
+
+from __future__ import annotations
+
+_TYPES = ("cpu", "cuda", "meta")
+
+
+class device:
+    """A device type and, for devices that come in numbers, an index.
+
+    Args:
+        type: "cpu", "cuda" or "meta", with the index after a colon if there is one; or a device.
+        index: the number of the device, if `type` does not carry it.
+
+    Raises:
+        RuntimeError: if the text does not name a device.
+
+    Example:
+        >>> device("cuda:1").index
+        1
+    """
+
+    __slots__ = ("index", "type")
+
+    type: str
+    index: int | None
+
+    def __init__(self, type: str | device | int, index: int | None = None) -> None:
+        if isinstance(type, device):
+            type, index = type.type, type.index
+        elif isinstance(type, int) and not isinstance(type, bool):
+            type, index = "cuda", type
+        if not isinstance(type, str):
+            raise TypeError(f"device: expected a str or a device, got {type.__class__.__name__}")
+        name, colon, number = type.partition(":")
+        if colon:
+            if index is not None:
+                raise RuntimeError(
+                    "type (string) must not include an index because index was passed explicitly: "
+                    + type
+                )
+            if not number.isdecimal() or (len(number) > 1 and number[0] == "0"):
+                raise RuntimeError(f"Invalid device string: '{type}'")
+            index = int(number)
+        if name not in _TYPES:
+            raise RuntimeError(
+                f"Expected one of {', '.join(_TYPES)} device type at start of device string: {type}"
+            )
+        if index is not None and index < 0:
+            raise RuntimeError(f"Device index must not be negative, got {index}")
+        object.__setattr__(self, "type", name)
+        object.__setattr__(self, "index", index)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"attribute '{name}' of 'torch.device' objects is not writable")
+
+    def __repr__(self) -> str:
+        if self.index is None:
+            return f"device(type='{self.type}')"
+        return f"device(type='{self.type}', index={self.index})"
+
+    def __str__(self) -> str:
+        return self.type if self.index is None else f"{self.type}:{self.index}"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, device):
+            return NotImplemented
+        return self.type == other.type and self.index == other.index
+
+    def __hash__(self) -> int:
+        return hash((self.type, self.index))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (device, (str(self),))
+
+
+cpu = device("cpu")
+
+
+def require_available(where: str | device | int | None) -> device:
+    """The device of an argument, which must be one that holds data on this machine.
+
+    Raises:
+        DeviceError: when the device is not there.
+    """
+    if where is None:
+        return cpu
+    wanted = device(where)
+    if wanted.type != "cpu":
+        from flambeau.core.errors import DeviceError
+
+        if wanted.type == "cuda":
+            raise DeviceError(
+                "No CUDA GPUs are available: this build of flambeau computes on the CPU"
+            )
+        raise DeviceError(f"device '{wanted}' holds no data")
+    return cpu

@@ -1,0 +1,75 @@
+"""Exception classes: what went wrong, and also what torch raises for the same mistake."""
+
+from flambeau import _C
+
+
+class Error(Exception):
+    """Base of every error that flambeau raises on its own account."""
+
+
+class RuntimeFailure(Error, RuntimeError):
+    """An operation cannot be carried out in the present state."""
+
+
+class ShapeError(Error, RuntimeError):
+    """Sizes, strides or axes do not fit the operation."""
+
+
+class DTypeError(Error, RuntimeError):
+    """The operation is not defined for this element type."""
+
+
+class DeviceError(Error, RuntimeError):
+    """Tensors are on the wrong device, or the device is not there."""
+
+
+class OutOfRangeError(Error, IndexError):
+    """An index or an axis is outside what the tensor has."""
+
+
+class ArgumentValueError(Error, ValueError):
+    """An argument has a value that the operation does not accept."""
+
+
+class ArgumentTypeError(Error, TypeError):
+    """An argument has the wrong Python type."""
+
+
+class OutOfMemory(Error, RuntimeError, MemoryError):
+    """The allocator could not get the memory asked for."""
+
+
+class UnsupportedError(Error, NotImplementedError):
+    """No kernel of this operation exists for the device or element type."""
+
+
+class GradError(Error, RuntimeError):
+    """Autograd was asked for something the graph cannot give."""
+
+
+_C.register_errors(
+    (  # in the order of ErrorKind, csrc/core/error.h
+        RuntimeFailure,
+        ShapeError,
+        DTypeError,
+        DeviceError,
+        OutOfRangeError,
+        ArgumentValueError,
+        ArgumentTypeError,
+        OutOfMemory,
+        UnsupportedError,
+    )
+)
+
+
+def require(condition: bool, what: str, hint: str | None = None, **named: object) -> None:
+    """Raises ShapeError with `what` must hold, and the shapes or values of the named arguments."""
+    if condition:
+        return
+    from flambeau._C import TensorBase
+
+    seen = ", ".join(
+        f"{name} is {tuple(value.shape) if isinstance(value, TensorBase) else value!r}"
+        for name, value in named.items()
+    )
+    raise ShapeError(what + (f": {seen}" if seen else "") + (f" ({hint})" if hint else ""))

@@ -1,0 +1,142 @@
+"""Switching the recording of operations on and off: `no_grad`, `enable_grad`, `inference_mode`.
+
+Each is a context manager and a decorator; the state belongs to the thread.
+"""
+
+from __future__ import annotations
+
+from flambeau import _C
+
+is_grad_enabled = _C.is_grad_enabled
+is_inference_mode_enabled = _C.is_inference_mode_enabled
+
+
+class _Mode:
+    """Base: what is set while the block or the decorated function runs, and put back after."""
+
+    def __enter__(self):
+        raise NotImplementedError(type(self).__name__)
+
+    def __exit__(self, *exc):
+        raise NotImplementedError(type(self).__name__)
+
+    def _fresh(self):
+        return type(self)()
+
+    def __call__(self, function):
+        import functools
+
+        code = getattr(function, "__code__", None)
+        if code is not None and code.co_flags & 0x20:  # a generator: the mode holds while it runs
+
+            @functools.wraps(function)
+            def generator(*args, **kwargs):
+                iterator = function(*args, **kwargs)
+                sent = None
+                while True:
+                    try:
+                        with self._fresh():
+                            value = iterator.send(sent)
+                    except StopIteration as stop:
+                        return stop.value
+                    sent = yield value
+
+            return generator
+
+        @functools.wraps(function)
+        def wrapper(*args, **kwargs):
+            with self._fresh():
+                return function(*args, **kwargs)
+
+        return wrapper
+
+
+class no_grad(_Mode):
+    """Operations in the block are not recorded.
+
+    Example:
+        >>> x = flambeau.ones(2, requires_grad=True)
+        >>> with flambeau.no_grad():
+        ...     (x * 2).requires_grad
+        False
+    """
+
+    def __new__(cls, function=None):
+        self = super().__new__(cls)
+        return self if function is None else self(function)
+
+    def __enter__(self):
+        self._before = _C.is_grad_enabled()
+        _C.set_grad_enabled(False)
+
+    def __exit__(self, *exc):
+        _C.set_grad_enabled(self._before)
+
+
+class enable_grad(_Mode):
+    """Operations in the block are recorded, also inside `no_grad`."""
+
+    def __new__(cls, function=None):
+        self = super().__new__(cls)
+        return self if function is None else self(function)
+
+    def __enter__(self):
+        self._before = _C.is_grad_enabled()
+        _C.set_grad_enabled(True)
+
+    def __exit__(self, *exc):
+        _C.set_grad_enabled(self._before)
+
+
+class set_grad_enabled(_Mode):
+    """Recording on or off: at once as a function, for the block as a context manager.
+
+    Args:
+        mode: True to record.
+    """
+
+    def __init__(self, mode: bool):
+        self._before = _C.is_grad_enabled()
+        self._mode = mode
+        _C.set_grad_enabled(bool(mode))
+
+    def __enter__(self):
+        _C.set_grad_enabled(bool(self._mode))
+
+    def __exit__(self, *exc):
+        _C.set_grad_enabled(self._before)
+
+    def _fresh(self):
+        return type(self)(self._mode)
+
+    def __call__(self, function):
+        _C.set_grad_enabled(self._before)
+        return super().__call__(function)
+
+
+class inference_mode(_Mode):
+    """No recording, no version counting: tensors made here can never enter a graph.
+
+    Args:
+        mode: False leaves inference mode for the block.
+    """
+
+    def __new__(cls, mode=True):
+        if isinstance(mode, bool):
+            return super().__new__(cls)
+        return cls()(mode)
+
+    def __init__(self, mode: bool = True):
+        self.mode = mode
+
+    def __enter__(self):
+        self._before = (_C.is_inference_mode_enabled(), _C.is_grad_enabled())
+        _C.set_inference_mode(self.mode)
+        _C.set_grad_enabled(not self.mode)
+
+    def __exit__(self, *exc):
+        _C.set_inference_mode(self._before[0])
+        _C.set_grad_enabled(self._before[1])
+
+    def _fresh(self):
+        return type(self)(self.mode)

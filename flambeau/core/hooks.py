@@ -1,0 +1,41 @@
+"""Handles by which registered hooks are removed again."""
+
+from __future__ import annotations
+
+import weakref
+
+_next_id = 0
+
+
+class RemovableHandle:
+    """Removes one hook from the dictionary it was registered in; also usable in a `with` block."""
+
+    def __init__(self, hooks, *, extra_dict=None):
+        global _next_id
+        self.id = _next_id
+        _next_id += 1
+        self._extras = [extra_dict] if isinstance(extra_dict, dict) else list(extra_dict or ())
+        try:
+            self._hooks = weakref.ref(hooks)
+        except TypeError:  # a plain dict cannot be referred to weakly
+            self._hooks = lambda: hooks
+
+    @classmethod
+    def add(cls, hooks, hook):
+        handle = cls(hooks)
+        hooks[handle.id] = hook
+        return handle
+
+    def remove(self) -> None:
+        """Takes the hook away; doing so twice is harmless."""
+        hooks = self._hooks()
+        if hooks is not None:
+            hooks.pop(self.id, None)
+        for extra in self._extras:
+            extra.pop(self.id, None)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc) -> None:
+        self.remove()

@@ -1,0 +1,225 @@
+"""Registration of operations: one declaration gives the function, the methods and the gradient.
+
+    @op(methods=("matmul", "__matmul__"), samples=...)
+    def matmul(input, other):
+        '''Matrix product ...'''
+        return kernels(input).matmul(input, other)
+
+    @matmul.vjp("input")
+    def _(g, other, input_shape):
+        return g @ other.mH
+
+A rule is called with what its parameter names say: `g` (the gradient of the output), `out` or a named
+output, the name of an argument of the op, `<argument>_shape`, `needs` (one bool per target of the
+rule). Only that is saved. A rule is written in differentiable operations, so its own gradient exists;
+`fast_vjp` adds a fused form for when no graph of the backward is wanted. Gradients of broadcast
+arguments are summed back by the engine, not by the rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from flambeau import _C
+from flambeau.core.tensor import Tensor
+
+_GRAD, _OUT, _INPUT, _SHAPE, _NEEDS = range(5)
+
+#: Every op by its full name ("add", "linalg.solve").
+OPS: dict[str, Any] = {}
+#: Names of the `flambeau` namespace that ops provide.
+FUNCTIONS: dict[str, Any] = {}
+
+
+class Info:
+    """What the registry knows of an op beyond how to call it; `op.info`."""
+
+    def __init__(self, **fields: Any):
+        self.methods: tuple[str, ...] = ()
+        self.inplace = False
+        self.samples: Any = None
+        self.domain: Any = None
+        self.reference: Any = None
+        self.dtypes: str = "float"
+        self.rules: dict[tuple[str, ...], Callable] = {}
+        self.fast_rules: dict[tuple[str, ...], Callable] = {}
+        self.jvp: Callable | None = None
+        self.batch: Callable | None = None
+        self.cuda: Any = None
+        self.outputs: tuple[str, ...] | None = None
+        self.elementwise = False
+        self.gradcheck = True
+        self.nondifferentiable_reason: str | None = None
+        self.__dict__.update(fields)
+
+
+def _camel(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("_"))
+
+
+def _signature(function: Callable) -> tuple[tuple[str, ...], tuple[Any, ...], int]:
+    """Names, defaults (REQUIRED where there is none) and how many may be positional."""
+    code = function.__code__
+    positional = code.co_argcount
+    count = positional + code.co_kwonlyargcount
+    names = code.co_varnames[:count]
+    defaults = [_C.REQUIRED] * count
+    own = function.__defaults__ or ()
+    for offset, value in enumerate(own):
+        defaults[positional - len(own) + offset] = value
+    for name, value in (function.__kwdefaults__ or {}).items():
+        defaults[names.index(name)] = value
+    return names, tuple(defaults), positional
+
+
+def _sources(target: Any, rule: Callable) -> list[tuple[int, int, int]]:
+    """Resolves a rule's parameter names; saved values are numbered per op."""
+    names, outputs, slots = target.params, target.info.outputs or ("out",), target.slots
+    found = []
+    for parameter in rule.__code__.co_varnames[: rule.__code__.co_argcount]:
+        if parameter == "g":
+            found.append((_GRAD, 0, -1))
+            continue
+        if parameter == "needs":
+            found.append((_NEEDS, 0, -1))
+            continue
+        if parameter in names:
+            key = (_INPUT, names.index(parameter))
+        elif parameter in outputs:
+            key = (_OUT, outputs.index(parameter))
+        elif parameter == "out":
+            key = (_OUT, 0)
+        elif parameter.endswith("_shape") and parameter[:-6] in names:
+            key = (_SHAPE, names.index(parameter[:-6]))
+        else:
+            raise TypeError(
+                f"the gradient rule of {target.name} asks for '{parameter}', which is neither g, out,"
+                f" needs, an argument ({', '.join(names)}) nor the shape of one"
+            )
+        found.append((*key, slots.setdefault(key, len(slots))))
+    return found
+
+
+def _rule_decorator(target: Any, add: Callable, kept: dict) -> Callable:
+    def register(*arguments: str) -> Callable:
+        def decorate(rule: Callable) -> Callable:
+            ordered = sorted(target.params.index(a) for a in arguments)
+            if ordered != [target.params.index(a) for a in arguments]:
+                raise TypeError(f"{target.name}: name the inputs of a rule in the op's own order")
+            add(target, ordered, rule, _sources(target, rule))
+            kept[arguments] = rule
+            return rule
+
+        return decorate
+
+    return register
+
+
+def _install(target: Any, names: tuple[str, ...]) -> None:
+    for name in names:
+        if name.startswith("__i") and name not in ("__invert__", "__index__", "__int__"):
+            value = _C.make_variant(target, True, False, True)
+        elif name.startswith("__r") and name not in ("__round__", "__rshift__"):
+            value = _C.make_variant(target, False, True, True)
+        elif name.startswith("__"):
+            value = _C.make_variant(target, False, False, True)
+        else:
+            value = target
+        setattr(Tensor, name, value)
+
+
+def op(
+    function: Callable | None = None,
+    *,
+    name: str | None = None,
+    backward_name: str | None = None,
+    methods: tuple[str, ...] = (),
+    aliases: tuple[str, ...] = (),
+    inplace: bool = False,
+    out: bool = True,
+    public: bool = True,
+    view: bool = False,
+    tensors: str | None = None,
+    pack: str | None = None,
+    outputs: tuple[str, ...] | None = None,
+    multi_output: bool = False,
+    grad_list: bool = False,
+    differentiable_outputs: int = 1,
+    result_type: Callable | None = None,
+    native: str = "",
+    native_arity: int = 0,
+    **info: Any,
+) -> Any:
+    """Registers the decorated function, the forward of an operation.
+
+    Args:
+        name: the op's name, if not the function's.
+        backward_name: the stem of the node's name, if not the op's name in camel case.
+        methods: names under which the op becomes a method of Tensor; operators (`__add__`, `__radd__`,
+            `__iadd__`) get their calling convention from their name.
+        aliases: further names at torch level and as methods.
+        inplace: adds the method `<name>_` (and `<alias>_`).
+        out: accepts `out=`.
+        public: the name appears in the `flambeau` namespace.
+        view: the output shares the first argument's storage.
+        tensors: the argument that is a list of tensors.
+        pack: the argument that also may be given as separate integers.
+        outputs: names of the outputs, if several; rules may save them by name.
+        multi_output: the result is a tuple or list of tensors.
+        grad_list: rules get `g` as the list of the gradients of all outputs (None where there is none).
+        differentiable_outputs: bits; by default only the first output carries gradients.
+        result_type: makes the named tuple out of the tuple of outputs.
+        native: the elementwise kernel that does the same as the function for tensors on the CPU.
+        info: fields of `Info`: samples, domain, reference, dtypes, ...
+    """
+
+    def register(forward: Callable) -> Any:
+        names, defaults, positional = _signature(forward)
+        own = name or forward.__name__
+        target = _C.make_op(
+            name=own,
+            backward_name=(backward_name or _camel(own.rpartition(".")[2])) + "Backward0",
+            forward=forward,
+            params=names,
+            defaults=defaults,
+            positional_count=positional,
+            list_param=names.index(tensors) if tensors else -1,
+            pack_from=names.index(pack) if pack else -1,
+            view=view,
+            multi_output=multi_output or outputs is not None,
+            grad_list=grad_list,
+            allow_out=out,
+            differentiable_outputs=differentiable_outputs if not grad_list else 0xFFFFFFFF,
+            result_type=result_type,
+            native=native,
+            native_arity=native_arity,
+        )
+        target.params = names
+        target.slots = {}
+        target.info = Info(methods=methods, inplace=inplace, outputs=outputs, **info)
+        target.__name__ = own
+        target.__qualname__ = own
+        target.__module__ = forward.__module__
+        target.__doc__ = forward.__doc__
+        target.__wrapped__ = forward
+        target.vjp = _rule_decorator(target, _C.add_rule, target.info.rules)
+        target.fast_vjp = _rule_decorator(target, _C.add_fast_rule, target.info.fast_rules)
+        OPS[own] = target
+        _install(target, methods)
+        short = own.rpartition(".")[2]
+        if public:
+            for public_name in (short, *aliases):
+                FUNCTIONS[public_name] = target
+        if methods:
+            _install(target, aliases)
+        if inplace:
+            variant = _C.make_variant(target, True, False, False)
+            variant.__doc__ = f"In-place form of `{own}`: writes the result into the tensor and returns it."
+            variant.__name__ = short + "_"
+            target.inplace = variant
+            for base in (short, *aliases):
+                setattr(Tensor, base + "_", variant)
+        return target
+
+    return register if function is None else register(function)

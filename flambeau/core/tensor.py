@@ -1,0 +1,303 @@
+"""The Tensor class: what is not an operation. Operations are installed by the registry."""
+
+from __future__ import annotations
+
+from flambeau import _C
+from flambeau.core import device as _device
+from flambeau.core.errors import GradError
+
+
+class Size(tuple):
+    """The sizes of a tensor: a tuple of ints that prints as `torch.Size([2, 3])`."""
+
+    __slots__ = ()
+
+    def numel(self) -> int:
+        """The product of the sizes."""
+        n = 1
+        for s in self:
+            n *= s
+        return n
+
+    def __repr__(self) -> str:
+        return f"torch.Size({list(self)})"
+
+    def __add__(self, other):
+        return Size(tuple.__add__(self, tuple(other)))
+
+    def __getitem__(self, index):
+        picked = tuple.__getitem__(self, index)
+        return Size(picked) if isinstance(index, slice) else picked
+
+    def __reduce__(self):
+        return (Size, (tuple(self),))
+
+
+class Tensor(_C.TensorBase):
+    """A multi-dimensional array of one element type that can take part in a recorded graph.
+
+    `Tensor(2, 3)` makes an uninitialised tensor of the default dtype, `Tensor([1, 2])` one with these
+    values; `flambeau.tensor` is the constructor with options.
+    """
+
+    __hash__ = object.__hash__
+    __array_priority__ = 1000
+
+    def __new__(cls, *args, **kwargs):
+        if not args and not kwargs:
+            return super().__new__(cls)
+        from flambeau.ops import creation
+
+        return creation.legacy_tensor(cls, *args, **kwargs)
+
+    # ---- sizes ----
+
+    def size(self, dim: int | None = None):
+        """The sizes, or the size of one axis."""
+        if dim is None:
+            return self.shape
+        shape = self.shape
+        if not -len(shape) <= dim < len(shape):
+            n = max(len(shape), 1)
+            raise IndexError(
+                f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})"
+            )
+        return shape[dim]
+
+    def stride(self, dim: int | None = None):
+        """The strides in elements, or the stride of one axis."""
+        if dim is None:
+            return self._strides
+        n = self.ndim
+        if not -n <= dim < n:
+            n = max(n, 1)
+            raise IndexError(
+                f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})"
+            )
+        return self._strides[dim]
+
+    def dim(self) -> int:
+        """The number of axes."""
+        return self.ndim
+
+    ndimension = dim
+
+    def numel(self) -> int:
+        """The number of elements."""
+        return self._numel
+
+    nelement = numel
+
+    def element_size(self) -> int:
+        """Bytes of one element."""
+        return self.dtype.itemsize
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return self._numel * self.dtype.itemsize
+
+    def storage_offset(self) -> int:
+        """The first element's place in the storage, in elements."""
+        return self._offset
+
+    def data_ptr(self) -> int:
+        """The address of the first element (0 for an empty tensor)."""
+        return self._data_ptr
+
+    # ---- kinds ----
+
+    def is_floating_point(self) -> bool:
+        return self.dtype.is_floating_point
+
+    def is_complex(self) -> bool:
+        return self.dtype.is_complex
+
+    def is_signed(self) -> bool:
+        return self.dtype.is_signed
+
+    def is_inference(self) -> bool:
+        return self._is_inference
+
+    @property
+    def is_cuda(self) -> bool:
+        return self.device.type == "cuda"
+
+    @property
+    def is_meta(self) -> bool:
+        return self.device.type == "meta"
+
+    is_sparse = False
+    is_quantized = False
+
+    # ---- autograd ----
+
+    def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None) -> None:
+        """Adds the gradients of this tensor to `.grad` of the leaves it depends on.
+
+        Args:
+            gradient: the gradient of this tensor; may be left out for a single element.
+            retain_graph: keep the graph for another backward (default: what `create_graph` says).
+            create_graph: record the backward, so that it can be differentiated again.
+            inputs: accumulate into these tensors only.
+
+        Raises:
+            RuntimeError: if the tensor is not part of a graph, or the graph was freed already.
+        """
+        from flambeau.autograd import backward
+
+        backward(self, gradient, retain_graph, create_graph, inputs=inputs)
+
+    def detach(self):
+        """The same data outside the graph: shares storage, never requires gradients."""
+        return _C.detach(self)
+
+    def detach_(self):
+        """Takes this tensor itself out of the graph."""
+        if self._is_differentiable_view:
+            raise GradError(
+                "Can't detach views in-place. Use detach() instead. If you are using "
+                "DistributedDataParallel (DDP) for training, and gradient_as_bucket_view is set as "
+                "True, gradients are views of DDP buckets, and hence detach_() cannot be called on "
+                "these gradients."
+            )
+        _C.make_leaf(self)
+        return self
+
+    def requires_grad_(self, requires_grad: bool = True):
+        """Sets `requires_grad` and returns the tensor."""
+        self.requires_grad = requires_grad
+        return self
+
+    @property
+    def data(self):
+        """The same storage without history; writing to it is not seen by autograd's checks."""
+        return _C.detach(self)
+
+    @data.setter
+    def data(self, value) -> None:
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"Variable data has to be a tensor, but got {type(value).__name__}"
+            )
+        _C.set_data(self, value)
+
+    @property
+    def retains_grad(self) -> bool:
+        """True for a non-leaf tensor whose gradient backward keeps."""
+        node = self.grad_fn
+        retained = node._retained if node is not None else None
+        return bool(retained) and self.output_nr in retained
+
+    def retain_grad(self) -> None:
+        """Makes backward write `.grad` of this tensor although it is not a leaf."""
+        if not self.requires_grad:
+            raise GradError("can't retain_grad on Tensor that has requires_grad=False")
+        node = self.grad_fn
+        if node is None:
+            return
+        import weakref
+
+        if node._retained is None:
+            node._retained = {}
+        node._retained[self.output_nr] = weakref.ref(self)
+
+    def register_hook(self, hook):
+        """Calls `hook(grad)` when the gradient of this tensor is known; it may return another one.
+
+        Returns:
+            A handle whose `remove()` takes the hook away.
+
+        Raises:
+            RuntimeError: if the tensor does not require gradients.
+        """
+        if not self.requires_grad:
+            raise GradError("cannot register a hook on a tensor that doesn't require gradient")
+        from flambeau.core.hooks import RemovableHandle
+
+        node = self.grad_fn
+        if node is None:
+            if self._hooks is None:
+                self._hooks = {}
+            return RemovableHandle.add(self._hooks, hook)
+        if node._tensor_hooks is None:
+            node._tensor_hooks = {}
+        return RemovableHandle.add(node._tensor_hooks.setdefault(self.output_nr, {}), hook)
+
+    def register_post_accumulate_grad_hook(self, hook):
+        """Calls `hook(tensor)` after a gradient was added to `.grad` of this leaf."""
+        if not self.requires_grad:
+            raise GradError("cannot register a hook on a tensor that doesn't require gradient")
+        if self.grad_fn is not None:
+            raise GradError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+        from flambeau.core.hooks import RemovableHandle
+
+        if self._accumulate_hooks is None:
+            self._accumulate_hooks = {}
+        return RemovableHandle.add(self._accumulate_hooks, hook)
+
+    # ---- Python ----
+
+    def __repr__(self, *, tensor_contents=None) -> str:
+        from flambeau.core.printing import tensor_str
+
+        return tensor_str(self, contents=tensor_contents)
+
+    def __format__(self, spec: str) -> str:
+        if self.ndim == 0:
+            return self.item().__format__(spec)
+        return object.__format__(self, spec)
+
+    def __iter__(self):
+        if self.ndim == 0:
+            raise TypeError("iteration over a 0-d tensor")
+        return iter(self.unbind(0))
+
+    def __contains__(self, element) -> bool:
+        if isinstance(element, (Tensor, bool, int, float, complex)):
+            return bool((self == element).any())
+        raise RuntimeError(
+            f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}."
+        )
+
+    def __complex__(self) -> complex:
+        return complex(self.item())
+
+    def __deepcopy__(self, memo):
+        if not self.is_leaf:
+            raise GradError(
+                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
+                "protocol at the moment.  If you were attempting to deepcopy a module, this may be "
+                "because of a torch.nn.utils.weight_norm usage, see "
+                "https://github.com/pytorch/pytorch/pull/103001"
+            )
+        if id(self) in memo:
+            return memo[id(self)]
+        import copy
+
+        with_data = _C.as_class(_C.clone(self), type(self), self.requires_grad)
+        if self.grad is not None:
+            with_data.grad = copy.deepcopy(self.grad, memo)
+        for name, value in self.__dict__.items():
+            with_data.__dict__[name] = copy.deepcopy(value, memo)
+        memo[id(self)] = with_data
+        return with_data
+
+    def __dir__(self):
+        return sorted(name for name in set(object.__dir__(self)) if not name.startswith("_C"))
+
+
+_C.register_types(Tensor, Size, _device.device, _device.cpu)
+
+
+def is_tensor(value: object) -> bool:
+    """True if `value` is a Tensor."""
+    return isinstance(value, Tensor)
+
+
+__all__ = ["Size", "Tensor", "is_tensor"]
