@@ -62,6 +62,8 @@ FB_NATIVE(float)
 FB_NATIVE(double)
 FB_NATIVE(std::int32_t)
 FB_NATIVE(std::int64_t)
+FB_NATIVE(std::uint32_t)
+FB_NATIVE(std::uint64_t)
 #undef FB_NATIVE
 
 template <class T>
@@ -113,6 +115,13 @@ FB_INLINE Vec<To> bit_cast(Vec<From> a) {
 template <class T>
 FB_INLINE Vec<IntOf<T>> bits(Vec<T> a) {
   return bit_cast<IntOf<T>>(a);
+}
+
+// a >> n of the bits as an unsigned number.
+template <class T>
+FB_INLINE Vec<T> shift_right_zeros(Vec<T> a, int n) {
+  using Bits = typename NativeOf<std::make_unsigned_t<T>>::type;
+  return (typename Vec<T>::Native)((Bits)a.v >> n);
 }
 
 // --- masks and comparisons ---------------------------------------------------------------------
