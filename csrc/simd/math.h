@@ -206,7 +206,14 @@ template <class T>
 FB_INLINE Vec<T> tanh(Vec<T> x) {
   const Vec<T> a = min_second(Vec<T>(pick<T>(10.0f, 22.0)), abs(x));
   const Vec<T> e = expm1_unsigned(a + a);
-  return copysign(e / (e + T(2)), x);
+  Vec<T> result = e / (e + T(2));
+  if constexpr (is_float<T>) {  // 2^-28
+    const Vec<T> z = a * a;
+    const Vec<T> p =
+        polynomial(z, -0.333332986f, 0.133319363f, -0.053784702f, 0.0207985155f, -0.0058977711f);
+    result = select(a < 0.6f, fma(a * z, p, a), result);
+  }
+  return copysign(result, x);
 }
 
 // Parts of sinh and cosh of a >= 0.
@@ -390,7 +397,7 @@ FB_INLINE TrigReduced<double> reduce_trig(Vec<double> x) {
   const Double<double> r = exact_sum_ordered(b.high, fnma(n, half_pi_4, a.low + b.low));
   return {r.high, r.low, bits(n + 0x1p52)};
 }
-// Floats are reduced in double precision: then r needs no second part.
+// Floats are reduced in double precision.
 FB_INLINE TrigReduced<float> reduce_trig(Vec<float> x) {
   const auto quotient = [](Vec<double> a) { return round_even(a * 0.63661977236758134); };
   const auto rest = [](Vec<double> a, Vec<double> n) {
@@ -398,21 +405,24 @@ FB_INLINE TrigReduced<float> reduce_trig(Vec<float> x) {
   };
   const DoublePair wide = widen(x);
   const DoublePair n = {quotient(wide.low), quotient(wide.high)};
-  const Vec<float> r = narrow({rest(wide.low, n.low), rest(wide.high, n.high)});
-  return {r, Vec<float>(0.0f), bits(narrow(n) + 0x1p23f)};
+  const DoublePair exact = {rest(wide.low, n.low), rest(wide.high, n.high)};
+  const Vec<float> r = narrow(exact);
+  const DoublePair rounded = widen(r);
+  const Vec<float> low = narrow({exact.low - rounded.low, exact.high - rounded.high});
+  return {r, low, bits(narrow(n) + 0x1p23f)};
 }
 // 2^-28, 2^-58
 template <class T>
 FB_INLINE Vec<T> sin_reduced(const TrigReduced<T>& t) {
   const Vec<T> r = t.r, z = r * r;
+  Vec<T> p;
   if constexpr (is_float<T>) {
-    return fma(r * z, polynomial(z, -0.166666552f, 0.00833218824f, -0.000195180954f), r);
+    p = polynomial(z, -0.166666552f, 0.00833218824f, -0.000195180954f);
   } else {
-    const Vec<T> p =
-        polynomial(z, -0.1666666666666663, 0.0083333333333218407, -0.00019841269829358503,
+    p = polynomial(z, -0.1666666666666663, 0.0083333333333218407, -0.00019841269829358503,
                    2.7557313538491381e-06, -2.5050734382631575e-08, 1.5895432696309071e-10);
-    return r + fma(r * z, p, t.low * fnma(z, T(0.5), T(1)));
   }
+  return r + fma(r * z, p, t.low * fnma(z, T(0.5), T(1)));
 }
 // 2^-33, 2^-63
 template <class T>
@@ -626,7 +636,8 @@ FB_INLINE Vec<T> erfc_positive(Vec<T> a) {
 template <class T>
 FB_INLINE Vec<T> erfc(Vec<T> x) {
   const Vec<T> positive = erfc_positive(abs(x));
-  return select(x < T(0), T(2) - positive, positive);
+  const Vec<T> outer = select(x < T(0), T(2) - positive, positive);
+  return select(abs(x) < T(0.75), T(1) - erf_small(x), outer);
 }
 
 template <class T>
