@@ -2,14 +2,15 @@
 // argument to a small interval, evaluate a polynomial there, undo the reduction. The polynomials
 // are minimax fits (Remez) of our own; the reductions are those of W. J. Cody and W. Waite,
 // Software Manual for the Elementary Functions (1980), and J.-M. Muller, Elementary Functions
-// (2016). Errors are below 2 units in the last place over the whole range (tanh of doubles, erfc
-// and sinh: 3), with signed zeros, infinities, NaN and subnormal results as in C.
+// (2016). The largest errors found over all arguments, in units in the last place: pow of floats
+// 0.51; exp, exp2, log, log2, log10, log1p, sin, cos, acos, cosh, erf, pow and tanh of floats 1.5;
+// expm1, tan, atan, atan2, asinh and atanh 2.1; sinh, asin, acosh, sigmoid and tanh of doubles 2.5;
+// erfc 4.5 (6 without fused multiply-add). Signed zeros, infinities, NaN and subnormal numbers are
+// treated as in C.
 //
 // Expressions are written so that the compiler may contract products and sums into fused
 // operations or not: the fused ones that matter are spelled fma().
 #pragma once
-#include <cmath>
-
 #include "simd/vec.h"
 
 namespace fb::FB_ISA {
@@ -20,6 +21,8 @@ template <class T>
 constexpr T infinity = std::numeric_limits<T>::infinity();
 template <class T>
 constexpr T not_a_number = std::numeric_limits<T>::quiet_NaN();
+template <class T>
+constexpr T smallest_normal = std::numeric_limits<T>::min();
 template <class T>
 constexpr int mantissa_bits = is_float<T> ? 23 : 52;
 template <class T>
@@ -34,17 +37,17 @@ constexpr T pick(float f, double d) {
 
 // c0 + x c1 + x^2 c2 + ...
 template <class T>
-FB_INLINE Vec<T> polynomial(Vec<T>, std::type_identity_t<T> c0) {
+FB_SIMD Vec<T> polynomial(Vec<T>, std::type_identity_t<T> c0) {
   return Vec<T>(c0);
 }
 template <class T, class... More>
-FB_INLINE Vec<T> polynomial(Vec<T> x, std::type_identity_t<T> c0, More... more) {
+FB_SIMD Vec<T> polynomial(Vec<T> x, std::type_identity_t<T> c0, More... more) {
   return fma(x, polynomial<T>(x, more...), c0);
 }
 
 // Keeps NaN.
 template <class T>
-FB_INLINE Vec<T> clamp(Vec<T> x, T low, T high) {
+FB_SIMD Vec<T> clamp(Vec<T> x, T low, T high) {
   return min_second(Vec<T>(high), max_second(Vec<T>(low), x));
 }
 
@@ -54,18 +57,18 @@ struct Double {
   Vec<T> high, low;
 };
 template <class T>
-FB_INLINE Double<T> exact_sum(Vec<T> a, Vec<T> b) {
+FB_SIMD Double<T> exact_sum(Vec<T> a, Vec<T> b) {
   const Vec<T> sum = a + b, part = sum - a;
   return {sum, (a - (sum - part)) + (b - part)};
 }
 // |a| >= |b|
 template <class T>
-FB_INLINE Double<T> exact_sum_ordered(Vec<T> a, Vec<T> b) {
+FB_SIMD Double<T> exact_sum_ordered(Vec<T> a, Vec<T> b) {
   const Vec<T> sum = a + b;
   return {sum, b - (sum - a)};
 }
 template <class T>
-FB_INLINE Double<T> exact_product(Vec<T> a, Vec<T> b) {
+FB_SIMD Double<T> exact_product(Vec<T> a, Vec<T> b) {
   const Vec<T> product = a * b;
   if constexpr (has_fma) {
     return {product, fma(a, b, -product)};
@@ -85,14 +88,14 @@ FB_INLINE Double<T> exact_product(Vec<T> a, Vec<T> b) {
 
 // 2^n of an integral n in the range of normal exponents.
 template <class T>
-FB_INLINE Vec<T> power_of_two(Vec<T> n) {
+FB_SIMD Vec<T> power_of_two(Vec<T> n) {
   // Adding 2^mantissa_bits leaves n + bias in the lowest bits of the sum.
   const Vec<T> shifted = n + Vec<T>(pick<T>(0x1p23f + 127, 0x1p52 + 1023));
   return bit_cast<T>(bits(shifted) << mantissa_bits<T>);
 }
 // x 2^n, also where 2^n or the result is subnormal or infinite.
 template <class T>
-FB_INLINE Vec<T> scale(Vec<T> x, Vec<T> n) {
+FB_SIMD Vec<T> scale(Vec<T> x, Vec<T> n) {
 #if defined(FB_AVX512)
   if constexpr (is_float<T>) {
     return Vec<T>(_mm512_scalef_ps(x.v, n.v));
@@ -113,7 +116,7 @@ struct ExpReduced {
   Vec<T> n, r;
 };
 template <class T>
-FB_INLINE ExpReduced<T> reduce_exp(Vec<T> x) {
+FB_SIMD ExpReduced<T> reduce_exp(Vec<T> x) {
   // The high part of ln 2 has so many trailing zeros that its product with n is exact.
   constexpr T ln2_high = pick<T>(0.693359375f, 6.93147180369123816490e-01);
   constexpr T ln2_low = pick<T>(-2.12194440e-4f, 1.90821492927058770002e-10);
@@ -122,7 +125,7 @@ FB_INLINE ExpReduced<T> reduce_exp(Vec<T> x) {
 }
 // exp(r) - 1 for |r| <= ln 2 / 2; relative error of the approximation 2^-28, 2^-61.
 template <class T>
-FB_INLINE Vec<T> expm1_reduced(Vec<T> r) {
+FB_SIMD Vec<T> expm1_reduced(Vec<T> r) {
   if constexpr (is_float<T>) {
     const Vec<T> q = polynomial(r, 0.5f, 0.166666359f, 0.0416665114f, 0.00834151171f,
                                 0.00139305601f, 0.000150460153f);
@@ -138,7 +141,7 @@ FB_INLINE Vec<T> expm1_reduced(Vec<T> r) {
 }
 // exp(r) for |r| <= ln 2 / 2; 2^-28, 2^-57.
 template <class T>
-FB_INLINE Vec<T> exp_reduced(Vec<T> r) {
+FB_SIMD Vec<T> exp_reduced(Vec<T> r) {
   if constexpr (is_float<T>) {
     const Vec<T> q =
         polynomial(r, 0.49999994f, 0.166665167f, 0.0416681021f, 0.00836919714f, 0.00138390134f);
@@ -153,7 +156,7 @@ FB_INLINE Vec<T> exp_reduced(Vec<T> r) {
 }
 
 template <class T>
-FB_INLINE Vec<T> exp(Vec<T> x) {
+FB_SIMD Vec<T> exp(Vec<T> x) {
   x = clamp(x, pick<T>(-105.0f, -747.0), pick<T>(89.0f, 710.0));
   const auto [n, r] = reduce_exp(x);
   return scale(exp_reduced(r), n);
@@ -161,7 +164,7 @@ FB_INLINE Vec<T> exp(Vec<T> x) {
 
 // 2^r for |r| <= 1/2; 2^-26, 2^-57.
 template <class T>
-FB_INLINE Vec<T> exp2_reduced(Vec<T> r) {
+FB_SIMD Vec<T> exp2_reduced(Vec<T> r) {
   Vec<T> q;
   if constexpr (is_float<T>) {
     q = polynomial(r, 0.693147182f, 0.240225941f, 0.0555036627f, 0.00962542091f, 0.00133879064f,
@@ -175,7 +178,7 @@ FB_INLINE Vec<T> exp2_reduced(Vec<T> r) {
   return fma(r, q, T(1));
 }
 template <class T>
-FB_INLINE Vec<T> exp2(Vec<T> x) {
+FB_SIMD Vec<T> exp2(Vec<T> x) {
   x = clamp(x, pick<T>(-151.0f, -1076.0), pick<T>(129.0f, 1025.0));
   const Vec<T> n = round_even(x);
   return scale(exp2_reduced(x - n), n);
@@ -183,27 +186,27 @@ FB_INLINE Vec<T> exp2(Vec<T> x) {
 
 // exp(x) - 1 for x no smaller than where the result is -1; zeros lose their sign.
 template <class T>
-FB_INLINE Vec<T> expm1_unsigned(Vec<T> x) {
+FB_SIMD Vec<T> expm1_unsigned(Vec<T> x) {
   const auto [n, r] = reduce_exp(x);
   const Vec<T> half = power_of_two(n - T(1));
   const Vec<T> result = fma(half, expm1_reduced(r), half - T(0.5));
   return result + result;
 }
 template <class T>
-FB_INLINE Vec<T> expm1(Vec<T> x) {
+FB_SIMD Vec<T> expm1(Vec<T> x) {
   const Vec<T> bounded = clamp(x, pick<T>(-25.0f, -45.0), pick<T>(89.0f, 710.0));
   return copysign(expm1_unsigned(bounded), x);
 }
 
 // 1 / (1 + exp(-x))
 template <class T>
-FB_INLINE Vec<T> sigmoid(Vec<T> x) {
+FB_SIMD Vec<T> sigmoid(Vec<T> x) {
   const Vec<T> e = exp(-abs(x));
   return select(x < T(0), e, Vec<T>(T(1))) / (e + T(1));
 }
 
 template <class T>
-FB_INLINE Vec<T> tanh(Vec<T> x) {
+FB_SIMD Vec<T> tanh(Vec<T> x) {
   const Vec<T> a = min_second(Vec<T>(pick<T>(10.0f, 22.0)), abs(x));
   const Vec<T> e = expm1_unsigned(a + a);
   Vec<T> result = e / (e + T(2));
@@ -223,21 +226,21 @@ struct HyperbolicParts {
   Vec<T> half_exp;  // exp(a) / 2
 };
 template <class T>
-FB_INLINE HyperbolicParts<T> hyperbolic_parts(Vec<T> a) {
+FB_SIMD HyperbolicParts<T> hyperbolic_parts(Vec<T> a) {
   const auto [n, r] = reduce_exp(min_second(Vec<T>(pick<T>(91.0f, 712.0)), a));
   const Vec<T> p = expm1_reduced(r), half = power_of_two(n - T(1));
   const Vec<T> result = fma(half, p, half - T(0.5));
   return {result + result, scale(p + T(1), n - T(1))};
 }
 template <class T>
-FB_INLINE Vec<T> sinh(Vec<T> x) {
+FB_SIMD Vec<T> sinh(Vec<T> x) {
   const Vec<T> a = abs(x);
   const auto [e, half_exp] = hyperbolic_parts(a);
   const Vec<T> small = T(0.5) * (e + e / (e + T(1)));
   return copysign(select(a > pick<T>(10.0f, 22.0), half_exp, small), x);
 }
 template <class T>
-FB_INLINE Vec<T> cosh(Vec<T> x) {
+FB_SIMD Vec<T> cosh(Vec<T> x) {
   const Vec<T> half_exp = hyperbolic_parts(abs(x)).half_exp;
   return half_exp + T(0.25) / half_exp;
 }
@@ -250,7 +253,7 @@ struct LogReduced {
   Vec<T> k, m;
 };
 template <class T>
-FB_INLINE LogReduced<T> reduce_log(Vec<T> x) {
+FB_SIMD LogReduced<T> reduce_log(Vec<T> x) {
   using Int = IntOf<T>;
   const Vec<Int> root = bits(Vec<T>(pick<T>(0.70710678f, 0.70710678118654757)));
   const Vec<Int> one = bits(Vec<T>(T(1)));
@@ -264,8 +267,8 @@ FB_INLINE LogReduced<T> reduce_log(Vec<T> x) {
 }
 // The same for subnormal x too.
 template <class T>
-FB_INLINE LogReduced<T> reduce_log_any(Vec<T> x) {
-  const Mask<T> tiny = x < std::numeric_limits<T>::min();
+FB_SIMD LogReduced<T> reduce_log_any(Vec<T> x) {
+  const Mask<T> tiny = x < smallest_normal<T>;
   const auto [k, m] = reduce_log(select(tiny, x * Vec<T>(pick<T>(0x1p23f, 0x1p52)), x));
   return {select(tiny, k - T(mantissa_bits<T>), k), m};
 }
@@ -276,7 +279,7 @@ struct Log1pReduced {
   Vec<T> f, half_square, rest;  // log(1 + f) = f - (half_square - rest)
 };
 template <class T>
-FB_INLINE Log1pReduced<T> log1p_reduced(Vec<T> f) {
+FB_SIMD Log1pReduced<T> log1p_reduced(Vec<T> f) {
   const Vec<T> s = f / (f + T(2)), z = s * s, half_square = T(0.5) * f * f;
   Vec<T> p;
   if constexpr (is_float<T>) {
@@ -290,7 +293,7 @@ FB_INLINE Log1pReduced<T> log1p_reduced(Vec<T> f) {
 }
 // k ln 2 + log(1 + f)
 template <class T>
-FB_INLINE Vec<T> log_combine(Vec<T> k, Vec<T> f) {
+FB_SIMD Vec<T> log_combine(Vec<T> k, Vec<T> f) {
   constexpr T ln2_high = pick<T>(0.693359375f, 6.93147180369123816490e-01);
   constexpr T ln2_low = pick<T>(-2.12194440e-4f, 1.90821492927058770002e-10);
   const Log1pReduced<T> log = log1p_reduced(f);
@@ -298,27 +301,27 @@ FB_INLINE Vec<T> log_combine(Vec<T> k, Vec<T> f) {
 }
 // The values of a logarithm outside its domain and at infinity.
 template <class T>
-FB_INLINE Vec<T> log_special(Vec<T> x, Vec<T> result) {
+FB_SIMD Vec<T> log_special(Vec<T> x, Vec<T> result) {
   const Vec<T> outside = select(x == T(0), -infinity<T>, Vec<T>(not_a_number<T>));
   return select(x > T(0), select(x < infinity<T>, result, x), outside);
 }
 
 template <class T>
-FB_INLINE Vec<T> log(Vec<T> x) {
+FB_SIMD Vec<T> log(Vec<T> x) {
   const auto [k, m] = reduce_log_any(x);
   return log_special(x, log_combine(k, m - T(1)));
 }
 
 // log(1 + f) as the product with `factor`, an unevaluated sum.
 template <class T>
-FB_INLINE Double<T> log1p_times(Vec<T> f, T factor_high, T factor_low) {
+FB_SIMD Double<T> log1p_times(Vec<T> f, T factor_high, T factor_low) {
   const Log1pReduced<T> log = log1p_reduced(f);
   const Double<T> sum = exact_sum_ordered(log.f, log.rest - log.half_square);
   const Double<T> product = exact_product(sum.high, Vec<T>(factor_high));
   return {product.high, product.low + fma(sum.high, factor_low, sum.low * Vec<T>(factor_high))};
 }
 template <class T>
-FB_INLINE Vec<T> log2(Vec<T> x) {
+FB_SIMD Vec<T> log2(Vec<T> x) {
   const auto [k, m] = reduce_log_any(x);
   const Double<T> log =
       log1p_times(m - T(1), T(1.4426950408889634), pick<T>(1.92596303e-8f, 2.0355273740931033e-17));
@@ -326,7 +329,7 @@ FB_INLINE Vec<T> log2(Vec<T> x) {
   return log_special(x, sum.high + (sum.low + log.low));
 }
 template <class T>
-FB_INLINE Vec<T> log10(Vec<T> x) {
+FB_SIMD Vec<T> log10(Vec<T> x) {
   constexpr T log2_high = pick<T>(0.301025390625f, 0.30102999566361177);  // k times it is exact
   constexpr T log2_low = pick<T>(4.605038981195214e-06f, 3.694239077158931e-13);
   const auto [k, m] = reduce_log_any(x);
@@ -338,7 +341,7 @@ FB_INLINE Vec<T> log10(Vec<T> x) {
 
 // log(1 + x) inside (-1, infinity); zeros lose their sign.
 template <class T>
-FB_INLINE Vec<T> log1p_inside(Vec<T> x) {
+FB_SIMD Vec<T> log1p_inside(Vec<T> x) {
   const Double<T> u = exact_sum(Vec<T>(T(1)), x);
   const auto [k, m] = reduce_log(u.high);
   // What rounding 1 + x lost; beyond 2^60 it does not matter, and its scale would overflow.
@@ -347,14 +350,14 @@ FB_INLINE Vec<T> log1p_inside(Vec<T> x) {
   return log_combine(k, (m - T(1)) + lost);
 }
 template <class T>
-FB_INLINE Vec<T> log1p(Vec<T> x) {
+FB_SIMD Vec<T> log1p(Vec<T> x) {
   const Vec<T> outside = select(x == T(-1), -infinity<T>, Vec<T>(not_a_number<T>));
   const Vec<T> inside = select(x < infinity<T>, log1p_inside(x), x);
   return copysign(select(x > T(-1), inside, outside), x);
 }
 
 template <class T>
-FB_INLINE Vec<T> asinh(Vec<T> x) {
+FB_SIMD Vec<T> asinh(Vec<T> x) {
   const Vec<T> a = abs(x);
   const Mask<T> large = a > pick<T>(0x1p28f, 0x1p57);
   const Vec<T> square = a * a;
@@ -363,7 +366,7 @@ FB_INLINE Vec<T> asinh(Vec<T> x) {
   return copysign(result + select(large, T(0.6931471805599453), Vec<T>(T(0))), x);
 }
 template <class T>
-FB_INLINE Vec<T> acosh(Vec<T> x) {
+FB_SIMD Vec<T> acosh(Vec<T> x) {
   const Mask<T> large = x > pick<T>(0x1p28f, 0x1p57);
   const Vec<T> t = x - T(1);
   const Vec<T> moderate = t + sqrt(t * (t + T(2)));
@@ -372,7 +375,7 @@ FB_INLINE Vec<T> acosh(Vec<T> x) {
   return select(x < T(1), not_a_number<T>, result);
 }
 template <class T>
-FB_INLINE Vec<T> atanh(Vec<T> x) {
+FB_SIMD Vec<T> atanh(Vec<T> x) {
   const Vec<T> a = abs(x);
   return copysign(T(0.5) * log1p((a + a) / (T(1) - a)), x);
 }
@@ -390,7 +393,7 @@ struct TrigReduced {
 constexpr double half_pi_1 = 1.5707963267341256, half_pi_2 = 6.077100506303966e-11,
                  half_pi_3 = 2.0222662487111665e-21, half_pi_4 = 8.4784276603689e-32;
 
-FB_INLINE TrigReduced<double> reduce_trig(Vec<double> x) {
+FB_SIMD TrigReduced<double> reduce_trig(Vec<double> x) {
   const Vec<double> n = round_even(x * 0.63661977236758134);
   const Double<double> a = exact_sum(fnma(n, half_pi_1, x), n * -half_pi_2);
   const Double<double> b = exact_sum(a.high, n * -half_pi_3);
@@ -398,7 +401,7 @@ FB_INLINE TrigReduced<double> reduce_trig(Vec<double> x) {
   return {r.high, r.low, bits(n + 0x1p52)};
 }
 // Floats are reduced in double precision.
-FB_INLINE TrigReduced<float> reduce_trig(Vec<float> x) {
+FB_SIMD TrigReduced<float> reduce_trig(Vec<float> x) {
   const auto quotient = [](Vec<double> a) { return round_even(a * 0.63661977236758134); };
   const auto rest = [](Vec<double> a, Vec<double> n) {
     return fnma(n, half_pi_3, fnma(n, half_pi_2, fnma(n, half_pi_1, a)));
@@ -413,7 +416,7 @@ FB_INLINE TrigReduced<float> reduce_trig(Vec<float> x) {
 }
 // 2^-28, 2^-58
 template <class T>
-FB_INLINE Vec<T> sin_reduced(const TrigReduced<T>& t) {
+FB_SIMD Vec<T> sin_reduced(const TrigReduced<T>& t) {
   const Vec<T> r = t.r, z = r * r;
   Vec<T> p;
   if constexpr (is_float<T>) {
@@ -426,7 +429,7 @@ FB_INLINE Vec<T> sin_reduced(const TrigReduced<T>& t) {
 }
 // 2^-33, 2^-63
 template <class T>
-FB_INLINE Vec<T> cos_reduced(const TrigReduced<T>& t) {
+FB_SIMD Vec<T> cos_reduced(const TrigReduced<T>& t) {
   const Vec<T> r = t.r, z = r * r, half = T(0.5) * z, top = T(1) - half;
   Vec<T> p;
   if constexpr (is_float<T>) {
@@ -439,16 +442,16 @@ FB_INLINE Vec<T> cos_reduced(const TrigReduced<T>& t) {
 }
 // A value whose sign bit is `bit` of the quadrant.
 template <class T>
-FB_INLINE Vec<T> quadrant_sign(Vec<IntOf<T>> quadrant, int bit) {
+FB_SIMD Vec<T> quadrant_sign(Vec<IntOf<T>> quadrant, int bit) {
   return bit_cast<T>(quadrant << (int(sizeof(T)) * 8 - 1 - bit));
 }
 template <class T>
-FB_INLINE Mask<T> is_odd(Vec<IntOf<T>> quadrant) {
+FB_SIMD Mask<T> is_odd(Vec<IntOf<T>> quadrant) {
   return (quadrant & Vec<IntOf<T>>(IntOf<T>(1))) != IntOf<T>(0);
 }
 // Arguments too large for the reduction go to the C library, one by one.
 template <class T, class F>
-FB_INLINE Vec<T> large_trig(Vec<T> x, Vec<T> result, F&& library) {
+FB_SIMD Vec<T> large_trig(Vec<T> x, Vec<T> result, F&& library) {
   const Mask<T> large = abs(x) >= T(largest_reduced);
   if (__builtin_expect(any(large), 0)) {
     return select(large, map_lanes(library, select(large, x, T(0))), result);
@@ -457,35 +460,41 @@ FB_INLINE Vec<T> large_trig(Vec<T> x, Vec<T> result, F&& library) {
 }
 
 template <class T>
-FB_INLINE Vec<T> sin(Vec<T> x) {
+FB_SIMD Vec<T> sin(Vec<T> x) {
   const TrigReduced<T> t = reduce_trig(abs(x));
   const Vec<T> value = select(is_odd<T>(t.quadrant), cos_reduced(t), sin_reduced(t));
   const Vec<T> result = flip_sign(flip_sign(value, quadrant_sign<T>(t.quadrant, 1)), x);
-  return large_trig(x, result, [](T lane) { return std::sin(lane); });
+  return large_trig(x, result, [](T lane) {
+    return T(is_float<T> ? __builtin_sinf(lane) : __builtin_sin(lane));
+  });
 }
 template <class T>
-FB_INLINE Vec<T> cos(Vec<T> x) {
+FB_SIMD Vec<T> cos(Vec<T> x) {
   const TrigReduced<T> t = reduce_trig(abs(x));
   const Vec<T> value = select(is_odd<T>(t.quadrant), sin_reduced(t), cos_reduced(t));
   // Quadrants 1 and 2 are negative: the second bit of quadrant + 1.
   const Vec<IntOf<T>> next = t.quadrant + Vec<IntOf<T>>(IntOf<T>(1));
   const Vec<T> result = flip_sign(value, quadrant_sign<T>(next, 1));
-  return large_trig(x, result, [](T lane) { return std::cos(lane); });
+  return large_trig(x, result, [](T lane) {
+    return T(is_float<T> ? __builtin_cosf(lane) : __builtin_cos(lane));
+  });
 }
 template <class T>
-FB_INLINE Vec<T> tan(Vec<T> x) {
+FB_SIMD Vec<T> tan(Vec<T> x) {
   const TrigReduced<T> t = reduce_trig(abs(x));
   const Vec<T> s = sin_reduced(t), c = cos_reduced(t);
   const Mask<T> odd = is_odd<T>(t.quadrant);
   const Vec<T> result = flip_sign(select(odd, -c, s) / select(odd, s, c), x);
-  return large_trig(x, result, [](T lane) { return std::tan(lane); });
+  return large_trig(x, result, [](T lane) {
+    return T(is_float<T> ? __builtin_tanf(lane) : __builtin_tan(lane));
+  });
 }
 
 // --- inverse trigonometry ----------------------------------------------------------------------
 
 // base + atan(t) for |t| <= tan(pi/8), where the base is an unevaluated sum; 2^-30, 2^-59.
 template <class T>
-FB_INLINE Vec<T> atan_reduced(Vec<T> t, Vec<T> base_high, Vec<T> base_low) {
+FB_SIMD Vec<T> atan_reduced(Vec<T> t, Vec<T> base_high, Vec<T> base_low) {
   const Vec<T> z = t * t;
   Vec<T> p;
   if constexpr (is_float<T>) {
@@ -510,7 +519,7 @@ struct Angles {  // multiples of pi/4, each as a sum of two
 constexpr double tan_eighth = 0.41421356237309503;  // tan(pi/8)
 
 template <class T>
-FB_INLINE Vec<T> atan(Vec<T> x) {
+FB_SIMD Vec<T> atan(Vec<T> x) {
   using A = Angles<T>;
   const Vec<T> a = abs(x);
   const Mask<T> middle = a > T(tan_eighth), large = a > T(tan_eighth + 2);
@@ -522,7 +531,7 @@ FB_INLINE Vec<T> atan(Vec<T> x) {
 }
 
 template <class T>
-FB_INLINE Vec<T> atan2(Vec<T> y, Vec<T> x) {
+FB_SIMD Vec<T> atan2(Vec<T> y, Vec<T> x) {
   using A = Angles<T>;
   Vec<T> a = abs(y), b = abs(x);
   // The angle of two infinities is that of two equal numbers; sums of huge ones must not overflow.
@@ -556,7 +565,7 @@ struct AsinReduced {
   Vec<T> value;
 };
 template <class T>
-FB_INLINE AsinReduced<T> asin_reduced(Vec<T> a) {
+FB_SIMD AsinReduced<T> asin_reduced(Vec<T> a) {
   const Mask<T> large = a > T(0.5);
   const Vec<T> z = select(large, fnma(a, T(0.5), T(0.5)), a * a);
   const Vec<T> s = select(large, sqrt(z), a);
@@ -573,13 +582,13 @@ FB_INLINE AsinReduced<T> asin_reduced(Vec<T> a) {
   return {large, fma(s * z, p, s)};
 }
 template <class T>
-FB_INLINE Vec<T> asin(Vec<T> x) {
+FB_SIMD Vec<T> asin(Vec<T> x) {
   using A = Angles<T>;
   const auto [large, v] = asin_reduced(abs(x));
   return copysign(select(large, A::half - ((v + v) - A::half_low), v), x);
 }
 template <class T>
-FB_INLINE Vec<T> acos(Vec<T> x) {
+FB_SIMD Vec<T> acos(Vec<T> x) {
   using A = Angles<T>;
   const auto [large, v] = asin_reduced(abs(x));
   const Vec<T> twice = v + v;
@@ -591,7 +600,7 @@ FB_INLINE Vec<T> acos(Vec<T> x) {
 
 // erf(x) for |x| <= 1; 2^-29, 2^-56.
 template <class T>
-FB_INLINE Vec<T> erf_small(Vec<T> x) {
+FB_SIMD Vec<T> erf_small(Vec<T> x) {
   const Vec<T> z = x * x;
   if constexpr (is_float<T>) {
     const Vec<T> p = polynomial(z, 0.128379166f, -0.37612626f, 0.112835787f, -0.0268533472f,
@@ -610,7 +619,7 @@ FB_INLINE Vec<T> erf_small(Vec<T> x) {
 // erfc(a) for a >= 0 as exp(-a^2) P(t) / (a + K) with t = (a - K) / (a + K), the variable of
 // M. M. Shepherd and J. G. Laframboise, Math. Comp. 36 (1981); 2^-28, 2^-58.
 template <class T>
-FB_INLINE Vec<T> erfc_positive(Vec<T> a) {
+FB_SIMD Vec<T> erfc_positive(Vec<T> a) {
   constexpr T k = pick<T>(3.0f, 3.75);
   a = min_second(Vec<T>(pick<T>(10.25f, 27.4)), a);
   const Vec<T> bottom = a + k, t = (a - k) / bottom;
@@ -634,14 +643,14 @@ FB_INLINE Vec<T> erfc_positive(Vec<T> a) {
   return scale(exp_reduced(r - square.low) * p / bottom, n);
 }
 template <class T>
-FB_INLINE Vec<T> erfc(Vec<T> x) {
+FB_SIMD Vec<T> erfc(Vec<T> x) {
   const Vec<T> positive = erfc_positive(abs(x));
   const Vec<T> outer = select(x < T(0), T(2) - positive, positive);
   return select(abs(x) < T(0.75), T(1) - erf_small(x), outer);
 }
 
 template <class T>
-FB_INLINE Vec<T> erf(Vec<T> x) {
+FB_SIMD Vec<T> erf(Vec<T> x) {
   const Vec<T> a = abs(x);
   Vec<T> above;
   if constexpr (is_float<T>) {
@@ -662,7 +671,7 @@ FB_INLINE Vec<T> erf(Vec<T> x) {
 constexpr double log2_e = 1.4426950408889634, log2_e_low = 2.0355273740931033e-17;
 
 // x^y of positive x in double precision, good enough to be rounded to float (2^-29).
-FB_INLINE Vec<double> pow_for_float(Vec<double> x, Vec<double> y) {
+FB_SIMD Vec<double> pow_for_float(Vec<double> x, Vec<double> y) {
   const auto [k, m] = reduce_log(x);
   const Vec<double> s = (m - 1.0) / (m + 1.0);
   const Vec<double> p =
@@ -675,13 +684,13 @@ FB_INLINE Vec<double> pow_for_float(Vec<double> x, Vec<double> y) {
                                    0.00015466807321213113, 1.5196123660574647e-05);
   return fma(r, q, 1.0) * power_of_two(n);
 }
-FB_INLINE Vec<float> pow_positive(Vec<float> x, Vec<float> y) {
+FB_SIMD Vec<float> pow_positive(Vec<float> x, Vec<float> y) {
   const DoublePair a = widen(x), b = widen(y);
   return narrow({pow_for_float(a.low, b.low), pow_for_float(a.high, b.high)});
 }
 
 // log2(x) of positive x as an unevaluated sum, relative error about 2^-64.
-FB_INLINE Double<double> log2_long(Vec<double> x) {
+FB_SIMD Double<double> log2_long(Vec<double> x) {
   const auto [k, m] = reduce_log_any(x);
   // s = (m - 1) / (m + 1)
   const Vec<double> f = m - 1.0;
@@ -709,7 +718,7 @@ FB_INLINE Double<double> log2_long(Vec<double> x) {
   const Double<double> result = exact_sum(k, scaled.high);
   return exact_sum_ordered(result.high, result.low + scaled_low);
 }
-FB_INLINE Vec<double> pow_positive(Vec<double> x, Vec<double> y) {
+FB_SIMD Vec<double> pow_positive(Vec<double> x, Vec<double> y) {
   const Double<double> log = log2_long(x);
   const Double<double> exponent = exact_product(y, log.high);
   const Vec<double> low = fma(y, log.low, exponent.low);
@@ -720,7 +729,7 @@ FB_INLINE Vec<double> pow_positive(Vec<double> x, Vec<double> y) {
 }
 
 template <class T>
-FB_INLINE Vec<T> pow(Vec<T> x, Vec<T> y) {
+FB_SIMD Vec<T> pow(Vec<T> x, Vec<T> y) {
   const Vec<T> a = abs(x);
   // An exponent beyond 2^70 overflows, underflows or, at 1, does nothing, like 2^70 itself.
   const Vec<T> ordinary = pow_positive(a, clamp(y, T(-0x1p70), T(0x1p70)));
