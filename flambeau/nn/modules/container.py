@@ -55,10 +55,10 @@ class _IndexedModules(Module):
         return iter(self._modules.values())
 
     def __getitem__(self, index):
-        modules = list(self._modules.values())
+        items = list(self._modules.items())
         if isinstance(index, slice):
-            return self._from_modules(modules[index])
-        return modules[_position(index, len(modules))]
+            return self._from_items(items[index])
+        return items[_position(index, len(items))][1]
 
     def __setitem__(self, index, module):
         # By key and not by position: a Sequential may be made with names of its own.
@@ -121,9 +121,8 @@ class Sequential(_IndexedModules):
             input = module(input)
         return input
 
-    def _from_modules(self, modules):
-        chosen = {key: module for key, module in self._modules.items() if module in modules}
-        return type(self)(chosen)
+    def _from_items(self, items):
+        return type(self)(dict(items))
 
     def insert(self, index, module):
         """Insert a module before the position `index`.
@@ -206,8 +205,8 @@ class ModuleList(_IndexedModules):
         if modules is not None:
             self.extend(modules)
 
-    def _from_modules(self, modules):
-        return type(self)(modules)
+    def _from_items(self, items):
+        return type(self)(module for _, module in items)
 
     def insert(self, index, module):
         """Insert a module before the position `index`."""
