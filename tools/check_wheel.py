@@ -91,7 +91,11 @@ def run(python: Path, code: str) -> str:
         if shutil.which(program, path=path):
             raise RuntimeError(f"the environment is not bare: it has {program}")
     return subprocess.run(
-        [python, "-P", "-c", code], env={"PATH": path}, stdout=subprocess.PIPE, text=True, check=True
+        [python, "-P", "-c", code],
+        env={"PATH": path},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
     ).stdout
 
 

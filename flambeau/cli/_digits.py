@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import flambeau
 from flambeau.utils.data import Dataset
+
+import flambeau
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING
 
 from flambeau.cli import CommandError
@@ -98,7 +99,7 @@ def _evaluate(checkpoint: Path, device: flambeau.device) -> str:
         raise CommandError(f"--evaluate: there is no file {checkpoint}")
     try:
         return str(evaluate_checkpoint(checkpoint, load_split()[1], device))
-    except (RuntimeError, ValueError, KeyError) as error:
+    except (RuntimeError, ValueError, KeyError, UnpicklingError) as error:
         raise CommandError(
             f"--evaluate: {checkpoint} is no checkpoint of this network: {_first_line(error)}"
         ) from error
