@@ -12,6 +12,7 @@ CPP      := $(shell find csrc -name '*.h' -o -name '*.cpp')
 BUILD    := pyproject.toml CMakeLists.txt $(CPP)
 WITH     := $(if $(TORCH),$(VENV)/.torch)
 SANITIZE := build/sanitize
+REPORT   := $(CURDIR)/$(SANITIZE)/report
 
 .PHONY: demo test lint readme bench stubs docs wheel sanitize clean
 
@@ -44,11 +45,12 @@ wheel: $(VENV)/.build
 # sanitizer looks up the functions that throw when it starts. CPython frees little at its exit, so
 # leaks are not asked for.
 sanitize: $(SANITIZE)/.installed
+	rm -f $(REPORT).*
 	LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libstdc++.so)" \
-	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
-	UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
+	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:log_path=$(REPORT) \
+	UBSAN_OPTIONS=print_stacktrace=1:log_path=$(REPORT) \
 	PYTHONMALLOC=malloc PYTHONSAFEPATH=1 \
-	$(SANITIZE)/venv/bin/python -m pytest -q -n auto $(ARGS)
+	$(SANITIZE)/venv/bin/python -m pytest -q -n auto $(ARGS) || { cat $(REPORT).*; exit 1; }
 
 clean:
 	rm -rf build dist $(VENV) demo-output .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
