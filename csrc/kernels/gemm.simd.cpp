@@ -280,9 +280,9 @@ extern const GemmLoops gemm_loops_table = {
     .tile_rows = tile_rows,
     .tile_cols_f32 = tile_cols<float>,
     .tile_cols_f64 = tile_cols<double>,
-    // Both element types need about the same number of bytes; one panel more for the ragged end.
-    .scratch_bytes = sizeof(double) * (panel_size<double> + max_depth<double> * (max_cols<double> + tile_cols<double>)) +
-                     sizeof(float) * panel_size<float>,
+    // float needs the most; a slice may end with a panel wider than its columns.
+    .scratch_bytes = sizeof(float) * static_cast<std::size_t>(
+        panel_size<float> + max_depth<float> * (max_cols<float> + tile_cols<float>)),
     .block_f32 = compute_block<float>,
     .block_f64 = compute_block<double>,
     .dot_f32 = dot_contiguous<float>,
