@@ -11,6 +11,17 @@ from flambeau.core.grad_mode import (
     no_grad,
     set_grad_enabled,
 )
+from flambeau.core.layout import (
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    layout,
+    memory_format,
+    preserve_format,
+    sparse_coo,
+    sparse_csr,
+    strided,
+)
 from flambeau.core.tensor import Size, Tensor, is_tensor
 from flambeau import ops
 from flambeau.core.registry import FUNCTIONS as _functions

@@ -3,7 +3,11 @@
 
 namespace fb::py {
 void bind_tensor(nb::module_& m);
+<<<<<<< HEAD
 void bind_index(nb::module_& m);
+=======
+void bind_creation(nb::module_& m);
+>>>>>>> surface
 }  // namespace fb::py
 
 NB_MODULE(_C, m) {
@@ -13,5 +17,9 @@ NB_MODULE(_C, m) {
   fb::py::init_op(m);
   fb::py::init_engine(m);
   fb::py::bind_tensor(m);
+<<<<<<< HEAD
   fb::py::bind_index(m);
+=======
+  fb::py::bind_creation(m);
+>>>>>>> surface
 }
