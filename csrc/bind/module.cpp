@@ -3,6 +3,7 @@
 
 namespace fb::py {
 void bind_tensor(nb::module_& m);
+void bind_reduce(nb::module_& m);
 }  // namespace fb::py
 
 NB_MODULE(_C, m) {
@@ -12,4 +13,5 @@ NB_MODULE(_C, m) {
   fb::py::init_op(m);
   fb::py::init_engine(m);
   fb::py::bind_tensor(m);
+  fb::py::bind_reduce(m);
 }
