@@ -726,7 +726,10 @@ void run_node(Task& task, PyNode* node) {
   }
   if (engine_ops.on_gradient) call(engine_ops.on_gradient, {self, hook_tuple(outgoing).ptr()});
   incoming.clear();
-  if (!task.retain_graph) release_saved(node);
+  if (!task.retain_graph) {
+    release_saved(node);
+    if (node->custom) nb::steal(PyObject_CallMethod(node->custom, "release", nullptr));
+  }
   for (int k = 0; k < node->edges.size(); ++k) {
     Edge& e = node->edges[k];
     if (!e.target) continue;
@@ -896,6 +899,15 @@ void init_engine(nb::module_& m) {
     remember_site(node);
     if (engine_ops.on_record) call(engine_ops.on_record, {owner.ptr()});
     return owner;
+  });
+  // A saved output with its place in the graph again (see FunctionCtx).
+  m.def("output_of", [](const Tensor& saved, nb::handle handle, std::uint32_t output_nr) {
+    Object out = nb::steal(wrap(saved));
+    PyTensor* t = as_tensor(out.ptr());
+    t->grad_fn = Py_NewRef(handle.ptr());
+    t->output_nr = output_nr;
+    t->requires_grad = true;
+    return out;
   });
   m.def("set_custom_outputs", [](nb::handle handle, nb::list outputs, nb::list differentiable) {
     PyNode* node = as_node(handle.ptr());

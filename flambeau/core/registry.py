@@ -73,6 +73,17 @@ def _signature(function: Callable) -> tuple[tuple[str, ...], tuple[Any, ...], in
     return names, tuple(defaults), positional
 
 
+def _positional(function: Callable) -> Callable:
+    """The recorder passes one value per parameter, by position: keyword-only ones become positional."""
+    code = function.__code__
+    if code.co_kwonlyargcount:
+        function.__code__ = code.replace(
+            co_argcount=code.co_argcount + code.co_kwonlyargcount, co_kwonlyargcount=0
+        )
+        function.__kwdefaults__ = None
+    return function
+
+
 def _sources(target: Any, rule: Callable) -> list[tuple[int, int, int]]:
     """Resolves a rule's parameter names; saved values are numbered per op."""
     names, outputs, slots = target.params, target.info.outputs or ("out",), target.slots
@@ -180,7 +191,7 @@ def op(
         target = _C.make_op(
             name=own,
             backward_name=(backward_name or _camel(own.rpartition(".")[2])) + "Backward0",
-            forward=forward,
+            forward=_positional(forward),
             params=names,
             defaults=defaults,
             positional_count=positional,

@@ -1,0 +1,1 @@
+"""Rows of figures: flambeau beside torch, measured in one run."""

@@ -1,0 +1,346 @@
+"""Measuring one library beside another: pairs of samples, rows, the table and the JSON record.
+
+A row is one function of a module ``T`` (flambeau or torch) that prepares its inputs and returns
+the step to time, so both libraries run the very same code. The two are timed in turns within one
+process; what is reported is the median over the pairs of (subject's time / reference's time),
+which a slow spell of the machine moves far less than either time alone.
+"""
+
+from __future__ import annotations
+
+import datetime
+import gc
+import importlib
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from fnmatch import fnmatchcase
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+Step = Callable[[], Any]
+Make = Callable[[ModuleType], Step]
+
+SHORTEST_SAMPLE = 2e-3  # seconds; below it the clock and the scheduler show in the figures
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to measure: the two libraries, their threads, and the time to spend on a row."""
+
+    subject: str = "flambeau"
+    reference: str = "torch"
+    threads: int = 2
+    seconds: float = 1.5
+    pairs: int = 9
+
+    def quick(self) -> Settings:
+        """The same measurement for a first look: fewer pairs, no padding with more of them."""
+        return Settings(self.subject, self.reference, self.threads, seconds=0.2, pairs=3)
+
+
+@dataclass
+class Measurement:
+    """Samples of both libraries, pair by pair, in the row's unit."""
+
+    subject: list[float]
+    reference: list[float]
+    unit: str = "s"
+
+    @property
+    def ratio(self) -> float:
+        """Median of the pairs' ratios."""
+        return statistics.median(self.ratios)
+
+    @property
+    def ratios(self) -> list[float]:
+        """Subject over reference for each pair."""
+        return [a / b for a, b in zip(self.subject, self.reference, strict=True)]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: its name, the largest ratio wanted, and how to measure it."""
+
+    name: str
+    at_most: float
+    measure: Callable[[Settings], Measurement] = field(repr=False)
+
+
+@dataclass
+class Result:
+    """A row's outcome: a measurement, or the error that kept it from being taken."""
+
+    row: Row
+    measurement: Measurement | None = None
+    error: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """``pass``, ``miss`` or ``error``."""
+        if self.measurement is None:
+            return "error"
+        return "pass" if self.measurement.ratio <= self.row.at_most else "miss"
+
+
+ROWS: dict[str, Row] = {}
+
+
+def add_row(row: Row) -> None:
+    """Puts a row into the table; the order of registration is the order of printing.
+
+    Raises:
+        ValueError: A row of that name exists.
+    """
+    if row.name in ROWS:
+        raise ValueError(f"benchmark row {row.name!r} is registered twice")
+    ROWS[row.name] = row
+
+
+def row(name: str, at_most: float, calls: int = 1) -> Callable[[Make], Make]:
+    """Registers a function ``make(T) -> step`` as a timed row.
+
+    Args:
+        name: The row's name in the table and for ``--rows``.
+        at_most: The largest ratio wanted.
+        calls: How many operations one step makes; times are given per operation.
+
+    Returns:
+        A decorator that leaves ``make`` as it is.
+    """
+
+    def register(make: Make) -> Make:
+        add_row(Row(name, at_most, lambda settings: time_pairs(make, settings, calls)))
+        return make
+
+    return register
+
+
+def select(patterns: Iterable[str]) -> list[Row]:
+    """The rows whose name matches one of the shell patterns, in the table's order.
+
+    Raises:
+        ValueError: A pattern matches no row.
+    """
+    patterns = list(patterns)
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in ROWS):
+            raise ValueError(f"no benchmark row matches {pattern!r}")
+    return [r for r in ROWS.values() if any(fnmatchcase(r.name, p) for p in patterns)]
+
+
+def time_pairs(make: Make, settings: Settings, calls: int = 1) -> Measurement:
+    """Times ``make``'s step in both libraries, alternately, each pair in the other order.
+
+    Args:
+        make: Prepares the inputs with the given library and returns the step.
+        settings: What to compare and for how long.
+        calls: Operations per step.
+
+    Returns:
+        Seconds per operation of each pair.
+
+    Raises:
+        AssertionError: The two libraries' first results differ.
+    """
+    sides = [_Side(make, name, settings.threads) for name in (settings.subject, settings.reference)]
+    require_agreement(sides[0].first, sides[1].first)
+    for side in sides:
+        side.calibrate()
+    # What setting up left behind is no business of the samples; collections within them are.
+    gc.collect()
+    gc.freeze()
+    try:
+        stop = time.perf_counter() + settings.seconds
+        pairs = 0
+        while pairs < settings.pairs or time.perf_counter() < stop:
+            for side in sides if pairs % 2 == 0 else reversed(sides):
+                side.sample()
+            pairs += 1
+    finally:
+        gc.unfreeze()
+    subject, reference = ([s / calls for s in side.samples] for side in sides)
+    return Measurement(subject, reference)
+
+
+class _Side:
+    """One library's half of a row."""
+
+    def __init__(self, make: Make, library: str, threads: int) -> None:
+        module = importlib.import_module(library)
+        module.set_num_threads(threads)
+        module.manual_seed(0)
+        self.step = make(module)
+        self.first = to_numpy(self.step())
+        self.repeat = 1
+        self.samples: list[float] = []
+
+    def calibrate(self) -> None:
+        """Warms up and finds how many steps make a sample long enough for the clock."""
+        while (elapsed := self._run()) < SHORTEST_SAMPLE / self.repeat:
+            self.repeat = max(self.repeat * 2, round(1.2 * SHORTEST_SAMPLE / max(elapsed, 1e-9)))
+
+    def sample(self) -> None:
+        """Takes one sample, once the other library's threads have stopped spinning."""
+        time.sleep(2e-3)
+        if self.repeat > 1:
+            self.step()
+        self.samples.append(self._run())
+
+    def _run(self) -> float:
+        step = self.step
+        start = time.perf_counter()
+        for _ in range(self.repeat):
+            step()
+        return (time.perf_counter() - start) / self.repeat
+
+
+def to_numpy(value: Any) -> Any:
+    """A step's result as NumPy arrays: tensors alone or in tuples; anything else as it is."""
+    if isinstance(value, tuple):
+        return tuple(to_numpy(v) for v in value)
+    if hasattr(value, "detach"):
+        # A copy: the next step may write into the tensor's memory.
+        return value.detach().numpy().copy()
+    return value
+
+
+def require_agreement(subject: Any, reference: Any) -> None:
+    """Refuses to time two steps that compute different things.
+
+    Raises:
+        AssertionError: Values differ by more than the rounding of a long float32 sum.
+    """
+    import numpy
+
+    if isinstance(subject, tuple):
+        for a, b in zip(subject, reference, strict=True):
+            require_agreement(a, b)
+    elif isinstance(subject, numpy.ndarray):
+        scale = float(numpy.abs(reference).max()) if reference.size else 0.0
+        numpy.testing.assert_allclose(subject, reference, rtol=1e-3, atol=1e-3 * scale)
+
+
+def run(rows: Iterable[Row], settings: Settings, report: Callable[[Result], None]) -> list[Result]:
+    """Measures the rows one after another; a row that fails does not keep the next from running.
+
+    Args:
+        rows: What to measure.
+        settings: How.
+        report: Called with each result as soon as it is there.
+
+    Returns:
+        All results, in order.
+    """
+    results = []
+    for r in rows:
+        try:
+            result = Result(r, r.measure(settings))
+        except Exception as error:
+            result = Result(r, error=f"{type(error).__name__}: {error}".strip().splitlines()[0])
+        report(result)
+        results.append(result)
+    return results
+
+
+def header(settings: Settings) -> str:
+    """The table's first line."""
+    return (
+        f"{'row':<39}{settings.subject:>12}{settings.reference:>12}{'ratio':>8}{'target':>8}  "
+    ).rstrip()
+
+
+def line(result: Result) -> str:
+    """A result as a line of the table."""
+    r, m = result.row, result.measurement
+    if m is None:
+        return f"{r.name:<39}  {result.error}"
+    times = "".join(f"{human(statistics.median(v), m.unit):>12}" for v in (m.subject, m.reference))
+    return f"{r.name:<39}{times}{m.ratio:>8.2f}{r.at_most:>8.2f}  {result.verdict}"
+
+
+def human(value: float, unit: str) -> str:
+    """A figure with three digits and the prefix that suits it: ``1.23 ms``, ``45.6 MB``."""
+    for factor, prefix in ((1e6, "M"), (1e3, "k"), (1, ""), (1e-3, "m"), (1e-6, "u")):
+        if abs(value) >= factor:
+            return f"{value / factor:.3g} {prefix}{unit}"
+    return f"{value / 1e-9:.3g} n{unit}"
+
+
+def record(results: Iterable[Result], settings: Settings) -> dict[str, Any]:
+    """The run as plain data for JSON: the machine, the settings, and every row's quartiles."""
+    return {
+        "machine": machine(settings),
+        "settings": asdict(settings),
+        "rows": [_row_record(result) for result in results],
+    }
+
+
+def _row_record(result: Result) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "row": result.row.name,
+        "target": result.row.at_most,
+        "verdict": result.verdict,
+    }
+    m = result.measurement
+    if m is None:
+        return fields | {"error": result.error}
+    spread = statistics.quantiles(m.ratios, n=4) if len(m.ratios) > 1 else [m.ratio] * 3
+    return fields | {
+        "unit": m.unit,
+        "subject": statistics.median(m.subject),
+        "reference": statistics.median(m.reference),
+        "ratio": m.ratio,
+        "ratio_quartiles": [spread[0], spread[2]],
+        "pairs": len(m.ratios),
+    }
+
+
+def machine(settings: Settings) -> dict[str, Any]:
+    """What the figures were taken on: processor, memory, system, versions, date."""
+    return {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "versions": {
+            name: metadata.version(name)
+            for name in (settings.subject, settings.reference, "numpy", "scipy-openblas32")
+            if _installed(name)
+        },
+    }
+
+
+def _processor() -> str:
+    """The processor's name and the widest vectors it has, which decide most of the figures."""
+    text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    fields = dict(
+        (part.strip() for part in entry.split(":", 1))
+        for entry in text.splitlines()
+        if ":" in entry
+    )
+    flags = fields.get("flags", "").split()
+    vectors = next((f for f in ("avx512f", "avx2", "sse4_2") if f in flags), "no vector flags")
+    return f"{fields.get('model name', platform.machine())} ({vectors})"
+
+
+def _installed(name: str) -> bool:
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def write_json(path: Path, results: Iterable[Result], settings: Settings) -> None:
+    """Writes the record of a run."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record(results, settings), indent=1) + "\n")

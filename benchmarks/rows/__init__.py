@@ -1,0 +1,20 @@
+"""The rows, a file per family."""
+
+import importlib
+
+FAMILIES = (
+    "processes",
+    "small",
+    "elementwise",
+    "reduce",
+    "matmul",
+    "conv",
+    "norm_pool",
+    "training",
+)
+
+
+def load() -> None:
+    """Registers every family's rows."""
+    for family in FAMILIES:
+        importlib.import_module(f"{__name__}.{family}")

@@ -1,0 +1,207 @@
+"""Gradients: `backward`, `grad`, custom `Function`s, grad modes and anomaly detection."""
+
+from __future__ import annotations
+
+from flambeau import _C
+from flambeau.autograd.anomaly import detect_anomaly, set_detect_anomaly
+from flambeau.autograd.function import Function, once_differentiable
+from flambeau.core.errors import GradError, ShapeError
+from flambeau.core.grad_mode import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+from flambeau.core.tensor import Tensor
+
+Variable = Tensor
+
+
+def _as_tuple(value):
+    if isinstance(value, Tensor):
+        return (value,)
+    return tuple(value)
+
+
+def _initial(outputs, gradients):
+    """The gradients to start from: ones for single elements, checked shapes for the rest."""
+    if gradients is None:
+        gradients = (None,) * len(outputs)
+    elif isinstance(gradients, Tensor):
+        gradients = (gradients,)
+    if len(gradients) != len(outputs):
+        raise GradError(f"got {len(outputs)} tensors and {len(gradients)} gradients")
+    start = []
+    for k, (output, gradient) in enumerate(zip(outputs, gradients, strict=True)):
+        if not isinstance(output, Tensor):
+            raise TypeError(f"element {k} of tensors must be a Tensor, not {type(output).__name__}")
+        if not output.requires_grad:
+            raise GradError(
+                f"element {k} of tensors does not require grad and does not have a grad_fn"
+            )
+        if gradient is None:
+            if output._numel != 1:
+                raise GradError(
+                    "grad can be implicitly created only for scalar outputs: the output has shape "
+                    f"{tuple(output.shape)}; pass its gradient, or reduce it with sum() or mean()"
+                )
+            if output.dtype.is_complex:
+                raise GradError(
+                    "grad can be implicitly created only for real scalar outputs but got "
+                    f"{output.dtype}"
+                )
+            gradient = _C.full(output.shape, 1.0, output.dtype)
+        elif not isinstance(gradient, Tensor):
+            raise TypeError(
+                f"gradients can be either Tensors or None, but got {type(gradient).__name__}"
+            )
+        elif gradient.shape != output.shape:
+            raise ShapeError(
+                f"Mismatch in shape: grad_output[{k}] has a shape of {gradient.shape} and output[{k}]"
+                f" has a shape of {output.shape}."
+            )
+        elif gradient.dtype.is_complex != output.dtype.is_complex:
+            raise GradError(
+                "For complex Tensors, both grad_output and output are required to have the same "
+                f"dtype. Mismatch in dtype: grad_output[{k}] has a dtype of {gradient.dtype} and "
+                f"output[{k}] has a dtype of {output.dtype}."
+            )
+        start.append(gradient)
+    return start
+
+
+def backward(
+    tensors, grad_tensors=None, retain_graph=None, create_graph=False, grad_variables=None, inputs=None
+) -> None:
+    """Adds the gradients of `tensors` to `.grad` of the leaves they depend on.
+
+    Args:
+        tensors: a tensor or a sequence of tensors.
+        grad_tensors: their gradients; None where a tensor has a single element.
+        retain_graph: keep what the graph saved for another pass (default: `create_graph`).
+        create_graph: record the pass itself.
+        inputs: accumulate into these only.
+
+    Raises:
+        RuntimeError: when a tensor is not part of a graph, or the graph was freed already.
+
+    Example:
+        >>> x = flambeau.tensor(3.0, requires_grad=True)
+        >>> (x * x).backward()
+        >>> x.grad
+        tensor(6.)
+    """
+    if grad_variables is not None:
+        grad_tensors = grad_variables
+    outputs = _as_tuple(tensors)
+    if inputs is not None:
+        inputs = list(_as_tuple(inputs))
+        if not inputs:
+            raise GradError("`inputs` argument to `backward()` cannot be empty.")
+        for k, tensor in enumerate(inputs):
+            if not tensor.requires_grad:
+                raise GradError(f"One of the differentiated Tensors (inputs[{k}]) does not require grad")
+            if not tensor.is_leaf:
+                tensor.retain_grad()
+    start = _initial(outputs, grad_tensors)
+    retain = create_graph if retain_graph is None else retain_graph
+    _C.run_backward(list(outputs), start, bool(retain), bool(create_graph), inputs, True)
+
+
+def grad(
+    outputs,
+    inputs,
+    grad_outputs=None,
+    retain_graph=None,
+    create_graph=False,
+    only_inputs=True,
+    allow_unused=None,
+    is_grads_batched=False,
+    materialize_grads=False,
+):
+    """The gradients of `outputs` with respect to `inputs`, without touching any `.grad`.
+
+    Args:
+        outputs: tensor or sequence of tensors to differentiate.
+        inputs: tensor or sequence of tensors to differentiate with respect to.
+        grad_outputs: the gradients of the outputs (None for single elements).
+        retain_graph: keep what the graph saved (default: `create_graph`).
+        create_graph: record the computation, for gradients of higher order.
+        allow_unused: give None for inputs that the outputs do not depend on.
+        is_grads_batched: `grad_outputs` carry a leading axis of several vectors.
+        materialize_grads: zeros in place of None.
+
+    Returns:
+        A tuple with one gradient per input.
+
+    Raises:
+        RuntimeError: if an input is unused and that is not allowed, or does not require gradients.
+
+    Example:
+        >>> x = flambeau.tensor(2.0, requires_grad=True)
+        >>> flambeau.autograd.grad(x ** 3, x)
+        (tensor(12.),)
+    """
+    outputs, inputs = _as_tuple(outputs), _as_tuple(inputs)
+    if not inputs:
+        raise ValueError("grad requires non-empty inputs.")
+    if not only_inputs:
+        raise ValueError("grad: only_inputs=False is not supported")
+    if allow_unused is False and materialize_grads:
+        raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True")
+    for tensor in inputs:
+        if not tensor.requires_grad:
+            raise GradError("One of the differentiated Tensors does not require grad")
+    retain = bool(create_graph if retain_graph is None else retain_graph)
+    if is_grads_batched:
+        return _batched(outputs, inputs, grad_outputs, retain, create_graph, allow_unused)
+    start = _initial(outputs, grad_outputs)
+    found = _C.run_backward(list(outputs), start, retain, bool(create_graph), list(inputs), False)
+    for k, gradient in enumerate(found):
+        if gradient is not None:
+            continue
+        if materialize_grads:
+            found[k] = _C.full(inputs[k].shape, 0, inputs[k].dtype)
+        elif not allow_unused:
+            raise GradError(
+                "One of the differentiated Tensors appears to not have been used in the graph. Set "
+                f"allow_unused=True if this is the desired behavior. (inputs[{k}])"
+            )
+    return tuple(found)
+
+
+def _batched(outputs, inputs, grad_outputs, retain, create_graph, allow_unused):
+    """One backward per vector of the leading axis; the results are stacked."""
+    from flambeau import stack
+
+    vectors = _as_tuple(grad_outputs)
+    count = vectors[0].shape[0]
+    rows = [
+        grad(
+            outputs,
+            inputs,
+            tuple(v[k] for v in vectors),
+            retain_graph=retain or k + 1 < count,
+            create_graph=create_graph,
+            allow_unused=allow_unused,
+        )
+        for k in range(count)
+    ]
+    return tuple(None if column[0] is None else stack(column) for column in zip(*rows, strict=True))
+
+
+__all__ = [
+    "Function",
+    "Variable",
+    "backward",
+    "detect_anomaly",
+    "enable_grad",
+    "grad",
+    "inference_mode",
+    "is_grad_enabled",
+    "no_grad",
+    "once_differentiable",
+    "set_detect_anomaly",
+    "set_grad_enabled",
+]

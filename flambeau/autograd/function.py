@@ -1,0 +1,275 @@
+"""Operations written by the user: a forward and a backward of one's own in one class."""
+
+from __future__ import annotations
+
+import weakref
+
+from flambeau import _C
+from flambeau.core.errors import GradError
+from flambeau.core.tensor import Tensor
+
+_FREED = (
+    "Trying to backward through the graph a second time (or directly access saved tensors after they "
+    "have already been freed). Saved intermediate values of the graph are freed when you call "
+    ".backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the "
+    "graph a second time or if you need to access saved tensors after calling backward."
+)
+
+
+class FunctionCtx:
+    """What forward hands over to backward."""
+
+    needs_input_grad: tuple[bool, ...] = ()
+    materialize_grads = True
+
+    def __init__(self):
+        self._to_save: tuple = ()
+        self._saved: list | None = []
+        self._dirty: tuple = ()
+        self._non_differentiable: tuple = ()
+        self._node = None
+
+    def save_for_backward(self, *tensors) -> None:
+        """Keeps inputs or outputs for backward; in-place changes to them are detected."""
+        for tensor in tensors:
+            if tensor is not None and not isinstance(tensor, Tensor):
+                raise TypeError(
+                    "save_for_backward can only save variables, but argument is of type "
+                    + type(tensor).__name__
+                )
+        self._to_save = tensors
+
+    def mark_dirty(self, *tensors) -> None:
+        """Names the inputs that forward changed in place (and returns)."""
+        self._dirty = tensors
+
+    def mark_non_differentiable(self, *tensors) -> None:
+        """Names the outputs that carry no gradient."""
+        self._non_differentiable = tensors
+
+    def set_materialize_grads(self, value: bool) -> None:
+        """False: backward gets None, not zeros, for outputs without a gradient."""
+        self.materialize_grads = value
+
+    @property
+    def saved_tensors(self) -> tuple:
+        """What save_for_backward kept.
+
+        Raises:
+            RuntimeError: if the graph was freed, or a kept tensor was changed in place since.
+        """
+        if self._saved is None:
+            raise GradError(_FREED)
+        return tuple(self._unpack(entry) for entry in self._saved)
+
+    def _unpack(self, entry):
+        if entry is None:
+            return None
+        tensor, version, output_nr = entry
+        if tensor._version != version:
+            raise GradError(
+                "one of the variables needed for gradient computation has been modified by an inplace"
+                f" operation: a tensor of shape {tuple(tensor.shape)} saved by "
+                f"{type(self).__name__} is at version {tensor._version}; expected version {version}"
+                " instead."
+            )
+        if output_nr is None:
+            return tensor
+        node = self._node() if self._node is not None else None
+        return tensor if node is None else _C.output_of(tensor, node, output_nr)
+
+    def _pack(self, outputs) -> None:
+        """Outputs are kept without their history: the node must not keep itself alive."""
+        positions = {id(o): k for k, o in enumerate(outputs) if isinstance(o, Tensor)}
+        self._saved = []
+        for tensor in self._to_save:
+            if tensor is None:
+                self._saved.append(None)
+                continue
+            nr = positions.get(id(tensor))
+            kept = tensor if nr is None else _C.detach(tensor)
+            self._saved.append((kept, kept._version, nr))
+        self._to_save = ()
+
+
+class _Backward:
+    """What the graph node calls: gradients of the outputs in, one gradient per edge out."""
+
+    __slots__ = ("ctx", "function", "input_count", "outputs", "wanted")
+
+    def __init__(self, function, ctx, input_count, wanted):
+        self.function = function
+        self.ctx = ctx
+        self.input_count = input_count
+        self.wanted = wanted  # positions of the inputs that have an edge
+        self.outputs: list = []  # (shape, dtype) of each output
+
+    def __call__(self, gradients):
+        if self.ctx.materialize_grads:
+            gradients = tuple(
+                _C.full(*meta[:1], 0, meta[1]) if g is None and meta is not None else g
+                for g, meta in zip(gradients, self.outputs, strict=True)
+            )
+        result = self.function.backward(self.ctx, *gradients)
+        if not isinstance(result, tuple):
+            result = (result,)
+        name = self.function.__name__ + "Backward"
+        if len(result) > self.input_count and all(r is None for r in result[self.input_count :]):
+            result = result[: self.input_count]
+        if len(result) != self.input_count:
+            raise GradError(
+                f"function {name} returned an incorrect number of gradients (expected "
+                f"{self.input_count}, got {len(result)})"
+            )
+        return tuple(result[k] for k in self.wanted)
+
+    def release(self) -> None:
+        self.ctx._saved = None if self.ctx._saved else self.ctx._saved
+
+
+class Function:
+    """Base class of custom operations.
+
+    A subclass defines the static methods `forward(ctx, *args)` (or `forward(*args)` together with
+    `setup_context(ctx, inputs, output)`) and `backward(ctx, *gradients)`, and is used through `apply`.
+
+    Example:
+        >>> class Square(flambeau.autograd.Function):
+        ...     @staticmethod
+        ...     def forward(ctx, x):
+        ...         ctx.save_for_backward(x)
+        ...         return x * x
+        ...     @staticmethod
+        ...     def backward(ctx, g):
+        ...         (x,) = ctx.saved_tensors
+        ...         return 2 * x * g
+        >>> x = flambeau.tensor(3.0, requires_grad=True)
+        >>> Square.apply(x).backward()
+        >>> x.grad
+        tensor(6.)
+    """
+
+    def __init__(self, *args, **kwargs):
+        raise RuntimeError(
+            f"{type(self)} should not be instantiated. Methods on autograd functions are all static, "
+            "so you should invoke them on the class itself. Instantiating an autograd function will "
+            "raise an error in a future version of PyTorch."
+        )
+
+    @staticmethod
+    def forward(*args, **kwargs):
+        """Computes the outputs; nothing in here is recorded."""
+        raise NotImplementedError(
+            "You must implement the forward function for custom autograd.Function."
+        )
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        """Fills `ctx` after forward, for the form of forward without `ctx`."""
+        raise NotImplementedError("setup_context is not implemented.")
+
+    @staticmethod
+    def backward(ctx, *grad_outputs):
+        """Gradients of the inputs from those of the outputs."""
+        raise NotImplementedError(
+            "You must implement either the backward or vjp method for your custom autograd.Function "
+            "to use it with backward mode AD."
+        )
+
+    @classmethod
+    def apply(cls, *args, **kwargs):
+        """Runs forward and records the node."""
+        ctx = FunctionCtx()
+        flags = tuple(isinstance(a, Tensor) and a.requires_grad for a in args)
+        ctx.needs_input_grad = flags
+        records = _C.is_grad_enabled() and any(flags)
+        before = _C.is_grad_enabled()
+        _C.set_grad_enabled(False)
+        try:
+            if cls.setup_context is not Function.setup_context:
+                result = cls.forward(*args, **kwargs)
+                cls.setup_context(ctx, args, result)
+            else:
+                result = cls.forward(ctx, *args, **kwargs)
+        finally:
+            _C.set_grad_enabled(before)
+        single = not isinstance(result, tuple)
+        outputs = [result] if single else list(result)
+        if records:
+            cls._record(ctx, args, flags, outputs)
+        else:
+            ctx._pack(())
+        return outputs[0] if single else tuple(outputs)
+
+    @classmethod
+    def _record(cls, ctx, args, flags, outputs) -> None:
+        dirty = {id(t) for t in ctx._dirty}
+        inputs = {id(a) for a in args if isinstance(a, Tensor)}
+        for tensor in ctx._dirty:
+            if tensor.requires_grad and tensor.is_leaf:
+                raise GradError(
+                    "a leaf Variable that requires grad is being used in an in-place operation."
+                )
+        constant = {id(t) for t in ctx._non_differentiable}
+        ctx._pack(outputs)
+        backward = _Backward(cls, ctx, len(args), [k for k, flag in enumerate(flags) if flag])
+        node = _C.make_custom_node(
+            cls.__name__ + "Backward", backward, [args[k] for k in backward.wanted]
+        )
+        ctx._node = weakref.ref(node)
+        differentiable = []
+        for k, output in enumerate(outputs):
+            if not isinstance(output, Tensor):
+                backward.outputs.append(None)
+                differentiable.append(False)
+                continue
+            if id(output) in inputs and id(output) not in dirty:
+                fresh = _C.detach(output)  # an input handed through: its own place in the graph
+                if id(output) in constant:
+                    constant.add(id(fresh))
+                outputs[k] = output = fresh
+            if id(output) in dirty:
+                _C.bump_version(output)
+            backward.outputs.append((output.shape, output.dtype))
+            differentiable.append(
+                id(output) not in constant
+                and (output.dtype.is_floating_point or output.dtype.is_complex)
+            )
+        _C.set_custom_outputs(node, outputs, differentiable)
+
+
+class _Twice(Function):
+    """Stands after a gradient that cannot be differentiated again."""
+
+    @staticmethod
+    def forward(ctx, gradient, *inputs):
+        return _C.detach(gradient)
+
+    @staticmethod
+    def backward(ctx, *gradients):
+        raise GradError(
+            "trying to differentiate twice a function that was marked with @once_differentiable"
+        )
+
+
+def once_differentiable(backward):
+    """Marks a backward whose own gradient does not exist: differentiating it again raises."""
+    import functools
+
+    @functools.wraps(backward)
+    def wrapper(ctx, *gradients):
+        recording = _C.is_grad_enabled()
+        _C.set_grad_enabled(False)
+        try:
+            result = backward(ctx, *gradients)
+        finally:
+            _C.set_grad_enabled(recording)
+        if not recording or not any(isinstance(g, Tensor) and g.requires_grad for g in gradients):
+            return result
+        values = result if isinstance(result, tuple) else (result,)
+        values = tuple(
+            _Twice.apply(v, *gradients) if isinstance(v, Tensor) else v for v in values
+        )
+        return values if isinstance(result, tuple) else values[0]
+
+    return wrapper

@@ -1,0 +1,393 @@
+"""Filling tensors with initial values, in place.
+
+Every function draws from the random stream in a fixed order, so that a seed gives the same
+initial values everywhere. None of them is recorded for gradients.
+"""
+
+import math
+import warnings
+from functools import wraps
+
+from flambeau.core.grad_mode import no_grad
+
+__all__ = [
+    "calculate_gain",
+    "constant_",
+    "dirac_",
+    "eye_",
+    "kaiming_normal_",
+    "kaiming_uniform_",
+    "normal_",
+    "ones_",
+    "orthogonal_",
+    "sparse_",
+    "trunc_normal_",
+    "uniform_",
+    "xavier_normal_",
+    "xavier_uniform_",
+    "zeros_",
+]
+
+_LINEAR_NAMES = (
+    "linear",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
+    "sigmoid",
+)
+
+
+def calculate_gain(nonlinearity, param=None):
+    """The factor that keeps the variance of activations steady through `nonlinearity`.
+
+    Args:
+        nonlinearity: The name of a function in `nn.functional`.
+        param: The negative slope, for "leaky_relu".
+
+    Returns:
+        The gain.
+
+    Raises:
+        ValueError: If the name or the parameter is not supported.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.init.calculate_gain("tanh")
+        1.6666666666666667
+    """
+    if nonlinearity in _LINEAR_NAMES:
+        return 1
+    if nonlinearity == "tanh":
+        return 5.0 / 3
+    if nonlinearity == "relu":
+        return math.sqrt(2.0)
+    if nonlinearity == "leaky_relu":
+        return math.sqrt(2.0 / (1 + _negative_slope(param) ** 2))
+    if nonlinearity == "selu":
+        return 3.0 / 4
+    raise ValueError(f"Unsupported nonlinearity {nonlinearity}")
+
+
+def _negative_slope(param):
+    if param is None:
+        return 0.01
+    if isinstance(param, bool) or not isinstance(param, (int, float)):
+        raise ValueError(f"negative_slope {param} not a valid number")
+    return param
+
+
+def uniform_(tensor, a=0.0, b=1.0, generator=None):
+    """Fill with numbers drawn uniformly from [a, b).
+
+    Returns:
+        The tensor.
+    """
+    with no_grad():
+        return tensor.uniform_(a, b, generator=generator)
+
+
+def normal_(tensor, mean=0.0, std=1.0, generator=None):
+    """Fill with numbers drawn from a normal distribution.
+
+    Returns:
+        The tensor.
+    """
+    with no_grad():
+        return tensor.normal_(mean, std, generator=generator)
+
+
+def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
+    """Fill with numbers drawn from a normal distribution that is cut off outside [a, b].
+
+    Returns:
+        The tensor.
+    """
+
+    def normal_cdf(x):
+        return (1.0 + math.erf(x / math.sqrt(2.0))) / 2.0
+
+    if mean < a - 2 * std or mean > b + 2 * std:
+        warnings.warn(
+            "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. "
+            "The distribution of values may be incorrect.",
+            stacklevel=2,
+        )
+    with no_grad():
+        # The inverse of the distribution function, applied to uniform numbers between its
+        # values at the two bounds.
+        low = normal_cdf((a - mean) / std)
+        high = normal_cdf((b - mean) / std)
+        tensor.uniform_(2 * low - 1, 2 * high - 1, generator=generator)
+        tensor.erfinv_()
+        tensor.mul_(std * math.sqrt(2.0))
+        tensor.add_(mean)
+        return tensor.clamp_(min=a, max=b)
+
+
+def constant_(tensor, val):
+    """Fill with the value `val`.
+
+    Returns:
+        The tensor.
+    """
+    with no_grad():
+        return tensor.fill_(val)
+
+
+def ones_(tensor):
+    """Fill with ones.
+
+    Returns:
+        The tensor.
+    """
+    return constant_(tensor, 1.0)
+
+
+def zeros_(tensor):
+    """Fill with zeros.
+
+    Returns:
+        The tensor.
+    """
+    return constant_(tensor, 0.0)
+
+
+def eye_(tensor):
+    """Fill a matrix with the identity, as far as it goes.
+
+    Returns:
+        The tensor.
+
+    Raises:
+        ValueError: If the tensor has not two dimensions.
+    """
+    if tensor.ndimension() != 2:
+        raise ValueError("Only tensors with 2 dimensions are supported")
+    with no_grad():
+        tensor.zero_()
+        tensor.diagonal().fill_(1)
+    return tensor
+
+
+def dirac_(tensor, groups=1):
+    """Fill a convolution's weight so that it passes on as many channels as it can unchanged.
+
+    Args:
+        tensor: A weight of 3, 4 or 5 dimensions.
+        groups: The number of groups of the convolution.
+
+    Returns:
+        The tensor.
+
+    Raises:
+        ValueError: If the shape does not fit.
+    """
+    dimensions = tensor.ndimension()
+    if dimensions not in (3, 4, 5):
+        raise ValueError("Only tensors with 3, 4, or 5 dimensions are supported")
+    sizes = tensor.size()
+    if sizes[0] % groups != 0:
+        raise ValueError("dim 0 must be divisible by groups")
+    per_group = sizes[0] // groups
+    centre = tuple(size // 2 for size in sizes[2:])
+    with no_grad():
+        tensor.zero_()
+        for group in range(groups):
+            for channel in range(min(per_group, sizes[1])):
+                tensor[(group * per_group + channel, channel, *centre)] = 1
+    return tensor
+
+
+def _calculate_fan_in_and_fan_out(tensor):
+    """How many inputs feed an output, and how many outputs an input feeds."""
+    if tensor.dim() < 2:
+        raise ValueError(
+            "Fan in and fan out can not be computed for tensor with fewer than 2 dimensions"
+        )
+    shape = tensor.shape
+    receptive_field = math.prod(shape[2:])
+    return shape[1] * receptive_field, shape[0] * receptive_field
+
+
+def xavier_uniform_(tensor, gain=1.0, generator=None):
+    """Fill uniformly, with the variance of Glorot & Bengio (2010).
+
+    Args:
+        tensor: The weight.
+        gain: A factor, see `calculate_gain`.
+        generator: The source of random numbers.
+
+    Returns:
+        The tensor.
+
+    Example:
+        >>> import flambeau as torch
+        >>> w = torch.nn.init.xavier_uniform_(torch.empty(3, 5))
+        >>> bool((w.abs() <= (6 / 8) ** 0.5).all())
+        True
+    """
+    fan_in, fan_out = _calculate_fan_in_and_fan_out(tensor)
+    std = gain * math.sqrt(2.0 / float(fan_in + fan_out))
+    bound = math.sqrt(3.0) * std
+    return uniform_(tensor, -bound, bound, generator)
+
+
+def xavier_normal_(tensor, gain=1.0, generator=None):
+    """Fill normally, with the variance of Glorot & Bengio (2010).
+
+    Args:
+        tensor: The weight.
+        gain: A factor, see `calculate_gain`.
+        generator: The source of random numbers.
+
+    Returns:
+        The tensor.
+    """
+    fan_in, fan_out = _calculate_fan_in_and_fan_out(tensor)
+    std = gain * math.sqrt(2.0 / float(fan_in + fan_out))
+    return normal_(tensor, 0.0, std, generator)
+
+
+def _calculate_correct_fan(tensor, mode):
+    mode = mode.lower()
+    if mode not in ("fan_in", "fan_out"):
+        raise ValueError(f"Mode {mode} not supported, please use one of ['fan_in', 'fan_out']")
+    fan_in, fan_out = _calculate_fan_in_and_fan_out(tensor)
+    return fan_in if mode == "fan_in" else fan_out
+
+
+def _kaiming_std(tensor, a, mode, nonlinearity):
+    """The standard deviation of He et al. (2015); None where there is nothing to fill."""
+    if 0 in tensor.shape:
+        warnings.warn("Initializing zero-element tensors is a no-op", stacklevel=3)
+        return None
+    fan = _calculate_correct_fan(tensor, mode)
+    return calculate_gain(nonlinearity, a) / math.sqrt(fan)
+
+
+def kaiming_uniform_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", generator=None):
+    """Fill uniformly, with the variance of He et al. (2015).
+
+    Args:
+        tensor: The weight.
+        a: The negative slope of the rectifier that follows.
+        mode: Keep the variance in the forward ("fan_in") or backward ("fan_out") pass.
+        nonlinearity: The function that follows, see `calculate_gain`.
+        generator: The source of random numbers.
+
+    Returns:
+        The tensor.
+    """
+    std = _kaiming_std(tensor, a, mode, nonlinearity)
+    if std is None:
+        return tensor
+    bound = math.sqrt(3.0) * std
+    return uniform_(tensor, -bound, bound, generator)
+
+
+def kaiming_normal_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", generator=None):
+    """Fill normally, with the variance of He et al. (2015); see `kaiming_uniform_`.
+
+    Returns:
+        The tensor.
+    """
+    std = _kaiming_std(tensor, a, mode, nonlinearity)
+    return tensor if std is None else normal_(tensor, 0.0, std, generator)
+
+
+def orthogonal_(tensor, gain=1, generator=None):
+    """Fill with a matrix of orthonormal rows or columns, as in Saxe et al. (2013).
+
+    Args:
+        tensor: A tensor of at least two dimensions; those after the first are flattened.
+        gain: A factor.
+        generator: The source of random numbers.
+
+    Returns:
+        The tensor.
+
+    Raises:
+        ValueError: If the tensor has fewer than two dimensions.
+    """
+    if tensor.ndimension() < 2:
+        raise ValueError("Only tensors with 2 or more dimensions are supported")
+    if tensor.numel() == 0:
+        return tensor
+    from flambeau.ops.linalg import qr
+
+    rows = tensor.size(0)
+    columns = tensor.numel() // rows
+    with no_grad():
+        flattened = tensor.new_empty((rows, columns)).normal_(0, 1, generator=generator)
+        if rows < columns:
+            flattened.t_()
+        q, r = qr(flattened)
+        # The factorisation is unique, and the result uniform, only with a positive diagonal.
+        q *= r.diagonal().sign()
+        if rows < columns:
+            q.t_()
+        tensor.view_as(q).copy_(q)
+        tensor.mul_(gain)
+    return tensor
+
+
+def sparse_(tensor, sparsity, std=0.01, generator=None):
+    """Fill a matrix normally, then set a fraction of every column to zero (Martens, 2010).
+
+    Args:
+        tensor: A matrix.
+        sparsity: The fraction of zeros in a column.
+        std: The standard deviation of the others.
+        generator: The source of random numbers.
+
+    Returns:
+        The tensor.
+
+    Raises:
+        ValueError: If the tensor has not two dimensions.
+    """
+    if tensor.ndimension() != 2:
+        raise ValueError("Only tensors with 2 dimensions are supported")
+    from flambeau.ops.random import randperm
+
+    rows, columns = tensor.shape
+    zeros = math.ceil(sparsity * rows)
+    with no_grad():
+        tensor.normal_(0, std, generator=generator)
+        for column in range(columns):
+            tensor[randperm(rows)[:zeros], column] = 0
+    return tensor
+
+
+def _deprecated(function):
+    """The name without the underscore at its end that programs of old still use."""
+    old_name = function.__name__[:-1]
+
+    @wraps(function)
+    def renamed(*args, **kwargs):
+        warnings.warn(
+            f"`nn.init.{old_name}` is now deprecated in favor of "
+            f"`nn.init.{function.__name__}`.",
+            FutureWarning,
+            stacklevel=2,
+        )
+        return function(*args, **kwargs)
+
+    renamed.__name__ = old_name
+    return renamed
+
+
+uniform = _deprecated(uniform_)
+normal = _deprecated(normal_)
+constant = _deprecated(constant_)
+eye = _deprecated(eye_)
+dirac = _deprecated(dirac_)
+xavier_uniform = _deprecated(xavier_uniform_)
+xavier_normal = _deprecated(xavier_normal_)
+kaiming_uniform = _deprecated(kaiming_uniform_)
+kaiming_normal = _deprecated(kaiming_normal_)
+orthogonal = _deprecated(orthogonal_)
+sparse = _deprecated(sparse_)

@@ -1,0 +1,164 @@
+"""Backward hooks: identity nodes at the two ends of a module, where its gradients pass."""
+
+import warnings
+
+from flambeau.autograd import Function
+from flambeau.core.grad_mode import is_grad_enabled
+from flambeau.core.tensor import Tensor
+
+_GUIDE = "https://docs.pytorch.org/docs/main/generated/torch.nn.Module.html"
+
+
+class _Boundary(Function):
+    """The identity; its gradients go through `on_gradients` on their way back."""
+
+    @staticmethod
+    def forward(ctx, on_gradients, *tensors):
+        ctx.on_gradients = on_gradients
+        ctx.set_materialize_grads(False)
+        aliases = tuple(tensor.view_as(tensor) for tensor in tensors)
+        ctx.mark_non_differentiable(
+            *(
+                alias
+                for alias, tensor in zip(aliases, tensors, strict=True)
+                if not tensor.requires_grad
+            )
+        )
+        return aliases
+
+    @staticmethod
+    def backward(ctx, *gradients):
+        return (None, *ctx.on_gradients(gradients))
+
+
+class BackwardBoundary:
+    """One call of a module with full backward hooks.
+
+    `enter` wraps the inputs and `leave` the outputs; in the backward pass the gradients of the
+    outputs arrive first and are kept until those of the inputs arrive and the hooks can run.
+    """
+
+    def __init__(self, module, hooks, pre_hooks):
+        self.module = module
+        self.hooks = hooks
+        self.pre_hooks = pre_hooks
+        self.grad_outputs = None
+        self.inputs_tracked = False
+        self.n_inputs = 0
+
+    def enter(self, args):
+        """The arguments, their tensors behind a node that reports their gradients."""
+        self.n_inputs = len(args)
+        args, self.inputs_tracked = self._wrap(args, self._on_grad_inputs)
+        return args
+
+    def leave(self, result):
+        """The result, its tensors behind a node that reports their gradients."""
+        if isinstance(result, Tensor):
+            (result,), _ = self._wrap((result,), self._on_grad_outputs_of(1))
+            return result
+        if not isinstance(result, tuple):
+            warnings.warn(
+                "For backward hooks to be called, module output should be a Tensor or a tuple of "
+                f"Tensors but received {type(result)}",
+                stacklevel=2,
+            )
+            return result
+        wrapped, _ = self._wrap(result, self._on_grad_outputs_of(len(result)))
+        if hasattr(result, "_fields"):
+            return type(result)(*wrapped)
+        return wrapped
+
+    def _wrap(self, values, on_gradients):
+        places = [i for i, value in enumerate(values) if isinstance(value, Tensor)]
+        tensors = [values[i] for i in places]
+        if not is_grad_enabled() or not any(tensor.requires_grad for tensor in tensors):
+            return values, False
+        # The callback needs to know which of the values the gradients belong to.
+        wrapped = _Boundary.apply(lambda grads: on_gradients(grads, places), *tensors)
+        values = list(values)
+        for i, tensor in zip(places, wrapped, strict=True):
+            values[i] = tensor
+        return tuple(values), True
+
+    def _on_grad_outputs_of(self, count):
+        def on_gradients(gradients, places):
+            grad_outputs = _spread(gradients, places, count)
+            for hook in self.pre_hooks:
+                replaced = hook(self.module, grad_outputs)
+                if replaced is not None:
+                    grad_outputs = _as_many(replaced, grad_outputs, "pre hook", "grad_output")
+            self.grad_outputs = grad_outputs
+            if not self.inputs_tracked:
+                self._run_without_inputs()
+            return tuple(grad_outputs[i] for i in places)
+
+        return on_gradients
+
+    def _run_without_inputs(self):
+        if self.hooks:
+            warnings.warn(
+                "Full backward hook is firing when gradients are computed with respect to module "
+                f"outputs since no inputs require gradients. See {_GUIDE}#torch.nn.Module."
+                "register_full_backward_hook for more details.",
+                stacklevel=2,
+            )
+        grad_inputs = (None,) * self.n_inputs
+        for hook in self.hooks:
+            replaced = hook(self.module, grad_inputs, self.grad_outputs)
+            if replaced is not None and any(grad is not None for grad in _tuple_of(replaced)):
+                raise RuntimeError(
+                    "Backward hook for Modules where no input requires gradient should always "
+                    "return None or None for all gradients."
+                )
+        self.grad_outputs = None
+
+    def _on_grad_inputs(self, gradients, places):
+        if self.grad_outputs is None:
+            # The backward pass did not come through this module's outputs.
+            return gradients
+        grad_inputs = _spread(gradients, places, self.n_inputs)
+        for hook in self.hooks:
+            replaced = hook(self.module, grad_inputs, self.grad_outputs)
+            if replaced is not None:
+                grad_inputs = _as_many(replaced, grad_inputs, "hook", "grad_input")
+        self.grad_outputs = None
+        return tuple(grad_inputs[i] for i in places)
+
+
+def _tuple_of(value):
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _spread(gradients, places, count):
+    spread = [None] * count
+    for i, gradient in zip(places, gradients, strict=True):
+        spread[i] = gradient
+    return tuple(spread)
+
+
+def _as_many(replaced, expected, hook, what):
+    replaced = _tuple_of(replaced)
+    if len(replaced) != len(expected):
+        raise RuntimeError(
+            f"Backward {hook} returned an invalid number of {what}, got {len(replaced)}, but "
+            f"expected {len(expected)}"
+        )
+    return replaced
+
+
+def hook_last_operation(module, result, hooks):
+    """Register `hooks(module, grad_input, grad_output)` on the node that made `result`."""
+    first = result
+    while not isinstance(first, Tensor):
+        first = _first_tensor(first) if isinstance(first, dict) else first[0]
+    if first.grad_fn is None:
+        return
+    for hook in hooks:
+        first.grad_fn.register_hook(
+            lambda grad_input, grad_output, hook=hook: hook(module, grad_input, grad_output)
+        )
+
+
+def _first_tensor(values):
+    return next(value for value in values.values() if isinstance(value, Tensor))

@@ -1,0 +1,345 @@
+"""Hooks of modules: registering them, and the call that runs them.
+
+A module without hooks never comes here: `Module.__call__` tests one flag, `_hooked`, which is set
+on the instance by the first hook it gets, and on the class `Module` by the first global hook.
+"""
+
+from collections import OrderedDict
+
+from flambeau.utils.hooks import RemovableHandle
+
+INSTANCE_HOOKS = (
+    "_backward_pre_hooks",
+    "_backward_hooks",
+    "_forward_hooks",
+    "_forward_hooks_with_kwargs",
+    "_forward_hooks_always_called",
+    "_forward_pre_hooks",
+    "_forward_pre_hooks_with_kwargs",
+    "_state_dict_hooks",
+    "_state_dict_pre_hooks",
+    "_load_state_dict_pre_hooks",
+    "_load_state_dict_post_hooks",
+)
+
+_CALL_HOOKS = ("_backward_pre_hooks", "_backward_hooks", "_forward_hooks", "_forward_pre_hooks")
+
+_global_forward_pre_hooks = OrderedDict()
+_global_forward_hooks = OrderedDict()
+_global_forward_hooks_with_kwargs = OrderedDict()
+_global_forward_hooks_always_called = OrderedDict()
+_global_backward_pre_hooks = OrderedDict()
+_global_backward_hooks = OrderedDict()
+_global_buffer_registration_hooks = OrderedDict()
+_global_module_registration_hooks = OrderedDict()
+_global_parameter_registration_hooks = OrderedDict()
+
+
+def has_call_hooks(module):
+    """Whether `module` itself carries a hook that its call must run."""
+    return any(getattr(module, kind, None) for kind in _CALL_HOOKS)
+
+
+def notify_registration(hooks, module, name, value):
+    """Let the global registration `hooks` replace the value registered as `name`."""
+    for hook in hooks.values():
+        replacement = hook(module, name, value)
+        if replacement is not None:
+            value = replacement
+    return value
+
+
+def _enter(hooks, hook, *, prepend=False, marks=()):
+    """Enter `hook` in `hooks`, and its id in every dictionary of `marks`."""
+    handle = RemovableHandle(hooks, extra_dict=list(marks))
+    hooks[handle.id] = hook
+    for mark in marks:
+        mark[handle.id] = True
+    if prepend:
+        hooks.move_to_end(handle.id, last=False)
+    return handle
+
+
+class HookMixin:
+    """The part of `Module` that registers hooks and runs a call with them."""
+
+    _hooked = False
+
+    def register_forward_pre_hook(self, hook, *, prepend=False, with_kwargs=False):
+        """Run `hook(module, args)` before each `forward`; what it returns replaces the arguments.
+
+        Args:
+            hook: The function. It may return None, one value, or a tuple of arguments.
+            prepend: Run it before the hooks already registered.
+            with_kwargs: Call `hook(module, args, kwargs)`, which returns None or both anew.
+
+        Returns:
+            A handle whose `remove()` takes the hook away.
+        """
+        self._hooked = True
+        marks = [self._forward_pre_hooks_with_kwargs] if with_kwargs else []
+        return _enter(self._forward_pre_hooks, hook, prepend=prepend, marks=marks)
+
+    def register_forward_hook(self, hook, *, prepend=False, with_kwargs=False, always_call=False):
+        """Run `hook(module, args, output)` after each `forward`; a result replaces the output.
+
+        Args:
+            hook: The function.
+            prepend: Run it before the hooks already registered.
+            with_kwargs: Call `hook(module, args, kwargs, output)`.
+            always_call: Run it also when `forward` raises; the output is None then.
+
+        Returns:
+            A handle whose `remove()` takes the hook away.
+        """
+        self._hooked = True
+        marks = []
+        if with_kwargs:
+            marks.append(self._forward_hooks_with_kwargs)
+        if always_call:
+            marks.append(self._forward_hooks_always_called)
+        return _enter(self._forward_hooks, hook, prepend=prepend, marks=marks)
+
+    def register_full_backward_pre_hook(self, hook, prepend=False):
+        """Run `hook(module, grad_output)` when the gradients of the outputs are known.
+
+        Args:
+            hook: The function; a result replaces `grad_output`.
+            prepend: Run it before the hooks already registered.
+
+        Returns:
+            A handle whose `remove()` takes the hook away.
+        """
+        self._hooked = True
+        return _enter(self._backward_pre_hooks, hook, prepend=prepend)
+
+    def register_full_backward_hook(self, hook, prepend=False):
+        """Run `hook(module, grad_input, grad_output)` when the gradients of the inputs are known.
+
+        Args:
+            hook: The function; a result replaces `grad_input`.
+            prepend: Run it before the hooks already registered.
+
+        Returns:
+            A handle whose `remove()` takes the hook away.
+
+        Raises:
+            RuntimeError: If the module has a hook of the older `register_backward_hook`.
+        """
+        self._choose_backward_hooks(full=True)
+        return _enter(self._backward_hooks, hook, prepend=prepend)
+
+    def register_backward_hook(self, hook):
+        """Run `hook` on the gradients of the module's last operation (deprecated).
+
+        Use `register_full_backward_hook`, whose gradients are those of the whole module.
+
+        Returns:
+            A handle whose `remove()` takes the hook away.
+        """
+        self._choose_backward_hooks(full=False)
+        return _enter(self._backward_hooks, hook)
+
+    def _choose_backward_hooks(self, full):
+        if self._is_full_backward_hook is (not full):
+            raise RuntimeError(
+                "Cannot use both regular backward hooks and full backward hooks on a single "
+                "Module. Please use only one of them."
+            )
+        self._is_full_backward_hook = full
+        self._hooked = True
+
+    def _call_with_hooks(self, args, kwargs):
+        """`forward` between its hooks."""
+        pending = dict(self._pending_always_called())
+        try:
+            return self._forward_between_hooks(args, kwargs, pending)
+        except Exception:
+            self._run_always_called(pending, args, kwargs)
+            raise
+
+    def _forward_between_hooks(self, args, kwargs, pending):
+        args, kwargs = self._run_pre_hooks(args, kwargs)
+        full_hooks, last_operation_hooks = self._backward_hooks_to_run()
+        pre_hooks = [*_global_backward_pre_hooks.values(), *self._backward_pre_hooks.values()]
+        boundary = None
+        if full_hooks or pre_hooks:
+            from flambeau.nn.modules._backward_hooks import BackwardBoundary
+
+            boundary = BackwardBoundary(self, full_hooks, pre_hooks)
+            args = boundary.enter(args)
+        result = self.forward(*args, **kwargs)
+        result = self._run_forward_hooks(args, kwargs, result, pending)
+        if boundary is not None:
+            result = boundary.leave(result)
+        if last_operation_hooks:
+            from flambeau.nn.modules._backward_hooks import hook_last_operation
+
+            hook_last_operation(self, result, last_operation_hooks)
+        return result
+
+    def _run_pre_hooks(self, args, kwargs):
+        with_kwargs = self._forward_pre_hooks_with_kwargs
+        for key, hook in (*_global_forward_pre_hooks.items(), *self._forward_pre_hooks.items()):
+            if key in with_kwargs:
+                replaced = hook(self, args, kwargs)
+                if replaced is None:
+                    continue
+                if not (isinstance(replaced, tuple) and len(replaced) == 2):
+                    raise RuntimeError(
+                        "forward pre-hook must return None or a tuple of (new_args, new_kwargs), "
+                        f"but got {replaced}."
+                    )
+                args, kwargs = replaced
+            else:
+                replaced = hook(self, args)
+                if replaced is not None:
+                    args = replaced if isinstance(replaced, tuple) else (replaced,)
+        return args, kwargs
+
+    def _run_forward_hooks(self, args, kwargs, result, pending):
+        for key, hook in (*_global_forward_hooks.items(), *self._forward_hooks.items()):
+            pending.pop(key, None)
+            replaced = self._run_forward_hook(key, hook, args, kwargs, result)
+            if replaced is not None:
+                result = replaced
+        return result
+
+    def _run_forward_hook(self, key, hook, args, kwargs, result):
+        if key in self._forward_hooks_with_kwargs or key in _global_forward_hooks_with_kwargs:
+            return hook(self, args, kwargs, result)
+        return hook(self, args, result)
+
+    def _pending_always_called(self):
+        for hooks, marks in (
+            (_global_forward_hooks, _global_forward_hooks_always_called),
+            (self._forward_hooks, self._forward_hooks_always_called),
+        ):
+            for key, hook in hooks.items():
+                if key in marks:
+                    yield key, hook
+
+    def _run_always_called(self, pending, args, kwargs):
+        for key, hook in pending.items():
+            try:
+                self._run_forward_hook(key, hook, args, kwargs, None)
+            except Exception as error:
+                import warnings
+
+                warnings.warn(
+                    "module forward hook with ``always_call=True`` raised an exception that was "
+                    f"silenced as another error was raised in forward: {error}",
+                    stacklevel=2,
+                )
+
+    def _backward_hooks_to_run(self):
+        full, last_operation = [], []
+        if _global_backward_hooks:
+            chosen = full if HookMixin._global_is_full_backward_hook else last_operation
+            chosen.extend(_global_backward_hooks.values())
+        if self._backward_hooks:
+            chosen = full if self._is_full_backward_hook else last_operation
+            chosen.extend(self._backward_hooks.values())
+        return full, last_operation
+
+    _global_is_full_backward_hook = None
+
+
+def _hook_every_module():
+    from flambeau.nn.modules.module import Module
+
+    Module._hooked = True
+
+
+def register_module_forward_pre_hook(hook):
+    """Run `hook(module, args)` before the `forward` of every module; see `Module`.
+
+    Returns:
+        A handle whose `remove()` takes the hook away.
+    """
+    _hook_every_module()
+    return _enter(_global_forward_pre_hooks, hook)
+
+
+def register_module_forward_hook(hook, *, with_kwargs=False, always_call=False):
+    """Run `hook(module, args, output)` after the `forward` of every module; see `Module`.
+
+    Returns:
+        A handle whose `remove()` takes the hook away.
+    """
+    _hook_every_module()
+    marks = []
+    if with_kwargs:
+        marks.append(_global_forward_hooks_with_kwargs)
+    if always_call:
+        marks.append(_global_forward_hooks_always_called)
+    return _enter(_global_forward_hooks, hook, marks=marks)
+
+
+def register_module_full_backward_pre_hook(hook):
+    """Run `hook(module, grad_output)` for every module; see `Module`.
+
+    Returns:
+        A handle whose `remove()` takes the hook away.
+    """
+    _hook_every_module()
+    return _enter(_global_backward_pre_hooks, hook)
+
+
+def register_module_full_backward_hook(hook):
+    """Run `hook(module, grad_input, grad_output)` for every module; see `Module`.
+
+    Returns:
+        A handle whose `remove()` takes the hook away.
+    """
+    return _register_global_backward_hook(hook, full=True)
+
+
+def register_module_backward_hook(hook):
+    """Run `hook` on the last operation of every module (deprecated); see `Module`.
+
+    Returns:
+        A handle whose `remove()` takes the hook away.
+    """
+    return _register_global_backward_hook(hook, full=False)
+
+
+def _register_global_backward_hook(hook, full):
+    if HookMixin._global_is_full_backward_hook is (not full):
+        raise RuntimeError(
+            "Cannot use both regular backward hooks and full backward hooks as a global Module "
+            "hook. Please use only one of them."
+        )
+    HookMixin._global_is_full_backward_hook = full
+    _hook_every_module()
+    return _enter(_global_backward_hooks, hook)
+
+
+def register_module_buffer_registration_hook(hook):
+    """Run `hook(module, name, buffer)` when any module registers a buffer; a result replaces it.
+
+    Returns:
+        A handle whose `remove()` takes the hook away.
+    """
+    return _enter(_global_buffer_registration_hooks, hook)
+
+
+def register_module_module_registration_hook(hook):
+    """Run `hook(module, name, child)` when any module registers a child; a result replaces it.
+
+    Returns:
+        A handle whose `remove()` takes the hook away.
+    """
+    return _enter(_global_module_registration_hooks, hook)
+
+
+def register_module_parameter_registration_hook(hook):
+    """Run `hook(module, name, parameter)` when any module registers a parameter.
+
+    Returns:
+        A handle whose `remove()` takes the hook away.
+    """
+    return _enter(_global_parameter_registration_hooks, hook)
+
+
+__all__ = [name for name in dir() if name.startswith("register_module_")]

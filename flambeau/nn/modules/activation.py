@@ -1,0 +1,521 @@
+"""Activation functions as modules."""
+
+from flambeau.nn import functional as F
+from flambeau.nn.modules.module import Module
+from flambeau.nn.parameter import Parameter
+from flambeau.ops.creation import full
+
+__all__ = [
+    "CELU",
+    "ELU",
+    "GELU",
+    "GLU",
+    "SELU",
+    "Hardshrink",
+    "Hardsigmoid",
+    "Hardswish",
+    "Hardtanh",
+    "LeakyReLU",
+    "LogSigmoid",
+    "LogSoftmax",
+    "Mish",
+    "PReLU",
+    "RReLU",
+    "ReLU",
+    "ReLU6",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Softmax2d",
+    "Softmin",
+    "Softplus",
+    "Softshrink",
+    "Softsign",
+    "Tanh",
+    "Tanhshrink",
+    "Threshold",
+]
+
+
+class _Inplace(Module):
+    """An activation whose only option is to overwrite its input.
+
+    Args:
+        inplace: Write the result into the input.
+    """
+
+    __constants__ = ["inplace"]
+
+    def __init__(self, inplace=False):
+        super().__init__()
+        self.inplace = inplace
+
+    def extra_repr(self):
+        return "inplace=True" if self.inplace else ""
+
+    def _with_inplace(self, text):
+        """`text`, followed by the in-place option where it is on."""
+        return f"{text}, inplace=True" if self.inplace else text
+
+
+class ReLU(_Inplace):
+    """`max(0, x)`.
+
+    Args:
+        inplace: Write the result into the input.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.ReLU()(torch.tensor([-1.0, 2.0]))
+        tensor([0., 2.])
+    """
+
+    def forward(self, input):
+        """Apply the function."""
+        return F.relu(input, self.inplace)
+
+
+class SiLU(_Inplace):
+    """`x sigmoid(x)`, also called swish."""
+
+    def forward(self, input):
+        """Apply the function."""
+        return F.silu(input, self.inplace)
+
+
+class Mish(_Inplace):
+    """`x tanh(softplus(x))`."""
+
+    def forward(self, input):
+        """Apply the function."""
+        return F.mish(input, self.inplace)
+
+
+class SELU(_Inplace):
+    """The scaled exponential linear unit of self-normalising networks."""
+
+    def forward(self, input):
+        """Apply the function."""
+        return F.selu(input, self.inplace)
+
+
+class Hardswish(_Inplace):
+    """`x relu6(x + 3) / 6`."""
+
+    def forward(self, input):
+        """Apply the function."""
+        return F.hardswish(input, self.inplace)
+
+    def extra_repr(self):
+        return ""
+
+
+class Hardsigmoid(_Inplace):
+    """`relu6(x + 3) / 6`."""
+
+    def forward(self, input):
+        """Apply the function."""
+        return F.hardsigmoid(input, self.inplace)
+
+    def extra_repr(self):
+        return ""
+
+
+class Threshold(_Inplace):
+    """`x` where it is above `threshold`, and `value` elsewhere.
+
+    Args:
+        threshold: The bound.
+        value: What replaces values not above it.
+        inplace: Write the result into the input.
+    """
+
+    __constants__ = ["threshold", "value", "inplace"]
+
+    def __init__(self, threshold, value, inplace=False):
+        super().__init__(inplace)
+        self.threshold = threshold
+        self.value = value
+
+    def forward(self, input):
+        """Apply the function."""
+        return F.threshold(input, self.threshold, self.value, self.inplace)
+
+    def extra_repr(self):
+        return self._with_inplace(f"threshold={self.threshold}, value={self.value}")
+
+
+class RReLU(_Inplace):
+    """A leaky rectifier whose slope is drawn anew for each element while training.
+
+    Args:
+        lower: The smallest slope.
+        upper: The largest slope.
+        inplace: Write the result into the input.
+    """
+
+    __constants__ = ["lower", "upper", "inplace"]
+
+    def __init__(self, lower=1.0 / 8, upper=1.0 / 3, inplace=False):
+        super().__init__(inplace)
+        self.lower = lower
+        self.upper = upper
+
+    def forward(self, input):
+        """Apply the function."""
+        return F.rrelu(input, self.lower, self.upper, self.training, self.inplace)
+
+    def extra_repr(self):
+        return self._with_inplace(f"lower={self.lower}, upper={self.upper}")
+
+
+class Hardtanh(_Inplace):
+    """`x`, kept between two bounds.
+
+    Args:
+        min_val: The lower bound.
+        max_val: The upper bound.
+        inplace: Write the result into the input.
+        min_value: The former name of `min_val`.
+        max_value: The former name of `max_val`.
+
+    Raises:
+        ValueError: If the bounds are not in order.
+    """
+
+    __constants__ = ["min_val", "max_val", "inplace"]
+
+    def __init__(self, min_val=-1.0, max_val=1.0, inplace=False, min_value=None, max_value=None):
+        super().__init__(inplace)
+        self.min_val = _renamed("min_value", min_value, "min_val", min_val)
+        self.max_val = _renamed("max_value", max_value, "max_val", max_val)
+        if self.max_val <= self.min_val:
+            raise ValueError(
+                f"max_val ({self.max_val}) must be greater than min_val ({self.min_val})"
+            )
+
+    def forward(self, input):
+        """Apply the function."""
+        return F.hardtanh(input, self.min_val, self.max_val, self.inplace)
+
+    def extra_repr(self):
+        return self._with_inplace(f"min_val={self.min_val}, max_val={self.max_val}")
+
+
+def _renamed(old_name, old_value, name, value):
+    """The value of an argument that may still be given under its former name."""
+    if old_value is None:
+        return value
+    import warnings
+
+    warnings.warn(
+        f"keyword argument `{old_name}` is deprecated and rename to `{name}`",
+        FutureWarning,
+        stacklevel=3,
+    )
+    return old_value
+
+
+class ReLU6(Hardtanh):
+    """`min(max(0, x), 6)`.
+
+    Args:
+        inplace: Write the result into the input.
+    """
+
+    def __init__(self, inplace=False):
+        super().__init__(0.0, 6.0, inplace)
+
+    def extra_repr(self):
+        return "inplace=True" if self.inplace else ""
+
+
+class ELU(_Inplace):
+    """`x` above zero, `alpha (exp(x) - 1)` below.
+
+    Args:
+        alpha: The scale of the negative part.
+        inplace: Write the result into the input.
+    """
+
+    __constants__ = ["alpha", "inplace"]
+
+    def __init__(self, alpha=1.0, inplace=False):
+        super().__init__(inplace)
+        self.alpha = alpha
+
+    def forward(self, input):
+        """Apply the function."""
+        return F.elu(input, self.alpha, self.inplace)
+
+    def extra_repr(self):
+        return self._with_inplace(f"alpha={self.alpha}")
+
+
+class CELU(ELU):
+    """`x` above zero, `alpha (exp(x / alpha) - 1)` below.
+
+    Args:
+        alpha: The scale of the negative part.
+        inplace: Write the result into the input.
+    """
+
+    def forward(self, input):
+        """Apply the function."""
+        return F.celu(input, self.alpha, self.inplace)
+
+
+class LeakyReLU(_Inplace):
+    """`x` above zero, `negative_slope x` below.
+
+    Args:
+        negative_slope: The slope of the negative part.
+        inplace: Write the result into the input.
+    """
+
+    __constants__ = ["inplace", "negative_slope"]
+
+    def __init__(self, negative_slope=1e-2, inplace=False):
+        super().__init__(inplace)
+        self.negative_slope = negative_slope
+
+    def forward(self, input):
+        """Apply the function."""
+        return F.leaky_relu(input, self.negative_slope, self.inplace)
+
+    def extra_repr(self):
+        return self._with_inplace(f"negative_slope={self.negative_slope}")
+
+
+class PReLU(Module):
+    """A leaky rectifier whose slope is learned.
+
+    Args:
+        num_parameters: 1, or the number of channels (dimension 1 of the input).
+        init: The first value of the slope.
+        device: Where the parameter lives.
+        dtype: Its type.
+    """
+
+    __constants__ = ["num_parameters"]
+
+    def __init__(self, num_parameters=1, init=0.25, device=None, dtype=None):
+        super().__init__()
+        self.num_parameters = num_parameters
+        self.init = init
+        self.weight = Parameter(full((num_parameters,), float(init), device=device, dtype=dtype))
+
+    def reset_parameters(self):
+        """Set the slopes to their first value again."""
+        from flambeau.nn.init import constant_
+
+        constant_(self.weight, self.init)
+
+    def forward(self, input):
+        """Apply the function."""
+        return F.prelu(input, self.weight)
+
+    def extra_repr(self):
+        return f"num_parameters={self.num_parameters}"
+
+
+class GELU(Module):
+    """`x Φ(x)`, with Φ the normal distribution function.
+
+    Args:
+        approximate: "none", or "tanh" for the faster formula of the first BERT.
+    """
+
+    __constants__ = ["approximate"]
+
+    def __init__(self, approximate="none"):
+        super().__init__()
+        self.approximate = approximate
+
+    def forward(self, input):
+        """Apply the function."""
+        return F.gelu(input, approximate=self.approximate)
+
+    def extra_repr(self):
+        return f"approximate={self.approximate!r}"
+
+
+class Sigmoid(Module):
+    """`1 / (1 + exp(-x))`."""
+
+    def forward(self, input):
+        """Apply the function."""
+        return F.sigmoid(input)
+
+
+class Tanh(Module):
+    """The hyperbolic tangent."""
+
+    def forward(self, input):
+        """Apply the function."""
+        return F.tanh(input)
+
+
+class LogSigmoid(Module):
+    """`log(sigmoid(x))`."""
+
+    def forward(self, input):
+        """Apply the function."""
+        return F.logsigmoid(input)
+
+
+class Softsign(Module):
+    """`x / (1 + |x|)`."""
+
+    def forward(self, input):
+        """Apply the function."""
+        return F.softsign(input)
+
+
+class Tanhshrink(Module):
+    """`x - tanh(x)`."""
+
+    def forward(self, input):
+        """Apply the function."""
+        return F.tanhshrink(input)
+
+
+class Softplus(Module):
+    """`log(1 + exp(beta x)) / beta`, which is `x` itself above `threshold / beta`.
+
+    Args:
+        beta: The sharpness.
+        threshold: The bound above which the function is the identity.
+    """
+
+    __constants__ = ["beta", "threshold"]
+
+    def __init__(self, beta=1.0, threshold=20.0):
+        super().__init__()
+        self.beta = beta
+        self.threshold = threshold
+
+    def forward(self, input):
+        """Apply the function."""
+        return F.softplus(input, self.beta, self.threshold)
+
+    def extra_repr(self):
+        return f"beta={self.beta}, threshold={self.threshold}"
+
+
+class _Shrink(Module):
+    __constants__ = ["lambd"]
+
+    def __init__(self, lambd=0.5):
+        super().__init__()
+        self.lambd = lambd
+
+    def extra_repr(self):
+        return str(self.lambd)
+
+
+class Hardshrink(_Shrink):
+    """`x` outside ±lambd, zero inside."""
+
+    def forward(self, input):
+        """Apply the function."""
+        return F.hardshrink(input, self.lambd)
+
+
+class Softshrink(_Shrink):
+    """`x` drawn towards zero by `lambd`, and zero inside ±lambd."""
+
+    def forward(self, input):
+        """Apply the function."""
+        return F.softshrink(input, self.lambd)
+
+
+class GLU(Module):
+    """The first half of `x` times the sigmoid of the second.
+
+    Args:
+        dim: The dimension that is halved.
+    """
+
+    __constants__ = ["dim"]
+
+    def __init__(self, dim=-1):
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, input):
+        """Apply the function."""
+        return F.glu(input, self.dim)
+
+    def extra_repr(self):
+        return f"dim={self.dim}"
+
+
+class _AlongDim(Module):
+    """An activation that normalises along a dimension.
+
+    Args:
+        dim: The dimension.
+    """
+
+    __constants__ = ["dim"]
+
+    def __init__(self, dim=None):
+        super().__init__()
+        self.dim = dim
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        self.__dict__.setdefault("dim", None)
+
+    def extra_repr(self):
+        return f"dim={self.dim}"
+
+
+class Softmax(_AlongDim):
+    """`exp(x)`, divided by its sum along `dim`.
+
+    Args:
+        dim: The dimension.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.Softmax(dim=0)(torch.zeros(4))
+        tensor([0.2500, 0.2500, 0.2500, 0.2500])
+    """
+
+    def forward(self, input):
+        """Apply the function."""
+        return F.softmax(input, self.dim)
+
+
+class LogSoftmax(_AlongDim):
+    """The logarithm of `Softmax`."""
+
+    def forward(self, input):
+        """Apply the function."""
+        return F.log_softmax(input, self.dim)
+
+
+class Softmin(_AlongDim):
+    """`Softmax` of `-x`."""
+
+    def forward(self, input):
+        """Apply the function."""
+        return F.softmin(input, self.dim)
+
+
+class Softmax2d(Module):
+    """`Softmax` over the channels of images."""
+
+    def forward(self, input):
+        """Apply the function.
+
+        Raises:
+            ValueError: If the input has neither 3 nor 4 dimensions.
+        """
+        if input.dim() not in (3, 4):
+            raise ValueError(
+                f"Softmax2d: expected input to be 3D or 4D, got {input.dim()}D instead"
+            )
+        return F.softmax(input, -3)

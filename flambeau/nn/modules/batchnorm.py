@@ -1,0 +1,138 @@
+"""Batch normalisation."""
+
+from flambeau.core.dtype import int64
+from flambeau.nn import functional as F
+from flambeau.nn import init
+from flambeau.nn.modules.module import Module
+from flambeau.nn.parameter import Parameter
+from flambeau.ops.creation import empty, ones, tensor, zeros
+
+__all__ = ["BatchNorm1d", "BatchNorm2d"]
+
+
+class _BatchNorm(Module):
+    """Normalisation of each channel over the batch and all positions.
+
+    Args:
+        num_features: The number of channels.
+        eps: Added to the variance.
+        momentum: The weight of a new batch in the running statistics; None for their plain mean
+            over all batches.
+        affine: Whether a learned scale and shift follow.
+        track_running_stats: Whether running statistics are kept and used in evaluation mode.
+        device: Where the tensors live.
+        dtype: Their type.
+        bias: Whether the shift is there (with `affine`).
+    """
+
+    # Version 2 added num_batches_tracked.
+    _version = 2
+    __constants__ = ["track_running_stats", "momentum", "eps", "num_features", "affine"]
+
+    def __init__(
+        self,
+        num_features,
+        eps=1e-5,
+        momentum=0.1,
+        affine=True,
+        track_running_stats=True,
+        device=None,
+        dtype=None,
+        *,
+        bias=True,
+    ):
+        super().__init__()
+        self.num_features = num_features
+        self.eps = eps
+        self.momentum = momentum
+        self.affine = affine
+        self.track_running_stats = track_running_stats
+        for name, wanted in (("weight", affine), ("bias", affine and bias)):
+            parameter = Parameter(empty(num_features, device=device, dtype=dtype))
+            self.register_parameter(name, parameter if wanted else None)
+        if track_running_stats:
+            self.register_buffer("running_mean", zeros(num_features, device=device, dtype=dtype))
+            self.register_buffer("running_var", ones(num_features, device=device, dtype=dtype))
+            self.register_buffer("num_batches_tracked", tensor(0, dtype=int64, device=device))
+        else:
+            for name in ("running_mean", "running_var", "num_batches_tracked"):
+                self.register_buffer(name, None)
+        self.reset_parameters()
+
+    def reset_running_stats(self):
+        """Forget the batches seen so far."""
+        if self.track_running_stats:
+            self.running_mean.zero_()
+            self.running_var.fill_(1)
+            self.num_batches_tracked.zero_()
+
+    def reset_parameters(self):
+        """Set the running statistics, the scale and the shift to their first values."""
+        self.reset_running_stats()
+        if self.weight is not None:
+            init.ones_(self.weight)
+        if self.bias is not None:
+            init.zeros_(self.bias)
+
+    def forward(self, input):
+        """Apply the layer."""
+        self._check_input_dim(input)
+        momentum = 0.0 if self.momentum is None else self.momentum
+        training = self.training
+        mean, variance = self.running_mean, self.running_var
+        if training and self.track_running_stats:
+            batches = self.num_batches_tracked
+            if batches is not None:
+                batches.add_(1)
+                if self.momentum is None:
+                    momentum = 1.0 / float(batches)
+        elif not training and mean is None and variance is None:
+            # Without running statistics, those of the batch serve in evaluation mode too.
+            training = True
+        elif training:
+            mean = variance = None
+        return F.batch_norm(
+            input, mean, variance, self.weight, self.bias, training, momentum, self.eps
+        )
+
+    def _load_from_state_dict(
+        self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+    ):
+        version = local_metadata.get("version", None)
+        if (version is None or version < 2) and self.track_running_stats:
+            # The counter did not exist before version 2.
+            counter = self.num_batches_tracked
+            start = tensor(0, dtype=int64) if counter is None else counter
+            state_dict.setdefault(prefix + "num_batches_tracked", start)
+        super()._load_from_state_dict(
+            state_dict,
+            prefix,
+            local_metadata,
+            strict,
+            missing_keys,
+            unexpected_keys,
+            error_msgs,
+        )
+
+    def extra_repr(self):
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, "
+            f"affine={self.affine}, bias={self.bias is not None}, "
+            f"track_running_stats={self.track_running_stats}"
+        )
+
+
+class BatchNorm1d(_BatchNorm):
+    __doc__ = f"{_BatchNorm.__doc__}\n    The input is `(N, C)` or `(N, C, L)`.\n    "
+
+    def _check_input_dim(self, input):
+        if input.dim() not in (2, 3):
+            raise ValueError(f"expected 2D or 3D input (got {input.dim()}D input)")
+
+
+class BatchNorm2d(_BatchNorm):
+    __doc__ = f"{_BatchNorm.__doc__}\n    The input is `(N, C, H, W)`.\n    "
+
+    def _check_input_dim(self, input):
+        if input.dim() != 4:
+            raise ValueError(f"expected 4D input (got {input.dim()}D input)")

@@ -1,0 +1,126 @@
+"""Linear layers."""
+
+import math
+
+from flambeau.nn import functional as F
+from flambeau.nn import init
+from flambeau.nn.modules.module import Module
+from flambeau.nn.parameter import Parameter
+from flambeau.ops.creation import empty
+
+__all__ = ["Bilinear", "Identity", "Linear"]
+
+
+class Identity(Module):
+    """Returns its input; takes any arguments when made."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__()
+
+    def forward(self, input):
+        """`input`, as it is."""
+        return input
+
+
+class Linear(Module):
+    """`y = x Aᵀ + b` over the last dimension.
+
+    Args:
+        in_features: The size of the last dimension of the input.
+        out_features: The size of the last dimension of the output.
+        bias: Whether `b` is there.
+        device: Where the parameters live.
+        dtype: Their type.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.Linear(20, 30)(torch.ones(128, 20)).shape
+        torch.Size([128, 30])
+    """
+
+    __constants__ = ["in_features", "out_features"]
+
+    def __init__(self, in_features, out_features, bias=True, device=None, dtype=None):
+        super().__init__()
+        self.in_features = in_features
+        self.out_features = out_features
+        self.weight = Parameter(empty((out_features, in_features), device=device, dtype=dtype))
+        if bias:
+            self.bias = Parameter(empty(out_features, device=device, dtype=dtype))
+        else:
+            self.register_parameter("bias", None)
+        self.reset_parameters()
+
+    def reset_parameters(self):
+        """Draw weight and bias uniformly from ±1/sqrt(in_features)."""
+        # a = sqrt(5) makes the bound of kaiming_uniform_ exactly 1/sqrt(in_features).
+        init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+        if self.bias is not None:
+            bound = 1 / math.sqrt(self.in_features) if self.in_features > 0 else 0
+            init.uniform_(self.bias, -bound, bound)
+
+    def forward(self, input):
+        """Apply the layer."""
+        return F.linear(input, self.weight, self.bias)
+
+    def extra_repr(self):
+        return (
+            f"in_features={self.in_features}, out_features={self.out_features}, "
+            f"bias={self.bias is not None}"
+        )
+
+
+class NonDynamicallyQuantizableLinear(Linear):
+    """A `Linear` under the name that saved attention layers refer to."""
+
+
+class Bilinear(Module):
+    """`y = x₁ᵀ A x₂ + b` over the last dimensions of two inputs.
+
+    Args:
+        in1_features: The size of the last dimension of the first input.
+        in2_features: The size of the last dimension of the second input.
+        out_features: The size of the last dimension of the output.
+        bias: Whether `b` is there.
+        device: Where the parameters live.
+        dtype: Their type.
+
+    Raises:
+        ValueError: If `in1_features` is not positive.
+    """
+
+    __constants__ = ["in1_features", "in2_features", "out_features"]
+
+    def __init__(
+        self, in1_features, in2_features, out_features, bias=True, device=None, dtype=None
+    ):
+        super().__init__()
+        if in1_features <= 0:
+            raise ValueError(f"in1_features must be > 0, but got ({in1_features=})")
+        self.in1_features = in1_features
+        self.in2_features = in2_features
+        self.out_features = out_features
+        shape = (out_features, in1_features, in2_features)
+        self.weight = Parameter(empty(shape, device=device, dtype=dtype))
+        if bias:
+            self.bias = Parameter(empty(out_features, device=device, dtype=dtype))
+        else:
+            self.register_parameter("bias", None)
+        self.reset_parameters()
+
+    def reset_parameters(self):
+        """Draw weight and bias uniformly from ±1/sqrt(in1_features)."""
+        bound = 1 / math.sqrt(self.weight.size(1))
+        init.uniform_(self.weight, -bound, bound)
+        if self.bias is not None:
+            init.uniform_(self.bias, -bound, bound)
+
+    def forward(self, input1, input2):
+        """Apply the layer."""
+        return F.bilinear(input1, input2, self.weight, self.bias)
+
+    def extra_repr(self):
+        return (
+            f"in1_features={self.in1_features}, in2_features={self.in2_features}, "
+            f"out_features={self.out_features}, bias={self.bias is not None}"
+        )

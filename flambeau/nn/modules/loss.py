@@ -1,0 +1,266 @@
+"""Losses."""
+
+from flambeau.nn import functional as F
+from flambeau.nn.modules.module import Module
+
+__all__ = [
+    "BCELoss",
+    "BCEWithLogitsLoss",
+    "CrossEntropyLoss",
+    "HuberLoss",
+    "KLDivLoss",
+    "L1Loss",
+    "MSELoss",
+    "NLLLoss",
+    "SmoothL1Loss",
+]
+
+
+def reduction_of(size_average, reduce):
+    """The reduction that two former arguments, now deprecated, stand for."""
+    import warnings
+
+    size_average = True if size_average is None else size_average
+    reduce = True if reduce is None else reduce
+    if not reduce:
+        reduction = "none"
+    else:
+        reduction = "mean" if size_average else "sum"
+    warnings.warn(
+        "size_average and reduce args will be deprecated, please use "
+        f"reduction='{reduction}' instead.",
+        stacklevel=4,
+    )
+    return reduction
+
+
+class _Loss(Module):
+    """A loss.
+
+    Args:
+        size_average: Deprecated, see `reduction`.
+        reduce: Deprecated, see `reduction`.
+        reduction: What becomes of the losses of the elements: "none", "mean" or "sum".
+    """
+
+    __constants__ = ["reduction"]
+
+    def __init__(self, size_average=None, reduce=None, reduction="mean"):
+        super().__init__()
+        if size_average is not None or reduce is not None:
+            reduction = reduction_of(size_average, reduce)
+        self.reduction = reduction
+
+
+class _WeightedLoss(_Loss):
+    """A loss with a weight that moves along with the module."""
+
+    def __init__(self, weight=None, size_average=None, reduce=None, reduction="mean"):
+        super().__init__(size_average, reduce, reduction)
+        self.register_buffer("weight", weight)
+
+
+class L1Loss(_Loss):
+    """The absolute difference; for the arguments see `MSELoss`."""
+
+    def forward(self, input, target):
+        """The loss of `input` against `target`."""
+        return F.l1_loss(input, target, reduction=self.reduction)
+
+
+class MSELoss(_Loss):
+    """The squared difference.
+
+    Args:
+        size_average: Deprecated, see `reduction`.
+        reduce: Deprecated, see `reduction`.
+        reduction: What becomes of the losses of the elements: "none", "mean" or "sum".
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.MSELoss()(torch.zeros(3), torch.full((3,), 2.0))
+        tensor(4.)
+    """
+
+    def forward(self, input, target):
+        """The loss of `input` against `target`."""
+        return F.mse_loss(input, target, reduction=self.reduction)
+
+
+class SmoothL1Loss(_Loss):
+    """Squared for differences below `beta`, absolute above.
+
+    Args:
+        size_average: Deprecated, see `reduction`.
+        reduce: Deprecated, see `reduction`.
+        reduction: "none", "mean" or "sum".
+        beta: The bound.
+    """
+
+    def __init__(self, size_average=None, reduce=None, reduction="mean", beta=1.0):
+        super().__init__(size_average, reduce, reduction)
+        self.beta = beta
+
+    def forward(self, input, target):
+        """The loss of `input` against `target`."""
+        return F.smooth_l1_loss(input, target, reduction=self.reduction, beta=self.beta)
+
+
+class HuberLoss(_Loss):
+    """Squared for differences below `delta`, `delta` times the absolute above.
+
+    Args:
+        reduction: "none", "mean" or "sum".
+        delta: The bound.
+    """
+
+    __constants__ = ["reduction", "delta"]
+
+    def __init__(self, reduction="mean", delta=1.0):
+        super().__init__(reduction=reduction)
+        self.delta = delta
+
+    def forward(self, input, target):
+        """The loss of `input` against `target`."""
+        return F.huber_loss(input, target, reduction=self.reduction, delta=self.delta)
+
+
+class KLDivLoss(_Loss):
+    """The Kullback-Leibler divergence of log-probabilities from a target distribution.
+
+    Args:
+        size_average: Deprecated, see `reduction`.
+        reduce: Deprecated, see `reduction`.
+        reduction: "none", "batchmean" (what the definition says), "mean" or "sum".
+        log_target: Whether the target is given as log-probabilities too.
+    """
+
+    def __init__(self, size_average=None, reduce=None, reduction="mean", log_target=False):
+        super().__init__(size_average, reduce, reduction)
+        self.log_target = log_target
+
+    def forward(self, input, target):
+        """The loss of `input` against `target`."""
+        return F.kl_div(input, target, reduction=self.reduction, log_target=self.log_target)
+
+
+class BCELoss(_WeightedLoss):
+    """The binary cross-entropy of probabilities.
+
+    Args:
+        weight: A weight for each element of a batch.
+        size_average: Deprecated, see `reduction`.
+        reduce: Deprecated, see `reduction`.
+        reduction: "none", "mean" or "sum".
+    """
+
+    def forward(self, input, target):
+        """The loss of the probabilities `input` against `target`."""
+        return F.binary_cross_entropy(input, target, weight=self.weight, reduction=self.reduction)
+
+
+class BCEWithLogitsLoss(_WeightedLoss):
+    """The binary cross-entropy of logits: `BCELoss` after a sigmoid, without its overflow.
+
+    Args:
+        weight: A weight for each element of a batch.
+        size_average: Deprecated, see `reduction`.
+        reduce: Deprecated, see `reduction`.
+        reduction: "none", "mean" or "sum".
+        pos_weight: A weight for the positive examples.
+    """
+
+    def __init__(
+        self, weight=None, size_average=None, reduce=None, reduction="mean", pos_weight=None
+    ):
+        super().__init__(weight, size_average, reduce, reduction)
+        self.register_buffer("pos_weight", pos_weight)
+
+    def forward(self, input, target):
+        """The loss of the logits `input` against `target`."""
+        return F.binary_cross_entropy_with_logits(
+            input,
+            target,
+            weight=self.weight,
+            reduction=self.reduction,
+            pos_weight=self.pos_weight,
+        )
+
+
+class NLLLoss(_WeightedLoss):
+    """The negative of the log-probability of the target class.
+
+    Args:
+        weight: A weight for each class.
+        size_average: Deprecated, see `reduction`.
+        ignore_index: A target that does not count.
+        reduce: Deprecated, see `reduction`.
+        reduction: "none", "mean" or "sum".
+    """
+
+    __constants__ = ["ignore_index", "reduction"]
+
+    def __init__(
+        self,
+        weight=None,
+        size_average=None,
+        ignore_index=-100,
+        reduce=None,
+        reduction="mean",
+    ):
+        super().__init__(weight, size_average, reduce, reduction)
+        self.ignore_index = ignore_index
+
+    def forward(self, input, target):
+        """The loss of the log-probabilities `input` against the classes `target`."""
+        return F.nll_loss(
+            input,
+            target,
+            weight=self.weight,
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
+        )
+
+
+class CrossEntropyLoss(_WeightedLoss):
+    """The cross-entropy of logits against classes, or against probabilities of classes.
+
+    Args:
+        weight: A weight for each class.
+        size_average: Deprecated, see `reduction`.
+        ignore_index: A target that does not count.
+        reduce: Deprecated, see `reduction`.
+        reduction: "none", "mean" or "sum".
+        label_smoothing: How much of the target is spread evenly over all classes.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.CrossEntropyLoss()(torch.zeros(1, 2), torch.tensor([1]))
+        tensor(0.6931)
+    """
+
+    __constants__ = ["ignore_index", "reduction", "label_smoothing"]
+
+    def __init__(
+        self,
+        weight=None,
+        size_average=None,
+        ignore_index=-100,
+        reduce=None,
+        reduction="mean",
+        label_smoothing=0.0,
+    ):
+        super().__init__(weight, size_average, reduce, reduction)
+        self.ignore_index = ignore_index
+        self.label_smoothing = label_smoothing
+
+    def forward(self, input, target):
+        """The loss of the logits `input` against `target`."""
+        return F.cross_entropy(
+            input,
+            target,
+            weight=self.weight,
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
+            label_smoothing=self.label_smoothing,
+        )

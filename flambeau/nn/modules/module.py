@@ -1,0 +1,580 @@
+"""Module: the base class of every layer and model."""
+
+from collections import OrderedDict
+
+from flambeau.core.tensor import Tensor
+from flambeau.nn.modules import _hooks
+from flambeau.nn.modules._hooks import *  # noqa: F403 - the global hooks are public here
+from flambeau.nn.modules._hooks import INSTANCE_HOOKS, HookMixin, notify_registration
+from flambeau.nn.modules._moves import MoveMixin
+from flambeau.nn.modules._registry import KINDS, Registry, registry_of, without_mirrors
+from flambeau.nn.modules._state import StateMixin, _IncompatibleKeys
+from flambeau.nn.parameter import Buffer, Parameter
+
+__all__ = ["Module", *_hooks.__all__]
+
+
+class Module(HookMixin, StateMixin, MoveMixin):
+    """Base class of all layers and models.
+
+    A subclass calls `super().__init__()`, assigns parameters and other modules to attributes, and
+    defines `forward`. Calling the module runs `forward` between its hooks.
+
+    Example:
+        >>> import flambeau as torch
+        >>> class Twice(torch.nn.Module):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.linear = torch.nn.Linear(4, 4)
+        ...     def forward(self, x):
+        ...         return self.linear(self.linear(x))
+        >>> Twice()(torch.ones(1, 4)).shape
+        torch.Size([1, 4])
+    """
+
+    dump_patches = False
+
+    # Set by subclasses that sit before another base class and want its __init__ called too.
+    call_super_init = False
+
+    def __init__(self, *args, **kwargs):
+        if not self.call_super_init and (args or kwargs):
+            name = type(self).__name__
+            if kwargs:
+                raise TypeError(
+                    f"{name}.__init__() got an unexpected keyword argument '{next(iter(kwargs))}'"
+                )
+            raise TypeError(
+                f"{name}.__init__() takes 1 positional argument but {len(args) + 1} were given"
+            )
+        attributes = self.__dict__
+        attributes["training"] = True
+        for kind in KINDS:
+            attributes[kind] = Registry(self)
+        attributes["_non_persistent_buffers_set"] = set()
+        attributes["_is_full_backward_hook"] = None
+        for kind in INSTANCE_HOOKS:
+            attributes[kind] = OrderedDict()
+        if self.call_super_init:
+            super().__init__(*args, **kwargs)
+
+    def forward(self, *input):
+        """Compute the output; every subclass defines it.
+
+        Raises:
+            NotImplementedError: Always, in this class.
+        """
+        raise NotImplementedError(
+            f'Module [{type(self).__name__}] is missing the required "forward" function'
+        )
+
+    def __call__(self, *args, **kwargs):
+        try:
+            if self._hooked:
+                return self._call_with_hooks(args, kwargs)
+            return self.forward(*args, **kwargs)
+        except Exception as error:
+            _note_module(error, self)
+            raise
+
+    # --- attributes -------------------------------------------------------------------------
+
+    def __getattr__(self, name):
+        # Entries of the registries are found before this as plain attributes, unless user code
+        # has replaced a registry by a plain dict.
+        for kind in KINDS:
+            entries = self.__dict__.get(kind)
+            if entries is not None and name in entries:
+                return entries[name]
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+    def __setattr__(self, name, value):
+        if isinstance(value, Parameter):
+            self._require_init("parameters", "_parameters")
+            self._forget(name, "_buffers", "_modules")
+            self.register_parameter(name, value)
+        elif isinstance(value, Module):
+            self._require_init("module", "_modules")
+            self._forget(name, "_parameters", "_buffers")
+            value = notify_registration(
+                _hooks._global_module_registration_hooks, self, name, value
+            )
+            registry_of(self, "_modules")[name] = value
+        elif isinstance(value, Tensor) and isinstance(value, Buffer):
+            self._require_init("buffer", "_buffers")
+            self._set_buffer(name, value)
+        elif not self._set_registered(name, value):
+            if name in KINDS:
+                self._replace_registry(name, value)
+            else:
+                object.__setattr__(self, name, value)
+
+    def _set_registered(self, name, value):
+        """Set the entry `name` of a registry to a plain `value`; False if there is none."""
+        attributes = self.__dict__
+        if name in attributes.get("_parameters", ()):
+            if value is not None:
+                raise TypeError(
+                    f"cannot assign '{_typename(value)}' as parameter '{name}' "
+                    "(torch.nn.Parameter or None expected)"
+                )
+            self.register_parameter(name, value)
+        elif name in attributes.get("_modules", ()):
+            if value is not None:
+                raise TypeError(
+                    f"cannot assign '{_typename(value)}' as child module '{name}' "
+                    "(torch.nn.Module or None expected)"
+                )
+            registry_of(self, "_modules")[name] = value
+        elif name in attributes.get("_buffers", ()):
+            if value is not None and not isinstance(value, Tensor):
+                raise TypeError(
+                    f"cannot assign '{_typename(value)}' as buffer '{name}' "
+                    "(torch.nn.Buffer, torch.Tensor or None expected)"
+                )
+            self._set_buffer(name, value)
+        else:
+            return False
+        return True
+
+    def _set_buffer(self, name, value):
+        if isinstance(value, Buffer):
+            self._forget(name, "_parameters", "_modules")
+            self.register_buffer(name, value, value.persistent)
+        else:
+            value = notify_registration(
+                _hooks._global_buffer_registration_hooks, self, name, value
+            )
+            registry_of(self, "_buffers")[name] = value
+
+    def _replace_registry(self, kind, entries):
+        for name in self.__dict__.get(kind, ()):
+            self.__dict__.pop(name, None)
+        self.__dict__[kind] = Registry(self, entries)
+
+    def _require_init(self, what, kind):
+        if kind not in self.__dict__:
+            raise AttributeError(f"cannot assign {what} before Module.__init__() call")
+
+    def _forget(self, name, *kinds):
+        """Remove a plain attribute `name`, or an entry of `kinds`, that a new value replaces."""
+        attributes = self.__dict__
+        for kind in kinds:
+            if name in attributes[kind]:
+                del registry_of(self, kind)[name]
+        if not any(name in attributes[kind] for kind in KINDS):
+            attributes.pop(name, None)
+        self._non_persistent_buffers_set.discard(name)
+
+    def __delattr__(self, name):
+        for kind in KINDS:
+            if name in self.__dict__.get(kind, ()):
+                del registry_of(self, kind)[name]
+                self._non_persistent_buffers_set.discard(name)
+                return
+        if name not in self.__dict__ and not hasattr(type(self), name):
+            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        object.__delattr__(self, name)
+
+    def __dir__(self):
+        names = {*dir(type(self)), *self.__dict__}
+        for kind in KINDS:
+            names.update(self.__dict__.get(kind, ()))
+        return sorted(name for name in names if not name[:1].isdigit())
+
+    def __getstate__(self):
+        return without_mirrors(self)
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        for kind in KINDS:
+            registry_of(self, kind)
+        for kind in INSTANCE_HOOKS:
+            self.__dict__.setdefault(kind, OrderedDict())
+        self.__dict__.setdefault("_non_persistent_buffers_set", set())
+        self.__dict__.setdefault("_is_full_backward_hook", None)
+        if _hooks.has_call_hooks(self):
+            self._hooked = True
+
+    # --- registration -----------------------------------------------------------------------
+
+    def register_parameter(self, name, param):
+        """Add a parameter, found afterwards as the attribute `name`.
+
+        Args:
+            name: Its name.
+            param: A `Parameter`, or None for one that is switched off.
+
+        Raises:
+            KeyError: If the name is empty, contains a dot, or is taken.
+            TypeError: If `param` is neither a `Parameter` nor None.
+        """
+        self._require_init("parameter", "_parameters")
+        self._require_free(name, "parameter", "_parameters")
+        if param is not None and not isinstance(param, Parameter):
+            raise TypeError(
+                f"cannot assign '{_typename(param)}' object to parameter '{name}' "
+                "(torch.nn.Parameter or None required)"
+            )
+        if param is not None and param.grad_fn is not None:
+            raise ValueError(
+                f"Cannot assign non-leaf Tensor to parameter '{name}'. Model parameters must be "
+                f"created explicitly. To express '{name}' as a function of another Tensor, "
+                "compute the value in the forward() method."
+            )
+        param = notify_registration(
+            _hooks._global_parameter_registration_hooks, self, name, param
+        )
+        registry_of(self, "_parameters")[name] = param
+
+    def register_buffer(self, name, tensor, persistent=True):
+        """Add a buffer: a tensor that is part of the module's state but not trained.
+
+        Args:
+            name: Its name.
+            tensor: The tensor, or None for one that is switched off.
+            persistent: Whether it belongs to the `state_dict`.
+
+        Raises:
+            KeyError: If the name is empty, contains a dot, or is taken.
+            TypeError: If `tensor` is neither a tensor nor None.
+        """
+        self._require_init("buffer", "_buffers")
+        self._require_free(name, "buffer", "_buffers")
+        if tensor is not None and not isinstance(tensor, Tensor):
+            raise TypeError(
+                f"cannot assign '{_typename(tensor)}' object to buffer '{name}' "
+                "(torch Tensor or None required)"
+            )
+        tensor = notify_registration(
+            _hooks._global_buffer_registration_hooks, self, name, tensor
+        )
+        registry_of(self, "_buffers")[name] = tensor
+        if persistent:
+            self._non_persistent_buffers_set.discard(name)
+        else:
+            self._non_persistent_buffers_set.add(name)
+
+    def add_module(self, name, module):
+        """Add a child module, found afterwards as the attribute `name`.
+
+        Args:
+            name: Its name.
+            module: The child, or None.
+
+        Raises:
+            KeyError: If the name is empty, contains a dot, or is taken.
+            TypeError: If `module` is neither a module nor None.
+        """
+        if module is not None and not isinstance(module, Module):
+            raise TypeError(f"{_typename(module)} is not a Module subclass")
+        self._require_free(name, "module", "_modules")
+        module = notify_registration(
+            _hooks._global_module_registration_hooks, self, name, module
+        )
+        registry_of(self, "_modules")[name] = module
+
+    def register_module(self, name, module):
+        """The same as `add_module`."""
+        self.add_module(name, module)
+
+    def _require_free(self, name, what, kind):
+        """Check that `name` may become an entry of the registry `kind`."""
+        if not isinstance(name, str):
+            raise TypeError(f"{what} name should be a string. Got {_typename(name)}")
+        if "." in name:
+            got = f", got: {name}" if what == "module" else ""
+            raise KeyError(f'{what} name can\'t contain "."{got}')
+        if name == "":
+            raise KeyError(f'{what} name can\'t be empty string ""')
+        if name not in getattr(self, kind) and hasattr(self, name):
+            raise KeyError(f"attribute '{name}' already exists")
+
+    # --- finding by path --------------------------------------------------------------------
+
+    def get_submodule(self, target):
+        """The module at the path `target`, such as `"encoder.layers.0"`; "" is this module.
+
+        Raises:
+            AttributeError: If the path leads nowhere, or to something that is not a module.
+        """
+        module = self
+        for name in target.split(".") if target else ():
+            module = module._get_child(name)
+        return module
+
+    def _get_child(self, name):
+        if not hasattr(self, name):
+            raise AttributeError(f"{self._get_name()} has no attribute `{name}`")
+        child = getattr(self, name)
+        if not isinstance(child, Module):
+            raise AttributeError(f"`{name}` is not an nn.Module")
+        return child
+
+    def set_submodule(self, target, module, strict=False):
+        """Put `module` at the path `target`.
+
+        Args:
+            target: The path.
+            module: The new module.
+            strict: Only replace a module that is there already.
+
+        Raises:
+            ValueError: If the path is empty, or `module` is not a module.
+            AttributeError: If the path leads nowhere, or to something that is not a module.
+        """
+        if target == "":
+            raise ValueError("Cannot set the submodule without a target name!")
+        if not isinstance(module, Module):
+            raise ValueError(f"`module` is not an nn.Module, found {type(module)}")
+        path, _, name = target.rpartition(".")
+        parent = self.get_submodule(path)
+        if strict and not hasattr(parent, name):
+            raise AttributeError(f"{parent._get_name()} has no attribute `{name}`")
+        if hasattr(parent, name) and not isinstance(getattr(parent, name), Module):
+            raise AttributeError(f"`{name}` is not an nn.Module")
+        setattr(parent, name, module)
+
+    def get_parameter(self, target):
+        """The parameter at the path `target`, such as `"encoder.layers.0.weight"`.
+
+        Raises:
+            AttributeError: If the path leads nowhere, or to something that is not a parameter.
+        """
+        module, name = self._parent_of(target)
+        parameter = getattr(module, name)
+        if not isinstance(parameter, Parameter):
+            raise AttributeError(f"`{name}` is not an nn.Parameter")
+        return parameter
+
+    def get_buffer(self, target):
+        """The buffer at the path `target`, such as `"norm.running_mean"`.
+
+        Raises:
+            AttributeError: If the path leads nowhere, or to something that is not a buffer.
+        """
+        module, name = self._parent_of(target)
+        if name not in module._buffers:
+            raise AttributeError(f"`{name}` is not a buffer")
+        return module._buffers[name]
+
+    def _parent_of(self, target):
+        path, _, name = target.rpartition(".")
+        module = self.get_submodule(path)
+        if not hasattr(module, name):
+            raise AttributeError(f"{module._get_name()} has no attribute `{name}`")
+        return module, name
+
+    # --- walking ----------------------------------------------------------------------------
+
+    def named_modules(self, memo=None, prefix="", remove_duplicate=True):
+        """Iterate over this module and all below it, with their paths.
+
+        Args:
+            memo: A set of modules to leave out; visited ones are added.
+            prefix: The path of this module.
+            remove_duplicate: Visit a module that occurs several times only once.
+
+        Returns:
+            An iterator over `(path, module)`.
+        """
+        memo = set() if memo is None else memo
+        if self in memo:
+            return
+        if remove_duplicate:
+            memo.add(self)
+        yield prefix, self
+        for name, module in self._modules.items():
+            if module is not None:
+                path = f"{prefix}.{name}" if prefix else name
+                yield from module.named_modules(memo, path, remove_duplicate)
+
+    def modules(self, remove_duplicate=True):
+        """Iterate over this module and all below it."""
+        for _, module in self.named_modules(remove_duplicate=remove_duplicate):
+            yield module
+
+    def named_children(self):
+        """Iterate over the direct children, each once, with their names."""
+        seen = set()
+        for name, module in self._modules.items():
+            if module is not None and module not in seen:
+                seen.add(module)
+                yield name, module
+
+    def children(self):
+        """Iterate over the direct children, each once."""
+        for _, module in self.named_children():
+            yield module
+
+    def _named_members(self, get_members_fn, prefix="", recurse=True, remove_duplicate=True):
+        seen = set()
+        modules = [(prefix, self)]
+        if recurse:
+            modules = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate)
+        for path, module in modules:
+            for name, member in get_members_fn(module):
+                if member is None or member in seen:
+                    continue
+                if remove_duplicate:
+                    seen.add(member)
+                yield f"{path}.{name}" if path else name, member
+
+    def named_parameters(self, prefix="", recurse=True, remove_duplicate=True):
+        """Iterate over the parameters, with their paths.
+
+        Args:
+            prefix: Put before every path.
+            recurse: Go into the children.
+            remove_duplicate: Visit a shared parameter only once.
+
+        Returns:
+            An iterator over `(path, parameter)`.
+        """
+        yield from self._named_members(
+            lambda module: module._parameters.items(), prefix, recurse, remove_duplicate
+        )
+
+    def parameters(self, recurse=True):
+        """Iterate over the parameters, as optimizers take them.
+
+        Args:
+            recurse: Go into the children.
+
+        Example:
+            >>> import flambeau as torch
+            >>> sum(p.numel() for p in torch.nn.Linear(2, 3).parameters())
+            9
+        """
+        for _, parameter in self.named_parameters(recurse=recurse):
+            yield parameter
+
+    def named_buffers(self, prefix="", recurse=True, remove_duplicate=True):
+        """Iterate over the buffers, with their paths; see `named_parameters`."""
+        yield from self._named_members(
+            lambda module: module._buffers.items(), prefix, recurse, remove_duplicate
+        )
+
+    def buffers(self, recurse=True):
+        """Iterate over the buffers."""
+        for _, buffer in self.named_buffers(recurse=recurse):
+            yield buffer
+
+    # --- modes ------------------------------------------------------------------------------
+
+    def apply(self, fn):
+        """Call `fn` on every module below, then on this one.
+
+        Returns:
+            The module.
+        """
+        for module in self.children():
+            module.apply(fn)
+        fn(self)
+        return self
+
+    def train(self, mode=True):
+        """Set training mode here and in all modules below (it matters to dropout and batch norm).
+
+        Returns:
+            The module.
+        """
+        if not isinstance(mode, bool):
+            raise ValueError("training mode is expected to be boolean")
+        self.training = mode
+        for module in self.children():
+            module.train(mode)
+        return self
+
+    def eval(self):
+        """Set evaluation mode; the same as `train(False)`."""
+        return self.train(False)
+
+    def requires_grad_(self, requires_grad=True):
+        """Say of every parameter whether gradients are recorded for it.
+
+        Returns:
+            The module.
+        """
+        for parameter in self.parameters():
+            parameter.requires_grad_(requires_grad)
+        return self
+
+    def zero_grad(self, set_to_none=True):
+        """Reset the gradients of all parameters.
+
+        Args:
+            set_to_none: Drop them instead of filling them with zeros.
+        """
+        for parameter in self.parameters():
+            _reset_grad(parameter, set_to_none)
+
+    def compile(self, *args, **kwargs):
+        """Accepted for programs that call it; kernels are compiled ahead of time here."""
+
+    # --- printing ---------------------------------------------------------------------------
+
+    def _get_name(self):
+        return type(self).__name__
+
+    def extra_repr(self):
+        """What stands in the parentheses of the printed form; for subclasses to override."""
+        return ""
+
+    def __repr__(self):
+        extra = self.extra_repr()
+        extra_lines = extra.split("\n") if extra else []
+        child_lines = [
+            f"({name}): " + _indent(repr(module)) for name, module in self._modules.items()
+        ]
+        if len(extra_lines) == 1 and not child_lines:
+            return f"{self._get_name()}({extra_lines[0]})"
+        lines = extra_lines + child_lines
+        if not lines:
+            return f"{self._get_name()}()"
+        return f"{self._get_name()}(\n  " + "\n  ".join(lines) + "\n)"
+
+
+def _indent(text):
+    """`text` with every line but the first two spaces further in."""
+    return text.replace("\n", "\n  ")
+
+
+def _reset_grad(parameter, set_to_none):
+    if set_to_none:
+        parameter.grad = None
+    elif parameter.grad is not None:
+        parameter.grad.detach_()
+        parameter.grad.zero_()
+
+
+def _typename(value):
+    """The name of a value's type as error messages print it."""
+    return value.type() if isinstance(value, Tensor) else type(value).__name__
+
+
+class _ModuleNote(str):
+    """The note on an exception that says which module raised it."""
+
+    __slots__ = ("module",)
+
+
+def _note_module(error, module):
+    """Name the module that raised `error`, by its path from the outermost module left so far.
+
+    The innermost module leaves the note; every module around it replaces it by a longer one.
+    """
+    notes = getattr(error, "__notes__", [])
+    place = next((i for i, note in enumerate(notes) if isinstance(note, _ModuleNote)), None)
+    raised_in = module if place is None else notes[place].module
+    path = next((name for name, each in module.named_modules() if each is raised_in), None)
+    if path is None:
+        # The inner module is not below this one, so there is no path to add to.
+        return
+    kind = type(raised_in).__name__
+    note = _ModuleNote(f"raised in {path} ({kind})" if path else f"raised in {kind}")
+    note.module = raised_in
+    if place is None:
+        error.add_note(note)
+    else:
+        notes[place] = note

@@ -1,0 +1,176 @@
+"""Normalisation within each sample."""
+
+from flambeau.nn import functional as F
+from flambeau.nn import init
+from flambeau.nn.modules.module import Module
+from flambeau.nn.parameter import Parameter
+from flambeau.ops.creation import empty
+
+__all__ = ["GroupNorm", "LayerNorm", "RMSNorm"]
+
+
+def _shape_of(normalized_shape):
+    if isinstance(normalized_shape, int):
+        return (normalized_shape,)
+    return tuple(normalized_shape)
+
+
+class LayerNorm(Module):
+    """Normalisation over the last dimensions of the input.
+
+    Args:
+        normalized_shape: The sizes of those dimensions.
+        eps: Added to the variance.
+        elementwise_affine: Whether a learned scale and shift follow.
+        bias: Whether the shift is there (with `elementwise_affine`).
+        device: Where the parameters live.
+        dtype: Their type.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.LayerNorm(4)(torch.ones(2, 4)).shape
+        torch.Size([2, 4])
+    """
+
+    __constants__ = ["normalized_shape", "eps", "elementwise_affine"]
+
+    def __init__(
+        self,
+        normalized_shape,
+        eps=1e-5,
+        elementwise_affine=True,
+        bias=True,
+        device=None,
+        dtype=None,
+    ):
+        super().__init__()
+        self.normalized_shape = _shape_of(normalized_shape)
+        self.eps = eps
+        self.elementwise_affine = elementwise_affine
+        for name, wanted in (
+            ("weight", elementwise_affine),
+            ("bias", elementwise_affine and bias),
+        ):
+            parameter = Parameter(empty(self.normalized_shape, device=device, dtype=dtype))
+            self.register_parameter(name, parameter if wanted else None)
+        self.reset_parameters()
+
+    def reset_parameters(self):
+        """Set the scale to one and the shift to zero."""
+        if self.elementwise_affine:
+            init.ones_(self.weight)
+            if self.bias is not None:
+                init.zeros_(self.bias)
+
+    def forward(self, input):
+        """Apply the layer."""
+        return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    def extra_repr(self):
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, "
+            f"elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
+        )
+
+
+class GroupNorm(Module):
+    """Normalisation over groups of channels and all positions.
+
+    Args:
+        num_groups: The number of groups.
+        num_channels: The number of channels.
+        eps: Added to the variance.
+        affine: Whether a learned scale and shift of each channel follow.
+        device: Where the parameters live.
+        dtype: Their type.
+        bias: Whether the shift is there (with `affine`).
+
+    Raises:
+        ValueError: If the channels cannot be divided into the groups.
+    """
+
+    __constants__ = ["num_groups", "num_channels", "eps", "affine"]
+
+    def __init__(
+        self,
+        num_groups,
+        num_channels,
+        eps=1e-5,
+        affine=True,
+        device=None,
+        dtype=None,
+        *,
+        bias=True,
+    ):
+        super().__init__()
+        if num_channels % num_groups != 0:
+            raise ValueError(
+                f"num_channels ({num_channels}) must be divisible by num_groups ({num_groups})"
+            )
+        self.num_groups = num_groups
+        self.num_channels = num_channels
+        self.eps = eps
+        self.affine = affine
+        for name, wanted in (("weight", affine), ("bias", affine and bias)):
+            parameter = Parameter(empty(num_channels, device=device, dtype=dtype))
+            self.register_parameter(name, parameter if wanted else None)
+        self.reset_parameters()
+
+    def reset_parameters(self):
+        """Set the scale to one and the shift to zero."""
+        if self.affine:
+            init.ones_(self.weight)
+            if self.bias is not None:
+                init.zeros_(self.bias)
+
+    def forward(self, input):
+        """Apply the layer."""
+        return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
+
+    def extra_repr(self):
+        return (
+            f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, "
+            f"bias={self.bias is not None}"
+        )
+
+
+class RMSNorm(Module):
+    """Division by the root of the mean square over the last dimensions.
+
+    Args:
+        normalized_shape: The sizes of those dimensions.
+        eps: Added to the mean square; the smallest step of the dtype if None.
+        elementwise_affine: Whether a learned scale follows.
+        device: Where the parameter lives.
+        dtype: Its type.
+    """
+
+    __constants__ = ["normalized_shape", "eps", "elementwise_affine"]
+
+    def __init__(
+        self, normalized_shape, eps=None, elementwise_affine=True, device=None, dtype=None
+    ):
+        super().__init__()
+        self.normalized_shape = _shape_of(normalized_shape)
+        self.eps = eps
+        self.elementwise_affine = elementwise_affine
+        weight = None
+        if elementwise_affine:
+            weight = Parameter(empty(self.normalized_shape, device=device, dtype=dtype))
+        self.register_parameter("weight", weight)
+        self.reset_parameters()
+
+    def reset_parameters(self):
+        """Set the scale to one."""
+        if self.elementwise_affine:
+            init.ones_(self.weight)
+
+    def forward(self, input):
+        """Apply the layer."""
+        return F.rms_norm(input, self.normalized_shape, self.weight, self.eps)
+
+    def extra_repr(self):
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, "
+            f"elementwise_affine={self.elementwise_affine}"
+        )

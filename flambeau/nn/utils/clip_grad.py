@@ -1,0 +1,137 @@
+"""Limiting gradients."""
+
+import warnings
+
+from flambeau.core.grad_mode import no_grad
+from flambeau.core.tensor import Tensor
+from flambeau.ops.creation import tensor
+from flambeau.ops.movement import stack
+
+
+def _list_of(tensors):
+    return [tensors] if isinstance(tensors, Tensor) else list(tensors)
+
+
+def _gradients(parameters):
+    if isinstance(parameters, Tensor):
+        parameters = [parameters]
+    else:
+        was_generator = not hasattr(parameters, "__len__")
+        parameters = list(parameters)
+        if was_generator and not parameters:
+            warnings.warn(
+                "`parameters` is an empty generator, no gradient clipping will occur.",
+                stacklevel=3,
+            )
+    return [parameter.grad for parameter in parameters if parameter.grad is not None]
+
+
+def get_total_norm(tensors, norm_type=2.0, error_if_nonfinite=False, foreach=None):
+    """The norm of several tensors taken together as one vector.
+
+    Args:
+        tensors: A tensor or an iterable of them.
+        norm_type: The p of the norm; may be infinite.
+        error_if_nonfinite: Raise if the norm is infinite or NaN.
+        foreach: Accepted for programs that set it; there is one way here.
+
+    Returns:
+        The norm, a tensor of no dimension.
+
+    Raises:
+        RuntimeError: See `error_if_nonfinite`.
+    """
+    tensors = _list_of(tensors)
+    if not tensors:
+        return tensor(0.0)
+    norm_type = float(norm_type)
+    with no_grad():
+        norms = stack([each.norm(norm_type) for each in tensors])
+        total = norms.max() if norm_type == float("inf") else norms.norm(norm_type)
+    if error_if_nonfinite and not bool(total.isfinite()):
+        raise RuntimeError(
+            f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, "
+            "so it cannot be clipped. To disable this error and scale the gradients by the "
+            "non-finite norm anyway, set `error_if_nonfinite=False`"
+        )
+    return total
+
+
+def clip_grads_with_norm_(parameters, max_norm, total_norm, foreach=None):
+    """Scale the gradients, whose norm is `total_norm`, down to the norm `max_norm`, in place.
+
+    Args:
+        parameters: A tensor or an iterable of them.
+        max_norm: The largest norm allowed.
+        total_norm: The norm of all gradients, see `get_total_norm`.
+        foreach: Accepted for programs that set it; there is one way here.
+    """
+    _scale(_gradients(parameters), max_norm, total_norm)
+
+
+def _scale(gradients, max_norm, total_norm):
+    with no_grad():
+        factor = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
+        for gradient in gradients:
+            gradient.mul_(factor)
+
+
+def clip_grad_norm_(
+    parameters, max_norm, norm_type=2.0, error_if_nonfinite=False, foreach=None
+):
+    """Scale the gradients of `parameters`, in place, so that their norm is at most `max_norm`.
+
+    Args:
+        parameters: A tensor or an iterable of them.
+        max_norm: The largest norm allowed.
+        norm_type: The p of the norm; may be infinite.
+        error_if_nonfinite: Raise if the norm is infinite or NaN.
+        foreach: Accepted for programs that set it; there is one way here.
+
+    Returns:
+        The norm of all gradients before, a tensor of no dimension.
+
+    Raises:
+        RuntimeError: See `error_if_nonfinite`.
+
+    Example:
+        >>> import flambeau as torch
+        >>> p = torch.nn.Parameter(torch.zeros(2))
+        >>> p.grad = torch.tensor([3.0, 4.0])
+        >>> torch.nn.utils.clip_grad_norm_([p], 1.0)
+        tensor(5.)
+        >>> p.grad
+        tensor([0.6000, 0.8000])
+    """
+    # Listed once: a generator, such as Module.parameters(), can be read only once.
+    gradients = _gradients(parameters)
+    total = get_total_norm(gradients, norm_type, error_if_nonfinite)
+    _scale(gradients, max_norm, total)
+    return total
+
+
+def clip_grad_norm(
+    parameters, max_norm, norm_type=2.0, error_if_nonfinite=False, foreach=None
+):
+    """The former name of `clip_grad_norm_`."""
+    warnings.warn(
+        "`torch.nn.utils.clip_grad_norm` is now deprecated in favor of "
+        "`torch.nn.utils.clip_grad_norm_`.",
+        FutureWarning,
+        stacklevel=2,
+    )
+    return clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite, foreach)
+
+
+def clip_grad_value_(parameters, clip_value, foreach=None):
+    """Keep every element of the gradients of `parameters` within ±clip_value, in place.
+
+    Args:
+        parameters: A tensor or an iterable of them.
+        clip_value: The bound.
+        foreach: Accepted for programs that set it; there is one way here.
+    """
+    bound = float(clip_value)
+    with no_grad():
+        for gradient in _gradients(parameters):
+            gradient.clamp_(min=-bound, max=bound)

@@ -1,0 +1,1 @@
+"""Tools around training: hooks, data loading, checkpointing."""

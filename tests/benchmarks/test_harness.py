@@ -1,0 +1,120 @@
+"""The benchmark harness on small steps of its own: NumPy stands for both libraries."""
+
+import json
+import sys
+import types
+
+import numpy
+import pytest
+
+from benchmarks import harness
+from benchmarks.harness import Measurement, Result, Row, Settings
+
+BRIEF = Settings("fast_library", "slow_library", threads=1, seconds=0.0, pairs=3)
+
+
+@pytest.fixture(autouse=True)
+def libraries(monkeypatch):
+    """Two modules: the slow one counts to ten times as far for the same result."""
+    for name, loops in (("fast_library", 2_000), ("slow_library", 20_000)):
+        module = types.ModuleType(name)
+        module.loops = loops
+        module.set_num_threads = lambda n: None
+        module.manual_seed = lambda n: None
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setattr(harness, "ROWS", {})
+
+
+def counting(T):
+    return lambda: sum(1 for _ in range(T.loops)) * 0
+
+
+def test_the_ratio_is_that_of_the_work():
+    measurement = harness.time_pairs(counting, BRIEF)
+    assert len(measurement.ratios) == 3
+    assert 0.02 < measurement.ratio < 0.5
+
+
+def test_times_are_per_operation():
+    whole = harness.time_pairs(counting, BRIEF)
+    tenth = harness.time_pairs(counting, BRIEF, calls=10)
+    assert min(tenth.subject) < min(whole.subject) / 2
+
+
+def test_a_side_samples_long_enough_for_the_clock():
+    side = harness._Side(counting, "fast_library", threads=1)
+    side.calibrate()
+    assert side.repeat > 1
+    side.sample()
+    assert side.samples[0] * side.repeat > harness.SHORTEST_SAMPLE / 4
+
+
+def test_the_ratio_is_the_median_of_the_pairs():
+    assert Measurement([1.0, 1.0, 9.0], [2.0, 1.0, 10.0]).ratio == 0.9
+
+
+def test_steps_that_differ_are_not_timed():
+    with pytest.raises(AssertionError):
+        harness.require_agreement((numpy.ones(3),), (numpy.ones(3) * 1.01,))
+    harness.require_agreement((numpy.ones(3), 4), (numpy.ones(3) * 1.0001, 5))
+
+
+def test_rows_are_registered_once_and_selected_by_pattern():
+    harness.row("conv 3x3", 1.0)(counting)
+    harness.row("conv 1x1", 1.0)(counting)
+    harness.row("mm", 1.0)(counting)
+    assert [r.name for r in harness.select(["conv*"])] == ["conv 3x3", "conv 1x1"]
+    with pytest.raises(ValueError, match="registered twice"):
+        harness.row("mm", 1.0)(counting)
+    with pytest.raises(ValueError, match="no benchmark row matches 'nn'"):
+        harness.select(["nn"])
+
+
+def test_a_row_that_fails_leaves_the_others():
+    def fail(settings):
+        raise RuntimeError("no such kernel\nin detail")
+
+    good = Row("good", 2.0, lambda settings: Measurement([1.0], [1.0]))
+    seen = []
+    results = harness.run([Row("bad", 1.0, fail), good], BRIEF, seen.append)
+    assert [r.verdict for r in results] == ["error", "pass"]
+    assert seen == results
+    assert "RuntimeError: no such kernel" in harness.line(results[0])
+    assert "detail" not in harness.line(results[0])
+
+
+def test_verdicts_compare_with_the_target():
+    def result(ratio):
+        return Result(Row("r", 0.5, lambda settings: None), Measurement([ratio], [1.0]))
+
+    assert result(0.5).verdict == "pass"
+    assert result(0.51).verdict == "miss"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1.234, "1.23 s"), (0.0456, "45.6 ms"), (3e-7, "300 ns"), (0.0, "0 ns"), (2.5e6, "2.5 Ms")],
+)
+def test_figures_are_printed_with_a_fitting_prefix(value, text):
+    assert harness.human(value, "s") == text
+
+
+def test_the_record_is_json_with_machine_and_rows(tmp_path):
+    results = [
+        Result(Row("good", 1.0, lambda s: None), Measurement([1.0, 3.0], [2.0, 2.0])),
+        Result(Row("bad", 1.0, lambda s: None), error="broken"),
+    ]
+    path = tmp_path / "deep" / "run.json"
+    harness.write_json(path, results, BRIEF)
+    run = json.loads(path.read_text())
+    assert {"date", "processor", "cores", "python", "versions"} <= run["machine"].keys()
+    assert run["rows"][0]["ratio"] == 1.0
+    assert run["rows"][1] == {"row": "bad", "target": 1.0, "verdict": "error", "error": "broken"}
+
+
+def test_the_readme_section_marks_what_missed():
+    from benchmarks.readme import section
+
+    results = [Result(Row("slow", 0.5, lambda s: None), Measurement([3e-3], [2e-3]))]
+    text = section(harness.record(results, BRIEF))
+    assert "| slow | 3 ms | 2 ms | **1.50** | 0.50 |" in text
