@@ -3,11 +3,9 @@
 
 namespace fb::py {
 void bind_tensor(nb::module_& m);
-<<<<<<< HEAD
 void bind_index(nb::module_& m);
-=======
 void bind_creation(nb::module_& m);
->>>>>>> surface
+void bind_reduce(nb::module_& m);
 }  // namespace fb::py
 
 NB_MODULE(_C, m) {
@@ -17,9 +15,7 @@ NB_MODULE(_C, m) {
   fb::py::init_op(m);
   fb::py::init_engine(m);
   fb::py::bind_tensor(m);
-<<<<<<< HEAD
   fb::py::bind_index(m);
-=======
   fb::py::bind_creation(m);
->>>>>>> surface
+  fb::py::bind_reduce(m);
 }

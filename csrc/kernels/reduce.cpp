@@ -1,0 +1,333 @@
+#include "kernels/reduce.h"
+
+#include <algorithm>
+
+#include "core/allocator.h"
+#include "core/iter.h"
+#include "core/parallel.h"
+#include "kernels/copy.h"
+#include "kernels/reduce_ops.h"
+
+namespace fb {
+namespace {
+
+constexpr int max_outputs = 2;
+// Elements folded by one task, and results handled side by side. They decide how sums are grouped,
+// so they must not depend on the machine.
+constexpr std::int64_t task_elements = 16384;
+constexpr std::int64_t tile_width = 2048;
+// Tasks that are enough to keep any reasonable number of threads busy.
+constexpr std::int64_t enough_tasks = 64;
+// Narrower panels are folded several rows at a time.
+constexpr std::int64_t narrow_width = 64;
+constexpr std::int64_t folded_width = 512;
+
+struct Axis {
+  std::int64_t size;
+  std::int64_t in;   // bytes
+  std::int64_t out;  // elements; 0 for reduced axes
+};
+
+// Axes of one kind, fastest first.
+struct Axes {
+  int count = 0;
+  Axis axis[Dims::max_size];
+
+  std::int64_t numel(int from = 0) const {
+    std::int64_t n = 1;
+    for (int d = from; d < count; ++d) n *= axis[d].size;
+    return n;
+  }
+  // Offsets of the `index`-th place over the axes from `from` on.
+  void locate(std::int64_t index, int from, std::int64_t& in, std::int64_t& out) const {
+    for (int d = from; d < count; ++d) {
+      const std::int64_t at = index % axis[d].size;
+      index /= axis[d].size;
+      in += at * axis[d].in;
+      out += at * axis[d].out;
+    }
+  }
+  void sort_and_join() {
+    // Repeated axes (stride 0) go outside: they never help a vector loop.
+    auto key = [](const Axis& a) {
+      return a.in == 0 ? std::numeric_limits<std::int64_t>::max() : a.in < 0 ? -a.in : a.in;
+    };
+    std::stable_sort(axis, axis + count,
+                     [&](const Axis& a, const Axis& b) { return key(a) < key(b); });
+    int last = -1;
+    for (int d = 0; d < count; ++d) {
+      const bool joins = last >= 0 && axis[d].in == axis[last].size * axis[last].in &&
+                         axis[d].out == axis[last].size * axis[last].out;
+      if (joins)
+        axis[last].size *= axis[d].size;
+      else
+        axis[++last] = axis[d];
+    }
+    count = last + 1;
+  }
+};
+
+struct Plan {
+  Axes kept, reduced;
+};
+
+Plan make_plan(const Tensor& in, std::uint64_t axes) {
+  Plan plan;
+  std::int64_t step = 1;
+  const auto itemsize = static_cast<std::int64_t>(in.itemsize());
+  for (int d = in.ndim() - 1; d >= 0; --d) {
+    const bool is_reduced = axes >> d & 1;
+    if (in.size(d) == 1) continue;
+    Axes& list = is_reduced ? plan.reduced : plan.kept;
+    list.axis[list.count++] = {in.size(d), in.stride(d) * itemsize, is_reduced ? 0 : step};
+    if (!is_reduced) step *= in.size(d);
+  }
+  plan.kept.sort_and_join();
+  plan.reduced.sort_and_join();
+  return plan;
+}
+
+// States on the stack while they are few.
+class States {
+ public:
+  States(const Reducer& reducer, std::int64_t count)
+      : heap_(bytes(reducer, count) > sizeof(inline_) ? bytes(reducer, count) : 0),
+        data_(heap_.size() ? heap_.data() : inline_) {}
+  char* data() { return data_; }
+
+ private:
+  static std::size_t bytes(const Reducer& reducer, std::int64_t count) {
+    return reducer.state_size * static_cast<std::size_t>(count);
+  }
+  alignas(64) char inline_[256];
+  Workspace<char> heap_;
+  char* data_;
+};
+
+// How a reduction of R rows of n elements is cut into tasks.
+struct Cut {
+  std::int64_t pieces;  // per row
+  std::int64_t length;  // of a piece
+  std::int64_t units;   // pieces in one task
+  std::int64_t tasks;
+
+  Cut(std::int64_t rows, std::int64_t n, std::int64_t per_task) {
+    pieces = std::max<std::int64_t>(1, (n + per_task - 1) / per_task);
+    length = pieces == 1 ? n : per_task;
+    units = pieces > 1 || n == 0 ? 1 : std::max<std::int64_t>(1, per_task / n);
+    tasks = std::max<std::int64_t>(1, (rows * pieces + units - 1) / units);
+  }
+};
+
+struct Run {
+  const Reducer& reducer;
+  const char* data;
+  Plan plan;
+  char* out[max_outputs];
+  std::size_t out_itemsize[max_outputs];
+  int outputs;
+  std::int64_t reduced_count;
+  const void* params;
+
+  void finish(const char* state, std::int64_t count, std::int64_t at, std::int64_t step) const {
+    char* to[max_outputs];
+    for (int k = 0; k < outputs; ++k)
+      to[k] = out[k] + at * static_cast<std::int64_t>(out_itemsize[k]);
+    reducer.finish(to, step, state, count, reduced_count, params);
+  }
+  std::int64_t state_bytes(std::int64_t count) const {
+    return count * static_cast<std::int64_t>(reducer.state_size);
+  }
+  // Merges `count` groups of `width` states as a tree, leaving the result in the first.
+  void merge_tree(char* states, std::int64_t count, std::int64_t width) const {
+    for (std::int64_t step = 1; step < count; step *= 2)
+      for (std::int64_t k = 0; k + step < count; k += 2 * step)
+        reducer.merge(states + state_bytes(k * width), states + state_bytes((k + step) * width),
+                      width);
+  }
+
+  void by_rows() const;
+  void row_task(const Cut& cut, std::int64_t task, const char* x, char* state) const;
+  void by_columns() const;
+  void column_task(const Cut& cut, std::int64_t task, const char* x, std::int64_t fold,
+                   std::int64_t width, char* state) const;
+};
+
+// ---- the fastest axis is reduced ----
+
+void Run::row_task(const Cut& cut, std::int64_t task, const char* x, char* state) const {
+  const Axes& reduced = plan.reduced;
+  const std::int64_t n = reduced.count ? reduced.axis[0].size : 1;
+  const std::int64_t stride = reduced.count ? reduced.axis[0].in : 0;
+  const std::int64_t total = reduced.numel(1) * cut.pieces;
+  reducer.init(state, 1);
+  const std::int64_t end = std::min(total, (task + 1) * cut.units);
+  for (std::int64_t unit = task * cut.units; unit < end; ++unit) {
+    const std::int64_t row = unit / cut.pieces, begin = unit % cut.pieces * cut.length;
+    std::int64_t offset = begin * stride, unused = 0;
+    reduced.locate(row, 1, offset, unused);
+    reducer.row(state, x + offset, stride, std::min(cut.length, n - begin), row * n + begin,
+                params);
+  }
+}
+
+void Run::by_rows() const {
+  const Axes& kept = plan.kept;
+  const std::int64_t n = plan.reduced.count ? plan.reduced.axis[0].size : 1;
+  const Cut cut(plan.reduced.numel(1), n, task_elements);
+  const std::int64_t results = kept.numel();
+  const std::int64_t grain =
+      std::max<std::int64_t>(1, default_grain / std::max<std::int64_t>(1, n * cut.units));
+  States partial(reducer, cut.tasks > 1 ? results * cut.tasks : 0);
+  parallel_for(0, results * cut.tasks, grain, [&](std::int64_t b, std::int64_t e) {
+    alignas(64) char own[64];
+    for (std::int64_t item = b; item < e; ++item) {
+      const std::int64_t result = item / cut.tasks;
+      std::int64_t in = 0, at = 0;
+      kept.locate(result, 0, in, at);
+      char* state = cut.tasks > 1 ? partial.data() + state_bytes(item) : own;
+      row_task(cut, item % cut.tasks, data + in, state);
+      if (cut.tasks == 1) finish(state, 1, at, 0);
+    }
+  });
+  if (cut.tasks == 1) return;
+  for (std::int64_t result = 0; result < results; ++result) {
+    std::int64_t in = 0, at = 0;
+    kept.locate(result, 0, in, at);
+    char* states = partial.data() + state_bytes(result * cut.tasks);
+    merge_tree(states, cut.tasks, 1);
+    finish(states, 1, at, 0);
+  }
+}
+
+// ---- the fastest axis is kept ----
+
+// `fold` rows side by side make one row of the panel; what does not fill one is added at the end.
+void Run::column_task(const Cut& cut, std::int64_t task, const char* x, std::int64_t fold,
+                      std::int64_t width, char* state) const {
+  const Axes& reduced = plan.reduced;
+  const std::int64_t n = reduced.count ? reduced.axis[0].size : 1;
+  const std::int64_t row_stride = reduced.count ? reduced.axis[0].in : 0;
+  const std::int64_t stride = plan.kept.axis[0].in;
+  const std::int64_t total = reduced.numel(1) * cut.pieces;
+  reducer.init(state, width * fold);
+  const std::int64_t end = std::min(total, (task + 1) * cut.units);
+  for (std::int64_t unit = task * cut.units; unit < end; ++unit) {
+    const std::int64_t row = unit / cut.pieces, begin = unit % cut.pieces * cut.length;
+    const std::int64_t count = std::min(cut.length, n - begin), whole = count / fold;
+    std::int64_t offset = begin * row_stride, unused = 0;
+    reduced.locate(row, 1, offset, unused);
+    reducer.rows(state, x + offset, row_stride * fold, whole, stride, width * fold, row * n + begin,
+                 params);
+    if (whole * fold < count)
+      reducer.rows(state, x + offset + whole * fold * row_stride, row_stride, count - whole * fold,
+                   stride, width, row * n + begin + whole * fold, params);
+  }
+  merge_tree(state, fold, width);
+}
+
+void Run::by_columns() const {
+  const Axes& kept = plan.kept;
+  const Axis inner = kept.axis[0];
+  const std::int64_t n = plan.reduced.count ? plan.reduced.axis[0].size : 1;
+  const std::int64_t row_stride = plan.reduced.count ? plan.reduced.axis[0].in : 0;
+  const bool packed = row_stride == inner.size * inner.in;
+  const std::int64_t fold = packed && inner.size < narrow_width
+                                ? std::max<std::int64_t>(1, std::min(n, folded_width / inner.size))
+                                : 1;
+  const std::int64_t tiles = (inner.size + tile_width - 1) / tile_width;
+  const std::int64_t width = std::min(inner.size, tile_width);
+  const std::int64_t results = kept.numel(1) * tiles;
+  const std::int64_t reduced_rows = plan.reduced.numel();
+  const std::int64_t wanted = std::max<std::int64_t>(1, enough_tasks / results);
+  const std::int64_t per_task =
+      std::max({fold, task_elements / width, (reduced_rows + wanted - 1) / wanted});
+  const Cut cut(plan.reduced.numel(1), n, per_task);
+  const std::int64_t states_each = width * fold;
+  const std::int64_t grain = std::max<std::int64_t>(
+      1, default_grain / std::max<std::int64_t>(1, width * cut.length * cut.units));
+  States partial(reducer, cut.tasks > 1 ? results * cut.tasks * states_each : 0);
+  parallel_for(0, results * cut.tasks, grain, [&](std::int64_t b, std::int64_t e) {
+    States own(reducer, cut.tasks > 1 ? 0 : states_each);
+    for (std::int64_t item = b; item < e; ++item) {
+      const std::int64_t result = item / cut.tasks, first = result % tiles * tile_width;
+      std::int64_t in = first * inner.in, at = first * inner.out;
+      kept.locate(result / tiles, 1, in, at);
+      char* state = cut.tasks > 1 ? partial.data() + state_bytes(item * states_each) : own.data();
+      const std::int64_t columns = std::min(tile_width, inner.size - first);
+      column_task(cut, item % cut.tasks, data + in, fold, columns, state);
+      if (cut.tasks == 1) finish(state, columns, at, inner.out);
+    }
+  });
+  if (cut.tasks == 1) return;
+  for (std::int64_t result = 0; result < results; ++result) {
+    const std::int64_t first = result % tiles * tile_width;
+    std::int64_t in = 0, at = first * inner.out;
+    kept.locate(result / tiles, 1, in, at);
+    char* states = partial.data() + state_bytes(result * cut.tasks * states_each);
+    merge_tree(states, cut.tasks, states_each);
+    finish(states, std::min(tile_width, inner.size - first), at, inner.out);
+  }
+}
+
+}  // namespace
+
+std::uint64_t reduced_axes(const OptionalDims& dims, int ndim, const char* op) {
+  const std::uint64_t all = ndim >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << ndim) - 1;
+  if (!dims || dims->empty()) return all;
+  std::uint64_t axes = 0;
+  for (auto given : *dims) {
+    const int d = normalize_dim(given, ndim, op);
+    FB_CHECK(!(axes >> d & 1), Runtime, op, ": dim ", d,
+             " appears multiple times in the list of dims");
+    axes |= std::uint64_t{1} << d;
+  }
+  return axes;
+}
+
+Dims reduced_shape(const Dims& sizes, std::uint64_t axes, bool keepdim) {
+  Dims shape;
+  for (int d = 0; d < sizes.size(); ++d) {
+    if (!(axes >> d & 1))
+      shape.push_back(sizes[d]);
+    else if (keepdim)
+      shape.push_back(1);
+  }
+  return shape;
+}
+
+void run_reduction(const Reducer& reducer, const Tensor& in, std::uint64_t axes,
+                   std::initializer_list<Tensor> out, const void* params) {
+  Run run{reducer, in.bytes(), make_plan(in, axes), {}, {}, 0, 1, params};
+  for (const Tensor& t : out) {
+    if (t.numel() == 0) return;
+    run.out[run.outputs] = t.bytes();
+    run.out_itemsize[run.outputs++] = t.itemsize();
+  }
+  run.reduced_count = run.plan.reduced.numel();
+  const Axes &kept = run.plan.kept, &reduced = run.plan.reduced;
+  const bool columns =
+      kept.count && (!reduced.count || std::abs(kept.axis[0].in) < std::abs(reduced.axis[0].in)) &&
+      kept.axis[0].in != 0;
+  if (columns)
+    run.by_columns();
+  else
+    run.by_rows();
+}
+
+// ---- the operations ----
+
+Tensor sum(const Tensor& t, const OptionalDims& dims, bool keepdim, OptionalDType dtype) {
+  require_cpu(t, "sum");
+  const DType result = dtype ? *dtype : is_integral(t.dtype(), true) ? DType::Int64 : t.dtype();
+  const bool widened = result == DType::Int64 && is_integral(t.dtype(), true);
+  const Tensor in = widened ? t : cast(t, result);
+  const std::uint64_t axes = reduced_axes(dims, in.ndim(), "sum");
+  Tensor out = empty(reduced_shape(in.sizes(), axes, keepdim), result);
+  const Reducer reducer =
+      dispatch_all(in.dtype(), [&]<class T>() { return make_reducer<SumOp<T>>(); });
+  run_reduction(reducer, in, axes, {out});
+  return out;
+}
+
+}  // namespace fb
