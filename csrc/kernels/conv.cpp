@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "core/allocator.h"
 #include "core/parallel.h"
-#include "kernels/conv_loops.h"
+#include "kernels/conv_weights.h"
 #include "kernels/gemm.h"
+#include "kernels/winograd.h"
 
 namespace fb {
 namespace {
@@ -17,16 +19,6 @@ constexpr std::int64_t cache_bytes = 384 * 1024;
 // Partial sums of weight gradients: at most this much memory, and this many of them.
 constexpr std::int64_t partial_bytes = 32 * 1024 * 1024;
 constexpr std::int64_t max_splits = 16;
-
-std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-std::int64_t round_up(std::int64_t a, std::int64_t unit) { return ceil_div(a, unit) * unit; }
-
-template <class T> const ConvKernels<T>& conv_kernels() {
-  if constexpr (std::is_same_v<T, float>)
-    return conv_loops().f32;
-  else
-    return conv_loops().f64;
-}
 
 // One spatial axis of a convolution.
 struct Axis {
@@ -122,37 +114,6 @@ std::int64_t choose_block(std::int64_t rows, std::int64_t fixed_bytes, std::int6
   return ceil_div(rows, std::max<std::int64_t>(blocks, 1));
 }
 
-// Strides of a weight (or its group): out_channels x source_channels x taps in some order.
-struct WeightLayout {
-  std::ptrdiff_t out_stride, source_stride, group_stride;
-};
-
-// Columns that the packed weights of `channels` outputs take.
-template <class T> std::int64_t packed_columns(std::int64_t channels) {
-  const std::int64_t wide = conv_kernels<T>().tile_cols, narrow = conv_kernels<T>().lanes;
-  const std::int64_t rest = channels % wide;
-  return channels - rest + (rest == 0 ? 0 : rest <= narrow ? narrow : wide);
-}
-
-template <class T>
-void pack_group_weights(const T* w, const WeightLayout& layout, std::int64_t groups, std::int64_t out_channels,
-                        std::int64_t source_channels, const std::vector<std::int64_t>& tap_index, T* packed) {
-  const ConvKernels<T>& kernels = conv_kernels<T>();
-  const std::int64_t num_taps = static_cast<std::int64_t>(tap_index.size());
-  const std::int64_t panels = ceil_div(out_channels, kernels.tile_cols);
-  const std::int64_t group_size = packed_columns<T>(out_channels) * source_channels * num_taps;
-  const std::int64_t panel_size = std::max<std::int64_t>(kernels.tile_cols * source_channels * num_taps, 1);
-  parallel_for(0, groups * panels, std::max<std::int64_t>(32768 / panel_size, 1), [&](std::int64_t b, std::int64_t e) {
-    for (std::int64_t i = b; i < e; ++i) {
-      const std::int64_t group = i / panels, panel = i % panels;
-      const WeightPacking<T> packing{w + group * layout.group_stride, out_channels, source_channels, num_taps,
-                                     layout.out_stride, layout.source_stride, tap_index.data(),
-                                     packed + group * group_size};
-      kernels.pack_weights(packing, panel, panel + 1);
-    }
-  });
-}
-
 // What a window convolution reads, writes and sums, in either direction.
 template <class T> struct WindowProblem {
   std::int64_t batch, groups;
@@ -213,7 +174,7 @@ template <class T> void run_window(const WindowProblem<T>& p) {
   for (std::size_t i = 0; i < runs.size(); ++i) {
     const AxisPhase& row = p.rows[i / p.cols.size()];
     const AxisPhase& col = p.cols[i % p.cols.size()];
-    pack_group_weights(p.weights, p.layout, p.groups, p.out.channels, p.source.channels, runs[i].tap_index, weights);
+    pack_weights(p.weights, p.layout, p.groups, p.out.channels, p.source.channels, runs[i].tap_index, weights);
     phases.push_back({row.start, col.start, row.count, col.count, runs[i].offsets.data(),
                       static_cast<int>(runs[i].offsets.size()), runs[i].depth, weights});
     weights += p.groups * plan.padded_out_channels * p.source.channels * static_cast<std::int64_t>(runs[i].tap_index.size());
@@ -369,17 +330,21 @@ bool has_inputs(const ConvShape& s) { return s.batch > 0 && s.in_channels > 0 &&
 template <class T> void conv_forward(const ConvShape& s, const T* x, const T* w, const T* bias, T* y) {
   if (!has_outputs(s)) return;
   if (is_pointwise(s) && s.in_channels > 0)
-    pointwise<T>(s, input_images(s, x), {w, s.in_channels / s.groups, 1}, bias, output_images(s, y));
-  else
-    window_forward(s, x, w, bias, y);
+    return pointwise<T>(s, input_images(s, x), {w, s.in_channels / s.groups, 1}, bias, output_images(s, y));
+  if constexpr (std::is_same_v<T, float>) {
+    if (winograd_applies(s)) return winograd_forward(s, x, w, bias, y);
+  }
+  window_forward(s, x, w, bias, y);
 }
 
 template <class T> void conv_backward_input(const ConvShape& s, const T* grad, const T* w, T* grad_x) {
   if (!has_inputs(s)) return;
   if (is_pointwise(s) && s.out_channels > 0)
-    pointwise<T>(s, output_images(s, grad), {w, 1, s.in_channels / s.groups}, nullptr, input_images(s, grad_x));
-  else
-    window_backward_input(s, grad, w, grad_x);
+    return pointwise<T>(s, output_images(s, grad), {w, 1, s.in_channels / s.groups}, nullptr, input_images(s, grad_x));
+  if constexpr (std::is_same_v<T, float>) {
+    if (winograd_applies(s)) return winograd_backward_input(s, grad, w, grad_x);
+  }
+  window_backward_input(s, grad, w, grad_x);
 }
 
 template <class T> void conv_backward_weight(const ConvShape& s, const T* grad, const T* x, T* grad_w) {
@@ -388,6 +353,9 @@ template <class T> void conv_backward_weight(const ConvShape& s, const T* grad, 
   if (!has_outputs(s)) {
     std::fill_n(grad_w, size, T(0));
     return;
+  }
+  if constexpr (std::is_same_v<T, float>) {
+    if (winograd_weight_applies(s)) return winograd_backward_weight(s, grad, x, grad_w);
   }
   window_backward_weight(s, grad, x, grad_w);
 }

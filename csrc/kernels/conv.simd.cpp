@@ -10,17 +10,14 @@ template <class T> std::int64_t panel_width(std::int64_t channels) {
   return channels > lanes<T> ? tile_cols<T> : lanes<T>;
 }
 
-template <class T> void pack_weights(const WeightPacking<T>& p, std::int64_t first, std::int64_t last) {
-  const std::int64_t depth = p.num_taps * p.source_channels;
-  for (std::int64_t panel = first; panel < last; ++panel) {
-    const std::int64_t o0 = panel * tile_cols<T>, channels = smaller(tile_cols<T>, p.out_channels - o0);
-    const std::int64_t width = panel_width<T>(channels);
-    T* to = p.packed + o0 * depth;
-    for (std::int64_t t = 0; t < p.num_taps; ++t) {
-      for (std::int64_t s = 0; s < p.source_channels; ++s, to += width) {
-        const T* from = p.weights + o0 * p.out_stride + s * p.source_stride + p.tap_index[t];
-        for (std::int64_t o = 0; o < width; ++o) to[o] = o < channels ? from[o * p.out_stride] : T(0);
-      }
+template <class T> void pack_weights(const WeightPacking<T>& p, std::int64_t panel) {
+  const std::int64_t o0 = panel * tile_cols<T>, channels = smaller(tile_cols<T>, p.out_channels - o0);
+  const std::int64_t width = panel_width<T>(channels);
+  T* to = p.packed + o0 * p.num_taps * p.source_channels;
+  for (std::int64_t t = 0; t < p.num_taps; ++t) {
+    for (std::int64_t s = 0; s < p.source_channels; ++s, to += width) {
+      const T* from = p.weights + o0 * p.out_stride + s * p.source_stride + p.tap_index[t];
+      for (std::int64_t o = 0; o < width; ++o) to[o] = o < channels ? from[o * p.out_stride] : T(0);
     }
   }
 }

@@ -95,7 +95,7 @@ template <class T> struct WindowGradPlan {
 
 template <class T> struct ConvKernels {
   int lanes, tile_cols;
-  void (*pack_weights)(const WeightPacking<T>&, std::int64_t first_panel, std::int64_t last_panel);
+  void (*pack_weights)(const WeightPacking<T>&, std::int64_t panel);
   // image, group and block number one task.
   void (*window)(const WindowPlan<T>&, std::int64_t image, std::int64_t group, std::int64_t block,
                  T* scratch);
