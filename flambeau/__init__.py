@@ -3,6 +3,7 @@
 from flambeau.core.device import device
 from flambeau.core.dtype import *  # noqa: F403
 from flambeau.core.dtype import get_default_dtype, set_default_dtype
+from flambeau.core.generator import Generator, default_generator
 from flambeau.core.grad_mode import (
     enable_grad,
     inference_mode,

@@ -6,3 +6,8 @@ from flambeau.ops import creation, elementwise, movement
 _C.set_engine_op("add", elementwise.add)
 
 __all__ = ["creation", "elementwise", "movement"]
+from flambeau.ops import elementwise, movement, random
+
+_C.set_engine_op("add", elementwise.add)
+
+__all__ = ["elementwise", "movement", "random"]
