@@ -27,7 +27,7 @@ lint: $(VENV)/.lint
 	$(BIN)/ruff format --check .
 	$(BIN)/clang-format --dry-run -Werror $(CPP)
 	$(BIN)/mypy --strict --follow-imports=silent flambeau/core flambeau/autograd
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/python tools/check_mentions.py
 
 readme: $(VENV)/.test
