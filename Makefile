@@ -52,8 +52,11 @@ sanitize: $(SANITIZE)/.installed
 	PYTHONMALLOC=malloc PYTHONSAFEPATH=1 \
 	$(SANITIZE)/venv/bin/python -m pytest -q -n auto $(ARGS) || { cat $(REPORT).*; exit 1; }
 
+docs: $(VENV)/.test
+	$(BIN)/python tools/docs.py
+
 clean:
-	rm -rf build dist $(VENV) demo-output .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf build dist docs/operations $(VENV) demo-output .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
 $(VENV)/.build: pyproject.toml tools/build_requires.py
 	$(PYTHON) -m venv $(VENV)

@@ -74,14 +74,16 @@ def _signature(function: Callable) -> tuple[tuple[str, ...], tuple[Any, ...], in
 
 
 def _positional(function: Callable) -> Callable:
-    """The recorder passes one value per parameter, by position: keyword-only ones become positional."""
+    """The recorder passes one value per parameter, by position: keyword-only ones become positional.
+
+    The function itself stays as it was written, for `inspect.signature` and the documentation.
+    """
     code = function.__code__
-    if code.co_kwonlyargcount:
-        function.__code__ = code.replace(
-            co_argcount=code.co_argcount + code.co_kwonlyargcount, co_kwonlyargcount=0
-        )
-        function.__kwdefaults__ = None
-    return function
+    if not code.co_kwonlyargcount:
+        return function
+    count = code.co_argcount + code.co_kwonlyargcount
+    code = code.replace(co_argcount=count, co_kwonlyargcount=0)
+    return type(function)(code, function.__globals__, function.__name__, None, function.__closure__)
 
 
 def _sources(target: Any, rule: Callable) -> list[tuple[int, int, int]]:
