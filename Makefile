@@ -52,6 +52,9 @@ sanitize: $(SANITIZE)/.installed
 	PYTHONMALLOC=malloc PYTHONSAFEPATH=1 \
 	$(SANITIZE)/venv/bin/python -m pytest -q -n auto $(ARGS) || { cat $(REPORT).*; exit 1; }
 
+stubs: $(VENV)/.test
+	$(BIN)/python tools/stubs.py $(ARGS)
+
 docs: $(VENV)/.test
 	$(BIN)/python tools/docs.py
 

@@ -38,6 +38,9 @@ class Info:
     def __init__(self, **fields: Any):
         self.methods: tuple[str, ...] = ()
         self.inplace = False
+        self.out = True
+        self.pack: str | None = None
+        self.several = False
         self.samples: Any = None
         self.domain: Any = None
         self.reference: Any = None
@@ -210,7 +213,15 @@ def op(
         )
         target.params = names
         target.slots = {}
-        target.info = Info(methods=methods, inplace=inplace, outputs=outputs, **info)
+        target.info = Info(
+            methods=methods,
+            inplace=inplace,
+            outputs=outputs,
+            out=out,
+            pack=pack,
+            several=multi_output,
+            **info,
+        )
         target.__name__ = own
         target.__qualname__ = own
         target.__module__ = forward.__module__
