@@ -38,6 +38,9 @@ class Info:
     def __init__(self, **fields: Any):
         self.methods: tuple[str, ...] = ()
         self.inplace = False
+        self.out = True
+        self.pack: str | None = None
+        self.several = False
         self.samples: Any = None
         self.domain: Any = None
         self.reference: Any = None
@@ -74,14 +77,16 @@ def _signature(function: Callable) -> tuple[tuple[str, ...], tuple[Any, ...], in
 
 
 def _positional(function: Callable) -> Callable:
-    """The recorder passes one value per parameter, by position: keyword-only ones become positional."""
+    """The recorder passes one value per parameter, by position: keyword-only ones become positional.
+
+    The function itself stays as it was written, for `inspect.signature` and the documentation.
+    """
     code = function.__code__
-    if code.co_kwonlyargcount:
-        function.__code__ = code.replace(
-            co_argcount=code.co_argcount + code.co_kwonlyargcount, co_kwonlyargcount=0
-        )
-        function.__kwdefaults__ = None
-    return function
+    if not code.co_kwonlyargcount:
+        return function
+    count = code.co_argcount + code.co_kwonlyargcount
+    code = code.replace(co_argcount=count, co_kwonlyargcount=0)
+    return type(function)(code, function.__globals__, function.__name__, None, function.__closure__)
 
 
 def _sources(target: Any, rule: Callable) -> list[tuple[int, int, int]]:
@@ -208,7 +213,15 @@ def op(
         )
         target.params = names
         target.slots = {}
-        target.info = Info(methods=methods, inplace=inplace, outputs=outputs, **info)
+        target.info = Info(
+            methods=methods,
+            inplace=inplace,
+            outputs=outputs,
+            out=out,
+            pack=pack,
+            several=multi_output,
+            **info,
+        )
         target.__name__ = own
         target.__qualname__ = own
         target.__module__ = forward.__module__
