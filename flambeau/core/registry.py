@@ -247,3 +247,26 @@ def op(
         return target
 
     return register if function is None else register(function)
+
+
+def function(
+    implementation: Callable | None = None,
+    *,
+    methods: tuple[str, ...] = (),
+    aliases: tuple[str, ...] = (),
+) -> Any:
+    """Publishes a plain Python function, built of ops, in the `flambeau` namespace.
+
+    Args:
+        methods: names under which it also becomes a method of Tensor.
+        aliases: further names at torch level.
+    """
+
+    def register(target: Callable) -> Callable:
+        for name in (target.__name__, *aliases):
+            FUNCTIONS[name] = target
+        for name in methods:
+            setattr(Tensor, name, target)
+        return target
+
+    return register if implementation is None else register(implementation)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flambeau import _C
 from flambeau.backends import kernels
-from flambeau.core.registry import op
+from flambeau.core.registry import function, op
 from flambeau.core.tensor import Tensor
 
 _MODES = {"set": 0, "add": 1, "sum": 1, "multiply": 2, "prod": 2, "amax": 3, "amin": 4}
@@ -313,6 +313,7 @@ scatter_add.vjp("input")(lambda g: g)
 scatter_add.vjp("src")(lambda g, dim, index: g.gather(dim, index))
 
 
+@function(methods=("scatter",))
 def scatter(input, dim, index, src=None, value=None, *, reduce=None, out=None):
     """Writes src (or one value) to the places that index names along dim.
 
@@ -364,6 +365,7 @@ def _(g, input, dim, index, src, mode, out, needs):
     )
 
 
+@function(methods=("scatter_reduce",))
 def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=None):
     """Combines src into the places that index names: sum, prod, mean, amax or amin.
 
@@ -406,9 +408,7 @@ def _method_inplace(function):
     return method
 
 
-Tensor.scatter = scatter
 Tensor.scatter_ = _method_inplace(scatter)
-Tensor.scatter_reduce = scatter_reduce
 Tensor.scatter_reduce_ = _method_inplace(scatter_reduce)
 
 
@@ -418,6 +418,7 @@ def take(input, index):
     return input.reshape(-1)[index]
 
 
+@function(methods=("take_along_dim",))
 def take_along_dim(input, indices, dim=None, *, out=None):
     """Like gather, but input and indices broadcast against each other."""
     if dim is None:
@@ -440,8 +441,6 @@ def _without(shape, dim):
 def _with(shape, dim, size):
     return [size if d == dim else s for d, s in enumerate(shape)]
 
-
-Tensor.take_along_dim = take_along_dim
 
 
 def put_(self, index, source, accumulate=False):
@@ -467,6 +466,7 @@ _where.vjp("input")(lambda g, condition: _where(condition, g, g.new_zeros(())))
 _where.vjp("other")(lambda g, condition: _where(condition, g.new_zeros(()), g))
 
 
+@function
 def where(condition, input=None, other=None, *, out=None):
     """Elements of input where condition holds, of other elsewhere; without them, the indices.
 
@@ -554,6 +554,7 @@ def _(g, mask, source_shape):
     return cat([picked, rest]).reshape(source_shape)
 
 
+@function(methods=("nonzero",))
 def nonzero(input, *, out=None, as_tuple=False):
     """The indices of the elements that are not zero: one row each, or a tuple of columns."""
     found = kernels(input).nonzero(input.unsqueeze(0) if as_tuple and input.ndim == 0 else input)
@@ -562,13 +563,12 @@ def nonzero(input, *, out=None, as_tuple=False):
     return found if out is None else out.resize_(found.shape).copy_(found)
 
 
+@function(methods=("argwhere",))
 def argwhere(input):
     """The indices of the elements that are not zero, one row each."""
     return kernels(input).nonzero(input)
 
 
-Tensor.nonzero = nonzero
-Tensor.argwhere = argwhere
 
 # ---- joining and splitting ----
 
@@ -675,6 +675,7 @@ def _(g, sizes, dim, input_shape):
     return cat(parts, dim)
 
 
+@function(methods=("split",))
 def split(tensor, split_size_or_sections, dim=0):
     """Splits along `dim` into pieces of one size (the last may be smaller) or of the sizes given.
 
@@ -705,6 +706,7 @@ def split(tensor, split_size_or_sections, dim=0):
     return _split_sizes(tensor, tuple(sizes), dim)
 
 
+@function(methods=("chunk",))
 def chunk(input, chunks, dim=0):
     """Splits into at most `chunks` pieces of equal size (the last may be smaller)."""
     if chunks <= 0:
@@ -715,6 +717,7 @@ def chunk(input, chunks, dim=0):
     return split(input, max(1, -(-n // chunks)), dim)
 
 
+@function(methods=("tensor_split",))
 def tensor_split(input, indices_or_sections, dim=0):
     """Splits into a number of pieces as equal as possible, or at the indices given."""
     if input.ndim == 0:
@@ -737,7 +740,7 @@ def tensor_split(input, indices_or_sections, dim=0):
 
 
 def _split_at(name, axis, least):
-    def function(input, indices_or_sections):
+    def split_along(input, indices_or_sections):
         dim = axis
         if name == "hsplit" and input.ndim == 1:
             dim = 0
@@ -755,25 +758,25 @@ def _split_at(name, axis, least):
                 )
         return tensor_split(input, indices_or_sections, dim)
 
-    function.__name__ = name
-    function.__doc__ = f"tensor_split along axis {axis}."
-    return function
+    split_along.__name__ = name
+    split_along.__doc__ = f"tensor_split along axis {axis}."
+    return function(split_along, methods=(name,))
 
 
 hsplit = _split_at("hsplit", 1, 1)
 vsplit = _split_at("vsplit", 0, 2)
 dsplit = _split_at("dsplit", 2, 3)
 
-for _name in ("split", "chunk", "tensor_split", "hsplit", "vsplit", "dsplit"):
-    setattr(Tensor, _name, globals()[_name])
 
 
+@function
 def hstack(tensors, *, out=None):
     """Joins side by side: along axis 1, vectors along axis 0."""
     tensors = [t.reshape(1) if t.ndim == 0 else t for t in tensors]
     return cat(tensors, 0 if tensors[0].ndim == 1 else 1, out=out)
 
 
+@function
 def vstack(tensors, *, out=None):
     """Joins on top of each other; vectors count as rows."""
     return cat([_row(t) for t in tensors], 0, out=out)
@@ -783,12 +786,14 @@ def _row(t):
     return t.reshape(1, -1) if t.ndim < 2 else t
 
 
+@function
 def dstack(tensors, *, out=None):
     """Joins along axis 2; matrices get that axis."""
     deep = [_row(t) if t.ndim < 2 else t for t in tensors]
     return cat([t.unsqueeze(2) if t.ndim == 2 else t for t in deep], 2, out=out)
 
 
+@function
 def column_stack(tensors, *, out=None):
     """Joins vectors as columns."""
     return hstack([t.reshape(-1, 1) if t.ndim < 2 else t for t in tensors], out=out)
@@ -815,9 +820,3 @@ def _(g, input, padding_idx, weight_shape):
 
 _C.set_engine_op("getitem", getitem)
 _C.set_engine_op("setitem", setitem)
-
-#: Functions of the `flambeau` namespace that are not registered ops.
-FUNCTIONS = (
-    "argwhere chunk column_stack dsplit dstack hsplit hstack nonzero scatter scatter_reduce split"
-    " take_along_dim tensor_split vsplit vstack where"
-).split()
