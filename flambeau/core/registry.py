@@ -52,6 +52,9 @@ class Info:
         self.cuda: Any = None
         self.outputs: tuple[str, ...] | None = None
         self.elementwise = False
+        self.arity = 1  # tensors that an elementwise op takes
+        self.torch: str | None = None  # the oracle's name, if not the op's own
+        self.tolerance: dict[str, float] | None = None
         self.gradcheck = True
         self.nondifferentiable_reason: str | None = None
         self.__dict__.update(fields)
