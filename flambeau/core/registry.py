@@ -52,6 +52,10 @@ class Info:
         self.cuda: Any = None
         self.outputs: tuple[str, ...] | None = None
         self.elementwise = False
+        self.out = True
+        self.view = False
+        self.nullary = False  # may be called without arguments
+        self.layout_dependent = False  # the result depends on strides (as_strided and the like)
         self.arity = 1  # tensors that an elementwise op takes
         self.torch: str | None = None  # the oracle's name, if not the op's own
         self.tolerance: dict[str, float] | None = None
