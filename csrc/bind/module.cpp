@@ -3,6 +3,8 @@
 
 namespace fb::py {
 void bind_tensor(nb::module_& m);
+void bind_gemm(nb::module_& m);
+void bind_conv(nb::module_& m);
 }  // namespace fb::py
 
 NB_MODULE(_C, m) {
@@ -12,4 +14,6 @@ NB_MODULE(_C, m) {
   fb::py::init_op(m);
   fb::py::init_engine(m);
   fb::py::bind_tensor(m);
+  fb::py::bind_gemm(m);
+  fb::py::bind_conv(m);
 }
