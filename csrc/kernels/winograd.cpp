@@ -5,7 +5,8 @@
 
 #include "core/allocator.h"
 #include "core/parallel.h"
-#include "kernels/conv.h"
+#include "kernels/conv_algorithms.h"
+#include "kernels/conv_phases.h"
 #include "kernels/conv_weights.h"
 
 namespace fb {
@@ -77,13 +78,6 @@ void run(WinogradPlan& plan, const float* w, const WeightLayout& layout, const s
                                row, std::min(plan.rows_per_task, plan.tiles_h - row), scratch.data());
     }
   });
-}
-
-template <class T> Images<T> input_images(const ConvShape& s, T* data) {
-  return {data, s.in_channels / s.groups, s.in_h, s.in_w, s.in_channels * s.in_h * s.in_w};
-}
-template <class T> Images<T> output_images(const ConvShape& s, T* data) {
-  return {data, s.out_channels / s.groups, s.out_h, s.out_w, s.out_channels * s.out_h * s.out_w};
 }
 
 }  // namespace

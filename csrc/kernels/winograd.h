@@ -75,12 +75,4 @@ constexpr std::int64_t winograd_plane(std::int64_t tiles, std::int64_t channels)
   return tiles * channels + 16;
 }
 
-struct ConvShape;
-// Whether the shape is one that Winograd computes, and faster than the window algorithm.
-bool winograd_applies(const ConvShape& s);
-bool winograd_weight_applies(const ConvShape& s);
-void winograd_forward(const ConvShape& s, const float* x, const float* w, const float* bias, float* y);
-void winograd_backward_input(const ConvShape& s, const float* grad, const float* w, float* grad_x);
-void winograd_backward_weight(const ConvShape& s, const float* grad, const float* x, float* grad_w);
-
 }  // namespace fb
