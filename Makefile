@@ -27,7 +27,7 @@ lint: $(VENV)/.lint
 	$(BIN)/ruff format --check .
 	$(BIN)/clang-format --dry-run -Werror $(CPP)
 	$(BIN)/mypy --strict --follow-imports=silent flambeau/core flambeau/autograd
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/python tools/check_mentions.py
 
 readme: $(VENV)/.test
@@ -52,8 +52,14 @@ sanitize: $(SANITIZE)/.installed
 	PYTHONMALLOC=malloc PYTHONSAFEPATH=1 \
 	$(SANITIZE)/venv/bin/python -m pytest -q -n auto $(ARGS) || { cat $(REPORT).*; exit 1; }
 
+stubs: $(VENV)/.test
+	$(BIN)/python tools/stubs.py $(ARGS)
+
+docs: $(VENV)/.test
+	$(BIN)/python tools/docs.py
+
 clean:
-	rm -rf build dist $(VENV) demo-output .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf build dist docs/operations $(VENV) demo-output .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
 $(VENV)/.build: pyproject.toml tools/build_requires.py
 	$(PYTHON) -m venv $(VENV)

@@ -3,6 +3,7 @@
 from flambeau.core.device import device
 from flambeau.core.dtype import *  # noqa: F403
 from flambeau.core.dtype import get_default_dtype, set_default_dtype
+from flambeau.core.generator import Generator, default_generator
 from flambeau.core.grad_mode import (
     enable_grad,
     inference_mode,
@@ -10,6 +11,17 @@ from flambeau.core.grad_mode import (
     is_inference_mode_enabled,
     no_grad,
     set_grad_enabled,
+)
+from flambeau.core.layout import (
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    layout,
+    memory_format,
+    preserve_format,
+    sparse_coo,
+    sparse_csr,
+    strided,
 )
 from flambeau.core.tensor import Size, Tensor, is_tensor
 from flambeau import ops

@@ -2,8 +2,13 @@
 #include "bind/pytensor.h"
 
 namespace fb::py {
+void bind_random(nb::module_& m);
 void bind_tensor(nb::module_& m);
+void bind_index(nb::module_& m);
+void bind_creation(nb::module_& m);
 void bind_reduce(nb::module_& m);
+void bind_gemm(nb::module_& m);
+void bind_conv(nb::module_& m);
 }  // namespace fb::py
 
 NB_MODULE(_C, m) {
@@ -12,6 +17,11 @@ NB_MODULE(_C, m) {
   fb::py::init_tensor(m);
   fb::py::init_op(m);
   fb::py::init_engine(m);
+  fb::py::bind_random(m);
   fb::py::bind_tensor(m);
+  fb::py::bind_index(m);
+  fb::py::bind_creation(m);
   fb::py::bind_reduce(m);
+  fb::py::bind_gemm(m);
+  fb::py::bind_conv(m);
 }

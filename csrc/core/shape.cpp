@@ -12,13 +12,13 @@ std::int64_t checked_numel(const Dims& sizes, const char* op) {
   std::int64_t n = 1;
   bool overflow = false, empty = false;
   for (auto s : sizes) {
-    FB_CHECK(s >= 0, Shape, op, ": sizes must not be negative: got ", sizes);
+    FB_CHECK(s >= 0, Shape, op, ": Dimension size must be non-negative: sizes are ", sizes);
     if (s == 0) empty = true;
     overflow |= __builtin_mul_overflow(n, s, &n);
   }
   if (empty) return 0;
   // 16 is the largest item size: the byte count must fit too.
-  FB_CHECK(!overflow && n <= (std::int64_t{1} << 58), Shape, op, ": the number of elements must fit in memory: sizes are ", sizes);
+  FB_CHECK(!overflow && n <= (std::int64_t{1} << 58), Shape, op, ": Storage size calculation overflowed: the number of elements must fit in memory: sizes are ", sizes);
   return n;
 }
 

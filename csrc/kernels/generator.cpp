@@ -27,21 +27,21 @@ struct State {
 };
 static_assert(sizeof(State) == Generator::state_bytes);
 
-// A child made by fork must not inherit the lock of a thread that it does not have.
-void keep_usable_after_fork() {
-  pthread_atfork([] { default_generator().mutex().lock(); },
-                 [] { default_generator().mutex().unlock(); },
-                 [] { default_generator().mutex().unlock(); });
+Generator*& default_slot() {
+  static Generator first;
+  static Generator* slot = &first;
+  return slot;
 }
+
+// A child made by fork must not inherit the lock of a thread that it does not have.
+[[maybe_unused]] const int at_fork = pthread_atfork([] { default_generator().mutex().lock(); },
+                                                    [] { default_generator().mutex().unlock(); },
+                                                    [] { default_generator().mutex().unlock(); });
 
 }  // namespace
 
-Generator& default_generator() {
-  static Generator generator;
-  static std::once_flag once;
-  std::call_once(once, keep_usable_after_fork);
-  return generator;
-}
+Generator& default_generator() { return *default_slot(); }
+void set_default_generator(Generator& generator) { default_slot() = &generator; }
 
 Generator::Generator(const Generator& other) {
   const std::scoped_lock lock(const_cast<std::mutex&>(other.mutex_));

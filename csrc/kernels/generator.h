@@ -59,7 +59,9 @@ class Generator {
   alignas(64) std::uint32_t words_[block];  // the state after tempering
 };
 
+// What kernels use when the caller names no generator. Until one is set, it has one of its own.
 Generator& default_generator();
+void set_default_generator(Generator& generator);  // which must outlive the process's use of it
 
 struct GeneratorLoops {
   void (*advance)(std::uint32_t* state);                           // the next block, in place

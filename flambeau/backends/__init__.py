@@ -14,3 +14,16 @@ def kernels(tensor):
     from flambeau.core.errors import DeviceError
 
     raise DeviceError(f"no kernels for device '{tensor.device}'")
+
+
+def on(device):
+    """The kernels that compute on a device, for tensors that do not exist yet.
+
+    Raises:
+        DeviceError: if no backend computes there.
+    """
+    if device.type == "cpu":
+        return cpu
+    from flambeau.core.errors import DeviceError
+
+    raise DeviceError(f"no kernels for device '{device}'")

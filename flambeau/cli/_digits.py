@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flambeau.utils.data import Dataset
-
 import flambeau
+from flambeau.utils.data import Dataset
 
 if TYPE_CHECKING:
     from types import ModuleType

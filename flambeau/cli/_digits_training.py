@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flambeau.utils.data import DataLoader
-
 import flambeau
 from flambeau import nn, optim
+from flambeau.utils.data import DataLoader
 
 from ._digits import Digits, network
 

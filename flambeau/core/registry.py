@@ -38,6 +38,9 @@ class Info:
     def __init__(self, **fields: Any):
         self.methods: tuple[str, ...] = ()
         self.inplace = False
+        self.out = True
+        self.pack: str | None = None
+        self.several = False
         self.samples: Any = None
         self.domain: Any = None
         self.reference: Any = None
@@ -49,6 +52,13 @@ class Info:
         self.cuda: Any = None
         self.outputs: tuple[str, ...] | None = None
         self.elementwise = False
+        self.out = True
+        self.view = False
+        self.nullary = False  # may be called without arguments
+        self.layout_dependent = False  # the result depends on strides (as_strided and the like)
+        self.arity = 1  # tensors that an elementwise op takes
+        self.torch: str | None = None  # the oracle's name, if not the op's own
+        self.tolerance: dict[str, float] | None = None
         self.gradcheck = True
         self.nondifferentiable_reason: str | None = None
         self.__dict__.update(fields)
@@ -74,14 +84,16 @@ def _signature(function: Callable) -> tuple[tuple[str, ...], tuple[Any, ...], in
 
 
 def _positional(function: Callable) -> Callable:
-    """The recorder passes one value per parameter, by position: keyword-only ones become positional."""
+    """The recorder passes one value per parameter, by position: keyword-only ones become positional.
+
+    The function itself stays as it was written, for `inspect.signature` and the documentation.
+    """
     code = function.__code__
-    if code.co_kwonlyargcount:
-        function.__code__ = code.replace(
-            co_argcount=code.co_argcount + code.co_kwonlyargcount, co_kwonlyargcount=0
-        )
-        function.__kwdefaults__ = None
-    return function
+    if not code.co_kwonlyargcount:
+        return function
+    count = code.co_argcount + code.co_kwonlyargcount
+    code = code.replace(co_argcount=count, co_kwonlyargcount=0)
+    return type(function)(code, function.__globals__, function.__name__, None, function.__closure__)
 
 
 def _sources(target: Any, rule: Callable) -> list[tuple[int, int, int]]:
@@ -208,7 +220,15 @@ def op(
         )
         target.params = names
         target.slots = {}
-        target.info = Info(methods=methods, inplace=inplace, outputs=outputs, **info)
+        target.info = Info(
+            methods=methods,
+            inplace=inplace,
+            outputs=outputs,
+            out=out,
+            pack=pack,
+            several=multi_output,
+            **info,
+        )
         target.__name__ = own
         target.__qualname__ = own
         target.__module__ = forward.__module__
@@ -234,3 +254,26 @@ def op(
         return target
 
     return register if function is None else register(function)
+
+
+def function(
+    implementation: Callable | None = None,
+    *,
+    methods: tuple[str, ...] = (),
+    aliases: tuple[str, ...] = (),
+) -> Any:
+    """Publishes a plain Python function, built of ops, in the `flambeau` namespace.
+
+    Args:
+        methods: names under which it also becomes a method of Tensor.
+        aliases: further names at torch level.
+    """
+
+    def register(target: Callable) -> Callable:
+        for name in (target.__name__, *aliases):
+            FUNCTIONS[name] = target
+        for name in methods:
+            setattr(Tensor, name, target)
+        return target
+
+    return register if implementation is None else register(implementation)

@@ -1,0 +1,141 @@
+// Between NCHW images and the channels-last buffers that convolution tiles read and write.
+// To be included by *.simd.cpp only.
+#pragma once
+#include "kernels/conv_loops.h"
+#include "kernels/microkernel.h"
+
+namespace fb::FB_ISA {
+
+FB_INLINE std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
+FB_INLINE std::int64_t larger(std::int64_t a, std::int64_t b) { return a > b ? a : b; }
+
+template <class T> static void set_zero(T* p, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) p[i] = T(0);
+}
+template <class T> static void copy_values(const T* from, std::int64_t n, T* to) {
+  for (std::int64_t i = 0; i < n; ++i) to[i] = from[i];
+}
+
+// Columns of the image that the region shows, and the rest of the region set to zero.
+struct Window {
+  std::int64_t row0, row1, col0, col1;
+  bool empty() const { return row0 >= row1 || col0 >= col1; }
+};
+template <class T> static Window clear_margins(const Region& r, std::int64_t h, std::int64_t w, T* to) {
+  const Window in{larger(r.row, 0), smaller(r.row + r.rows, h), larger(r.col, 0), smaller(r.col + r.cols, w)};
+  if (in.empty()) {
+    set_zero(to, r.size());
+    return in;
+  }
+  const std::int64_t row_size = r.cols * r.pitch;
+  const std::int64_t left = (in.col0 - r.col) * r.pitch, right = (r.col + r.cols - in.col1) * r.pitch;
+  for (std::int64_t y = r.row; y < r.row + r.rows; ++y, to += row_size) {
+    if (y < in.row0 || y >= in.row1) {
+      set_zero(to, row_size);
+    } else {
+      set_zero(to, left);
+      set_zero(to + row_size - right, right);
+    }
+  }
+  return in;
+}
+
+// Copies `channels` planes of h x w into the region. Channels up to the next whole vector become
+// zero where the pitch has room for them.
+template <class T>
+static void fill_region(const T* planes, std::int64_t channels, std::int64_t h, std::int64_t w,
+                        const Region& r, T* to) {
+  constexpr int n = lanes<T>;
+  const Window in = clear_margins(r, h, w, to);
+  if (in.empty()) return;
+  const std::int64_t plane = h * w;
+  const auto place = [&](std::int64_t row, std::int64_t col) {
+    return to + ((row - r.row) * r.cols + col - r.col) * r.pitch;
+  };
+  if (r.pitch == 1) {
+    for (std::int64_t y = in.row0; y < in.row1; ++y)
+      copy_values(planes + y * w + in.col0, in.col1 - in.col0, place(y, in.col0));
+    return;
+  }
+  const std::int64_t first = in.row0 * w, last = in.row1 * w;
+  if (last - first < n) {
+    for (std::int64_t p = first; p < last; ++p) {
+      const std::int64_t col = p % w;
+      if (col < in.col0 || col >= in.col1) continue;
+      T* pixel = place(p / w, col);
+      for (std::int64_t c = 0; c < r.pitch; ++c) pixel[c] = c < channels ? planes[c * plane + p] : T(0);
+    }
+    return;
+  }
+  // Vectors of pixels, which may span rows; the last one overlaps its neighbour.
+  std::int64_t row = in.row0, col = 0;
+  for (std::int64_t p = first; p < last;) {
+    const std::int64_t start = smaller(p, last - n);
+    const int skipped = static_cast<int>(p - start);
+    T* pixel[n];
+    for (int j = skipped; j < n; ++j) {
+      pixel[j] = col >= in.col0 && col < in.col1 ? place(row, col) : nullptr;
+      if (++col == w) {
+        col = 0;
+        ++row;
+      }
+    }
+    for (std::int64_t c0 = 0; c0 < channels; c0 += n) {
+      const std::int64_t valid = channels - c0;
+      const T* from = planes + c0 * plane + start;
+      Vector<T> square[n];
+      FB_UNROLL
+      for (int c = 0; c < n; ++c) square[c] = c < valid ? load(from + c * plane) : Vector<T>{};
+      transpose_registers<T>(square);
+      T values[n * n];
+      FB_UNROLL
+      for (int j = 0; j < n; ++j) store(values + j * n, square[j]);
+      for (int j = skipped; j < n; ++j) {
+        if (!pixel[j]) continue;
+        if (r.pitch - c0 >= n)
+          store(pixel[j] + c0, load(values + j * n));
+        else
+          copy_values(values + j * n, valid, pixel[j] + c0);
+      }
+    }
+    p = start + n;
+  }
+}
+
+// to[c * plane + p] = from[p * pitch + c] + bias[c]. The pitch is a whole number of vectors.
+template <class T>
+static void emit_planes(const T* from, std::int64_t pitch, std::int64_t pixels, std::int64_t channels,
+                        const T* bias, T* to, std::int64_t plane) {
+  constexpr int n = lanes<T>;
+  for (std::int64_t c0 = 0; c0 < channels; c0 += n) {
+    const int valid = static_cast<int>(smaller(n, channels - c0));
+    T shift[n] = {};
+    if (bias) copy_values(bias + c0, valid, shift);
+    T* plane0 = to + c0 * plane;
+    if (pixels < n) {
+      for (std::int64_t p = 0; p < pixels; ++p)
+        for (int c = 0; c < valid; ++c) plane0[c * plane + p] = from[p * pitch + c0 + c] + shift[c];
+      continue;
+    }
+    for (std::int64_t p = 0; p < pixels; p += n) {
+      const std::int64_t start = smaller(p, pixels - n);
+      Vector<T> square[n];
+      FB_UNROLL
+      for (int j = 0; j < n; ++j) square[j] = load(from + (start + j) * pitch + c0);
+      transpose_registers<T>(square);
+      FB_UNROLL
+      for (int c = 0; c < n; ++c)
+        if (c < valid) store(plane0 + c * plane + start, square[c] + shift[c]);
+    }
+  }
+}
+
+// Cuts `count` rows of tiles into near-equal heights of at most tile_rows: the height of part i.
+struct TileCut {
+  std::int64_t parts, base, rest;
+  explicit TileCut(std::int64_t count)
+      : parts((count + tile_rows - 1) / tile_rows), base(count / larger(parts, 1)), rest(count % larger(parts, 1)) {}
+  int height(std::int64_t part) const { return static_cast<int>(base + (part < rest)); }
+};
+
+}  // namespace fb::FB_ISA

@@ -1,0 +1,615 @@
+#include "kernels/index.h"
+
+#include <algorithm>
+#include <type_traits>
+
+#include "core/allocator.h"
+#include "core/iter.h"
+#include "core/parallel.h"
+#include "kernels/copy.h"
+#include "kernels/elementwise.h"
+
+namespace fb {
+namespace {
+
+// Elements are moved as words of their size: the dtype does not matter.
+template <class F>
+void dispatch_size(std::size_t size, F&& f) {
+  switch (size) {
+    case 1: return f.template operator()<std::uint8_t>();
+    case 2: return f.template operator()<std::uint16_t>();
+    case 4: return f.template operator()<std::uint32_t>();
+    case 8: return f.template operator()<std::uint64_t>();
+    default: return f.template operator()<complex128>();
+  }
+}
+
+std::int64_t checked(std::int64_t index, std::int64_t size, int dim, const char* op) {
+  FB_CHECK(index >= -size && index < size, Index, op, ": index ", index, " is out of bounds for dimension ", dim, " with size ", size);
+  return index < 0 ? index + size : index;
+}
+
+// gather and its kin take no negative indices.
+std::int64_t checked_natural(std::int64_t index, std::int64_t size, int dim, const char* op) {
+  FB_CHECK(index >= 0 && index < size, Index, op, ": index ", index, " is out of bounds for dimension ", dim, " with size ", size);
+  return index;
+}
+
+Tensor as_int64(const Tensor& t, const char* op) {
+  FB_CHECK(t.dtype() == DType::Int64 || t.dtype() == DType::Int32, DType, op, ": expected int32 or int64 indices, got ", dtype_name(t.dtype()));
+  return contiguous(cast(t, DType::Int64));
+}
+
+// ---- advanced indexing ----
+
+// The plan of self[indices]: the axes picked by index come first, then the rest as one block.
+struct Plan {
+  Tensor source;           // indexed axes first, the block of the others contiguous or strided
+  int indexed = 0;
+  Dims index_shape;        // the broadcast shape of the indices
+  int result_at = 0;       // where its axes stand in the result
+  std::vector<Tensor> indices;  // broadcast, contiguous, int64
+  Dims axes;                // where the indexed axes stand in self
+  Dims rest_shape;
+};
+
+bool is_mask(const Tensor& t) { return t.dtype() == DType::Bool || t.dtype() == DType::UInt8; }
+
+// Masks become one index per axis they cover.
+Indices expand_masks(const Tensor& self, const Indices& indices) {
+  Indices out;
+  for (const auto& index : indices) {
+    if (!index || !is_mask(*index)) {
+      if (index) FB_CHECK(is_integral(index->dtype(), false), Index, "tensors used as indices must be long, int, byte or bool tensors, got ", dtype_name(index->dtype()));
+      out.push_back(index);
+      continue;
+    }
+    const Tensor mask = index->dtype() == DType::Bool ? *index : cast(*index, DType::Bool);
+    const int first = static_cast<int>(out.size());
+    FB_CHECK(first + mask.ndim() <= self.ndim(), Index, "too many indices for tensor of dimension ", self.ndim());
+    for (int d = 0; d < mask.ndim(); ++d)
+      FB_CHECK(mask.size(d) == self.size(first + d), Index, "The shape of the mask ", mask.sizes(), " at index ", d,
+               " does not match the shape of the indexed tensor ", self.sizes(), " at index ", first + d);
+    const Tensor coordinates = nonzero(mask);
+    for (int d = 0; d < mask.ndim(); ++d) out.push_back(contiguous(coordinates.select(1, d)));
+  }
+  FB_CHECK(static_cast<int>(out.size()) <= self.ndim(), Index, "too many indices for tensor of dimension ", self.ndim());
+  return out;
+}
+
+Plan make_plan(const Tensor& self, const Indices& given) {
+  const Indices indices = expand_masks(self, given);
+  Plan plan;
+  bool first_index = true, gap = false, ended = false;
+  Dims order;
+  for (int d = 0; d < static_cast<int>(indices.size()); ++d) {
+    if (!indices[static_cast<std::size_t>(d)]) {
+      ended = !first_index;
+      continue;
+    }
+    if (first_index) plan.result_at = d;
+    if (ended) gap = true;
+    first_index = false;
+    order.push_back(d);
+    plan.axes.push_back(d);
+    const Tensor& t = *indices[static_cast<std::size_t>(d)];
+    if (plan.indexed++ == 0) {
+      plan.index_shape = t.sizes();
+    } else {
+      try {
+        plan.index_shape = broadcast_shapes(plan.index_shape, t.sizes(), "index");
+      } catch (const Error&) {
+        fail(ErrorKind::Index, "shape mismatch: indexing tensors could not be broadcast together with shapes ", plan.index_shape, ", ", t.sizes());
+      }
+    }
+  }
+  if (gap) plan.result_at = 0;  // indices apart from each other: their axes go first
+  for (int d = 0; d < self.ndim(); ++d)
+    if (d >= static_cast<int>(indices.size()) || !indices[static_cast<std::size_t>(d)]) {
+      order.push_back(d);
+      plan.rest_shape.push_back(self.size(d));
+    }
+  plan.source = self.permute(order);
+  for (const auto& t : indices)
+    if (t) plan.indices.push_back(contiguous(as_int64(t->dtype() == DType::Int64 || t->dtype() == DType::Int32 ? *t : cast(*t, DType::Int64), "index").expand(plan.index_shape, "index")));
+  return plan;
+}
+
+// Element offsets into the source for every index position, checked.
+void find_offsets(const Plan& plan, Workspace<std::int64_t>& offsets) {
+  const std::int64_t n = numel(plan.index_shape);
+  parallel_for(0, n, default_grain, [&](std::int64_t b, std::int64_t e) {
+    std::fill(offsets.data() + b, offsets.data() + e, 0);
+    for (int k = 0; k < plan.indexed; ++k) {
+      const std::int64_t* index = plan.indices[static_cast<std::size_t>(k)].data<std::int64_t>();
+      const std::int64_t size = plan.source.size(k), stride = plan.source.stride(k);
+      for (std::int64_t p = b; p < e; ++p) offsets[static_cast<std::size_t>(p)] += checked(index[p], size, static_cast<int>(plan.axes[k]), "index") * stride;
+    }
+  });
+}
+
+// index_shape followed by the rest, as the kernels work; `result_at` says where users see the index axes.
+Dims working_shape(const Plan& plan) {
+  Dims shape = plan.index_shape;
+  for (auto s : plan.rest_shape) shape.push_back(s);
+  return shape;
+}
+Dims to_working_order(const Plan& plan) {  // result axis of each working axis
+  Dims order;
+  const int k = plan.index_shape.size(), r = plan.rest_shape.size();
+  for (int d = 0; d < k; ++d) order.push_back(plan.result_at + d);
+  for (int d = 0; d < r; ++d) order.push_back(d < plan.result_at ? d : d + k);
+  return order;
+}
+Dims inverse(const Dims& order) {
+  Dims out;
+  out.resize(order.size());
+  for (int d = 0; d < order.size(); ++d) out[static_cast<int>(order[d])] = d;
+  return out;
+}
+// The block of not-indexed axes seen as one run, copied first if it has gaps.
+struct Block {
+  std::int64_t numel;
+  bool contiguous;
+  Dims sizes, strides;
+};
+Block rest_block(const Plan& plan) {
+  Block block{1, true, {}, {}};
+  for (int d = plan.indexed; d < plan.source.ndim(); ++d) {
+    block.sizes.push_back(plan.source.size(d));
+    block.strides.push_back(plan.source.stride(d));
+    block.numel *= plan.source.size(d);
+  }
+  std::int64_t expected = 1;
+  for (int d = block.sizes.size() - 1; d >= 0; --d) {
+    if (block.sizes[d] != 1 && block.strides[d] != expected) block.contiguous = false;
+    expected *= block.sizes[d];
+  }
+  return block;
+}
+
+// Offset of element r of the block.
+std::int64_t block_offset(const Block& block, std::int64_t r) {
+  if (block.contiguous) return r;
+  std::int64_t offset = 0;
+  for (int d = block.sizes.size() - 1; d >= 0; --d) {
+    offset += r % block.sizes[d] * block.strides[d];
+    r /= block.sizes[d];
+  }
+  return offset;
+}
+void find_block_offsets(const Block& block, Workspace<std::int64_t>& offsets) {
+  for (std::int64_t r = 0; r < block.numel; ++r) offsets[static_cast<std::size_t>(r)] = block_offset(block, r);
+}
+
+template <class Word>
+void gather_blocks(Word* out, const Word* in, const std::int64_t* offsets, std::int64_t n, const Block& block) {
+  const std::int64_t grain = std::max<std::int64_t>(1, default_grain / std::max<std::int64_t>(block.numel, 1));
+  if (block.numel == 1) {
+    parallel_for(0, n, grain, [&](std::int64_t b, std::int64_t e) {
+      for (std::int64_t p = b; p < e; ++p) out[p] = in[offsets[p]];
+    });
+  } else if (block.contiguous) {
+    parallel_for(0, n, grain, [&](std::int64_t b, std::int64_t e) {
+      for (std::int64_t p = b; p < e; ++p)
+        std::memcpy(static_cast<void*>(out + p * block.numel), static_cast<const void*>(in + offsets[p]), static_cast<std::size_t>(block.numel) * sizeof(Word));
+    });
+  } else {
+    Workspace<std::int64_t> inner(static_cast<std::size_t>(block.numel));
+    find_block_offsets(block, inner);
+    parallel_for(0, n, grain, [&](std::int64_t b, std::int64_t e) {
+      for (std::int64_t p = b; p < e; ++p)
+        for (std::int64_t r = 0; r < block.numel; ++r) out[p * block.numel + r] = in[offsets[p] + inner[static_cast<std::size_t>(r)]];
+    });
+  }
+}
+
+template <class T>
+T accumulated(T a, T b) {
+  if constexpr (std::is_same_v<T, bool>) return a || b;
+  else if constexpr (std::is_integral_v<T>) return static_cast<T>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
+  else return static_cast<T>(a + b);
+}
+
+}  // namespace
+
+Tensor index(const Tensor& self, const Indices& indices) {
+  require_cpu(self, "index");
+  const Plan plan = make_plan(self, indices);
+  if (plan.indexed == 0) return clone(self);
+  const Tensor out = empty(working_shape(plan), self.dtype());
+  const Block block = rest_block(plan);
+  const std::int64_t n = numel(plan.index_shape);
+  if (n != 0) {
+    for (int k = 0; k < plan.indexed; ++k)
+      FB_CHECK(plan.source.size(k) > 0, Index, "index is out of bounds for dimension with size 0");
+    Workspace<std::int64_t> offsets(static_cast<std::size_t>(n));
+    find_offsets(plan, offsets);
+    if (block.numel)
+      dispatch_size(self.itemsize(), [&]<class Word>() { gather_blocks(out.data<Word>(), plan.source.data<Word>(), offsets.data(), n, block); });
+  }
+  return out.permute(inverse(to_working_order(plan)));
+}
+
+void index_put(const Tensor& self, const Indices& indices, const Tensor& values, bool accumulate) {
+  require_cpu(self, "index_put_");
+  check_writable(self, "index_put_");
+  FB_CHECK(self.dtype() == values.dtype(), DType, "Index put requires the source and destination dtypes match, got ", dtype_name(self.dtype()),
+           " for the destination and ", dtype_name(values.dtype()), " for the source.");
+  const Plan plan = make_plan(self, indices);
+  const Dims order = to_working_order(plan);
+  Dims result_shape;
+  result_shape.resize(order.size());
+  const Dims shape = working_shape(plan);
+  for (int d = 0; d < order.size(); ++d) result_shape[static_cast<int>(order[d])] = shape[d];
+  Tensor source;
+  try {
+    Tensor trimmed = values;  // leading axes of one are as good as none
+    while (trimmed.ndim() > result_shape.size() && trimmed.size(0) == 1) trimmed = trimmed.select(0, 0);
+    source = contiguous(trimmed.expand(result_shape, "index_put_").permute(order));
+  } catch (const Error&) {
+    fail(ErrorKind::Shape, "shape mismatch: value tensor of shape ", values.sizes(), " cannot be broadcast to indexing result of shape ", result_shape);
+  }
+  if (source.storage() == self.storage()) source = clone(source);
+  const std::int64_t n = numel(plan.index_shape);
+  const Block block = rest_block(plan);
+  if (n == 0 || block.numel == 0) return;
+  for (int k = 0; k < plan.indexed; ++k) FB_CHECK(plan.source.size(k) > 0, Index, "index is out of bounds for dimension with size 0");
+  Workspace<std::int64_t> offsets(static_cast<std::size_t>(n));
+  find_offsets(plan, offsets);
+  Workspace<std::int64_t> inner(static_cast<std::size_t>(block.numel));
+  find_block_offsets(block, inner);
+  // Equal indices write the same place: positions are taken in order, threads share the block.
+  const std::int64_t grain = std::max<std::int64_t>(1, default_grain / n);
+  if (!accumulate) {
+    dispatch_size(self.itemsize(), [&]<class Word>() {
+      Word* to = plan.source.data<Word>();
+      const Word* from = source.data<Word>();
+      parallel_for(0, block.numel, grain, [&](std::int64_t b, std::int64_t e) {
+        for (std::int64_t p = 0; p < n; ++p)
+          for (std::int64_t r = b; r < e; ++r) to[offsets[static_cast<std::size_t>(p)] + inner[static_cast<std::size_t>(r)]] = from[p * block.numel + r];
+      });
+    });
+    return;
+  }
+  dispatch_all(self.dtype(), [&]<class T>() {
+    T* to = plan.source.data<T>();
+    const T* from = source.data<T>();
+    parallel_for(0, block.numel, grain, [&](std::int64_t b, std::int64_t e) {
+      for (std::int64_t p = 0; p < n; ++p)
+        for (std::int64_t r = b; r < e; ++r) {
+          T& place = to[offsets[static_cast<std::size_t>(p)] + inner[static_cast<std::size_t>(r)]];
+          place = accumulated<T>(place, from[p * block.numel + r]);
+        }
+    });
+  });
+}
+
+// ---- along one axis ----
+
+namespace {
+
+struct Axis {
+  std::int64_t outer = 1, size = 1, inner = 1;
+};
+Axis split(const Dims& sizes, int dim) {
+  Axis a;
+  for (int d = 0; d < sizes.size(); ++d) (d < dim ? a.outer : d == dim ? a.size : a.inner) *= sizes[d];
+  return a;
+}
+
+Tensor at_least_1d(const Tensor& t) { return t.ndim() ? t : t.unsqueeze(0); }
+
+}  // namespace
+
+Tensor index_select(const Tensor& given, int dim, const Tensor& index) {
+  require_cpu(given, "index_select");
+  FB_CHECK(index.ndim() <= 1, Index, "index_select(): Index is supposed to be a vector, got shape ", index.sizes());
+  const Tensor self = contiguous(at_least_1d(given));
+  const Tensor picks = as_int64(at_least_1d(index), "index_select");
+  const Axis axis = split(self.sizes(), dim);
+  Dims shape = self.sizes();
+  const std::int64_t n = picks.numel();
+  shape[dim] = n;
+  const Tensor out = empty(shape, self.dtype());
+  const std::int64_t* at = picks.data<std::int64_t>();
+  for (std::int64_t k = 0; k < n; ++k) FB_CHECK(at[k] >= 0 && at[k] < axis.size, Index, "index_select: index ", at[k], " is out of bounds for dimension ", dim, " with size ", axis.size, ": index out of range in self");
+  const std::size_t bytes = static_cast<std::size_t>(axis.inner) * self.itemsize();
+  if (bytes == 0) return given.ndim() ? out : out.select(0, 0);
+  const std::int64_t grain = std::max<std::int64_t>(1, default_grain / axis.inner);
+  const char* from = self.bytes();
+  char* to = out.bytes();
+  parallel_for(0, axis.outer * n, grain, [&](std::int64_t b, std::int64_t e) {
+    if (axis.inner == 1) {
+      dispatch_size(self.itemsize(), [&]<class Word>() {
+        const Word* in = self.data<Word>();
+        Word* o = out.data<Word>();
+        for (std::int64_t k = b; k < e; ++k) o[k] = in[k / n * axis.size + at[k % n]];
+      });
+      return;
+    }
+    for (std::int64_t k = b; k < e; ++k)
+      std::memcpy(to + static_cast<std::size_t>(k) * bytes, from + static_cast<std::size_t>(k / n * axis.size + at[k % n]) * bytes, bytes);
+  });
+  return given.ndim() ? out : out.select(0, 0);
+}
+
+void index_add(const Tensor& given, int dim, const Tensor& index, const Tensor& given_source, const Scalar& alpha) {
+  require_cpu(given, "index_add_");
+  check_writable(given, "index_add_");
+  FB_CHECK(index.ndim() <= 1, Index, "index_add_(): Index is supposed to be a vector, got shape ", index.sizes());
+  FB_CHECK(given.dtype() == given_source.dtype(), DType, "index_add_(): self and source must have the same dtype: self is ", dtype_name(given.dtype()),
+           ", source is ", dtype_name(given_source.dtype()));
+  const Tensor self = at_least_1d(given);
+  const Tensor source = contiguous(at_least_1d(given_source));
+  const Tensor picks = as_int64(at_least_1d(index), "index_add_");
+  Dims expected = self.sizes();
+  expected[dim] = picks.numel();
+  FB_CHECK(source.sizes() == expected, Shape, "index_add_(): source must have the shape of self with the length of index along dim: self is ",
+           self.sizes(), ", index has ", picks.numel(), " elements, source is ", source.sizes());
+  const std::int64_t* at = picks.data<std::int64_t>();
+  for (std::int64_t k = 0; k < picks.numel(); ++k) checked_natural(at[k], self.size(dim), dim, "index_add_");
+  const Tensor target = self.is_contiguous() ? self : contiguous(self);
+  const Axis axis = split(self.sizes(), dim);
+  const std::int64_t n = picks.numel();
+  dispatch_all(self.dtype(), [&]<class T>() {
+    T* to = target.data<T>();
+    const T* from = source.data<T>();
+    const T factor = alpha.to<T>();
+    const bool plain = alpha.re == 1 && alpha.im == 0;
+    // Threads share the (outer, inner) positions, so that equal indices never meet in two of them.
+    const std::int64_t piece = std::max<std::int64_t>(1, std::min<std::int64_t>(axis.inner, 16));
+    const std::int64_t pieces = (axis.inner + piece - 1) / piece;
+    parallel_for(0, axis.outer * pieces, std::max<std::int64_t>(1, default_grain / std::max<std::int64_t>(1, n * piece)), [&](std::int64_t b, std::int64_t e) {
+      for (std::int64_t job = b; job < e; ++job) {
+        const std::int64_t o = job / pieces, first = job % pieces * piece, last = std::min(first + piece, axis.inner);
+        for (std::int64_t k = 0; k < n; ++k) {
+          T* row = to + (o * axis.size + at[k]) * axis.inner;
+          const T* add = from + (o * n + k) * axis.inner;
+          if (plain)
+            for (std::int64_t r = first; r < last; ++r) row[r] = accumulated<T>(row[r], add[r]);
+          else
+            for (std::int64_t r = first; r < last; ++r) row[r] = accumulated<T>(row[r], static_cast<T>(add[r] * factor));
+        }
+      }
+    });
+  });
+  if (!self.is_contiguous()) copy_into(self, target);
+}
+
+namespace {
+
+void check_gather_shapes(const Tensor& self, int dim, const Tensor& index, const char* op) {
+  FB_CHECK(self.ndim() == index.ndim(), Shape, op, "(): Index tensor must have the same number of dimensions as self tensor: self is ", self.sizes(),
+           ", index is ", index.sizes());
+  for (int d = 0; d < self.ndim(); ++d)
+    FB_CHECK(d == dim || index.size(d) <= self.size(d), Shape, op, "(): Size does not match at dimension ", d, " expected index ", index.sizes(),
+             " to be no larger than self ", self.sizes(), " apart from dimension ", dim);
+}
+
+// Calls f(offset into self, first index position) for each line of `index` along `dim`.
+template <class F>
+void for_each_line(const Tensor& self, int dim, const Tensor& index, F&& f) {
+  const Axis axis = split(index.sizes(), dim);
+  parallel_for(0, axis.outer * axis.inner, std::max<std::int64_t>(1, default_grain / std::max<std::int64_t>(axis.size, 1)), [&](std::int64_t b, std::int64_t e) {
+    for (std::int64_t line = b; line < e; ++line) {
+      const std::int64_t o = line / axis.inner, i = line % axis.inner;
+      std::int64_t offset = 0, rest = i;
+      for (int d = index.ndim() - 1; d > dim; --d) {
+        offset += rest % index.size(d) * self.stride(d);
+        rest /= index.size(d);
+      }
+      rest = o;
+      for (int d = dim - 1; d >= 0; --d) {
+        offset += rest % index.size(d) * self.stride(d);
+        rest /= index.size(d);
+      }
+      f(offset, o * axis.size * axis.inner + i, axis.inner, axis.size);
+    }
+  });
+}
+
+}  // namespace
+
+Tensor gather(const Tensor& given, int dim, const Tensor& given_index) {
+  require_cpu(given, "gather");
+  FB_CHECK(given_index.dtype() == DType::Int64 || given_index.dtype() == DType::Int32, DType, "gather(): Expected dtype int32/int64 for index, got ",
+           dtype_name(given_index.dtype()));
+  const Tensor self = at_least_1d(given);
+  const Tensor index = as_int64(at_least_1d(given_index), "gather");
+  if (index.numel() == 0) return empty(given_index.sizes(), given.dtype());
+  check_gather_shapes(self, dim, index, "gather");
+  const Tensor out = empty(given_index.sizes(), self.dtype());
+  const std::int64_t* at = index.data<std::int64_t>();
+  const std::int64_t size = self.size(dim), stride = self.stride(dim);
+  dispatch_size(self.itemsize(), [&]<class Word>() {
+    const Word* from = self.data<Word>();
+    Word* to = out.data<Word>();
+    for_each_line(self, dim, index, [&](std::int64_t offset, std::int64_t first, std::int64_t step, std::int64_t length) {
+      for (std::int64_t k = 0, p = first; k < length; ++k, p += step) to[p] = from[offset + checked_natural(at[p], size, dim, "gather") * stride];
+    });
+  });
+  return out;
+}
+
+void scatter(const Tensor& given, int dim, const Tensor& given_index, const Tensor& given_source, Scatter mode) {
+  require_cpu(given, "scatter");
+  check_writable(given, "scatter");
+  FB_CHECK(given.dtype() == given_source.dtype(), DType, "scatter(): Expected self.dtype to be equal to src.dtype: self is ", dtype_name(given.dtype()),
+           ", src is ", dtype_name(given_source.dtype()));
+  const Tensor self = at_least_1d(given);
+  const Tensor index = as_int64(at_least_1d(given_index), "scatter");
+  if (index.numel() == 0) return;
+  check_gather_shapes(self, dim, index, "scatter");
+  Tensor source = at_least_1d(given_source);
+  if (given_source.numel() == 1 && given_source.ndim() == 0) {
+    source = given_source.expand(index.sizes(), "scatter");
+  } else {
+    FB_CHECK(source.ndim() == index.ndim(), Shape, "scatter(): Index tensor must have the same number of dimensions as src tensor: src is ",
+             source.sizes(), ", index is ", index.sizes());
+    for (int d = 0; d < index.ndim(); ++d) {
+      FB_CHECK(index.size(d) <= source.size(d), Shape, "scatter(): Expected index ", index.sizes(), " to be no larger than src ", source.sizes());
+      source = source.slice(d, 0, index.size(d), 1);
+    }
+  }
+  source = contiguous(source);
+  if (source.storage() == self.storage()) source = clone(source);
+  const std::int64_t* at = index.data<std::int64_t>();
+  const std::int64_t size = self.size(dim), stride = self.stride(dim);
+  for (std::int64_t p = 0; p < index.numel(); ++p) checked_natural(at[p], size, dim, "scatter");
+  dispatch_all(self.dtype(), [&]<class T>() {
+    T* to = self.data<T>();
+    const T* from = source.data<T>();
+    for_each_line(self, dim, index, [&](std::int64_t offset, std::int64_t first, std::int64_t step, std::int64_t length) {
+      for (std::int64_t k = 0, p = first; k < length; ++k, p += step) {
+        T& place = to[offset + at[p] * stride];
+        const T value = from[p];
+        switch (mode) {
+          case Scatter::Set: place = value; break;
+          case Scatter::Add: place = accumulated<T>(place, value); break;
+          case Scatter::Multiply:
+            if constexpr (std::is_same_v<T, bool>) place = place && value;
+            else if constexpr (std::is_integral_v<T>) place = static_cast<T>(static_cast<std::uint64_t>(place) * static_cast<std::uint64_t>(value));
+            else place = static_cast<T>(place * value);
+            break;
+          default:
+            if constexpr (!std::is_same_v<T, complex64> && !std::is_same_v<T, complex128>) {
+              const bool nan = value != value;
+              if (nan || (mode == Scatter::Max ? value > place : value < place)) place = value;
+            } else {
+              fail(ErrorKind::DType, "scatter_reduce(): amax and amin are not defined for complex tensors");
+            }
+        }
+      }
+    });
+  });
+}
+
+// ---- masks ----
+
+namespace {
+
+template <class Word>
+void where_loop(char* const* data, const std::int64_t* strides, std::int64_t n, const void*) {
+  char* out = data[0];
+  const char *condition = data[1], *a = data[2], *b = data[3];
+  constexpr std::int64_t size = sizeof(Word);
+  if constexpr (size <= 8) {
+    if (strides[0] == size && strides[1] == 1 && (strides[2] == size || strides[2] == 0) && (strides[3] == size || strides[3] == 0)) {
+      auto* o = reinterpret_cast<Word*>(out);
+      const auto* c = reinterpret_cast<const std::uint8_t*>(condition);
+      const auto *x = reinterpret_cast<const Word*>(a), *y = reinterpret_cast<const Word*>(b);
+      const std::int64_t sx = strides[2] / size, sy = strides[3] / size;
+#pragma GCC ivdep
+      for (std::int64_t k = 0; k < n; ++k) {
+        const Word u = x[k * sx], v = y[k * sy];
+        o[k] = c[k] ? u : v;
+      }
+      return;
+    }
+  }
+  for (std::int64_t k = 0; k < n; ++k, out += strides[0], condition += strides[1], a += strides[2], b += strides[3])
+    *reinterpret_cast<Word*>(out) = *reinterpret_cast<const Word*>(*reinterpret_cast<const std::uint8_t*>(condition) ? a : b);
+}
+
+}  // namespace
+
+Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
+  require_cpu(condition, "where");
+  require_cpu(a, "where");
+  require_cpu(b, "where");
+  FB_CHECK(is_mask(condition), DType, "where expected condition to be a boolean tensor, but got a tensor with dtype ", dtype_name(condition.dtype()));
+  const Argument both[] = {a, b};
+  const DType dtype = result_type(both, 2);
+  const Tensor x = cast(a, dtype), y = cast(b, dtype);
+  const Dims shape = broadcast_shapes(broadcast_shapes(condition.sizes(), a.sizes(), "where"), b.sizes(), "where");
+  const Operand inputs[] = {condition, x, y};
+  const Tensor out = empty_result(shape, dtype, inputs, 3);
+  dispatch_size(out.itemsize(), [&]<class Word>() { run_loop(where_loop<Word>, shape, {out, condition, x, y}); });
+  return out;
+}
+
+Tensor nonzero(const Tensor& given) {
+  require_cpu(given, "nonzero");
+  const Tensor mask = contiguous(cast(given, DType::Bool));
+  const auto* bits = mask.data<std::uint8_t>();
+  const std::int64_t n = mask.numel();
+  std::int64_t count = 0;
+  for (std::int64_t k = 0; k < n; ++k) count += bits[k] != 0;
+  const int ndim = mask.ndim();
+  const Tensor out = empty({count, ndim}, DType::Int64);
+  if (count == 0 || ndim == 0) return out;
+  std::int64_t* to = out.data<std::int64_t>();
+  if (ndim == 1) {
+    for (std::int64_t k = 0; k < n; ++k)
+      if (bits[k]) *to++ = k;
+    return out;
+  }
+  for (std::int64_t k = 0; k < n; ++k) {
+    if (!bits[k]) continue;
+    std::int64_t rest = k;
+    for (int d = ndim - 1; d >= 0; --d) {
+      to[d] = rest % mask.size(d);
+      rest /= mask.size(d);
+    }
+    to += ndim;
+  }
+  return out;
+}
+
+Tensor masked_select(const Tensor& t, const Tensor& mask) {
+  require_cpu(t, "masked_select");
+  require_cpu(mask, "masked_select");
+  FB_CHECK(is_mask(mask), DType, "masked_select: expected BoolTensor or ByteTensor for mask, got ", dtype_name(mask.dtype()));
+  const Dims shape = broadcast_shapes(t.sizes(), mask.sizes(), "masked_select");
+  const Tensor values = contiguous(t.expand(shape, "masked_select")), bits = contiguous(cast(mask, DType::Bool).expand(shape, "masked_select"));
+  const auto* b = bits.data<std::uint8_t>();
+  std::int64_t count = 0;
+  for (std::int64_t k = 0; k < bits.numel(); ++k) count += b[k] != 0;
+  const Tensor out = empty({count}, t.dtype());
+  dispatch_size(t.itemsize(), [&]<class Word>() {
+    const Word* from = values.data<Word>();
+    Word* to = out.data<Word>();
+    for (std::int64_t k = 0; k < bits.numel(); ++k)
+      if (b[k]) *to++ = from[k];
+  });
+  return out;
+}
+
+Tensor cat(const std::vector<Tensor>& tensors, std::int64_t given_dim) {
+  FB_CHECK(!tensors.empty(), Value, "cat(): expected a non-empty list of Tensors");
+  // An empty vector joins with anything, as ever.
+  auto skipped = [](const Tensor& t) { return t.ndim() == 1 && t.size(0) == 0; };
+  const Tensor* first = nullptr;
+  DType dtype = tensors[0].dtype();
+  for (const Tensor& t : tensors) {
+    require_cpu(t, "cat");
+    FB_CHECK(t.ndim() > 0, Runtime, "zero-dimensional tensor cannot be concatenated");
+    dtype = promote(dtype, t.dtype());
+    if (!first && !skipped(t)) first = &t;
+  }
+  if (!first) return empty({0}, dtype);
+  const int dim = normalize_dim(given_dim, first->ndim(), "cat");
+  Dims shape = first->sizes();
+  shape[dim] = 0;
+  int k = 0;
+  for (const Tensor& t : tensors) {
+    const int position = k++;
+    if (skipped(t)) continue;
+    FB_CHECK(t.ndim() == first->ndim(), Shape, "Tensors must have same number of dimensions: got ", first->ndim(), " and ", t.ndim());
+    for (int d = 0; d < shape.size(); ++d)
+      FB_CHECK(d == dim || t.size(d) == first->size(d), Shape, "Sizes of tensors must match except in dimension ", dim, ". Expected size ", first->size(d),
+               " but got size ", t.size(d), " for tensor number ", position, " in the list.");
+    shape[dim] += t.size(dim);
+  }
+  const Tensor out = empty(shape, dtype);
+  std::int64_t at = 0;
+  for (const Tensor& t : tensors) {
+    if (skipped(t)) continue;
+    if (t.numel()) copy_into(out.slice(dim, at, t.size(dim), 1), t);
+    at += t.size(dim);
+  }
+  return out;
+}
+
+}  // namespace fb

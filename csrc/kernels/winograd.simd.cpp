@@ -1,0 +1,349 @@
+// The transforms of F(4x4, 3x3), a vector of channels at a time, and the 36 products between them.
+#include "kernels/winograd.h"
+
+#include "kernels/conv_layout.h"
+#include "kernels/microkernel.h"
+
+namespace fb::FB_ISA {
+namespace {
+
+using Vec = Vector<float>;
+constexpr int width = lanes<float>;
+
+// One axis of each transform: B^T d, A^T m, G g, and the transposes A y and G^T u for gradients.
+FB_INLINE void transform_source(const Vec (&d)[6], Vec (&t)[6]) {
+  t[0] = 4.f * d[0] - 5.f * d[2] + d[4];
+  const Vec a = d[4] - 4.f * d[2], b = d[3] - 4.f * d[1];
+  t[1] = a + b;
+  t[2] = a - b;
+  const Vec c = d[4] - d[2], e = 2.f * (d[3] - d[1]);
+  t[3] = c + e;
+  t[4] = c - e;
+  t[5] = 4.f * d[1] - 5.f * d[3] + d[5];
+}
+
+FB_INLINE void transform_result(const Vec (&m)[6], Vec (&y)[4]) {
+  const Vec sum1 = m[1] + m[2], difference1 = m[1] - m[2];
+  const Vec sum2 = m[3] + m[4], difference2 = m[3] - m[4];
+  y[0] = m[0] + sum1 + sum2;
+  y[1] = difference1 + 2.f * difference2;
+  y[2] = sum1 + 4.f * sum2;
+  y[3] = difference1 + 8.f * difference2 + m[5];
+}
+
+FB_INLINE void transform_filter(const Vec (&g)[3], Vec (&u)[6]) {
+  const Vec outer = (g[0] + g[2]) * (-1.f / 6), inner = g[1] * (1.f / 6);
+  u[0] = g[0] * 0.25f;
+  u[1] = outer - inner;
+  u[2] = outer + inner;
+  const Vec far = g[0] * (1.f / 24) + g[2] * (1.f / 6), middle = g[1] * (1.f / 12);
+  u[3] = far + middle;
+  u[4] = far - middle;
+  u[5] = g[2];
+}
+
+FB_INLINE void transform_grad(const Vec (&y)[4], Vec (&e)[6]) {
+  const Vec even = y[0] + y[2], odd = y[1] + y[3];
+  e[0] = y[0];
+  e[1] = even + odd;
+  e[2] = even - odd;
+  const Vec far_even = y[0] + 4.f * y[2], far_odd = 2.f * y[1] + 8.f * y[3];
+  e[3] = far_even + far_odd;
+  e[4] = far_even - far_odd;
+  e[5] = y[3];
+}
+
+FB_INLINE void transform_filter_grad(const Vec (&u)[6], Vec (&g)[3]) {
+  const Vec sum1 = (u[1] + u[2]) * (-1.f / 6), sum2 = u[3] + u[4];
+  g[0] = u[0] * 0.25f + sum1 + sum2 * (1.f / 24);
+  g[1] = (u[2] - u[1]) * (1.f / 6) + (u[3] - u[4]) * (1.f / 12);
+  g[2] = sum1 + sum2 * (1.f / 6) + u[5];
+}
+
+// Applies a transform of one axis to both axes of a square tile in registers or on the stack.
+template <int In, int Out, class Transform>
+FB_INLINE void transform_tile(const Vec (&in)[In][In], Vec (&out)[Out][Out], Transform transform) {
+  Vec half[In][Out];  // transposed after the first axis
+  FB_UNROLL
+  for (int x = 0; x < In; ++x) {
+    Vec column[In], result[Out];
+    FB_UNROLL
+    for (int y = 0; y < In; ++y) column[y] = in[y][x];
+    transform(column, result);
+    FB_UNROLL
+    for (int y = 0; y < Out; ++y) half[x][y] = result[y];
+  }
+  FB_UNROLL
+  for (int y = 0; y < Out; ++y) {
+    Vec row[In];
+    FB_UNROLL
+    for (int x = 0; x < In; ++x) row[x] = half[x][y];
+    transform(row, out[y]);
+  }
+}
+
+// Loads a square tile of pixels from a channels-last region, one vector of channels.
+template <int N> FB_INLINE void load_tile(const float* pixel, std::ptrdiff_t row, std::ptrdiff_t pitch, Vec (&d)[N][N]) {
+  FB_UNROLL
+  for (int y = 0; y < N; ++y) {
+    FB_UNROLL
+    for (int x = 0; x < N; ++x) d[y][x] = load(pixel + y * row + x * pitch);
+  }
+}
+FB_INLINE void store_points(const Vec (&v)[6][6], float* to, std::ptrdiff_t plane) {
+  FB_UNROLL
+  for (int i = 0; i < winograd_points; ++i) store(to + i * plane, v[i / 6][i % 6]);
+}
+FB_INLINE void load_points(const float* from, std::ptrdiff_t plane, Vec (&v)[6][6]) {
+  FB_UNROLL
+  for (int i = 0; i < winograd_points; ++i) v[i / 6][i % 6] = load(from + i * plane);
+}
+
+void transform_weights(const float* packed, std::int64_t source_channels, std::int64_t panel, float* to,
+                       std::int64_t point_stride) {
+  const std::int64_t tap_stride = source_channels * panel;
+  for (std::int64_t i = 0; i < source_channels * panel; i += width) {
+    Vec g[3][3], u[6][6];
+    load_tile<3>(packed + i, 3 * tap_stride, tap_stride, g);
+    transform_tile(g, u, [](const Vec(&a)[3], Vec(&b)[6]) __attribute__((always_inline)) { transform_filter(a, b); });
+    store_points(u, to + i, point_stride);
+  }
+}
+
+void transform_source_tile(const float* pixel, std::ptrdiff_t row, std::int64_t channels, float* to, std::ptrdiff_t plane) {
+  for (std::int64_t c = 0; c < channels; c += width) {
+    Vec d[6][6], v[6][6];
+    load_tile<6>(pixel + c, row, channels, d);
+    transform_tile(d, v, [](const Vec(&a)[6], Vec(&b)[6]) __attribute__((always_inline)) { transform_source(a, b); });
+    store_points(v, to + c, plane);
+  }
+}
+
+void transform_grad_tile(const float* pixel, std::ptrdiff_t row, std::int64_t channels, float* to, std::ptrdiff_t plane) {
+  for (std::int64_t c = 0; c < channels; c += width) {
+    Vec d[4][4], v[6][6];
+    load_tile<4>(pixel + c, row, channels, d);
+    transform_tile(d, v, [](const Vec(&a)[4], Vec(&b)[6]) __attribute__((always_inline)) { transform_grad(a, b); });
+    store_points(v, to + c, plane);
+  }
+}
+
+// Writes up to rows x cols of a 4x4 tile of `valid` channels, given pixel by pixel.
+FB_INLINE void store_result(Vec (&y)[4][4], int valid, int rows, int cols, float* to, std::int64_t w, std::int64_t plane) {
+  // values[channel][pixel]
+  alignas(64) float values[width * 16];
+  FB_UNROLL
+  for (int part = 0; part < 16 / width; ++part) {
+    Vec square[width];
+    FB_UNROLL
+    for (int j = 0; j < width; ++j) square[j] = y[(part * width + j) / 4][(part * width + j) % 4];
+    transpose_registers<float>(square);
+    FB_UNROLL
+    for (int c = 0; c < width; ++c) store(values + c * 16 + part * width, square[c]);
+  }
+  typedef float Quad __attribute__((vector_size(16), aligned(4), may_alias));
+  if (rows == 4 && cols == 4) {
+    for (int c = 0; c < valid; ++c, to += plane) {
+      FB_UNROLL
+      for (int r = 0; r < 4; ++r)
+        *reinterpret_cast<Quad*>(to + r * w) = *reinterpret_cast<const Quad*>(values + c * 16 + r * 4);
+    }
+    return;
+  }
+  for (int c = 0; c < valid; ++c, to += plane)
+    for (int r = 0; r < rows; ++r)
+      for (int x = 0; x < cols; ++x) to[r * w + x] = values[c * 16 + r * 4 + x];
+}
+
+// From the products of one tile to its outputs, of which rows x cols are inside the image.
+void transform_result_tile(const float* points, std::ptrdiff_t plane, const float* bias, std::int64_t channels,
+                           int rows, int cols, float* to, std::int64_t w, std::int64_t out_plane) {
+  for (std::int64_t c = 0; c < channels; c += width) {
+    const int valid = static_cast<int>(smaller(width, channels - c));
+    Vec m[6][6], y[4][4];
+    load_points(points + c, plane, m);
+    transform_tile(m, y, [](const Vec(&a)[6], Vec(&b)[4]) __attribute__((always_inline)) { transform_result(a, b); });
+    if (bias) {
+      float shift[width] = {};
+      copy_values(bias + c, valid, shift);
+      const Vec added = load(shift);
+      FB_UNROLL
+      for (int i = 0; i < 16; ++i) y[i / 4][i % 4] += added;
+    }
+    store_result(y, valid, rows, cols, to + c * out_plane, w, out_plane);
+  }
+}
+
+// The place of a tile among the images and tile rows of a task.
+struct TilePosition {
+  std::int64_t image = 0, row = 0, col = 0;
+  void advance(std::int64_t rows, std::int64_t cols) {
+    if (++col < cols) return;
+    col = 0;
+    if (++row < rows) return;
+    row = 0;
+    ++image;
+  }
+};
+
+// products[point] = sources[point] x weights[point] for a block of tiles.
+void multiply_points(const WinogradPlan& plan, std::int64_t group, std::int64_t tiles, const float* sources, float* products) {
+  const std::int64_t source_plane = winograd_plane(plan.tiles_per_block, plan.padded_source);
+  const std::int64_t product_plane = winograd_plane(plan.tiles_per_block, plan.padded_out);
+  const std::int64_t weights_plane = plan.padded_out * plan.source.channels;
+  const TileCut cut(tiles);
+  const std::ptrdiff_t no_taps = 0;
+  Tile<float> tile{};
+  tile.a_stride = plan.padded_source;
+  tile.taps = &no_taps;
+  tile.num_taps = 1;
+  tile.depth = plan.source.channels;
+  tile.c_stride = plan.padded_out;
+  tile.alpha = 1;
+  tile.overwrite = true;
+  for (int point = 0; point < winograd_points; ++point) {
+    const float* weights = plan.weights + (group * winograd_points + point) * weights_plane;
+    for (std::int64_t o = 0; o < plan.padded_out; o += tile_cols<float>) {
+      tile.cols = static_cast<int>(smaller(tile_cols<float>, plan.padded_out - o));
+      tile.b = weights + o * plan.source.channels;
+      tile.b_stride = tile.cols;
+      tile.a = sources + point * source_plane;
+      tile.c = products + point * product_plane + o;
+      for (std::int64_t part = 0; part < cut.parts; ++part) {
+        const int height = cut.height(part);
+        run_tile<float, Left::RowMajor>(height, tile);
+        tile.a += height * tile.a_stride;
+        tile.c += height * tile.c_stride;
+      }
+    }
+  }
+}
+
+void forward(const WinogradPlan& plan, std::int64_t first_image, std::int64_t images, std::int64_t group,
+             std::int64_t first_row, std::int64_t rows, float* scratch) {
+  const Region region{first_row * 4 - plan.pad_h, -plan.pad_w, rows * 4 + 2, plan.tiles_w * 4 + 2, plan.padded_source};
+  float* sources = scratch + plan.region_size;
+  float* products = sources + plan.block_source_size;
+  for (std::int64_t i = 0; i < images; ++i)
+    fill_region(plan.source.group(first_image + i, group), plan.source.channels, plan.source.h, plan.source.w, region,
+                scratch + i * region.size());
+  const std::int64_t source_plane = winograd_plane(plan.tiles_per_block, plan.padded_source);
+  const std::int64_t product_plane = winograd_plane(plan.tiles_per_block, plan.padded_out);
+  const std::int64_t total = images * rows * plan.tiles_w;
+  const float* bias = plan.bias ? plan.bias + group * plan.out.channels : nullptr;
+  TilePosition in, out;
+  for (std::int64_t t0 = 0; t0 < total; t0 += plan.tiles_per_block) {
+    const std::int64_t tiles = smaller(plan.tiles_per_block, total - t0);
+    for (std::int64_t t = 0; t < tiles; ++t, in.advance(rows, plan.tiles_w)) {
+      const float* pixel = scratch + in.image * region.size() + (in.row * 4 * region.cols + in.col * 4) * region.pitch;
+      transform_source_tile(pixel, region.cols * region.pitch, region.pitch, sources + t * plan.padded_source, source_plane);
+    }
+    multiply_points(plan, group, tiles, sources, products);
+    for (std::int64_t t = 0; t < tiles; ++t, out.advance(rows, plan.tiles_w)) {
+      const std::int64_t y = (first_row + out.row) * 4, x = out.col * 4;
+      transform_result_tile(products + t * plan.padded_out, product_plane, bias, plan.out.channels,
+                            static_cast<int>(smaller(4, plan.out.h - y)), static_cast<int>(smaller(4, plan.out.w - x)),
+                            plan.out.group(first_image + out.image, group) + y * plan.out.w + x, plan.out.w,
+                            plan.out.h * plan.out.w);
+    }
+  }
+}
+
+// partial[point] += sources[point]^T x grads[point] for a block of tiles.
+void accumulate_points(const WinogradGradPlan& plan, std::int64_t tiles, std::int64_t pitch, const float* sources,
+                       const float* grads, float* partial, bool first) {
+  const std::int64_t source_plane = winograd_plane(plan.tiles_per_block, plan.padded_source);
+  const std::int64_t grad_plane = winograd_plane(plan.tiles_per_block, pitch);
+  const TileCut cut(plan.source.channels);
+  const std::ptrdiff_t no_taps = 0;
+  Tile<float> tile{};
+  tile.a_stride = plan.padded_source;
+  tile.b_stride = pitch;
+  tile.taps = &no_taps;
+  tile.num_taps = 1;
+  tile.depth = tiles;
+  tile.c_stride = plan.padded_grad;
+  tile.alpha = tile.beta = 1;
+  tile.overwrite = first;
+  for (int point = 0; point < winograd_points; ++point) {
+    for (std::int64_t o = 0; o < pitch; o += tile_cols<float>) {
+      tile.cols = static_cast<int>(smaller(tile_cols<float>, pitch - o));
+      tile.a = sources + point * source_plane;
+      tile.b = grads + point * grad_plane + o;
+      tile.c = partial + point * plan.source.channels * plan.padded_grad + o;
+      for (std::int64_t part = 0; part < cut.parts; ++part) {
+        const int height = cut.height(part);
+        run_tile<float, Left::ColumnMajor>(height, tile);
+        tile.a += height;
+        tile.c += height * tile.c_stride;
+      }
+    }
+  }
+}
+
+void grad(const WinogradGradPlan& plan, std::int64_t split, std::int64_t group, std::int64_t channel_task, float* scratch) {
+  float* source_region = scratch;
+  float* grad_region = source_region + plan.region_size;
+  float* sources = grad_region + plan.grad_region_size;
+  float* grads = sources + plan.block_source_size;
+  const std::int64_t o0 = channel_task * plan.channels_per_task;
+  const std::int64_t channels = smaller(plan.channels_per_task, plan.grad.channels - o0);
+  const std::int64_t pitch = (channels + width - 1) / width * width;
+  const std::int64_t source_plane = winograd_plane(plan.tiles_per_block, plan.padded_source);
+  const std::int64_t grad_plane = winograd_plane(plan.tiles_per_block, pitch);
+  float* partial = plan.partial + split * plan.partial_size() +
+                   group * winograd_points * plan.source.channels * plan.padded_grad + o0;
+  const std::int64_t units = plan.batch * plan.units;
+  const std::int64_t begin = units * split / plan.splits, end = units * (split + 1) / plan.splits;
+  std::int64_t tiles = 0;
+  bool first = true;
+  for (std::int64_t unit = begin; unit < end; ++unit) {
+    const std::int64_t image = unit / plan.units, row0 = unit % plan.units * plan.rows_per_unit;
+    const std::int64_t rows = smaller(plan.rows_per_unit, plan.tiles_h - row0);
+    const Region in{row0 * 4 - plan.pad_h, -plan.pad_w, rows * 4 + 2, plan.tiles_w * 4 + 2, plan.padded_source};
+    const Region out{row0 * 4, 0, rows * 4, plan.tiles_w * 4, pitch};
+    fill_region(plan.source.group(image, group), plan.source.channels, plan.source.h, plan.source.w, in, source_region);
+    fill_region(plan.grad.group(image, group) + o0 * plan.grad.h * plan.grad.w, channels, plan.grad.h, plan.grad.w, out, grad_region);
+    for (std::int64_t row = 0; row < rows; ++row) {
+      for (std::int64_t col = 0; col < plan.tiles_w; ++col) {
+        transform_source_tile(source_region + (row * 4 * in.cols + col * 4) * in.pitch, in.cols * in.pitch, in.pitch,
+                              sources + tiles * plan.padded_source, source_plane);
+        transform_grad_tile(grad_region + (row * 4 * out.cols + col * 4) * pitch, out.cols * pitch, pitch,
+                            grads + tiles * pitch, grad_plane);
+        const bool last = unit + 1 == end && row + 1 == rows && col + 1 == plan.tiles_w;
+        if (++tiles < plan.tiles_per_block && !last) continue;
+        accumulate_points(plan, tiles, pitch, sources, grads, partial, first);
+        tiles = 0;
+        first = false;
+      }
+    }
+  }
+}
+
+void finish_grad(const WinogradGradPlan& plan, std::int64_t group, std::int64_t channel) {
+  const std::int64_t plane = plan.source.channels * plan.padded_grad;
+  const float* partial = plan.partial + group * winograd_points * plane + channel * plan.padded_grad;
+  for (std::int64_t k = 0; k < plan.grad.channels; k += width) {
+    Vec u[6][6] = {}, g[3][3];
+    for (std::int64_t split = 0; split < plan.splits; ++split) {
+      const float* from = partial + split * plan.partial_size() + k;
+      FB_UNROLL
+      for (int i = 0; i < winograd_points; ++i) u[i / 6][i % 6] += load(from + i * plane);
+    }
+    transform_tile(u, g, [](const Vec(&a)[6], Vec(&b)[3]) __attribute__((always_inline)) { transform_filter_grad(a, b); });
+    float taps[9][width];
+    FB_UNROLL
+    for (int t = 0; t < 9; ++t) store(taps[t], g[t / 3][t % 3]);
+    const int valid = static_cast<int>(smaller(width, plan.grad.channels - k));
+    for (int o = 0; o < valid; ++o) {
+      float* to = plan.grad_w + ((group * plan.grad.channels + k + o) * plan.source.channels + channel) * 9;
+      for (int t = 0; t < 9; ++t) to[t] = taps[t][o];
+    }
+  }
+}
+
+}  // namespace
+
+extern const WinogradLoops winograd_loops_table = {transform_weights, forward, grad, finish_grad};
+
+}  // namespace fb::FB_ISA

@@ -1,0 +1,1 @@
+"""Tensor, dtypes, devices, the graph, the registry of operations, errors."""

@@ -1,0 +1,211 @@
+"""Sources of random numbers: the generator, the default one, and its seed and state."""
+
+from __future__ import annotations
+
+from flambeau import _C
+from flambeau.core.device import device as _device
+from flambeau.core.device import require_available
+from flambeau.core.errors import RuntimeFailure
+from flambeau.core.tensor import Tensor
+
+
+def _wrapped_seed(seed: int) -> int:
+    """The seed as 64 bits; negative ones count from the top, as in torch."""
+    if not -(1 << 63) <= seed < 1 << 64:
+        raise ValueError(
+            f"Overflow when unpacking long long: seed must be in [-2**63, 2**64), got {seed}"
+        )
+    return seed & (1 << 64) - 1
+
+
+class Generator(_C.Generator):
+    """A source of random numbers: mt19937, whose stream and state are those of torch on the CPU.
+
+    Args:
+        device: where the numbers are made; only the CPU.
+
+    Raises:
+        DeviceError: if the device is not there.
+
+    Example:
+        >>> g = flambeau.Generator().manual_seed(0)
+        >>> flambeau.rand(2, generator=g)
+        tensor([0.4963, 0.7682])
+    """
+
+    def __init__(self, device: _device | str | int = "cpu"):
+        self._device = require_available(device)
+        super().__init__()
+
+    @property
+    def device(self) -> _device:
+        """Where the numbers are made."""
+        return self._device
+
+    def manual_seed(self, seed: int, /) -> Generator:
+        """Starts the stream of `seed` from its beginning.
+
+        Args:
+            seed: in [-2**63, 2**64); negative seeds count back from 2**64.
+
+        Returns:
+            The generator itself.
+
+        Raises:
+            RuntimeError: if `seed` is no integer.
+            ValueError: if it does not fit.
+        """
+        if not isinstance(seed, int):
+            raise RuntimeFailure(f"manual_seed expected a long, but got {type(seed).__name__}")
+        self._reseed(_wrapped_seed(seed))
+        return self
+
+    def seed(self) -> int:
+        """Takes a new seed from the system's entropy, and returns it."""
+        return self._reseed_from_system()
+
+    def initial_seed(self) -> int:
+        """The seed that the present stream started from."""
+        return self._initial_seed()
+
+    def get_state(self) -> Tensor:
+        """The state as 5056 bytes (uint8), in torch's layout."""
+        return self._state()
+
+    def set_state(self, new_state: Tensor) -> None:
+        """Continues from a state that `get_state` (or torch's) gave.
+
+        Raises:
+            TypeError: if the state is no uint8 tensor.
+            RuntimeError: if its size or content is not that of a state.
+        """
+        if not isinstance(new_state, Tensor):
+            raise TypeError(f"expected a torch.ByteTensor, but got {type(new_state).__name__}")
+        self._set_state(new_state)
+
+    def clone_state(self) -> Generator:
+        """A new generator that continues from the same place."""
+        clone = Generator(self._device)
+        clone._set_state(self._state())
+        return clone
+
+    def get_offset(self) -> int:
+        """Only generators on CUDA have an offset.
+
+        Raises:
+            RuntimeError: always.
+        """
+        raise RuntimeFailure("CPU Generator does not use offset")
+
+    def set_offset(self, offset: int) -> None:
+        """Only generators on CUDA have an offset.
+
+        Raises:
+            RuntimeError: always.
+        """
+        raise RuntimeFailure("CPU Generator does not use offset")
+
+    def __copy__(self) -> Generator:
+        return self.clone_state()
+
+    def __deepcopy__(self, memo: dict) -> Generator:
+        return self.clone_state()
+
+    def __reduce__(self):
+        return (_restore, (self._state(),))
+
+    def __repr__(self) -> str:
+        return f"<torch._C.Generator object at {id(self):#x}>"
+
+
+def _restore(state: Tensor) -> Generator:
+    """A generator from its pickled state."""
+    generator = Generator()
+    generator.set_state(state)
+    return generator
+
+
+#: What every random operation draws from when it is given no generator.
+default_generator = Generator()
+_C.set_default_generator(default_generator)
+
+
+def manual_seed(seed: int) -> Generator:
+    """Starts the default generator's stream of `seed` from its beginning.
+
+    Args:
+        seed: in [-2**63, 2**64); negative seeds count back from 2**64.
+
+    Returns:
+        The default generator.
+
+    Raises:
+        ValueError: if the seed does not fit.
+
+    Example:
+        >>> flambeau.manual_seed(0)
+        >>> flambeau.rand(2)
+        tensor([0.4963, 0.7682])
+    """
+    return default_generator.manual_seed(int(seed))
+
+
+def seed() -> int:
+    """Gives the default generator a seed from the system's entropy, and returns it."""
+    return default_generator.seed()
+
+
+def initial_seed() -> int:
+    """The seed of the default generator's present stream."""
+    return default_generator.initial_seed()
+
+
+def get_rng_state() -> Tensor:
+    """The default generator's state as 5056 bytes (uint8)."""
+    return default_generator.get_state()
+
+
+def set_rng_state(new_state: Tensor) -> None:
+    """Continues the default generator from a state that `get_rng_state` gave.
+
+    Raises:
+        TypeError: if the state is no uint8 tensor.
+        RuntimeError: if its size or content is not that of a state.
+    """
+    default_generator.set_state(new_state)
+
+
+class fork_rng:
+    """A context that puts the default generator's state back when it is left.
+
+    Args:
+        devices: as in torch; there is no generator besides the CPU's.
+        enabled: if False, the context does nothing.
+
+    Example:
+        >>> with flambeau.random.fork_rng():
+        ...     _ = flambeau.manual_seed(0)
+    """
+
+    def __init__(self, devices: object = None, enabled: bool = True):
+        self._enabled = enabled
+
+    def __enter__(self) -> None:
+        if self._enabled:
+            self._state = get_rng_state()
+
+    def __exit__(self, *_: object) -> None:
+        if self._enabled:
+            set_rng_state(self._state)
+
+
+__all__ = [
+    "Generator",
+    "default_generator",
+    "fork_rng",
+    "get_rng_state",
+    "initial_seed",
+    "manual_seed",
+    "seed",
+    "set_rng_state",
+]

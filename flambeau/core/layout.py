@@ -1,0 +1,57 @@
+"""Names for how elements lie in memory: `flambeau.strided`, `flambeau.channels_last`, ..."""
+
+from __future__ import annotations
+
+
+class _Named:
+    """An object that stands for its name: prints as `torch.<name>` and is copied as itself."""
+
+    __slots__ = ("_name",)
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __repr__(self) -> str:
+        return f"torch.{self._name}"
+
+    def __reduce__(self) -> str:
+        return self._name
+
+
+class layout(_Named):
+    """Whether a tensor has strides or lists its non-zero elements."""
+
+    __slots__ = ()
+
+
+class memory_format(_Named):
+    """The order of the axes in memory."""
+
+    __slots__ = ()
+
+
+strided = layout("strided")
+sparse_coo = layout("sparse_coo")
+sparse_csr = layout("sparse_csr")
+
+contiguous_format = memory_format("contiguous_format")
+preserve_format = memory_format("preserve_format")
+channels_last = memory_format("channels_last")
+channels_last_3d = memory_format("channels_last_3d")
+
+
+def strides_in(sizes: tuple[int, ...], wanted: memory_format) -> tuple[int, ...]:
+    """The strides of a dense tensor of these sizes in a channels-last format.
+
+    Raises:
+        RuntimeError: if the number of axes is not the format's.
+    """
+    rank = 4 if wanted is channels_last else 5
+    if len(sizes) != rank:
+        raise RuntimeError(f"required rank {rank} tensor to use {wanted._name} format")
+    strides = [0] * rank
+    step = 1
+    for axis in (1, *range(rank - 1, 1, -1), 0):
+        strides[axis] = step
+        step *= max(sizes[axis], 1)
+    return tuple(strides)

@@ -1,0 +1,235 @@
+"""Adam and AdamW."""
+
+from flambeau.backends import kernels
+from flambeau.core.dtype import float32, float64, get_default_dtype
+from flambeau.core.grad_mode import set_grad_enabled
+from flambeau.core.tensor import Tensor
+from flambeau.optim._common import (
+    loss_of,
+    require_at_least,
+    require_learning_rate,
+    require_one_implementation,
+    with_gradients,
+)
+from flambeau.optim.optimizer import Optimizer
+from flambeau.ops.creation import tensor, zeros_like
+
+
+class Adam(Optimizer):
+    """Adam (Kingma & Ba, 2014).
+
+    Args:
+        params: Parameters, pairs of name and parameter, or groups of them; see `Optimizer`.
+        lr: The learning rate.
+        betas: How much is kept of the running means of the gradient and of its square.
+        eps: Added to the denominator.
+        weight_decay: The factor of the parameters that is added to their gradients.
+        amsgrad: Divide by the largest mean square so far (Reddi et al., 2018).
+        foreach: Accepted for programs that set it; every step is one fused kernel.
+        maximize: Ascend instead of descend.
+        capturable: Accepted, as `foreach` is.
+        differentiable: Record the step in the graph, as operations on tensors.
+        fused: Accepted, as `foreach` is.
+        decoupled_weight_decay: Shrink the parameters themselves instead, as `AdamW` does.
+
+    Raises:
+        ValueError: If an option is out of its range.
+
+    Example:
+        >>> import flambeau as torch
+        >>> model = torch.nn.Linear(2, 1)
+        >>> optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+        >>> model(torch.ones(1, 2)).sum().backward()
+        >>> optimizer.step()
+    """
+
+    def __init__(
+        self,
+        params,
+        lr=1e-3,
+        betas=(0.9, 0.999),
+        eps=1e-8,
+        weight_decay=0,
+        amsgrad=False,
+        *,
+        foreach=None,
+        maximize=False,
+        capturable=False,
+        differentiable=False,
+        fused=None,
+        decoupled_weight_decay=False,
+    ):
+        _check_tensor_options(lr, betas, foreach, capturable)
+        require_learning_rate(lr)
+        require_at_least(0.0, "epsilon value", eps)
+        for i, beta in enumerate(betas):
+            if not 0.0 <= beta < 1.0:
+                raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
+        require_at_least(0.0, "weight_decay value", weight_decay)
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "amsgrad": amsgrad,
+            "maximize": maximize,
+            "foreach": foreach,
+            "capturable": capturable,
+            "differentiable": differentiable,
+            "fused": fused,
+            "decoupled_weight_decay": decoupled_weight_decay,
+        }
+        super().__init__(params, defaults)
+        require_one_implementation(foreach, fused, differentiable)
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        for param_state in self.state.values():
+            # Old checkpoints counted with a plain number.
+            step = param_state.get("step")
+            if step is not None and not isinstance(step, Tensor):
+                param_state["step"] = tensor(float(step), dtype=_counter_dtype())
+
+    def step(self, closure=None):
+        """Change the parameters by one step.
+
+        Args:
+            closure: A function that computes the loss anew and returns it.
+
+        Returns:
+            The loss, if there is a closure.
+        """
+        loss = loss_of(closure)
+        for group in self.param_groups:
+            params, grads = with_gradients(group)
+            if not params:
+                continue
+            states = [self.state[param] or self._new_state(group, param) for param in params]
+            if group["differentiable"]:
+                with set_grad_enabled(True):
+                    for param, grad, state in zip(params, grads, states, strict=True):
+                        _step_recorded(group, param, grad, state)
+            else:
+                _step_fused(group, params, grads, states)
+        return loss
+
+    def _new_state(self, group, param):
+        state = self.state[param]
+        state["step"] = tensor(0.0, dtype=_counter_dtype())
+        state["exp_avg"] = zeros_like(param)
+        state["exp_avg_sq"] = zeros_like(param)
+        if group["amsgrad"]:
+            state["max_exp_avg_sq"] = zeros_like(param)
+        return state
+
+
+class AdamW(Adam):
+    """Adam with weight decay apart from the gradient (Loshchilov & Hutter, 2017).
+
+    Args:
+        params: Parameters, pairs of name and parameter, or groups of them; see `Optimizer`.
+        lr: The learning rate.
+        betas: How much is kept of the running means of the gradient and of its square.
+        eps: Added to the denominator.
+        weight_decay: How much the parameters shrink, as a factor of the learning rate.
+        amsgrad: Divide by the largest mean square so far (Reddi et al., 2018).
+        maximize: Ascend instead of descend.
+        foreach: Accepted for programs that set it; every step is one fused kernel.
+        capturable: Accepted, as `foreach` is.
+        differentiable: Record the step in the graph, as operations on tensors.
+        fused: Accepted, as `foreach` is.
+
+    Raises:
+        ValueError: If an option is out of its range.
+    """
+
+    def __init__(
+        self,
+        params,
+        lr=1e-3,
+        betas=(0.9, 0.999),
+        eps=1e-8,
+        weight_decay=1e-2,
+        amsgrad=False,
+        *,
+        maximize=False,
+        foreach=None,
+        capturable=False,
+        differentiable=False,
+        fused=None,
+    ):
+        super().__init__(
+            params,
+            lr,
+            betas,
+            eps,
+            weight_decay,
+            amsgrad,
+            foreach=foreach,
+            maximize=maximize,
+            capturable=capturable,
+            differentiable=differentiable,
+            fused=fused,
+            decoupled_weight_decay=True,
+        )
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        for group in self.param_groups:
+            group["decoupled_weight_decay"] = True
+
+
+def _check_tensor_options(lr, betas, foreach, capturable):
+    """Check the options that may be tensors."""
+    if isinstance(lr, Tensor) and foreach and not capturable:
+        raise ValueError("lr as a Tensor is not supported for capturable=False and foreach=True")
+    if len({isinstance(beta, Tensor) for beta in betas}) > 1:
+        raise ValueError("betas must be either both floats or both Tensors")
+    for i, beta in enumerate(betas):
+        if isinstance(beta, Tensor) and beta.numel() != 1:
+            raise ValueError(f"Tensor betas[{i}] must be 1-element")
+
+
+def _counter_dtype():
+    return float64 if get_default_dtype() == float64 else float32
+
+
+def _step_fused(group, params, grads, states):
+    amsgrad = group["amsgrad"]
+    beta1, beta2 = group["betas"]
+    kernels(params[0]).adam_step(
+        params,
+        grads,
+        [state["exp_avg"] for state in states],
+        [state["exp_avg_sq"] for state in states],
+        [state["max_exp_avg_sq"] for state in states] if amsgrad else None,
+        [state["step"] for state in states],
+        float(group["lr"]),
+        float(beta1),
+        float(beta2),
+        group["eps"],
+        group["weight_decay"],
+        amsgrad,
+        group["decoupled_weight_decay"],
+        group["maximize"],
+    )
+
+
+def _step_recorded(group, param, grad, state):
+    lr = group["lr"]
+    beta1, beta2 = group["betas"]
+    if group["maximize"]:
+        grad = -grad
+    if group["weight_decay"] != 0:
+        if group["decoupled_weight_decay"]:
+            param.mul_(1 - lr * group["weight_decay"])
+        else:
+            grad = grad.add(param, alpha=group["weight_decay"])
+    step = state["step"] = state["step"] + 1
+    mean = state["exp_avg"] = state["exp_avg"] * beta1 + grad * (1 - beta1)
+    square = state["exp_avg_sq"] * beta2 + grad * grad.conj() * (1 - beta2)
+    state["exp_avg_sq"] = square
+    if group["amsgrad"]:
+        square = state["max_exp_avg_sq"] = state["max_exp_avg_sq"].maximum(square)
+    denominator = (square / (1 - beta2**step)).sqrt() + group["eps"]
+    param.sub_(lr / (1 - beta1**step) * mean / denominator)

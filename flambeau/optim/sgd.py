@@ -1,0 +1,150 @@
+"""Stochastic gradient descent."""
+
+from flambeau.backends import kernels
+from flambeau.core.grad_mode import set_grad_enabled
+from flambeau.optim._common import (
+    loss_of,
+    require_at_least,
+    require_learning_rate,
+    require_one_implementation,
+    with_gradients,
+)
+from flambeau.optim.optimizer import Optimizer
+from flambeau.ops.creation import empty_like
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent, with momentum and weight decay.
+
+    Args:
+        params: Parameters, pairs of name and parameter, or groups of them; see `Optimizer`.
+        lr: The learning rate.
+        momentum: How much of the last step is kept.
+        dampening: How much of the gradient is left out of the momentum.
+        weight_decay: The factor of the parameters that is added to their gradients.
+        nesterov: Look ahead along the momentum.
+        maximize: Ascend instead of descend.
+        foreach: Accepted for programs that set it; every step is one fused kernel.
+        differentiable: Record the step in the graph, as operations on tensors.
+        fused: Accepted, as `foreach` is.
+
+    Raises:
+        ValueError: If an option is out of its range.
+
+    Example:
+        >>> import flambeau as torch
+        >>> p = torch.nn.Parameter(torch.ones(1))
+        >>> optimizer = torch.optim.SGD([p], lr=0.1)
+        >>> (p * 2).sum().backward()
+        >>> optimizer.step()
+        >>> p
+        Parameter containing:
+        tensor([0.8000], requires_grad=True)
+    """
+
+    def __init__(
+        self,
+        params,
+        lr=1e-3,
+        momentum=0,
+        dampening=0,
+        weight_decay=0,
+        nesterov=False,
+        *,
+        maximize=False,
+        foreach=None,
+        differentiable=False,
+        fused=None,
+    ):
+        require_learning_rate(lr)
+        require_at_least(0.0, "momentum value", momentum)
+        require_at_least(0.0, "weight_decay value", weight_decay)
+        if nesterov and (momentum <= 0 or dampening != 0):
+            raise ValueError("Nesterov momentum requires a momentum and zero dampening")
+        defaults = {
+            "lr": lr,
+            "momentum": momentum,
+            "dampening": dampening,
+            "weight_decay": weight_decay,
+            "nesterov": nesterov,
+            "maximize": maximize,
+            "foreach": foreach,
+            "differentiable": differentiable,
+            "fused": fused,
+        }
+        super().__init__(params, defaults)
+        require_one_implementation(foreach, fused, differentiable)
+
+    def step(self, closure=None):
+        """Change the parameters by one step.
+
+        Args:
+            closure: A function that computes the loss anew and returns it.
+
+        Returns:
+            The loss, if there is a closure.
+        """
+        loss = loss_of(closure)
+        for group in self.param_groups:
+            params, grads = with_gradients(group)
+            if not params:
+                continue
+            if group["differentiable"]:
+                with set_grad_enabled(True):
+                    self._step_recorded(group, params, grads)
+            elif group["momentum"] == 0:
+                _step_fused(group, params, grads, None, False)
+            else:
+                self._step_with_momentum(group, params, grads)
+        return loss
+
+    def _step_with_momentum(self, group, params, grads):
+        """One kernel for the parameters that have a momentum, one for those that start it."""
+        state = self.state
+        started, new = ([], [], []), ([], [], [])
+        for param, grad in zip(params, grads, strict=True):
+            momentum = state[param].get("momentum_buffer")
+            chosen = started
+            if momentum is None:
+                momentum = state[param]["momentum_buffer"] = empty_like(param).detach()
+                chosen = new
+            chosen[0].append(param)
+            chosen[1].append(grad)
+            chosen[2].append(momentum)
+        if started[0]:
+            _step_fused(group, *started, False)
+        if new[0]:
+            _step_fused(group, *new, True)
+
+    def _step_recorded(self, group, params, grads):
+        for param, grad in zip(params, grads, strict=True):
+            if group["maximize"]:
+                grad = -grad
+            if group["weight_decay"] != 0:
+                grad = grad.add(param, alpha=group["weight_decay"])
+            if group["momentum"] != 0:
+                state = self.state[param]
+                momentum = state.get("momentum_buffer")
+                if momentum is None:
+                    momentum = grad.clone()
+                else:
+                    momentum = momentum.mul(group["momentum"])
+                    momentum = momentum.add(grad, alpha=1 - group["dampening"])
+                state["momentum_buffer"] = momentum
+                grad = grad.add(momentum, alpha=group["momentum"]) if group["nesterov"] else momentum
+            param.add_(grad, alpha=-group["lr"])
+
+
+def _step_fused(group, params, grads, momenta, first_step):
+    kernels(params[0]).sgd_step(
+        params,
+        grads,
+        momenta,
+        float(group["lr"]),
+        group["momentum"],
+        group["dampening"],
+        float(group["weight_decay"]),
+        group["nesterov"],
+        group["maximize"],
+        first_step,
+    )

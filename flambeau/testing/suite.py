@@ -1,0 +1,216 @@
+"""The suite that every op passes, made from its registration. Users can run it on their own ops.
+
+Each check takes an op and raises AssertionError with the call that failed. The checks:
+
+- `check_reference`: values against the NumPy twin, if the op names one;
+- `check_layouts`: strided, offset and expanded inputs give what contiguous ones give;
+- `check_forms`: method = function = in-place = `out=`;
+- `check_gradients`: first and second derivatives against finite differences, fused against plain rules;
+- `check_errors`: nonsense arguments raise TypeError, ValueError, IndexError or RuntimeError.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flambeau import _C
+from flambeau.core.tensor import Tensor
+from flambeau.testing.comparison import assert_close
+from flambeau.testing.gradcheck import GradcheckError, gradcheck, gradgradcheck
+from flambeau.testing.samples import Sample, samples_of
+
+
+def _outputs(result: Any) -> list[Tensor]:
+    if isinstance(result, Tensor):
+        return [result]
+    if isinstance(result, (tuple, list)):
+        return [t for r in result for t in _outputs(r)]
+    return []
+
+
+def _same(actual: Any, expected: Any, call: str, **options: Any) -> None:
+    a, e = _outputs(actual), _outputs(expected)
+    assert_close(len(a), len(e), msg=f"{call}: {len(a)} outputs, not {len(e)}")
+    for x, y in zip(a, e, strict=True):
+        assert_close(x, y, equal_nan=True, msg=lambda text: f"{call}: {text}", **options)
+
+
+def _copied(sample: Sample) -> Sample:
+    return sample.map(_C.clone)
+
+
+def check_reference(op: Any) -> None:
+    """Values against NumPy's, in float64."""
+    reference = op.info.reference
+    if reference is None:
+        return
+    import numpy as np
+
+    for sample in samples_of(op):
+        arrays = sample.map(lambda t: t.numpy())
+        expected = reference(np, *arrays.args, **arrays.kwargs)
+        found = op(*sample.args, **sample.kwargs)
+        for actual, wanted in zip(
+            _outputs(found), expected if isinstance(expected, tuple) else (expected,), strict=True
+        ):
+            np.testing.assert_allclose(
+                actual.numpy(), wanted, rtol=1e-9, atol=1e-9, err_msg=f"{op.name}{sample}"
+            )
+
+
+def strided(t: Tensor) -> Tensor:
+    """The same values with gaps between them and an offset."""
+    spread = _C.full((*(2 * s + 1 for s in t.shape),), 7, t.dtype)
+    view = spread
+    for axis, size in enumerate(t.shape):
+        view = _C.slice(view, axis, 1, 1 + 2 * size, 2)
+    _C.copy_into(view, t)
+    return view
+
+
+def transposed(t: Tensor) -> Tensor:
+    """The same values with the order of the axes in memory reversed."""
+    order = list(reversed(range(t.ndim)))
+    return _C.permute(_C.contiguous(_C.permute(t, order)), order)
+
+
+def check_layouts(op: Any) -> None:
+    """Any strides give the values that contiguous inputs give."""
+    if op.info.layout_dependent:
+        return
+    for sample in samples_of(op):
+        expected = op(*_copied(sample).args, **sample.kwargs)
+        for layout in (strided, transposed):
+            other = sample.map(layout)
+            _same(op(*other.args, **other.kwargs), expected, f"{op.name}{sample} {layout.__name__}")
+
+
+def check_forms(op: Any) -> None:
+    """Method, in-place form and out= agree with the function."""
+    for sample in samples_of(op):
+        call = f"{op.name}{sample}"
+        expected = op(*_copied(sample).args, **sample.kwargs)
+        first = sample.args[0] if sample.args else None
+        if isinstance(first, Tensor):
+            for name in op.info.methods:
+                if name.startswith("__"):
+                    continue
+                copy = _copied(sample)
+                _same(getattr(copy.args[0], name)(*copy.args[1:], **copy.kwargs), expected, f"{call} .{name}")
+        if not isinstance(expected, Tensor):
+            continue
+        if op.info.inplace and isinstance(first, Tensor):
+            _check_inplace(op, sample, expected, call)
+        if op.info.out and not op.info.view:
+            target = _C.empty(expected.shape, expected.dtype)
+            copy = _copied(sample)
+            result = op(*copy.args, out=target, **copy.kwargs)
+            assert_close(result is target, True, msg=f"{call}: out= must be returned")
+            _same(target, expected, f"{call} out=")
+
+
+def _check_inplace(op: Any, sample: Sample, expected: Tensor, call: str) -> None:
+    copy = _copied(sample)
+    target = copy.args[0]
+    if target.shape != expected.shape or not _C.can_cast(expected.dtype, target.dtype):
+        try:
+            op.inplace(*copy.args, **copy.kwargs)
+        except RuntimeError:
+            return
+        raise AssertionError(f"{call}: the in-place form must refuse another shape or dtype")
+    version = target._version
+    result = op.inplace(*copy.args, **copy.kwargs)
+    assert_close(result is target, True, msg=f"{call}: the in-place form must return the tensor")
+    assert_close(target._version > version, True, msg=f"{call}: the version must grow")
+    _same(target, expected.to(target.dtype), f"{call} in place")
+
+
+def _with_grad(sample: Sample, op: Any) -> Sample:
+    """Copies whose differentiable tensors require gradients."""
+
+    def leaf(t: Tensor) -> Tensor:
+        copy = _C.clone(t)
+        if copy.dtype.is_floating_point:
+            copy.requires_grad = True
+        return copy
+
+    return sample.map(leaf)
+
+
+def _as_function(op: Any, sample: Sample) -> tuple[Any, tuple[Tensor, ...]]:
+    """A function of the call's floating point tensors alone."""
+    wanted = [t for t in sample.tensors() if t.requires_grad]
+
+    def function(*values: Tensor) -> Any:
+        replace = {id(old): new for old, new in zip(wanted, values, strict=True)}
+        call = sample.map(lambda t: replace.get(id(t), t))
+        return tuple(_outputs(op(*call.args, **call.kwargs)))
+
+    return function, tuple(wanted)
+
+
+def check_gradients(op: Any) -> None:
+    """gradcheck, gradgradcheck, and fused rules equal to the differentiable ones."""
+    if not op.info.rules or not op.info.gradcheck:
+        return
+    for sample in samples_of(op):
+        call = f"{op.name}{sample}"
+        prepared = _with_grad(sample, op)
+        function, inputs = _as_function(op, prepared)
+        outputs = [o for o in function(*inputs) if o.requires_grad] if inputs else []
+        if not outputs or all(o.numel() == 0 for o in outputs):
+            continue
+        try:
+            gradcheck(function, inputs)
+            gradgradcheck(function, inputs, fast_mode=True)
+        except GradcheckError as error:
+            raise AssertionError(f"{call}: {error}") from error
+        except Exception as error:
+            error.add_note(f"in {call}")
+            raise
+        if op.info.fast_rules:
+            _check_fast_rules(function, inputs, outputs, call)
+
+
+def _check_fast_rules(function: Any, inputs: Any, outputs: Any, call: str) -> None:
+    from flambeau.autograd import grad
+
+    starts = [_C.full(o.shape, 0.7, o.dtype) for o in outputs]
+    plain = grad(outputs, inputs, starts, create_graph=True, allow_unused=True)
+    fused = grad(outputs, inputs, starts, retain_graph=True, allow_unused=True)
+    for p, f in zip(plain, fused, strict=True):
+        if p is None or f is None:
+            assert_close(p is None, f is None, msg=f"{call}: fused and plain rules serve other inputs")
+            continue
+        _same(f, p.detach(), f"{call}: fused rule", rtol=1e-6, atol=1e-8)
+
+
+def check_errors(op: Any) -> None:
+    """Wrong calls raise an ordinary exception that has a text."""
+    sample = samples_of(op)[0]
+    wrong: list[tuple[tuple, dict]] = [((), {}), ((object(),) * len(op.params), {}), (sample.args, {"no_such": 1})]
+    if sample.args:
+        wrong.append((("text", *sample.args[1:]), sample.kwargs))
+        wrong.append(((None, *sample.args[1:]), sample.kwargs))
+    for args, kwargs in wrong:
+        if not args and op.info.nullary:
+            continue
+        try:
+            op(*args, **kwargs)
+        except (TypeError, ValueError, IndexError, RuntimeError) as error:
+            assert_close(bool(str(error)), True, msg=f"{op.name}: an error without a text")
+        else:
+            raise AssertionError(f"{op.name}{args}{kwargs}: a wrong call must raise")
+
+
+CHECKS = (check_reference, check_layouts, check_forms, check_gradients, check_errors)
+
+
+def opsuite(op: Any) -> None:
+    """Runs every check on one op.
+
+    Raises:
+        AssertionError: naming the call that failed.
+    """
+    for check in CHECKS:
+        check(op)

@@ -1,0 +1,1 @@
+"""What a DataLoader is made of: collating, fetching, and the worker processes."""

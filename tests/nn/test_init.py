@@ -1,0 +1,98 @@
+"""Initialisation: the values of torch for the same seed."""
+
+import both
+import numpy as np
+import pytest
+
+import flambeau
+
+torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
+
+CALLS = [
+    "uniform_(t(3, 4), -1, 2)",
+    "normal_(t(3, 4), 1, 2)",
+    "normal_(t(5, 7), 1, 2)",
+    "trunc_normal_(t(30, 4), std=0.5, a=-0.4, b=0.6)",
+    "trunc_normal_(t(5, 5))",
+    "constant_(t(3), 2.5)",
+    "ones_(t(3))",
+    "zeros_(t(3))",
+    "eye_(t(3, 4))",
+    "dirac_(t(4, 2, 3))",
+    "dirac_(t(4, 2, 3, 3), groups=2)",
+    "dirac_(t(2, 2, 3, 2, 3))",
+    "xavier_uniform_(t(3, 4), gain=2)",
+    "xavier_uniform_(t(3, 4, 2, 2))",
+    "xavier_normal_(t(3, 4))",
+    "kaiming_uniform_(t(3, 4), a=0.3)",
+    "kaiming_uniform_(t(3, 4, 3), mode='fan_out', nonlinearity='relu')",
+    "kaiming_normal_(t(6, 4), mode='fan_out')",
+    "sparse_(t(10, 4), 0.35)",
+]
+
+ERRORS = [
+    "calculate_gain('x')",
+    "calculate_gain('leaky_relu', 'a')",
+    "xavier_uniform_(torch.ones(3))",
+    "kaiming_uniform_(torch.ones(3, 3), mode='x')",
+    "eye_(torch.ones(3))",
+    "dirac_(torch.ones(3))",
+    "dirac_(torch.ones(3, 3, 3), groups=2)",
+    "orthogonal_(torch.ones(3))",
+    "sparse_(torch.ones(3), 0.1)",
+    "kaiming_uniform_(torch.ones(0, 3)).shape",
+    "trunc_normal_(torch.ones(3), mean=9).shape",
+    "uniform(torch.ones(3), 0.0, 0.0)",
+]
+
+GAINS = ["linear", "conv2d", "sigmoid", "tanh", "relu", "leaky_relu", "selu"]
+
+
+def fill(call, module):
+    module.manual_seed(5)
+    tensor = eval(call, {**vars(module.nn.init), "t": module.empty})
+    return tensor.numpy()
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_values_as_torch(call):
+    np.testing.assert_allclose(
+        fill(call, flambeau), fill(call, torch), rtol=2e-6, atol=1e-7, strict=True
+    )
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (3, 5), (4, 2, 3)])
+def test_orthogonal(shape):
+    values = fill(f"orthogonal_(t{shape}, gain=2)", flambeau)
+    np.testing.assert_allclose(
+        values, fill(f"orthogonal_(t{shape}, gain=2)", torch), rtol=1e-4, atol=1e-5
+    )
+    matrix = values.reshape(shape[0], -1) / 2
+    small = matrix @ matrix.T if matrix.shape[0] <= matrix.shape[1] else matrix.T @ matrix
+    np.testing.assert_allclose(small, np.eye(len(small)), atol=1e-5)
+
+
+@pytest.mark.parametrize("expression", ERRORS)
+def test_errors_as_torch(expression):
+    both.check("", f"nn.init.{expression}")
+
+
+@pytest.mark.parametrize("name", GAINS)
+def test_gain(name):
+    assert flambeau.nn.init.calculate_gain(name) == torch.nn.init.calculate_gain(name)
+
+
+def test_generator():
+    a, b = (
+        flambeau.nn.init.normal_(
+            flambeau.empty(4), generator=flambeau.Generator().manual_seed(3)
+        )
+        for _ in range(2)
+    )
+    np.testing.assert_array_equal(a.numpy(), b.numpy())
+
+
+def test_parameters_are_not_recorded():
+    parameter = flambeau.nn.Parameter(flambeau.empty(3, 3))
+    assert flambeau.nn.init.eye_(parameter) is parameter
+    assert parameter.is_leaf and parameter.requires_grad
