@@ -1,5 +1,7 @@
 // Reductions: the functions of kernels/reduce.h.
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/string.h>
 
 #include "bind/pytensor.h"
 #include "kernels/reduce.h"
@@ -19,17 +21,120 @@ auto released(std::int64_t work, F&& f) {
   return f();
 }
 
+// torch's warning, given where the result is not a number.
+void warn_of_freedom(const Tensor& in, const Tensor& out, double correction, const char* op) {
+  if (out.numel() == 0) return;
+  if (static_cast<double>(in.numel()) / static_cast<double>(out.numel()) > correction) return;
+  const std::string text =
+      std::string(op) +
+      "(): degrees of freedom is <= 0. Correction should be strictly less than the reduction "
+      "factor (input numel divided by output numel).";
+  if (PyErr_WarnEx(PyExc_UserWarning, text.c_str(), 1) < 0) throw nb::python_error();
+}
+
 }  // namespace
 
 void bind_reduce(nb::module_& m) {
+  using Sum = Tensor (*)(const Tensor&, const OptionalDims&, bool, OptionalDType);
+  const auto bind_sum = [&m](const char* name, Sum kernel) {
+    m.def(
+        name,
+        [kernel](const Tensor& t, const OptionalDims& dims, bool keepdim, OptionalDType dtype) {
+          const Tensor held = t;
+          return released(t.numel(), [&] { return kernel(held, dims, keepdim, dtype); });
+        },
+        "t"_a, "dims"_a.none(), "keepdim"_a = false, "dtype"_a.none() = nb::none());
+  };
+  bind_sum("sum", sum);
+  bind_sum("nansum", nansum);
+  bind_sum("mean", mean);
+  bind_sum("prod", prod);
+
+  using Plain = Tensor (*)(const Tensor&, const OptionalDims&, bool);
+  const auto bind_plain = [&m](const char* name, Plain kernel) {
+    m.def(
+        name,
+        [kernel](const Tensor& t, const OptionalDims& dims, bool keepdim) {
+          const Tensor held = t;
+          return released(t.numel(), [&] { return kernel(held, dims, keepdim); });
+        },
+        "t"_a, "dims"_a.none(), "keepdim"_a);
+  };
+  bind_plain("any", any);
+  bind_plain("all", all);
+  bind_plain("logsumexp", logsumexp);
+
+  // `op` is the function whose name errors give.
+  using Extreme = Tensor (*)(const Tensor&, const OptionalDims&, bool, const char*);
+  const auto bind_extreme = [&m](const char* name, Extreme kernel) {
+    m.def(
+        name,
+        [kernel](const Tensor& t, const OptionalDims& dims, bool keepdim, const std::string& op) {
+          const Tensor held = t;
+          return released(t.numel(), [&] { return kernel(held, dims, keepdim, op.c_str()); });
+        },
+        "t"_a, "dims"_a.none(), "keepdim"_a, "op"_a);
+  };
+  bind_extreme("amax", amax);
+  bind_extreme("amin", amin);
+
+  using Along = TensorPair (*)(const Tensor&, std::int64_t, bool);
+  const auto bind_along = [&m](const char* name, Along kernel) {
+    m.def(name, [kernel](const Tensor& t, std::int64_t dim, bool keepdim) {
+      const Tensor held = t;
+      return released(t.numel(), [&] { return kernel(held, dim, keepdim); });
+    });
+  };
+  bind_along("max_along", max_along);
+  bind_along("min_along", min_along);
+
+  using Place = Tensor (*)(const Tensor&, OptionalDim, bool);
+  const auto bind_place = [&m](const char* name, Place kernel) {
+    m.def(
+        name,
+        [kernel](const Tensor& t, OptionalDim dim, bool keepdim) {
+          const Tensor held = t;
+          return released(t.numel(), [&] { return kernel(held, dim, keepdim); });
+        },
+        "t"_a, "dim"_a.none(), "keepdim"_a);
+  };
+  bind_place("argmax", argmax);
+  bind_place("argmin", argmin);
+
   m.def(
-      "sum",
-      [](const Tensor& t, const std::optional<Dims>& dims, bool keepdim,
-         std::optional<DType> dtype) {
+      "count_nonzero",
+      [](const Tensor& t, const OptionalDims& dims) {
         const Tensor held = t;
-        return released(t.numel(), [&] { return sum(held, dims, keepdim, dtype); });
+        return released(t.numel(), [&] { return count_nonzero(held, dims); });
       },
-      "t"_a, "dims"_a.none(), "keepdim"_a = false, "dtype"_a.none() = nb::none());
+      "t"_a, "dims"_a.none());
+  m.def(
+      "var",
+      [](const Tensor& t, const OptionalDims& dims, double correction, bool keepdim, bool root) {
+        const Tensor held = t;
+        Tensor out =
+            released(t.numel(), [&] { return var(held, dims, correction, keepdim, root); });
+        warn_of_freedom(held, out, correction, root ? "std" : "var");
+        return out;
+      },
+      "t"_a, "dims"_a.none(), "correction"_a, "keepdim"_a, "root"_a);
+  m.def(
+      "var_mean",
+      [](const Tensor& t, const OptionalDims& dims, double correction, bool keepdim, bool root) {
+        const Tensor held = t;
+        TensorPair out =
+            released(t.numel(), [&] { return var_mean(held, dims, correction, keepdim, root); });
+        warn_of_freedom(held, out.first, correction, root ? "std_mean" : "var_mean");
+        return out;
+      },
+      "t"_a, "dims"_a.none(), "correction"_a, "keepdim"_a, "root"_a);
+  m.def(
+      "vector_norm",
+      [](const Tensor& t, double p, const OptionalDims& dims, bool keepdim, OptionalDType dtype) {
+        const Tensor held = t;
+        return released(t.numel(), [&] { return vector_norm(held, p, dims, keepdim, dtype); });
+      },
+      "t"_a, "p"_a, "dims"_a.none(), "keepdim"_a, "dtype"_a.none());
 }
 
 }  // namespace fb::py

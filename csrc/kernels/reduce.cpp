@@ -1,6 +1,7 @@
 #include "kernels/reduce.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "core/allocator.h"
 #include "core/iter.h"
@@ -317,16 +318,249 @@ void run_reduction(const Reducer& reducer, const Tensor& in, std::uint64_t axes,
 
 // ---- the operations ----
 
-Tensor sum(const Tensor& t, const OptionalDims& dims, bool keepdim, OptionalDType dtype) {
-  require_cpu(t, "sum");
-  const DType result = dtype ? *dtype : is_integral(t.dtype(), true) ? DType::Int64 : t.dtype();
-  const bool widened = result == DType::Int64 && is_integral(t.dtype(), true);
-  const Tensor in = widened ? t : cast(t, result);
-  const std::uint64_t axes = reduced_axes(dims, in.ndim(), "sum");
-  Tensor out = empty(reduced_shape(in.sizes(), axes, keepdim), result);
+namespace {
+
+// Sums and products: what the elements are converted to first, and the result's dtype.
+struct WideTypes {
+  DType in, out;
+};
+WideTypes wide_types(DType own, OptionalDType wanted) {
+  const DType out = wanted ? *wanted : is_integral(own, true) ? DType::Int64 : own;
+  return {out == DType::Int64 && is_integral(own, true) ? own : out, out};
+}
+
+template <template <class> class Op>
+Tensor wide_reduction(const Tensor& t, const OptionalDims& dims, bool keepdim, OptionalDType dtype,
+                      const ReduceParams& params, const char* op) {
+  require_cpu(t, op);
+  const WideTypes types = wide_types(t.dtype(), dtype);
+  const std::uint64_t axes = reduced_axes(dims, t.ndim(), op);
+  const Tensor in = cast(t, types.in);
+  // A bool of its own (dtype=bool): the integers' result is cast.
+  const DType stored =
+      types.out == DType::Int64 || !is_integral(types.out, true) ? types.out : DType::Int64;
+  Tensor out = empty(reduced_shape(in.sizes(), axes, keepdim), stored);
+  const Reducer reducer = dispatch_all(in.dtype(), []<class T>() { return make_reducer<Op<T>>(); });
+  run_reduction(reducer, in, axes, {out}, &params);
+  return cast(out, types.out);
+}
+
+void require_real(const Tensor& t, const char* op) {
+  require_cpu(t, op);
+  FB_CHECK(!is_complex(t.dtype()), DType, op, "(): does not support complex input");
+}
+
+// Extremes have no value for no elements.
+void require_elements(const Tensor& t, std::uint64_t axes, bool all, const char* op) {
+  FB_CHECK(!(all && t.numel() == 0), Runtime, op,
+           "(): Expected reduction dim to be specified for input.numel() == 0. Specify the "
+           "reduction dim with the 'dim' argument.");
+  for (int d = 0; d < t.ndim(); ++d)
+    FB_CHECK(!(axes >> d & 1) || t.size(d) != 0, Index, op, "(): Expected reduction dim ", d,
+             " to have non-zero size.");
+}
+
+template <bool largest>
+Tensor extreme(const Tensor& t, const OptionalDims& dims, bool keepdim, const char* op) {
+  require_real(t, op);
+  const std::uint64_t axes = reduced_axes(dims, t.ndim(), op);
+  require_elements(t, axes, !dims || dims->empty(), op);
+  Tensor out = empty(reduced_shape(t.sizes(), axes, keepdim), t.dtype());
   const Reducer reducer =
-      dispatch_all(in.dtype(), [&]<class T>() { return make_reducer<SumOp<T>>(); });
-  run_reduction(reducer, in, axes, {out});
+      dispatch_real(t.dtype(), op, []<class T>() { return make_reducer<ExtremeOp<T, largest>>(); });
+  const ReduceParams params;
+  run_reduction(reducer, t, axes, {out}, &params);
+  return out;
+}
+
+template <bool largest>
+TensorPair extreme_along(const Tensor& t, std::int64_t dim, bool keepdim, const char* op) {
+  require_real(t, op);
+  const std::uint64_t axes = reduced_axes(Dims{dim}, t.ndim(), op);
+  require_elements(t, axes, false, op);
+  const Dims shape = reduced_shape(t.sizes(), axes, keepdim);
+  Tensor values = empty(shape, t.dtype()), indices = empty(shape, DType::Int64);
+  const Reducer reducer = dispatch_real(
+      t.dtype(), op, []<class T>() { return make_reducer<BestOp<T, largest, true>>(); });
+  const ReduceParams params;
+  run_reduction(reducer, t, axes, {values, indices}, &params);
+  return {values, indices};
+}
+
+template <bool largest>
+Tensor place_of_extreme(const Tensor& t, OptionalDim dim, bool keepdim, const char* op) {
+  require_real(t, op);
+  FB_CHECK(t.dtype() != DType::Bool, DType, op, "(): does not support bool input");
+  FB_CHECK(dim || t.numel() != 0, Index, op,
+           "(): Expected reduction dim to be specified for input.numel() == 0.");
+  const std::uint64_t axes =
+      reduced_axes(dim ? OptionalDims(Dims{*dim}) : std::nullopt, t.ndim(), op);
+  require_elements(t, axes, false, op);
+  Tensor out = empty(reduced_shape(t.sizes(), axes, keepdim), DType::Int64);
+  const Reducer reducer = dispatch_real(
+      t.dtype(), op, []<class T>() { return make_reducer<BestOp<T, largest, false>>(); });
+  const ReduceParams params;
+  // The place over all elements counts in row-major order.
+  run_reduction(reducer, dim ? t : contiguous(t), axes, {out}, &params);
+  return out;
+}
+
+template <bool wanted>
+Tensor find(const Tensor& t, const OptionalDims& dims, bool keepdim, const char* op) {
+  require_cpu(t, op);
+  const std::uint64_t axes = dims && dims->empty() ? 0 : reduced_axes(dims, t.ndim(), op);
+  const DType result = t.dtype() == DType::UInt8 ? DType::UInt8 : DType::Bool;
+  Tensor out = empty(reduced_shape(t.sizes(), axes, keepdim), result);
+  const Reducer reducer =
+      dispatch_all(t.dtype(), []<class T>() { return make_reducer<FindOp<T, wanted>>(); });
+  const ReduceParams params;
+  run_reduction(reducer, t, axes, {out}, &params);
+  return out;
+}
+
+template <class F>
+Reducer dispatch_inexact(DType dtype, const char* what, F&& f) {
+  if (dtype == DType::Complex64) return f.template operator()<complex64>();
+  if (dtype == DType::Complex128) return f.template operator()<complex128>();
+  FB_CHECK(is_floating(dtype), DType, what);
+  return dispatch_floating(dtype, what, f);
+}
+
+constexpr const char* var_needs_float =
+    "std and var only support floating point and complex dtypes";
+
+Reducer norm_reducer(DType dtype, double p) {
+  constexpr double inf = std::numeric_limits<double>::infinity();
+  return dispatch_inexact(dtype, "linalg.vector_norm", [p]<class T>() {
+    if (p == 2) return make_reducer<NormOp<T, Fold::square_sum>>();
+    if (p == 1) return make_reducer<NormOp<T, Fold::abs_sum>>();
+    if (p == 0) return make_reducer<NonzeroNormOp<T>>();
+    if (p == inf) return make_reducer<NormOp<T, Fold::abs_max>>();
+    if (p == -inf) return make_reducer<NormOp<T, Fold::abs_min>>();
+    return make_reducer<NormOp<T, Fold::count>>();
+  });
+}
+
+}  // namespace
+
+Tensor sum(const Tensor& t, const OptionalDims& dims, bool keepdim, OptionalDType dtype) {
+  return wide_reduction<SumOp>(t, dims, keepdim, dtype, {}, "sum");
+}
+
+Tensor nansum(const Tensor& t, const OptionalDims& dims, bool keepdim, OptionalDType dtype) {
+  FB_CHECK(!is_complex(t.dtype()), DType, "nansum does not support complex inputs");
+  return wide_reduction<NansumOp>(t, dims, keepdim, dtype, {}, "nansum");
+}
+
+Tensor mean(const Tensor& t, const OptionalDims& dims, bool keepdim, OptionalDType dtype) {
+  const DType result = dtype.value_or(t.dtype());
+  FB_CHECK(is_differentiable(result), DType, "mean(): could not infer output dtype. ",
+           dtype ? "Optional dtype" : "Input dtype",
+           " must be either a floating point or complex dtype. Got: ", dtype_name(result));
+  return wide_reduction<SumOp>(t, dims, keepdim, result, {.mean = true}, "mean");
+}
+
+Tensor prod(const Tensor& t, const OptionalDims& dims, bool keepdim, OptionalDType dtype) {
+  return wide_reduction<ProdOp>(t, dims, keepdim, dtype, {}, "prod");
+}
+
+Tensor any(const Tensor& t, const OptionalDims& dims, bool keepdim) {
+  return find<true>(t, dims, keepdim, "any");
+}
+
+Tensor all(const Tensor& t, const OptionalDims& dims, bool keepdim) {
+  return find<false>(t, dims, keepdim, "all");
+}
+
+Tensor count_nonzero(const Tensor& t, const OptionalDims& dims) {
+  require_cpu(t, "count_nonzero");
+  const std::uint64_t axes = reduced_axes(dims, t.ndim(), "count_nonzero");
+  Tensor out = empty(reduced_shape(t.sizes(), axes, false), DType::Int64);
+  const Reducer reducer =
+      dispatch_all(t.dtype(), []<class T>() { return make_reducer<CountOp<T>>(); });
+  const ReduceParams params;
+  run_reduction(reducer, t, axes, {out}, &params);
+  return out;
+}
+
+Tensor amax(const Tensor& t, const OptionalDims& dims, bool keepdim, const char* op) {
+  return extreme<true>(t, dims, keepdim, op);
+}
+Tensor amin(const Tensor& t, const OptionalDims& dims, bool keepdim, const char* op) {
+  return extreme<false>(t, dims, keepdim, op);
+}
+TensorPair max_along(const Tensor& t, std::int64_t dim, bool keepdim) {
+  return extreme_along<true>(t, dim, keepdim, "max");
+}
+TensorPair min_along(const Tensor& t, std::int64_t dim, bool keepdim) {
+  return extreme_along<false>(t, dim, keepdim, "min");
+}
+Tensor argmax(const Tensor& t, OptionalDim dim, bool keepdim) {
+  return place_of_extreme<true>(t, dim, keepdim, "argmax");
+}
+Tensor argmin(const Tensor& t, OptionalDim dim, bool keepdim) {
+  return place_of_extreme<false>(t, dim, keepdim, "argmin");
+}
+
+Tensor var(const Tensor& t, const OptionalDims& dims, double correction, bool keepdim, bool root) {
+  const char* op = root ? "std" : "var";
+  require_cpu(t, op);
+  const Reducer reducer = dispatch_inexact(
+      t.dtype(), var_needs_float, []<class T>() { return make_reducer<VarOp<T, false>>(); });
+  const std::uint64_t axes = reduced_axes(dims, t.ndim(), op);
+  Tensor out = empty(reduced_shape(t.sizes(), axes, keepdim), real_dtype(t.dtype()));
+  const ReduceParams params{.root = root, .correction = correction};
+  run_reduction(reducer, t, axes, {out}, &params);
+  return out;
+}
+
+TensorPair var_mean(const Tensor& t, const OptionalDims& dims, double correction, bool keepdim,
+                    bool root) {
+  const char* op = root ? "std_mean" : "var_mean";
+  require_cpu(t, op);
+  const Reducer reducer = dispatch_inexact(
+      t.dtype(), var_needs_float, []<class T>() { return make_reducer<VarOp<T, true>>(); });
+  const std::uint64_t axes = reduced_axes(dims, t.ndim(), op);
+  const Dims shape = reduced_shape(t.sizes(), axes, keepdim);
+  Tensor variance = empty(shape, real_dtype(t.dtype())), average = empty(shape, t.dtype());
+  const ReduceParams params{.root = root, .correction = correction};
+  run_reduction(reducer, t, axes, {variance, average}, &params);
+  return {variance, average};
+}
+
+Tensor logsumexp(const Tensor& t, const OptionalDims& dims, bool keepdim) {
+  require_real(t, "logsumexp");
+  const Tensor in = is_floating(t.dtype()) ? t : cast(t, default_dtype());
+  const std::uint64_t axes = reduced_axes(dims, in.ndim(), "logsumexp");
+  Tensor out = empty(reduced_shape(in.sizes(), axes, keepdim), in.dtype());
+  const Reducer reducer = dispatch_floating(
+      in.dtype(), "logsumexp", []<class T>() { return make_reducer<LogSumExpOp<T>>(); });
+  const ReduceParams params;
+  run_reduction(reducer, in, axes, {out}, &params);
+  return out;
+}
+
+Tensor vector_norm(const Tensor& t, double p, const OptionalDims& dims, bool keepdim,
+                   OptionalDType dtype) {
+  constexpr const char* op = "linalg.vector_norm";
+  require_cpu(t, op);
+  FB_CHECK(is_differentiable(t.dtype()), DType, op,
+           ": Expected a floating point or complex tensor as input. Got ", dtype_name(t.dtype()));
+  const Tensor in = dtype ? cast(t, *dtype) : t;
+  FB_CHECK(is_differentiable(in.dtype()), DType, op,
+           ": dtype should be floating point or complex. Got ", dtype_name(in.dtype()));
+  const std::uint64_t axes = reduced_axes(dims, in.ndim(), op);
+  if (p < 0 || std::isinf(p)) {
+    FB_CHECK(!(in.numel() == 0 && (!dims || dims->empty())), Runtime, op, " cannot compute the ", p,
+             " norm on an empty tensor because the operation does not have an identity");
+    for (int d = 0; d < in.ndim(); ++d)
+      FB_CHECK(!(axes >> d & 1) || in.size(d) != 0, Runtime, op, " cannot compute the ", p,
+               " norm on the dimension ", d,
+               "because this dimension is empty and the operation does not have an identity");
+  }
+  Tensor out = empty(reduced_shape(in.sizes(), axes, keepdim), real_dtype(in.dtype()));
+  const ReduceParams params{.p = p};
+  run_reduction(norm_reducer(in.dtype(), p), in, axes, {out}, &params);
   return out;
 }
 

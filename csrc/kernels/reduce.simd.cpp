@@ -1,0 +1,470 @@
+// Vector loops of the reductions. An operation supplies
+//   block(state, x, n, first)                      n <= block_size contiguous elements, one state
+//   panel(states, x, row_stride, rows, n, first)   rows <= panel_rows, n states side by side
+// Within a block or panel float32 is added up in float32 lanes, which are few enough to be exact
+// to a few units; blocks are added in double.
+#include "kernels/reduce_ops.h"
+#include "simd/math.h"
+
+namespace fb::FB_ISA {
+namespace {
+
+constexpr std::int64_t block_size = 512;
+
+template <class T>
+FB_SIMD const T* at(const char* p, std::int64_t offset) {
+  return reinterpret_cast<const T*>(p + offset);
+}
+
+template <class Op>
+void row_loop(char* state, const char* x, std::int64_t stride, std::int64_t n, std::int64_t first,
+              const void*) {
+  using T = typename Op::T;
+  auto& s = *reinterpret_cast<typename Op::State*>(state);
+  for (std::int64_t k = 0; k < n; k += block_size) {
+    const std::int64_t m = n - k < block_size ? n - k : block_size;
+    if (stride == sizeof(T)) {
+      Op::block(s, at<T>(x, k * stride), m, first + k);
+    } else {
+      T gathered[block_size];
+      for (std::int64_t i = 0; i < m; ++i) gathered[i] = *at<T>(x, (k + i) * stride);
+      Op::block(s, gathered, m, first + k);
+    }
+  }
+}
+
+template <class Op>
+void rows_loop(char* state, const char* x, std::int64_t row_stride, std::int64_t rows,
+               std::int64_t stride, std::int64_t width, std::int64_t first, const void*) {
+  using T = typename Op::T;
+  auto* s = reinterpret_cast<typename Op::State*>(state);
+  constexpr std::int64_t tile = 32;
+  T gathered[Op::panel_rows * tile];
+  for (std::int64_t i = 0; i < rows; i += Op::panel_rows) {
+    const std::int64_t m = rows - i < Op::panel_rows ? rows - i : Op::panel_rows;
+    const char* top = x + i * row_stride;
+    if (stride == sizeof(T)) {
+      Op::panel(s, at<T>(top, 0), row_stride / static_cast<std::int64_t>(sizeof(T)), m, width,
+                first + i);
+      continue;
+    }
+    for (std::int64_t j = 0; j < width; j += tile) {
+      const std::int64_t n = width - j < tile ? width - j : tile;
+      for (std::int64_t r = 0; r < m; ++r)
+        for (std::int64_t c = 0; c < n; ++c)
+          gathered[r * tile + c] = *at<T>(top, r * row_stride + (j + c) * stride);
+      Op::panel(s + j, gathered, tile, m, n, first + i);
+    }
+  }
+}
+
+template <class Op>
+constexpr FoldLoops loops_of() {
+  return {row_loop<Op>, rows_loop<Op>};
+}
+
+// f(index, count) over pieces of one register.
+template <class T, class F>
+FB_SIMD void for_registers(std::int64_t n, F&& f) {
+  std::int64_t k = 0;
+  for (; k + Vec<T>::size <= n; k += Vec<T>::size) f(k, Vec<T>::size);
+  if (k < n) f(k, static_cast<int>(n - k));
+}
+// The first `count` elements and `fill` in the other lanes.
+template <class T>
+FB_SIMD Vec<T> load_filled(const T* p, int count, T fill) {
+  if (count == Vec<T>::size) return Vec<T>::load(p);
+  return select(first_lanes<T>(count), Vec<T>::load(p, count), Vec<T>(fill));
+}
+template <class T>
+FB_SIMD Vec<T> load_zeros(const T* p, int count) {
+  return count == Vec<T>::size ? Vec<T>::load(p) : Vec<T>::load(p, count);
+}
+
+// Folds f(register) of a block in four lanes' worth of accumulators.
+template <class T, class F, class Combine>
+FB_SIMD Vec<T> fold_block(const T* x, std::int64_t n, T neutral, F&& f, Combine&& combine) {
+  constexpr int step = Vec<T>::size;
+  Vec<T> a(neutral), b(neutral), c(neutral), d(neutral);
+  std::int64_t k = 0;
+  for (; k + 4 * step <= n; k += 4 * step) {
+    a = combine(a, f(Vec<T>::load(x + k)));
+    b = combine(b, f(Vec<T>::load(x + k + step)));
+    c = combine(c, f(Vec<T>::load(x + k + 2 * step)));
+    d = combine(d, f(Vec<T>::load(x + k + 3 * step)));
+  }
+  for (; k + step <= n; k += step) a = combine(a, f(Vec<T>::load(x + k)));
+  if (k < n) {
+    const int rest = static_cast<int>(n - k);
+    const Vec<T> last = f(Vec<T>::load(x + k, rest));
+    b = combine(b, select(first_lanes<T>(rest), last, Vec<T>(neutral)));
+  }
+  return combine(combine(a, b), combine(c, d));
+}
+struct Add {
+  template <class T>
+  FB_SIMD Vec<T> operator()(Vec<T> a, Vec<T> b) const {
+    return a + b;
+  }
+};
+struct Identity {
+  template <class T>
+  FB_SIMD Vec<T> operator()(Vec<T> x) const {
+    return x;
+  }
+};
+struct Magnitude {
+  template <class T>
+  FB_SIMD Vec<T> operator()(Vec<T> x) const {
+    return abs(x);
+  }
+};
+struct Square {
+  template <class T>
+  FB_SIMD Vec<T> operator()(Vec<T> x) const {
+    return x * x;
+  }
+};
+struct ZeroForNan {
+  template <class T>
+  FB_SIMD Vec<T> operator()(Vec<T> x) const {
+    return select(is_nan(x), T(0), x);
+  }
+};
+
+// states[0..count) += (or *=) v
+template <class Combine>
+FB_SIMD void fold_into(double* states, Vec<double> v, int count, Combine&& combine) {
+  if (count == Vec<double>::size)
+    combine(Vec<double>::load(states), v).store(states);
+  else
+    combine(Vec<double>::load(states, count), v).store(states, count);
+}
+template <class Combine>
+FB_SIMD void fold_into(double* states, Vec<float> v, int count, Combine&& combine) {
+  constexpr int half = Vec<double>::size;
+  const DoublePair pair = widen(v);
+  fold_into(states, pair.low, count < half ? count : half, combine);
+  if (count > half) fold_into(states + half, pair.high, count - half, combine);
+}
+
+// ---- sums of f(x) ----
+
+template <class T_, class F>
+struct Sum {
+  using T = T_;
+  using State = double;
+  static constexpr std::int64_t panel_rows = 8;
+
+  FB_SIMD static void block(double& s, const T* x, std::int64_t n, std::int64_t) {
+    s += sum_lanes(fold_block(x, n, T(0), F{}, Add{}));
+  }
+  FB_SIMD static void panel(double* states, const T* x, std::int64_t row_stride, std::int64_t rows,
+                            std::int64_t width, std::int64_t) {
+    for_registers<T>(width, [&](std::int64_t j, int count) {
+      const T* p = x + j;
+      Vec<T> a = F{}(load_zeros(p, count)), b(T(0));
+      std::int64_t i = 1;
+      for (; i + 2 <= rows; i += 2) {
+        a += F{}(load_zeros(p + i * row_stride, count));
+        b += F{}(load_zeros(p + (i + 1) * row_stride, count));
+      }
+      if (i < rows) b += F{}(load_zeros(p + i * row_stride, count));
+      fold_into(states + j, a + b, count, Add{});
+    });
+  }
+};
+
+// Products do not fit in float32 on the way even where the result does: all in double.
+template <class T_>
+struct Product {
+  using T = T_;
+  using State = double;
+  static constexpr std::int64_t panel_rows = 8;
+
+  FB_SIMD static void block(double& s, const T* x, std::int64_t n, std::int64_t) {
+    double lanes[Vec<T>::size];
+    for (double& lane : lanes) lane = 1;
+    panel(lanes, x, Vec<T>::size, n / Vec<T>::size, Vec<T>::size, 0);
+    for (std::int64_t k = n / Vec<T>::size * Vec<T>::size; k < n; ++k) s *= x[k];
+    for (double lane : lanes) s *= lane;
+  }
+  FB_SIMD static void panel(double* states, const T* x, std::int64_t row_stride, std::int64_t rows,
+                            std::int64_t width, std::int64_t) {
+    const auto multiply = [](Vec<double> a, Vec<double> b) { return a * b; };
+    for (std::int64_t i = 0; i < rows; ++i)
+      for_registers<T>(width, [&](std::int64_t j, int count) {
+        fold_into(states + j, load_zeros(x + i * row_stride + j, count), count, multiply);
+      });
+  }
+};
+
+// ---- extremes of f(x) ----
+
+template <bool largest>
+struct Extreme {
+  template <class T>
+  FB_SIMD Vec<T> operator()(Vec<T> a, Vec<T> b) const {
+    if constexpr (largest) return max(a, b);
+    return min(a, b);
+  }
+};
+template <bool largest, class T>
+FB_SIMD T extreme_lane(Vec<T> a) {
+  if constexpr (largest) return max_lanes(a);
+  return min_lanes(a);
+}
+
+template <class T_, class F, bool largest>
+struct ExtremeOf {
+  using T = T_;
+  using State = T;
+  static constexpr std::int64_t panel_rows = 8;
+  static constexpr T neutral = largest ? -infinity<T> : infinity<T>;
+
+  FB_SIMD static void block(T& s, const T* x, std::int64_t n, std::int64_t) {
+    const T found = extreme_lane<largest>(fold_block(x, n, neutral, F{}, Extreme<largest>{}));
+    if ((largest ? found > s : found < s) || found != found) s = found;
+  }
+  FB_SIMD static void panel(T* states, const T* x, std::int64_t row_stride, std::int64_t rows,
+                            std::int64_t width, std::int64_t) {
+    for_registers<T>(width, [&](std::int64_t j, int count) {
+      Vec<T> s = load_zeros(states + j, count);
+      for (std::int64_t i = 0; i < rows; ++i)
+        s = Extreme<largest>{}(s, F{}(load_zeros(x + i * row_stride + j, count)));
+      s.store(states + j, count);
+    });
+  }
+};
+
+// ---- the place of the extreme ----
+
+template <class T_, bool largest>
+struct BestOf {
+  using T = T_;
+  using State = Best<T>;
+  static constexpr std::int64_t panel_rows = 64;
+
+  FB_SIMD static bool better(T x, T best) {
+    return (largest ? x > best : x < best) || (x != x && best == best);
+  }
+  FB_SIMD static Mask<T> better(Vec<T> x, Vec<T> best) {
+    Mask<T> found = x < best;
+    if constexpr (largest) found = x > best;
+    return found | (is_nan(x) & !is_nan(best));
+  }
+  // The extreme first, its place only if it is better than what was known.
+  FB_SIMD static void block(State& s, const T* x, std::int64_t n, std::int64_t first) {
+    constexpr T neutral = largest ? -infinity<T> : infinity<T>;
+    const T found =
+        extreme_lane<largest>(fold_block(x, n, neutral, Identity{}, Extreme<largest>{}));
+    if (s.index >= 0 && !better(found, s.value)) return;
+    std::int64_t k = 0;
+    while (k + 1 < n && !(x[k] == found || (x[k] != x[k] && found != found))) ++k;
+    s = {x[k], first + k};
+  }
+  FB_SIMD static void panel(State* states, const T* x, std::int64_t row_stride, std::int64_t rows,
+                            std::int64_t width, std::int64_t first) {
+    using Int = IntOf<T>;
+    for_registers<T>(width, [&](std::int64_t j, int count) {
+      Vec<T> best = load_zeros(x + j, count);
+      Vec<Int> place(Int(0));
+      for (std::int64_t i = 1; i < rows; ++i) {
+        const Vec<T> v = load_zeros(x + i * row_stride + j, count);
+        const Mask<T> found = better(v, best);
+        best = select(found, v, best);
+        place = select(found, Vec<Int>(static_cast<Int>(i)), place);
+      }
+      T values[Vec<T>::size];
+      Int places[Vec<T>::size];
+      best.store(values);
+      place.store(places);
+      for (int c = 0; c < count; ++c) {
+        State& s = states[j + c];
+        if (s.index < 0 || better(values[c], s.value)) s = {values[c], first + places[c]};
+      }
+    });
+  }
+};
+
+// ---- variance: the deviations from the mean of a block, blocks merged by Chan's formula ----
+
+template <class T_>
+struct Variance {
+  using T = T_;
+  using State = Moments;
+  static constexpr std::int64_t panel_rows = 64;
+
+  FB_SIMD static void add(Moments& s, T center, double sum, double squares, double n) {
+    const double shift = sum / n, delta = center + shift - s.mean, total = s.count + n;
+    s.squares += squares - sum * shift + delta * delta * (s.count * (n / total));
+    s.mean += delta * (n / total);
+    s.count = total;
+  }
+  FB_SIMD static void block(Moments& s, const T* x, std::int64_t n, std::int64_t) {
+    const T center = sum_lanes(fold_block(x, n, T(0), Identity{}, Add{})) / static_cast<T>(n);
+    const Vec<T> c(center);
+    const Vec<T> sums = fold_block(x, n, T(0), [c](Vec<T> v) { return v - c; }, Add{});
+    const Vec<T> squares =
+        fold_block(x, n, T(0), [c](Vec<T> v) { return (v - c) * (v - c); }, Add{});
+    add(s, center, sum_lanes(sums), sum_lanes(squares), static_cast<double>(n));
+  }
+  FB_SIMD static void panel(Moments* states, const T* x, std::int64_t row_stride, std::int64_t rows,
+                            std::int64_t width, std::int64_t) {
+    for_registers<T>(width, [&](std::int64_t j, int count) {
+      const T* p = x + j;
+      Vec<T> total(T(0)), sum(T(0)), squares(T(0));
+      for (std::int64_t i = 0; i < rows; ++i) total += load_zeros(p + i * row_stride, count);
+      const Vec<T> center = total / Vec<T>(static_cast<T>(rows));
+      for (std::int64_t i = 0; i < rows; ++i) {
+        const Vec<T> d = load_zeros(p + i * row_stride, count) - center;
+        sum += d;
+        squares = fma(d, d, squares);
+      }
+      T centers[Vec<T>::size], sums[Vec<T>::size], all_squares[Vec<T>::size];
+      center.store(centers);
+      sum.store(sums);
+      squares.store(all_squares);
+      for (int c = 0; c < count; ++c)
+        add(states[j + c], centers[c], sums[c], all_squares[c], static_cast<double>(rows));
+    });
+  }
+};
+
+// ---- log of a sum of exponentials: each block shifted by its maximum ----
+
+template <class T_>
+struct LogSumExp {
+  using T = T_;
+  using State = ExpSum;
+  static constexpr std::int64_t panel_rows = 64;
+
+  FB_SIMD static Vec<T> shift_of(Vec<T> largest) {  // infinities and NaN show in the sum
+    return select(abs(largest) < infinity<T>, largest, T(0));
+  }
+  FB_SIMD static void block(ExpSum& s, const T* x, std::int64_t n, std::int64_t) {
+    const T largest = max_lanes(fold_block(x, n, -infinity<T>, Identity{}, Extreme<true>{}));
+    const Vec<T> shift = shift_of(Vec<T>(largest));
+    const Vec<T> sum = fold_block(x, n, T(0), [shift](Vec<T> v) { return exp(v - shift); }, Add{});
+    T lane[Vec<T>::size];
+    shift.store(lane);
+    merge_exp_sums(s, {static_cast<double>(lane[0]), static_cast<double>(sum_lanes(sum))});
+  }
+  FB_SIMD static void panel(ExpSum* states, const T* x, std::int64_t row_stride, std::int64_t rows,
+                            std::int64_t width, std::int64_t) {
+    for_registers<T>(width, [&](std::int64_t j, int count) {
+      Vec<T> largest = load_zeros(x + j, count), sum(T(0));
+      for (std::int64_t i = 1; i < rows; ++i)
+        largest = max(largest, load_zeros(x + i * row_stride + j, count));
+      const Vec<T> shift = shift_of(largest);
+      for (std::int64_t i = 0; i < rows; ++i)
+        sum += exp(load_zeros(x + i * row_stride + j, count) - shift);
+      T shifts[Vec<T>::size], sums[Vec<T>::size];
+      shift.store(shifts);
+      sum.store(sums);
+      for (int c = 0; c < count; ++c)
+        merge_exp_sums(states[j + c],
+                       {static_cast<double>(shifts[c]), static_cast<double>(sums[c])});
+    });
+  }
+};
+
+// ---- integers and truth values: loops that the compiler turns into vectors ----
+
+template <class T_>
+struct IntegerSum {
+  using T = T_;
+  using State = std::uint64_t;
+  static constexpr std::int64_t panel_rows = 8;
+  // bool has only zero and one when it is ours; any other byte counts as one.
+  FB_SIMD static std::uint64_t value(T x) {
+    return std::is_same_v<T, std::uint8_t> ? x != 0 : static_cast<std::uint64_t>(x);
+  }
+  FB_SIMD static void block(State& s, const T* x, std::int64_t n, std::int64_t) {
+    if constexpr (std::is_same_v<T, std::uint8_t>) {
+      std::uint16_t count = 0;  // at most block_size
+      for (std::int64_t k = 0; k < n; ++k) count += x[k] != 0;
+      s += count;
+    } else {
+      State sum = 0;
+      for (std::int64_t k = 0; k < n; ++k) sum += value(x[k]);
+      s += sum;
+    }
+  }
+  FB_SIMD static void panel(State* states, const T* x, std::int64_t row_stride, std::int64_t rows,
+                            std::int64_t width, std::int64_t) {
+    for (std::int64_t i = 0; i < rows; ++i)
+      for (std::int64_t j = 0; j < width; ++j) states[j] += value(x[i * row_stride + j]);
+  }
+};
+
+template <bool wanted>
+struct Find {
+  using T = std::uint8_t;
+  using State = std::uint8_t;
+  static constexpr std::int64_t panel_rows = 8;
+  FB_SIMD static void block(State& s, const T* x, std::int64_t n, std::int64_t) {
+    if (s) return;
+    State found = 0;
+    for (std::int64_t k = 0; k < n; ++k) found |= (x[k] != 0) == wanted;
+    s = found;
+  }
+  FB_SIMD static void panel(State* states, const T* x, std::int64_t row_stride, std::int64_t rows,
+                            std::int64_t width, std::int64_t) {
+    for (std::int64_t i = 0; i < rows; ++i)
+      for (std::int64_t j = 0; j < width; ++j) states[j] |= (x[i * row_stride + j] != 0) == wanted;
+  }
+};
+
+template <class T>
+using Sums = Sum<T, Identity>;
+template <class T>
+using Nansums = Sum<T, ZeroForNan>;
+template <class T>
+using AbsSums = Sum<T, Magnitude>;
+template <class T>
+using SquareSums = Sum<T, Square>;
+template <class T>
+using Max = ExtremeOf<T, Identity, true>;
+template <class T>
+using Min = ExtremeOf<T, Identity, false>;
+template <class T>
+using AbsMax = ExtremeOf<T, Magnitude, true>;
+template <class T>
+using AbsMin = ExtremeOf<T, Magnitude, false>;
+template <class T>
+using ArgMax = BestOf<T, true>;
+template <class T>
+using ArgMin = BestOf<T, false>;
+
+constexpr ReduceLoops make_table() {
+  ReduceLoops t;
+  const auto set = [&t]<template <class> class Op>(Fold fold) {
+    t.of_float[static_cast<int>(fold)][0] = loops_of<Op<float>>();
+    t.of_float[static_cast<int>(fold)][1] = loops_of<Op<double>>();
+  };
+  set.template operator()<Sums>(Fold::sum);
+  set.template operator()<Nansums>(Fold::nansum);
+  set.template operator()<AbsSums>(Fold::abs_sum);
+  set.template operator()<SquareSums>(Fold::square_sum);
+  set.template operator()<Product>(Fold::product);
+  set.template operator()<Max>(Fold::max);
+  set.template operator()<Min>(Fold::min);
+  set.template operator()<AbsMax>(Fold::abs_max);
+  set.template operator()<AbsMin>(Fold::abs_min);
+  set.template operator()<ArgMax>(Fold::argmax);
+  set.template operator()<ArgMin>(Fold::argmin);
+  set.template operator()<Variance>(Fold::variance);
+  set.template operator()<LogSumExp>(Fold::logsumexp);
+  t.sum_bool = loops_of<IntegerSum<std::uint8_t>>();
+  t.sum_int64 = loops_of<IntegerSum<std::int64_t>>();
+  t.any_bool = loops_of<Find<true>>();
+  t.all_bool = loops_of<Find<false>>();
+  return t;
+}
+
+}  // namespace
+
+constinit const ReduceLoops reduce_loops_table = make_table();
+
+}  // namespace fb::FB_ISA
