@@ -2,6 +2,7 @@
 #include "bind/pytensor.h"
 
 namespace fb::py {
+void bind_optim(nb::module_& m);
 void bind_random(nb::module_& m);
 void bind_tensor(nb::module_& m);
 void bind_index(nb::module_& m);
@@ -17,6 +18,7 @@ NB_MODULE(_C, m) {
   fb::py::init_tensor(m);
   fb::py::init_op(m);
   fb::py::init_engine(m);
+  fb::py::bind_optim(m);
   fb::py::bind_random(m);
   fb::py::bind_tensor(m);
   fb::py::bind_index(m);
