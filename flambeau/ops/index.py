@@ -13,7 +13,15 @@ _MODES = {"set": 0, "add": 1, "sum": 1, "multiply": 2, "prod": 2, "amax": 3, "am
 # ---- x[key] ----
 
 
-@op(public=False, out=False)
+def _index_samples(s):
+    yield s(s.tensor(4, 3), [s.indices(5, high=4)])
+    yield s(s.tensor(4, 3), [None, s.indices(2, 2, high=3)])
+    yield s(s.tensor(4, 3, 5), [s.indices(2, high=4), None, s.indices(3, 1, high=5)])
+    yield s(s.tensor(4, 3, 2), [s.mask(4, 3)])
+    yield s(s.tensor(4, 3), [s.indices(0, high=1)])
+
+
+@op(public=False, out=False, torch="", samples=_index_samples)
 def index(input, indices):
     """The elements that index tensors pick, by NumPy's rules; None stands for a whole axis."""
     return kernels(input).index(input, indices)
@@ -24,18 +32,18 @@ def _(g, indices, input_shape):
     return _zeros(g, input_shape).index_put_(indices, g, accumulate=True)
 
 
-@op(methods=("index_put",), inplace=False, public=True, out=False)
+def _index_put_samples(s):
+    yield s(s.tensor(5, 3), [s.tensor(3, low=0, high=4, dtype=_C.int64)], s.tensor(3, 3), True)
+    yield s(s.tensor(4, 3), [_C.arange(0, 1, 4, _C.int64), s.indices(4, high=3)], s.tensor(4))
+    yield s(s.tensor(4, 3), [s.mask(4, 3)], s.tensor())
+
+
+@op(methods=("index_put",), inplace=True, out=False, samples=_index_put_samples)
 def index_put(input, indices, values, accumulate=False):
     """A copy of input with input[indices] = values (+= if `accumulate`, repeated indices counted)."""
     out = kernels(input).clone(input)
     kernels(input).index_put(out, list(indices), _values_like(values, input), accumulate)
     return out
-
-
-@op(name="index_put_", methods=("index_put_",), public=False, out=False)
-def _index_put_inplace(input, indices, values, accumulate=False):
-    """In-place form of index_put."""
-    return _overwrite(input, index_put, (list(indices), values, accumulate))
 
 
 @index_put.vjp("input")
@@ -52,11 +60,6 @@ def _values_like(values, input):
     if values.dtype != input.dtype and values.ndim == 0:
         return values.to(input.dtype)
     return values
-
-
-def _overwrite(input, function, arguments):
-    """In-place by way of the out-of-place op: recorded as a copy of its result into `input`."""
-    return input.copy_(function(input, *arguments))
 
 
 def _zeros(like, shape):
@@ -218,7 +221,13 @@ def setitem(input, key, value) -> None:
 # ---- along one axis ----
 
 
-@op(methods=("index_select",))
+def _select_samples(s):
+    yield s(s.tensor(4, 3), 0, s.indices(5, high=4))
+    yield s(s.tensor(2, 3, 4), -1, s.indices(2, high=4))
+    yield s(s.tensor(4), 0, s.indices(0, high=1))
+
+
+@op(methods=("index_select",), samples=_select_samples)
 def index_select(input, dim, index):
     """The slices along `dim` that the vector `index` names."""
     return kernels(input).index_select(input, dim, index)
@@ -229,7 +238,12 @@ index_select.vjp("input")(
 )
 
 
-@op(methods=("index_add",), inplace=True)
+def _add_samples(s):
+    yield s(s.tensor(4, 3), 0, s.indices(5, high=4), s.tensor(5, 3))
+    yield s(s.tensor(2, 3, 4), 1, s.indices(2, high=3), s.tensor(2, 2, 4), alpha=2)
+
+
+@op(methods=("index_add",), inplace=True, samples=_add_samples)
 def index_add(input, dim, index, source, *, alpha=1):
     """A copy of input with alpha * source added to the slices that `index` names."""
     out = kernels(input).clone(input)
@@ -246,7 +260,12 @@ def _(g, dim, index, alpha):
     return picked if alpha == 1 else picked * alpha
 
 
-@op(methods=("index_copy",), inplace=True)
+def _copy_samples(s):
+    yield s(s.tensor(4, 3), 0, _C.arange(3, -1, 3, _C.int64), s.tensor(3, 3))
+    yield s(s.tensor(2, 3), -1, _C.arange(0, 2, 2, _C.int64), s.tensor(2, 2))
+
+
+@op(methods=("index_copy",), inplace=True, samples=_copy_samples)
 def index_copy(input, dim, index, source):
     """A copy of input whose slices named by `index` come from source."""
     if index.ndim > 1:
@@ -265,7 +284,11 @@ def _(g, dim, index):
 index_copy.vjp("source")(lambda g, dim, index: index_select(g, dim, index))
 
 
-@op(methods=("index_fill",), inplace=True)
+@op(
+    methods=("index_fill",),
+    inplace=True,
+    samples=lambda s: [s(s.tensor(4, 3), 0, s.indices(2, high=4), 1), s(s.tensor(2, 3), -1, s.indices(1, high=3), 0)],
+)
 def index_fill(input, dim, index, value):
     """A copy of input with the slices named by `index` set to one value."""
     out = kernels(input).clone(input)
@@ -278,7 +301,13 @@ def index_fill(input, dim, index, value):
 index_fill.vjp("input")(lambda g, dim, index: g.index_fill(dim, index, 0))
 
 
-@op(methods=("gather",))
+def _gather_samples(s):
+    yield s(s.tensor(3, 4), 0, s.indices(2, 4, high=3))
+    yield s(s.tensor(2, 3, 4), -1, s.indices(2, 2, 5, high=4))
+    yield s(s.tensor(3), 0, s.indices(0, high=1))
+
+
+@op(methods=("gather",), samples=_gather_samples)
 def gather(input, dim, index, *, sparse_grad=False):
     """out[i][j] = input[index[i][j]][j] for dim = 0, and alike for other axes."""
     return kernels(input).gather(input, dim, index)
@@ -289,7 +318,18 @@ gather.vjp("input")(
 )
 
 
-@op(methods=("scatter",), inplace=True, backward_name="Scatter")
+def _distinct_rows(s, rows, columns):
+    """Indices without repetition along axis 0, so that plain scatter is well defined."""
+    start = _C.arange(0, 1, rows, _C.int64)
+    return _C.contiguous(_C.expand(_C.unsqueeze(start, 1), (rows, columns)))
+
+
+def _scatter_samples(s):
+    yield s(s.tensor(4, 3), 0, _distinct_rows(s, 3, 3), s.tensor(3, 3))
+    yield s(s.tensor(4, 3), 0, _distinct_rows(s, 2, 2), s.tensor(2, 3))
+
+
+@op(inplace=True, backward_name="Scatter", public=False, out=False, torch="scatter", samples=_scatter_samples)
 def _scatter(input, dim, index, src):
     """A copy of input with input[index[i][j]][j] = src[i][j] (dim = 0)."""
     out = kernels(input).clone(input)
@@ -301,7 +341,12 @@ _scatter.vjp("input")(lambda g, dim, index: g.scatter(dim, index, 0))
 _scatter.vjp("src")(lambda g, dim, index: g.gather(dim, index))
 
 
-@op(methods=("scatter_add",), inplace=True)
+def _scatter_add_samples(s):
+    yield s(s.tensor(3, 4), 0, s.indices(5, 4, high=3), s.tensor(5, 4))
+    yield s(s.tensor(2, 3, 4), -1, s.indices(2, 2, 5, high=4), s.tensor(2, 3, 5))
+
+
+@op(methods=("scatter_add",), inplace=True, samples=_scatter_add_samples)
 def scatter_add(input, dim, index, src):
     """A copy of input with src[i][j] added to input[index[i][j]][j] (dim = 0)."""
     out = kernels(input).clone(input)
@@ -338,7 +383,12 @@ def _spread(source, index, input):
     return _values_like(source, input) if not isinstance(source, Tensor) else source
 
 
-@op(public=False, out=False, name="_scatter_reduce")
+def _reduce_samples(s):
+    for mode in ("prod", "amax", "amin"):
+        yield s(s.distinct(3, 4), 0, s.indices(5, 4, high=3), s.distinct(5, 4), mode)
+
+
+@op(public=False, out=False, torch="scatter_reduce", backward_name="ScatterReduce", samples=_reduce_samples)
 def _scatter_reduce(input, dim, index, src, mode):
     out = kernels(input).clone(input)
     kernels(input).scatter(out, dim, index, src, _MODES[mode])
@@ -412,7 +462,7 @@ Tensor.scatter_ = _method_inplace(scatter)
 Tensor.scatter_reduce_ = _method_inplace(scatter_reduce)
 
 
-@op(methods=("take",))
+@op(methods=("take",), samples=lambda s: [s(s.tensor(3, 4), s.indices(2, 3, high=12))])
 def take(input, index):
     """The elements of the flattened input that index names, in index's shape."""
     return input.reshape(-1)[index]
@@ -457,7 +507,12 @@ Tensor.put = lambda self, index, source, accumulate=False: put_(
 # ---- masks ----
 
 
-@op(name="where", public=False, out=True)
+def _where_samples(s):
+    yield s(s.mask(2, 3), s.tensor(2, 3), s.tensor(2, 3))
+    yield s(s.mask(2, 1), s.tensor(3), s.tensor())
+
+
+@op(name="where", public=False, samples=_where_samples)
 def _where(condition, input, other):
     return kernels(condition).where(condition, input, other)
 
@@ -497,7 +552,12 @@ def _kind(number):
 Tensor.where = lambda self, condition, other=0: where(condition, self, other)
 
 
-@op(methods=("masked_fill",), inplace=True)
+def _fill_samples(s):
+    yield s(s.tensor(2, 3), s.mask(2, 3), 0.5)
+    yield s(s.tensor(2, 3), s.mask(3), s.tensor())
+
+
+@op(methods=("masked_fill",), inplace=True, samples=_fill_samples)
 def masked_fill(input, mask, value):
     """A copy of input with one value where mask holds."""
     if mask.dtype != _C.bool:
@@ -511,7 +571,7 @@ masked_fill.vjp("input")(lambda g, mask: g.masked_fill(mask, 0))
 masked_fill.vjp("value")(lambda g, mask: _where(mask, g, g.new_zeros(())))
 
 
-@op(methods=("masked_select",))
+@op(methods=("masked_select",), samples=lambda s: [s(s.tensor(3, 4), s.mask(3, 4)), s(s.tensor(3, 4), s.mask(4))])
 def masked_select(input, mask):
     """The elements where mask holds, in order, as a vector."""
     return kernels(input).masked_select(input, mask)
@@ -523,7 +583,7 @@ def _(g, mask, input_shape):
     return _zeros(g, shape).masked_scatter(mask, g)
 
 
-@op(methods=("masked_scatter",), inplace=True)
+@op(methods=("masked_scatter",), inplace=True, out=False, samples=lambda s: [s(s.tensor(3, 4), s.mask(3, 4), s.tensor(12))])
 def masked_scatter(input, mask, source):
     """A copy of input with the first elements of source, in order, where mask holds."""
     shape = _C.broadcast_shapes(input.shape, mask.shape)
@@ -573,7 +633,12 @@ def argwhere(input):
 # ---- joining and splitting ----
 
 
-@op(tensors="tensors", aliases=("concat", "concatenate"))
+def _cat_samples(s):
+    yield s([s.tensor(2, 3), s.tensor(1, 3)])
+    yield s([s.tensor(2, 3), s.tensor(2, 1), s.tensor(2, 0)], dim=-1)
+
+
+@op(tensors="tensors", aliases=("concat", "concatenate"), samples=_cat_samples)
 def cat(tensors, dim=0):
     """Joins tensors along an existing axis.
 
@@ -605,7 +670,10 @@ def _kernels_of(tensors):
     return cpu
 
 
-@op(tensors="tensors")
+@op(
+    tensors="tensors",
+    samples=lambda s: [s([s.tensor(2, 3), s.tensor(2, 3)]), s([s.tensor(2), s.tensor(2)], dim=-1)],
+)
 def stack(tensors, dim=0):
     """Joins tensors of one shape along a new axis.
 
@@ -632,7 +700,14 @@ def stack(tensors, dim=0):
 stack.vjp("tensors")(lambda g, dim: g.unbind(dim))
 
 
-@op(methods=("unbind",), view=True, multi_output=True, grad_list=True, out=False)
+@op(
+    methods=("unbind",),
+    view=True,
+    multi_output=True,
+    grad_list=True,
+    out=False,
+    samples=lambda s: [s(s.tensor(2, 3)), s(s.tensor(2, 3), dim=-1)],
+)
 def unbind(input, dim=0):
     """The slices along `dim`, without that axis, as a tuple of views."""
     if input.ndim == 0:
@@ -653,7 +728,16 @@ def _filled(part, parts, input_shape, dim):
     return _zeros(known, known.shape)
 
 
-@op(methods=(), view=True, multi_output=True, grad_list=True, out=False, public=False, backward_name="Split")
+@op(
+    view=True,
+    multi_output=True,
+    grad_list=True,
+    out=False,
+    public=False,
+    backward_name="Split",
+    torch="split",
+    samples=lambda s: [s(s.tensor(5, 3), (2, 3), 0), s(s.tensor(2, 4), (1, 0, 3), 1)],
+)
 def _split_sizes(input, sizes, dim):
     at, parts = 0, []
     for length in sizes:
@@ -802,7 +886,12 @@ def column_stack(tensors, *, out=None):
 # ---- look-up tables ----
 
 
-@op(public=False, out=False, backward_name="Embedding")
+def _embedding_samples(s):
+    yield s(s.indices(2, 3, high=5), s.tensor(5, 4), None)
+    yield s(s.indices(6, high=5), s.tensor(5, 2), 1)
+
+
+@op(public=False, out=False, backward_name="Embedding", torch="nn.functional.embedding", samples=_embedding_samples)
 def embedding(input, weight, padding_idx):
     """Rows of `weight` named by `input`."""
     rows = kernels(weight).index_select(weight, 0, _C.reshape(input, (-1,)))
