@@ -2,32 +2,10 @@
 
 #include "kernels/conv_layout.h"
 #include "kernels/microkernel.h"
+#include "kernels/plane_buffer.h"
 
 namespace fb::FB_ISA {
 namespace {
-
-// Copies a plane into buffer[column % step][row][column / step], rows from `low_h` and columns from
-// `low_w` of the padded plane.
-template <class T>
-void fill_plane(const T* plane, std::int64_t h, std::int64_t w, std::int64_t low_h, std::int64_t low_w, std::int64_t step,
-                std::int64_t rows, std::int64_t cols, T* buffer) {
-  if (step == 1) {
-    fill_region(plane, 1, h, w, Region{low_h, low_w, rows, cols, 1}, buffer);
-    return;
-  }
-  set_zero(buffer, step * rows * cols);
-  for (std::int64_t row = 0; row < rows; ++row) {
-    const std::int64_t y = low_h + row;
-    if (y < 0 || y >= h) continue;
-    for (std::int64_t phase = 0; phase < step; ++phase) {
-      T* to = buffer + (phase * rows + row) * cols;
-      const std::int64_t x0 = low_w + phase;
-      const std::int64_t first = x0 < 0 ? (-x0 + step - 1) / step : 0;
-      const std::int64_t last = smaller(cols, x0 >= w ? 0 : (w - x0 + step - 1) / step);
-      for (std::int64_t i = first; i < last; ++i) to[i] = plane[y * w + x0 + i * step];
-    }
-  }
-}
 
 // V vectors of neighbouring outputs.
 template <class T, int V>
@@ -66,7 +44,7 @@ template <class T> void planes(const DepthwisePlan<T>& plan, std::int64_t image,
   T* buffer = scratch + plan.out.w + 4 * lanes<T>;
   for (std::int64_t s = 0; s < in.channels; ++s)
     fill_plane(in.group(image, group) + s * in.h * in.w, in.h, in.w, plan.low_h, plan.low_w, plan.source_step_w,
-               plan.buffer_rows, plan.buffer_cols, buffer + s * plan.plane_size());
+               plan.buffer_rows, plan.buffer_cols, T(0), buffer + s * plan.plane_size());
   for (std::int64_t o = 0; o < plan.out.channels; ++o) {
     const std::int64_t channel = group * plan.out.channels + o;
     T* out = plan.out.group(image, group) + o * plan.out.h * plan.out.w;
@@ -78,11 +56,10 @@ template <class T> void planes(const DepthwisePlan<T>& plan, std::int64_t image,
         const T* source = buffer + j * plan.source_step_h * plan.buffer_cols;
         T* to = out + (phase.start_h + j * plan.out_step_h) * plan.out.w + phase.start_w;
         sum_row(source, phase, weights, bias, phase.count_w, row_buffer);
-        if (plan.out_step_w == 1) {
+        if (plan.out_step_w == 1)
           copy_values(row_buffer, phase.count_w, to);
-        } else {
-          for (std::int64_t x = 0; x < phase.count_w; ++x) to[x * plan.out_step_w] = row_buffer[x];
-        }
+        else
+          scatter_row(row_buffer, phase.count_w, plan.out_step_w, to);
       }
     }
   }
@@ -132,7 +109,7 @@ template <class T> void grad(const DepthwiseGradPlan<T>& plan, std::int64_t grou
     for (std::int64_t image = 0; image < plan.batch; ++image) {
       if (o == 0 || plan.batch > 1)
         fill_plane(plan.source.group(image, group), plan.source.h, plan.source.w, -plan.pad_h, -plan.pad_w, plan.stride_w,
-                   plan.buffer_rows, plan.buffer_cols, buffer);
+                   plan.buffer_rows, plan.buffer_cols, T(0), buffer);
       fill_region(plan.grad.group(image, group) + o * plan.grad.h * plan.grad.w, 1, plan.grad.h, plan.grad.w,
                   Region{0, 0, plan.grad.h, plan.grad_cols, 1}, grad_buffer);
       std::int64_t t = 0;

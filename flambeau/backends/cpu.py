@@ -2,6 +2,9 @@
 
 from flambeau import _C
 from flambeau._C import *  # noqa: F403
+from flambeau.backends import blas
+
+blas.configure()
 
 
 def capability() -> str:

@@ -102,29 +102,63 @@ def normal_(tensor, mean=0.0, std=1.0, generator=None):
 def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
     """Fill with numbers drawn from a normal distribution that is cut off outside [a, b].
 
+    Args:
+        tensor: The tensor.
+        mean: The mean of the whole distribution.
+        std: Its standard deviation.
+        a: The lower bound.
+        b: The upper bound.
+        generator: The source of random numbers.
+
     Returns:
         The tensor.
     """
-
-    def normal_cdf(x):
-        return (1.0 + math.erf(x / math.sqrt(2.0))) / 2.0
-
     if mean < a - 2 * std or mean > b + 2 * std:
         warnings.warn(
             "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. "
             "The distribution of values may be incorrect.",
             stacklevel=2,
         )
+    low, high = (a - mean) / std, (b - mean) / std
+    inside = (math.erf(high / math.sqrt(2.0)) - math.erf(low / math.sqrt(2.0))) / 2.0
     with no_grad():
-        # The inverse of the distribution function, applied to uniform numbers between its
-        # values at the two bounds.
-        low = normal_cdf((a - mean) / std)
-        high = normal_cdf((b - mean) / std)
-        tensor.uniform_(2 * low - 1, 2 * high - 1, generator=generator)
-        tensor.erfinv_()
-        tensor.mul_(std * math.sqrt(2.0))
-        tensor.add_(mean)
-        return tensor.clamp_(min=a, max=b)
+        if inside >= _ENOUGH_INSIDE:
+            _reject_normal(tensor, mean, std, a, b, generator)
+        else:
+            _reject_uniform(tensor, mean, std, a, b, generator)
+    return tensor
+
+
+#: The share of the normal distribution within the bounds above which drawing from it and
+#: rejecting what is outside is the quicker way.
+_ENOUGH_INSIDE = 0.3
+
+
+def _reject_normal(tensor, mean, std, a, b, generator):
+    """Draw from the normal distribution until all is within the bounds.
+
+    Every round draws as many numbers as there are elements, which keeps the random stream simple.
+    """
+    tensor.normal_(mean, std, generator=generator)
+    outside = (tensor < a) | (tensor > b)
+    while bool(outside.any()):
+        again = tensor.new_empty(tensor.shape).normal_(mean, std, generator=generator)
+        tensor.copy_(again.where(outside, tensor))
+        outside = (tensor < a) | (tensor > b)
+
+
+def _reject_uniform(tensor, mean, std, a, b, generator):
+    """Draw uniformly within the bounds, and keep a number as often as its density says."""
+    # The largest density within the bounds is nearest to the mean.
+    nearest = min(max(0.0, (a - mean) / std), (b - mean) / std)
+    missing = tensor.new_ones(tensor.shape).bool()
+    while bool(missing.any()):
+        drawn = tensor.new_empty(tensor.shape).uniform_(a, b, generator=generator)
+        chance = tensor.new_empty(tensor.shape).uniform_(generator=generator)
+        distance = (drawn - mean) / std
+        kept = missing & (chance <= ((nearest * nearest - distance * distance) / 2).exp())
+        tensor.copy_(drawn.where(kept, tensor))
+        missing = missing & ~kept
 
 
 def constant_(tensor, val):

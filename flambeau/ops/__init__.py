@@ -6,3 +6,28 @@ from flambeau.ops import creation, elementwise, index, movement, random, reduce
 _C.set_engine_op("add", elementwise.add)
 
 __all__ = ["creation", "elementwise", "index", "movement", "random", "reduce"]
+from flambeau.ops import (
+    conv,
+    creation,
+    elementwise,
+    index,
+    matmul,
+    movement,
+    pad,
+    pool,
+    random,
+)
+
+_C.set_engine_op("add", elementwise.add)
+
+__all__ = [
+    "conv",
+    "creation",
+    "elementwise",
+    "index",
+    "matmul",
+    "movement",
+    "pad",
+    "pool",
+    "random",
+]

@@ -7,6 +7,7 @@ import flambeau
 from flambeau import nn
 
 PROGRAM = """
+from collections import OrderedDict
 S = lambda: nn.Sequential(nn.ReLU(), nn.Tanh())
 L = lambda: nn.ModuleList([nn.ReLU(), nn.ReLU(), nn.Tanh()])
 D = lambda: nn.ModuleDict({"a": nn.ReLU(), "b": nn.Tanh()})
@@ -46,7 +47,8 @@ S().__imul__(2)
 nn.Sequential(3)
 nn.Sequential([nn.ReLU()])
 nn.Sequential()(3)
-nn.Sequential({'a': nn.ReLU(), 'b': nn.Tanh()})
+nn.Sequential(OrderedDict(a=nn.ReLU(), b=nn.Tanh()))
+nn.Sequential({'a': nn.ReLU()})
 len(S()), [type(x).__name__ for x in S()]
 [t := nn.ReLU(), nn.Sequential(t, t)[0:1]]
 L()
@@ -139,7 +141,7 @@ def test_insert_wants_a_module():
 
 def test_elements_that_are_not_pairs():
     for make in (nn.ModuleDict, nn.ParameterDict):
-        with pytest.raises(TypeError, match="update sequence element #0 should be Iterable; is int"):
+        with pytest.raises(TypeError, match="update sequence element #0 should be Iterable; isint"):
             make([3])
 
 

@@ -70,14 +70,14 @@ CASES = {
     " m(x.detach()).sum().backward()",
     "backward_pre": "m[0].register_full_backward_pre_hook(note('a'));"
     " m[0].register_full_backward_hook(note('b')); m(x).sum().backward()",
-    "backward_pre_replaces": "m[0].register_full_backward_pre_hook(lambda m, go: go[0] * 3);"
+    "backward_pre_replaces": "m[0].register_full_backward_pre_hook(lambda m, go: (go[0] * 3,));"
     " m(x).sum().backward(); log.append(x.grad)",
     "backward_no_grad": "m[0].register_full_backward_hook(note('a'))\n"
     "with torch.no_grad(): log.append(m(x).requires_grad)",
     "backward_mixed": "m.register_backward_hook(note('a'));"
     " run(lambda: m.register_full_backward_hook(note('b')))",
     "state_pre": "m.register_state_dict_pre_hook(lambda m, p, k: log.append((p, k))); m.state_dict()",
-    "state_post": "m[0].register_state_dict_post_hook(lambda m, s, p, l: s.pop(p + 'bias') and None);"
+    "state_post": "m[0].register_state_dict_post_hook(lambda m, s, p, l: s.__delitem__(p + 'bias'));"
     " log.append(list(m.state_dict()))",
     "state_post_returns": "m.register_state_dict_post_hook(lambda m, s, p, l: s);"
     " run(lambda: m.state_dict())",
@@ -87,8 +87,6 @@ CASES = {
     " m.load_state_dict(m.state_dict())",
     "load_post": "m.register_load_state_dict_post_hook(lambda m, k: k.missing_keys.clear());"
     " log.append(m.load_state_dict({}, strict=False))",
-    "load_post_returns": "m.register_load_state_dict_post_hook(lambda m, k: 3);"
-    " run(lambda: m.load_state_dict(m.state_dict()))",
     "global_forward": "G = nn.modules.module\n"
     "with G.register_module_forward_pre_hook(note('a')),"
     " G.register_module_forward_hook(note('b')): m(x)\nm(x)",
@@ -129,3 +127,10 @@ def test_tuple_and_none_inputs_of_backward_hooks():
     (grad_in, grad_out) = seen[0]
     assert float(grad_in[0]) == 2 and grad_in[1] is None and grad_in[2] is None
     assert float(grad_out[0]) == 1 and grad_out[1] is None
+
+
+def test_load_post_hook_must_return_none():
+    layer = nn.Linear(1, 1)
+    layer.register_load_state_dict_post_hook(lambda module, keys: 3)
+    with pytest.raises(RuntimeError, match="are not expected to return new values"):
+        layer.load_state_dict(layer.state_dict())

@@ -14,6 +14,8 @@ CALLS = [
     "normal_(t(5, 7), 1, 2)",
     "trunc_normal_(t(30, 4), std=0.5, a=-0.4, b=0.6)",
     "trunc_normal_(t(5, 5))",
+    "trunc_normal_(t(20), mean=1.0, std=2.0, a=0.0, b=0.5)",
+    "trunc_normal_(t(20), a=2.0, b=3.0)",
     "constant_(t(3), 2.5)",
     "ones_(t(3))",
     "zeros_(t(3))",

@@ -14,6 +14,8 @@ DTYPES = ("float64", "float32", "int64", "bool", "bfloat16")
 
 def oracle(op):
     """The torch function of the same name, or None where torch has none."""
+    if op.info.torch == "":
+        return None
     if op.info.torch is not None:
         target = torch
         for part in op.info.torch.split("."):

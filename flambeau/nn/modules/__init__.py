@@ -1,5 +1,19 @@
 """The layers."""
 
+from flambeau.nn.modules import (
+    activation,
+    batchnorm,
+    container,
+    conv,
+    dropout,
+    flatten,
+    linear,
+    loss,
+    module,
+    normalization,
+    pooling,
+    sparse,
+)
 from flambeau.nn.modules.activation import *  # noqa: F403
 from flambeau.nn.modules.batchnorm import *  # noqa: F403
 from flambeau.nn.modules.container import *  # noqa: F403
@@ -8,7 +22,22 @@ from flambeau.nn.modules.dropout import *  # noqa: F403
 from flambeau.nn.modules.flatten import *  # noqa: F403
 from flambeau.nn.modules.linear import *  # noqa: F403
 from flambeau.nn.modules.loss import *  # noqa: F403
-from flambeau.nn.modules.module import Module as Module
+from flambeau.nn.modules.module import Module
 from flambeau.nn.modules.normalization import *  # noqa: F403
 from flambeau.nn.modules.pooling import *  # noqa: F403
 from flambeau.nn.modules.sparse import *  # noqa: F403
+
+__all__ = [  # noqa: PLE0604
+    "Module",
+    *activation.__all__,
+    *batchnorm.__all__,
+    *container.__all__,
+    *conv.__all__,
+    *dropout.__all__,
+    *flatten.__all__,
+    *linear.__all__,
+    *loss.__all__,
+    *normalization.__all__,
+    *pooling.__all__,
+    *sparse.__all__,
+]

@@ -1,7 +1,8 @@
 """Modules that hold modules or parameters in order or by name."""
 
 import operator
-from collections.abc import Iterable, Mapping
+from collections import OrderedDict
+from collections.abc import Iterable
 
 from flambeau.core.tensor import Tensor
 from flambeau.nn.modules.module import Module, _indent
@@ -108,7 +109,7 @@ class Sequential(_IndexedModules):
 
     def __init__(self, *args):
         super().__init__()
-        if len(args) == 1 and isinstance(args[0], Mapping):
+        if len(args) == 1 and isinstance(args[0], OrderedDict):
             for name, module in args[0].items():
                 self.add_module(name, module)
         else:
@@ -122,7 +123,7 @@ class Sequential(_IndexedModules):
         return input
 
     def _from_items(self, items):
-        return type(self)(dict(items))
+        return type(self)(OrderedDict(items))
 
     def insert(self, index, module):
         """Insert a module before the position `index`.
@@ -229,7 +230,7 @@ class ModuleList(_IndexedModules):
         return self
 
     def __add__(self, other):
-        return ModuleList([*self, *other])
+        return ModuleList(list(self) + list(other))
 
     def __iadd__(self, other):
         return self.extend(other)
