@@ -10,6 +10,7 @@ void bind_creation(nb::module_& m);
 void bind_reduce(nb::module_& m);
 void bind_gemm(nb::module_& m);
 void bind_conv(nb::module_& m);
+void bind_pool(nb::module_& m);
 }  // namespace fb::py
 
 NB_MODULE(_C, m) {
@@ -26,4 +27,5 @@ NB_MODULE(_C, m) {
   fb::py::bind_reduce(m);
   fb::py::bind_gemm(m);
   fb::py::bind_conv(m);
+  fb::py::bind_pool(m);
 }
