@@ -297,9 +297,10 @@ T dot(std::int64_t n, const T* x, std::ptrdiff_t x_stride, const T* y, std::ptrd
   parallel_for(0, blocks, 8, [&](std::int64_t b, std::int64_t e) {
     for (std::int64_t i = b; i < e; ++i) sums[static_cast<std::size_t>(i)] = sum_block(i * block, std::min(block, n - i * block));
   });
-  Sum total = Sum(0);
+  using Total = std::conditional_t<std::is_same_v<Sum, float>, double, Sum>;
+  Total total = Total(0);
   for (std::int64_t i = 0; i < blocks; ++i) total += sums[static_cast<std::size_t>(i)];
-  return static_cast<T>(total);
+  return static_cast<T>(static_cast<Sum>(total));
 }
 
 #define FB_INSTANTIATE(name, type)                    \

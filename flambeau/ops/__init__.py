@@ -1,11 +1,6 @@
-"""Operations with their gradient rules, a file per family. Loading this installs Tensor's methods."""
+"""Operations with their gradient rules, a file per family; loading this installs Tensor's methods."""
 
 from flambeau import _C
-from flambeau.ops import creation, elementwise, index, movement, random, reduce
-
-_C.set_engine_op("add", elementwise.add)
-
-__all__ = ["creation", "elementwise", "index", "movement", "random", "reduce"]
 from flambeau.ops import (
     conv,
     creation,
@@ -16,6 +11,7 @@ from flambeau.ops import (
     pad,
     pool,
     random,
+    reduce,
 )
 
 _C.set_engine_op("add", elementwise.add)
@@ -30,4 +26,5 @@ __all__ = [
     "pad",
     "pool",
     "random",
+    "reduce",
 ]

@@ -1,0 +1,229 @@
+"""Convolutions of the CPU kernels against torch in float64."""
+
+import numpy as np
+import pytest
+
+import flambeau
+from flambeau import _C
+
+torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
+
+# Relative to the greatest value of the result. Winograd (float32, 3x3, stride 1, at least 16
+# channels) loses about one digit more than a direct sum.
+TOLERANCE = {"float32": 1e-5, "float64": 1e-13}
+
+# input, weight, stride, padding, dilation, groups
+CASES = {
+    "3x3": ((2, 3, 9, 11), (5, 3, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+    "3x3 one channel": ((5, 1, 8, 8), (32, 1, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+    "winograd": ((3, 32, 8, 8), (64, 32, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+    "winograd odd channels": ((2, 17, 13, 19), (33, 17, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+    "winograd no padding": ((2, 16, 7, 7), (16, 16, 3, 3), (1, 1), (0, 0), (1, 1), 1),
+    "winograd padding beyond the kernel": ((2, 19, 9, 18), (18, 19, 3, 3), (1, 1), (4, 3), (1, 1), 1),
+    "winograd groups": ((1, 48, 16, 16), (96, 24, 3, 3), (1, 1), (1, 1), (1, 1), 2),
+    "winograd many rows": ((1, 64, 60, 30), (64, 64, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+    "winograd many images": ((70, 16, 4, 4), (16, 16, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+    "stride padding dilation groups": ((2, 8, 12, 15), (18, 4, 5, 3), (2, 3), (2, 1), (1, 2), 2),
+    "7x7 stride 2": ((2, 3, 31, 33), (20, 3, 7, 7), (2, 2), (3, 3), (1, 1), 1),
+    "stride beyond the kernel": ((1, 4, 11, 10), (5, 4, 2, 2), (5, 7), (0, 0), (1, 1), 1),
+    "1x1": ((2, 40, 20, 21), (50, 40, 1, 1), (1, 1), (0, 0), (1, 1), 1),
+    "1x1 groups": ((2, 40, 5, 5), (50, 20, 1, 1), (1, 1), (0, 0), (1, 1), 2),
+    "1x1 stride": ((2, 40, 7, 7), (50, 40, 1, 1), (2, 2), (0, 0), (1, 1), 1),
+    "1x1 padded": ((1, 5, 4, 4), (7, 5, 1, 1), (1, 1), (2, 1), (1, 1), 1),
+    "one output pixel": ((2, 4, 3, 3), (5, 4, 3, 3), (1, 1), (0, 0), (1, 1), 1),
+    "one input pixel": ((1, 4, 1, 1), (5, 4, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+    "padding beyond the kernel": ((2, 4, 2, 2), (5, 4, 2, 2), (1, 1), (5, 4), (1, 1), 1),
+    "one row": ((2, 4, 1, 50), (5, 4, 1, 9), (1, 2), (0, 4), (1, 2), 1),
+    "groups": ((1, 24, 6, 6), (48, 8, 3, 3), (1, 1), (1, 1), (1, 1), 3),
+    "depthwise": ((2, 6, 20, 37), (6, 1, 3, 3), (1, 1), (1, 1), (1, 1), 6),
+    "depthwise small": ((2, 6, 5, 5), (6, 1, 3, 3), (1, 1), (1, 1), (1, 1), 6),
+    "depthwise multiplier": ((2, 6, 20, 37), (12, 1, 3, 3), (2, 1), (1, 2), (2, 1), 6),
+    "depthwise stride": ((1, 5, 33, 70), (5, 1, 5, 5), (2, 2), (2, 2), (1, 1), 5),
+    "depthwise stride 3": ((1, 5, 14, 40), (10, 1, 2, 4), (3, 3), (1, 0), (1, 2), 5),
+    "wide": ((1, 3, 5, 300), (4, 3, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+    "tall": ((1, 3, 300, 2), (4, 3, 3, 2), (1, 1), (1, 1), (1, 1), 1),
+}
+
+
+@pytest.fixture(autouse=True)
+def restore_threads():
+    before = _C.get_num_threads()
+    yield
+    _C.set_num_threads(before)
+
+
+def tensor(array):
+    return flambeau.from_numpy(np.ascontiguousarray(array))
+
+
+def oracle(case, dtype):
+    """Inputs in `dtype`, and what torch computes from them in float64."""
+    x_sizes, w_sizes, stride, padding, dilation, groups = case
+    rng = np.random.default_rng(3)
+    x, w = (torch.from_numpy(rng.standard_normal(s)) for s in (x_sizes, w_sizes))
+    bias = torch.from_numpy(rng.standard_normal(w_sizes[0]))
+    x, w, bias = (t.to(getattr(torch, dtype)).double().requires_grad_() for t in (x, w, bias))
+    y = torch.nn.functional.conv2d(x, w, bias, stride, padding, dilation, groups)
+    grad = torch.from_numpy(rng.standard_normal(y.shape)).to(getattr(torch, dtype)).double()
+    y.backward(grad)
+    inputs = [t.detach().numpy().astype(dtype) for t in (x, w, bias, grad)]
+    return inputs, [y.detach().numpy(), x.grad.numpy(), w.grad.numpy(), bias.grad.numpy()]
+
+
+def run(case, x, w, bias, grad):
+    x_sizes, w_sizes, *arguments = case
+    return [
+        _C.conv2d(x, w, bias, *arguments),
+        _C.conv2d_backward_input(grad, w, x_sizes, *arguments),
+        _C.conv2d_backward_weight(grad, x, w_sizes, *arguments),
+        _C.conv2d_backward_bias(grad),
+    ]
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("case", CASES)
+def test_forward_and_gradients(case, dtype):
+    inputs, expected = oracle(CASES[case], dtype)
+    results = run(CASES[case], *map(tensor, inputs))
+    for name, result, reference in zip(("y", "x", "w", "bias"), results, expected, strict=True):
+        result = result.numpy()
+        assert result.dtype == dtype
+        assert result.shape == reference.shape
+        error = np.abs(result - reference).max() / np.abs(reference).max()
+        assert error < TOLERANCE[dtype], name
+
+
+def test_without_bias():
+    case = CASES["winograd"]
+    (x, w, bias, _), (y, *_) = oracle(case, "float32")
+    result = _C.conv2d(tensor(x), tensor(w), None, *case[2:]).numpy()
+    np.testing.assert_allclose(result, y - bias[:, None, None], atol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_sixteen_bit_floats_are_computed_in_float32(dtype):
+    case = CASES["3x3"]
+    inputs, _ = oracle(case, "float32")
+    narrow = [_C.cast(tensor(a), getattr(flambeau, dtype)) for a in inputs]
+    wide = [_C.cast(t, flambeau.float32) for t in narrow]
+    for result, reference in zip(run(case, *narrow), run(case, *wide), strict=True):
+        assert result.dtype == getattr(flambeau, dtype)
+        expected = _C.cast(_C.cast(reference, result.dtype), flambeau.float32).numpy()
+        np.testing.assert_array_equal(_C.cast(result, flambeau.float32).numpy(), expected)
+
+
+def test_strided_inputs():
+    case = CASES["winograd"]
+    inputs, expected = oracle(case, "float32")
+    strided = []
+    for a in inputs:
+        padded = np.full((*a.shape[:-1], a.shape[-1] * 2), np.nan, a.dtype)
+        padded[..., ::2] = a
+        strided.append(flambeau.from_numpy(padded[..., ::2]))
+    for result, reference in zip(run(case, *strided), expected, strict=True):
+        assert np.abs(result.numpy() - reference).max() < 1e-5 * np.abs(reference).max()
+
+
+@pytest.mark.parametrize("sizes", [(0, 4, 5, 5), (0, 16, 8, 8)], ids=str)
+def test_empty_batch(sizes):
+    case = (sizes, (6, sizes[1], 3, 3), (1, 1), (0, 0), (1, 1), 1)
+    x, w = np.zeros(sizes, np.float32), np.ones(case[1], np.float32)
+    grad = np.zeros((0, 6, sizes[2] - 2, sizes[3] - 2), np.float32)
+    y, grad_x, grad_w, grad_bias = run(case, tensor(x), tensor(w), tensor(np.ones(6, np.float32)), tensor(grad))
+    assert tuple(y.shape) == grad.shape
+    assert tuple(grad_x.shape) == sizes
+    np.testing.assert_array_equal(grad_w.numpy(), 0)
+    np.testing.assert_array_equal(grad_bias.numpy(), 0)
+
+
+@pytest.mark.parametrize("channels", [64, 256])
+def test_winograd_accuracy(channels):
+    """The documented bound: 1e-4 of the greatest result."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((1, channels, 12, 12)).astype(np.float32)
+    w = rng.standard_normal((16, channels, 3, 3)).astype(np.float32)
+    exact = torch.nn.functional.conv2d(torch.from_numpy(x).double(), torch.from_numpy(w).double()).numpy()
+    result = _C.conv2d(tensor(x), tensor(w), None, (1, 1), (0, 0), (1, 1), 1).numpy()
+    assert np.abs(result - exact).max() / np.abs(exact).max() < 1e-4
+
+
+@pytest.mark.parametrize("special", [np.nan, np.inf])
+@pytest.mark.parametrize("case", ["3x3", "winograd", "depthwise", "1x1"])
+def test_special_values_propagate(case, special):
+    inputs, _ = oracle(CASES[case], "float32")
+    inputs[0][0, :, 3, 4] = special
+    y = run(CASES[case], *map(tensor, inputs))[0].numpy()
+    assert not np.isfinite(y[0, :, 3, 4]).any()
+    assert np.isfinite(y[1:]).all()
+
+
+def test_depthwise_weight_gradient_ignores_what_no_product_reads():
+    x = np.ones((1, 2, 3, 20), np.float32)
+    x[0, 0, 0, 19] = np.nan
+    grad = np.ones((1, 2, 3, 18), np.float32)
+    result = _C.conv2d_backward_weight(tensor(grad), tensor(x), (2, 1, 1, 3), (1, 1), (0, 0), (1, 1), 2).numpy()
+    np.testing.assert_array_equal(np.isnan(result[0, 0, 0]), [False, False, True])
+    np.testing.assert_array_equal(result[1], 54)
+
+
+@pytest.mark.parametrize("case", ["winograd many images", "winograd many rows", "7x7 stride 2", "depthwise", "1x1"])
+def test_bits_do_not_depend_on_the_number_of_threads(case):
+    inputs = [tensor(a) for a in oracle(CASES[case], "float32")[0]]
+    _C.set_num_threads(1)
+    reference = [r.numpy() for r in run(CASES[case], *inputs)]
+    for threads in (2, 5):
+        _C.set_num_threads(threads)
+        for result, expected in zip(run(CASES[case], *inputs), reference, strict=True):
+            np.testing.assert_array_equal(result.numpy(), expected)
+
+
+def test_transposed_convolution_is_the_input_gradient():
+    rng = np.random.default_rng(1)
+    x, w = rng.standard_normal((2, 6, 5, 7)), rng.standard_normal((6, 3, 4, 3))
+    expected = torch.nn.functional.conv_transpose2d(torch.from_numpy(x), torch.from_numpy(w), None, (2, 3), (1, 0), (1, 1))
+    sizes = tuple(expected.shape)
+    result = _C.conv2d_backward_input(tensor(x), tensor(w), sizes, (2, 3), (1, 0), (1, 1), 1).numpy()
+    np.testing.assert_allclose(result, expected.numpy(), rtol=1e-12, atol=1e-12)
+
+
+def call(x=(2, 4, 8, 8), w=(6, 4, 3, 3), bias=None, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1):
+    tensors = [None if s is None else _C.full(s, 1.0, flambeau.float32) for s in (x, w, bias)]
+    return _C.conv2d(*tensors, stride, padding, dilation, groups)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"x": (4, 8, 8)}, "conv2d: expected an input and a weight of four axes"),
+        ({"x": (2, 5, 8, 8)}, "expected input(2, 5, 8, 8) to have 4 channels, but got 5 channels instead"),
+        ({"x": (2, 4, 2, 8)}, "Kernel size can't be greater than actual input size"),
+        ({"x": (2, 4, 8, 8), "dilation": (4, 1)}, "Kernel size: (9 x 3)"),
+        ({"groups": 4, "w": (6, 1, 3, 3)}, "divisible by groups=4"),
+        ({"groups": 0}, "groups must be positive"),
+        ({"stride": (0, 1)}, "stride must be at least 1"),
+        ({"padding": (-1, 0)}, "padding must be at least 0"),
+        ({"dilation": (1, 0)}, "dilation must be at least 1"),
+        ({"stride": (1,)}, "expected two values of stride"),
+        ({"bias": (5,)}, "expected bias to be 1-dimensional with 6 elements"),
+        ({"w": (6, 4, 0, 3)}, "the kernel must not be empty"),
+    ],
+)
+def test_errors(arguments, text):
+    with pytest.raises(RuntimeError) as error:
+        call(**arguments)
+    assert text in str(error.value)
+
+
+def test_gradient_of_other_sizes_is_refused():
+    grad, w = (_C.full(s, 1.0, flambeau.float32) for s in ((2, 6, 5, 6), (6, 4, 3, 3)))
+    with pytest.raises(RuntimeError, match=r"expected \(2, 6, 6, 6\), got \(2, 6, 5, 6\)"):
+        _C.conv2d_backward_input(grad, w, (2, 4, 8, 8), (1, 1), (0, 0), (1, 1), 1)
+
+
+def test_dtypes_must_agree():
+    x, w = _C.full((1, 1, 3, 3), 1.0, flambeau.float32), _C.full((1, 1, 3, 3), 1.0, flambeau.float64)
+    with pytest.raises(RuntimeError, match="same dtype: input is float32, weight is float64"):
+        _C.conv2d(x, w, None, (1, 1), (0, 0), (1, 1), 1)
+    i = _C.full((1, 1, 3, 3), 1, flambeau.int64)
+    with pytest.raises(RuntimeError, match="not implemented for int64"):
+        _C.conv2d(i, i, None, (1, 1), (0, 0), (1, 1), 1)
