@@ -242,8 +242,8 @@ def randperm(
 
     Example:
         >>> _ = flambeau.manual_seed(0)
-        >>> flambeau.randperm(5)
-        tensor([4, 1, 2, 0, 3])
+        >>> flambeau.randperm(8)
+        tensor([4, 0, 7, 3, 2, 5, 1, 6])
     """
     result = _unfilled("randperm", (n,), out, dtype, _C.int64, layout, device, pin_memory)
     kernels(result).randperm_(result, generator)
