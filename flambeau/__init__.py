@@ -24,7 +24,7 @@ from flambeau.core.layout import (
     strided,
 )
 from flambeau.core.tensor import Size, Tensor, is_tensor
-from flambeau import ops
+from flambeau import ops, random
 from flambeau.core.registry import FUNCTIONS as _functions
 
 globals().update(_functions)

@@ -409,12 +409,14 @@ Tensor dropout_backward(const Tensor& grad, const Tensor& mask, double p) {
   FB_CHECK(grad.sizes() == mask.sizes(), Shape,
            "dropout: gradient and mask must have one shape: ", "gradient is ", grad.sizes(),
            ", mask is ", mask.sizes());
-  FB_CHECK(mask.is_non_overlapping_and_dense(), Runtime, "dropout: the mask must be dense");
-  const Tensor result = empty_like(mask, grad.dtype());
-  const Dims order = memory_order(mask);
+  FB_CHECK(mask.dtype() == DType::Bool, DType, "dropout: the mask must be bool, got ",
+           dtype_name(mask.dtype()));
+  const Tensor kept = mask.is_non_overlapping_and_dense() ? mask : contiguous(mask);
+  const Tensor result = empty_like(kept, grad.dtype());
+  const Dims order = memory_order(kept);
   const Tensor in = contiguous(grad.permute(order));
   const Tensor out = result.permute(order);
-  const auto* bytes = mask.data<std::uint8_t>();
+  const auto* bytes = kept.data<std::uint8_t>();
   const double scale = dropout_scale(grad.dtype(), p);
   parallel_for(0, grad.numel(), cheap_grain, [&](std::int64_t b, std::int64_t e) {
     apply_mask(in, bytes + b, out, scale, b, e - b);

@@ -10,13 +10,22 @@ import operator
 
 from flambeau import _C
 from flambeau.backends import kernels
-from flambeau.core import dtype as _dtypes
 from flambeau.core import generator as _generator
-from flambeau.core.device import require_available
 from flambeau.core.errors import RuntimeFailure
 from flambeau.core.grad_mode import is_grad_enabled
 from flambeau.core.registry import FUNCTIONS, op
 from flambeau.core.tensor import Tensor
+from flambeau.ops.creation import (
+    _check_storage,
+    _dtype,
+    _into,
+    _method,
+    _only_size,
+    _place,
+    _public,
+    _require_tensor,
+    empty_like,
+)
 
 _ABSENT = object()
 
@@ -24,60 +33,33 @@ for _name in ("get_rng_state", "initial_seed", "manual_seed", "seed", "set_rng_s
     FUNCTIONS[_name] = getattr(_generator, _name)
 
 
-def _function(function):
-    """Puts the function into the `flambeau` namespace."""
-    FUNCTIONS[function.__name__] = function
-    return function
-
-
-def _method(function):
-    """Makes the function a method of Tensor."""
-    setattr(Tensor, function.__name__, function)
-    return function
-
-
-def _sizes(name, size):
-    """The sizes of a call: integers, or one sequence of them."""
-    if not size:
-        raise TypeError(f"{name}(): missing the argument 'size'")
-    if len(size) == 1 and isinstance(size[0], (tuple, list)):
-        size = size[0]
-    try:
-        return tuple(map(operator.index, size))
-    except TypeError:
-        raise TypeError(
-            f"{name}(): argument 'size' must be tuple of ints, but got {size!r}"
-        ) from None
-
-
-def _target(name, size, out, dtype, device):
+def _unfilled(name, size, out, dtype, default_dtype, layout, device, pin_memory):
     """The tensor that a factory function fills: a new one, or `out` brought to size."""
-    require_available(device)
+    _check_storage(name, layout, pin_memory)
+    if dtype is None:
+        dtype = default_dtype if out is None else out.dtype
+    made = _place(device).new_empty(name, size, _dtype(dtype, name))
     if out is None:
-        return _C.empty(size, dtype)
-    if out.dtype != dtype:
+        return made
+    if out.dtype is not made.dtype:
         raise RuntimeFailure(
-            f"{name}: out must have the dtype of the result: out is {out.dtype}, result is {dtype}"
+            f"dtype {made.dtype} does not match dtype of out parameter ({out.dtype})"
         )
-    if tuple(out.shape) != size:
-        out.resize_(size)
+    if out.shape != made.shape:
+        out.resize_(made.shape)
+    _C.bump_version(out)
     return out
 
 
-def _floating(dtype, out):
-    """The dtype of a factory function of floats."""
-    if dtype is None:
-        return _C.get_default_dtype() if out is None else out.dtype
-    return _dtypes.from_python(dtype) or dtype
-
-
-def _like(input, dtype, device, memory_format):
-    """An unfilled tensor of the input's sizes."""
-    require_available(device)
-    dtype = input.dtype if dtype is None else _dtypes.from_python(dtype) or dtype
-    if memory_format is None:
-        return _C.empty_like(input, dtype)
-    return _C.empty(tuple(input.shape), dtype).contiguous(memory_format=memory_format)
+def _unfilled_like(input, dtype, layout, device, pin_memory, memory_format):
+    return empty_like(
+        input,
+        dtype=dtype,
+        layout=layout,
+        device=device,
+        pin_memory=pin_memory,
+        memory_format=memory_format,
+    )
 
 
 def _tracked(tensor, requires_grad):
@@ -89,7 +71,7 @@ def _tracked(tensor, requires_grad):
 # ---- new tensors ----
 
 
-@_function
+@_public
 def rand(
     *size,
     generator=None,
@@ -99,7 +81,7 @@ def rand(
     device=None,
     requires_grad=False,
     pin_memory=False,
-    **named,
+    **sizes,
 ):
     """Numbers spread evenly over [0, 1).
 
@@ -121,13 +103,15 @@ def rand(
         tensor([[0.4963, 0.7682],
                 [0.0885, 0.1320]])
     """
-    sizes = _sizes("rand", size or _only_size("rand", named))
-    result = _target("rand", sizes, out, _floating(dtype, out), device)
+    if not size or sizes:
+        size = _only_size("rand", size, sizes)
+    default = _C.get_default_dtype()
+    result = _unfilled("rand", size, out, dtype, default, layout, device, pin_memory)
     kernels(result).uniform_(result, 0.0, 1.0, generator)
     return _tracked(result, requires_grad)
 
 
-@_function
+@_public
 def randn(
     *size,
     generator=None,
@@ -137,7 +121,7 @@ def randn(
     device=None,
     requires_grad=False,
     pin_memory=False,
-    **named,
+    **sizes,
 ):
     """Numbers of the normal distribution with mean 0 and variance 1.
 
@@ -160,21 +144,15 @@ def randn(
         >>> flambeau.randn(3)
         tensor([ 1.5410, -0.2934, -2.1788])
     """
-    sizes = _sizes("randn", size or _only_size("randn", named))
-    result = _target("randn", sizes, out, _floating(dtype, out), device)
+    if not size or sizes:
+        size = _only_size("randn", size, sizes)
+    default = _C.get_default_dtype()
+    result = _unfilled("randn", size, out, dtype, default, layout, device, pin_memory)
     kernels(result).normal_(result, 0.0, 1.0, generator)
     return _tracked(result, requires_grad)
 
 
-def _only_size(name, named):
-    """`size` given by name."""
-    if named.keys() == {"size"}:
-        return (named["size"],)
-    unknown = ", ".join(sorted(named.keys() - {"size"}))
-    raise TypeError(f"{name}(): got an unexpected keyword argument {unknown or 'size'}")
-
-
-@_function
+@_public
 def randint(
     *args,
     low=0,
@@ -218,10 +196,7 @@ def randint(
         low = args.pop()
     if size is None or high is None or args:
         raise TypeError("randint(): expected (high, size) or (low, high, size)")
-    if dtype is None:
-        dtype = _C.int64 if out is None else out.dtype
-    dtype = _dtypes.from_python(dtype) or dtype
-    result = _target("randint", _sizes("randint", (size,)), out, dtype, device)
+    result = _unfilled("randint", size, out, dtype, _C.int64, layout, device, pin_memory)
     bounds = _bound("randint", "low", low), _bound("randint", "high", high)
     kernels(result).random_between(result, *bounds, generator)
     return _tracked(result, requires_grad)
@@ -239,7 +214,7 @@ def _bound(name, argument, value):
         ) from None
 
 
-@_function
+@_public
 def randperm(
     n,
     *,
@@ -267,17 +242,15 @@ def randperm(
 
     Example:
         >>> _ = flambeau.manual_seed(0)
-        >>> flambeau.randperm(5)
-        tensor([4, 1, 2, 0, 3])
+        >>> flambeau.randperm(8)
+        tensor([4, 0, 7, 3, 2, 5, 1, 6])
     """
-    if dtype is None:
-        dtype = _C.int64 if out is None else out.dtype
-    result = _target("randperm", (operator.index(n),), out, dtype, device)
+    result = _unfilled("randperm", (n,), out, dtype, _C.int64, layout, device, pin_memory)
     kernels(result).randperm_(result, generator)
     return _tracked(result, requires_grad)
 
 
-@_function
+@_public
 def rand_like(
     input,
     *,
@@ -285,16 +258,17 @@ def rand_like(
     layout=None,
     device=None,
     requires_grad=False,
+    pin_memory=False,
     memory_format=None,
     generator=None,
 ):
     """`rand` with the sizes and dtype of another tensor."""
-    result = _like(input, dtype, device, memory_format)
+    result = _unfilled_like(input, dtype, layout, device, pin_memory, memory_format)
     kernels(result).uniform_(result, 0.0, 1.0, generator)
     return _tracked(result, requires_grad)
 
 
-@_function
+@_public
 def randn_like(
     input,
     *,
@@ -302,16 +276,17 @@ def randn_like(
     layout=None,
     device=None,
     requires_grad=False,
+    pin_memory=False,
     memory_format=None,
     generator=None,
 ):
     """`randn` with the sizes and dtype of another tensor."""
-    result = _like(input, dtype, device, memory_format)
+    result = _unfilled_like(input, dtype, layout, device, pin_memory, memory_format)
     kernels(result).normal_(result, 0.0, 1.0, generator)
     return _tracked(result, requires_grad)
 
 
-@_function
+@_public
 def randint_like(
     input,
     *args,
@@ -321,6 +296,7 @@ def randint_like(
     layout=None,
     device=None,
     requires_grad=False,
+    pin_memory=False,
     memory_format=None,
     generator=None,
 ):
@@ -335,13 +311,13 @@ def randint_like(
         low = args.pop()
     if high is None or args:
         raise TypeError("randint_like(): expected (input, high) or (input, low, high)")
-    result = _like(input, dtype, device, memory_format)
+    result = _unfilled_like(input, dtype, layout, device, pin_memory, memory_format)
     bounds = _bound("randint_like", "low", low), _bound("randint_like", "high", high)
     kernels(result).random_between(result, *bounds, generator)
     return _tracked(result, requires_grad)
 
 
-@_function
+@_public
 def normal(mean=0.0, std=1.0, size=None, *, generator=None, out=None, dtype=None, device=None):
     """Numbers of normal distributions, one for each element of `mean` and `std`.
 
@@ -366,8 +342,8 @@ def normal(mean=0.0, std=1.0, size=None, *, generator=None, out=None, dtype=None
     if not isinstance(mean, Tensor) and not isinstance(std, Tensor):
         if size is None:
             raise TypeError("normal(): numbers for mean and std need the argument 'size'")
-        sizes = _sizes("normal", (size,))
-        result = _target("normal", sizes, out, _floating(dtype, out), device)
+        default = _C.get_default_dtype()
+        result = _unfilled("normal", size, out, dtype, default, None, device, False)
         kernels(result).normal_(result, float(mean), float(std), generator)
         return result
     shape = _C.broadcast_shapes(*(tuple(getattr(v, "shape", ())) for v in (mean, std)))
@@ -375,7 +351,7 @@ def normal(mean=0.0, std=1.0, size=None, *, generator=None, out=None, dtype=None
     scale = 1.0 if isinstance(std, Tensor) else float(std)
     if isinstance(std, Tensor):
         _check_std(std)
-    result = _target("normal", tuple(shape), out, own.dtype, device)
+    result = _unfilled("normal", shape, out, own.dtype, None, None, device, False)
     kernels(result).normal_(result, 0.0, scale, generator)
     if isinstance(std, Tensor):
         result.mul_(std.detach())
@@ -392,10 +368,17 @@ def _check_std(std):
 # ---- filling in place ----
 
 
-@op(public=False, out=False, inplace=True, name="_overwrite", gradcheck=False)
+@op(
+    public=False,
+    out=False,
+    inplace=True,
+    gradcheck=False,
+    samples=lambda s: [s(s.tensor(2, 3))],
+)
 def _overwrite(input):
     """The input as it is, but without its history: random numbers are about to replace it."""
-    return input
+    _require_tensor(input, "_overwrite")
+    return kernels(input).alias(input)
 
 
 _overwrite.vjp("input")(lambda g: kernels(g).full(g.shape, 0, g.dtype))
@@ -508,7 +491,7 @@ def random_(self, from_=_ABSENT, to=_ABSENT, *, generator=None):
 
 
 @_method
-@_function
+@_public
 def bernoulli(input, p=None, *, generator=None, out=None):
     """Zeros and ones; the elements of `input` are the probabilities of a one.
 
@@ -529,15 +512,15 @@ def bernoulli(input, p=None, *, generator=None, out=None):
         tensor([0., 1.])
     """
     if out is None:
-        result = _C.empty_like(input, input.dtype)
+        result = kernels(input).empty_like(input, input.dtype)
     else:
-        result = _target("bernoulli", tuple(input.shape), out, out.dtype, None)
+        result = _unfilled("bernoulli", input.shape, out, None, None, None, None, False)
     kernels(result).bernoulli_(result, input if p is None else p, generator)
     return result
 
 
 @_method
-@_function
+@_public
 def multinomial(input, num_samples, replacement=False, *, generator=None, out=None):
     """Indices drawn from each row with probabilities in proportion to its weights.
 
@@ -558,10 +541,11 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
         >>> flambeau.multinomial(flambeau.tensor([0.0, 3.0]), 2, replacement=True)
         tensor([1, 1])
     """
-    return _stored(kernels(input).multinomial(input, num_samples, replacement, generator), out)
+    drawn = kernels(input).multinomial(input, num_samples, replacement, generator)
+    return drawn if out is None else _into(out, drawn, _C.int64)
 
 
-@_function
+@_public
 def poisson(input, generator=None):
     """Counts of the Poisson distribution, of the rate that each element gives.
 
@@ -582,30 +566,24 @@ def poisson(input, generator=None):
     return kernels(input).poisson(input, generator)
 
 
-def _stored(value, out):
-    """The value, moved into `out` if there is one."""
-    if out is None:
-        return value
-    result = _target("multinomial", tuple(value.shape), out, value.dtype, None)
-    return result.copy_(value)
-
-
 # ---- dropout ----
 
 
-@op(
-    out=False,
-    outputs=("output", "mask"),
-    gradcheck=False,
-    nondifferentiable_reason="the mask is drawn anew in each call",
-)
+def _dropout_samples(s):
+    """Calls whose result does not depend on the draws."""
+    yield s(s.tensor(3, 4), 0.0, True)
+    yield s(s.tensor(3, 4), 1.0, True)
+    yield s(s.tensor(3, 4), 0.5, False)
+
+
+@op(out=False, outputs=("output", "mask"), samples=_dropout_samples)
 def native_dropout(input, p, train):
     """Dropout and its mask: the elements that were kept, each divided by 1 - p.
 
     Args:
         input: floating point tensor.
         p: the probability of a zero.
-        train: if not True (or None), everything is kept.
+        train: if False, everything is kept.
 
     Returns:
         The result, and the bool mask of what was kept.
@@ -613,6 +591,7 @@ def native_dropout(input, p, train):
     Raises:
         RuntimeError: if `p` is not in [0, 1].
     """
+    _require_tensor(input, "native_dropout")
     k = kernels(input)
     if train is False:
         return k.clone(input), k.full(input.shape, True, _C.bool)
@@ -621,18 +600,21 @@ def native_dropout(input, p, train):
 
 @native_dropout.vjp("input")
 def _(g, mask, p, train):
-    return g if train is False else native_dropout_backward(g, mask, p)
+    return g if train is False else _dropout_backward(g, mask, p)
 
 
-@op(public=False, out=False, gradcheck=False)
-def native_dropout_backward(grad_output, mask, p):
+@op(
+    public=False,
+    out=False,
+    samples=lambda s: [s(s.tensor(3, 4), s.mask(3, 4), 0.5), s(s.tensor(3), s.mask(3), 1.0)],
+)
+def _dropout_backward(grad_output, mask, p):
     """grad_output where the mask is set, divided by 1 - p; zero elsewhere."""
+    _require_tensor(grad_output, "_dropout_backward")
     return kernels(grad_output).dropout_backward(grad_output, mask, p)
 
 
-native_dropout_backward.vjp("grad_output")(
-    lambda g, mask, p: native_dropout_backward(g, mask, p),
-)
+_dropout_backward.vjp("grad_output")(lambda g, mask, p: _dropout_backward(g, mask, p))
 
 
 def _check_probability(name, p):
@@ -640,7 +622,7 @@ def _check_probability(name, p):
         raise RuntimeFailure(f"{name} probability has to be between 0 and 1, but got {p}")
 
 
-@_function
+@_public
 def dropout(input, p, train):
     """Zeroes each element with probability `p` and divides the rest by 1 - p, when training.
 
@@ -665,7 +647,7 @@ def dropout(input, p, train):
     return native_dropout(input, p, True)[0]
 
 
-@_function
+@_public
 def dropout_(input, p, train):
     """In-place form of `dropout`."""
     _check_probability("dropout", p)
@@ -694,7 +676,7 @@ def _kept(input, p, by_feature):
     return keep
 
 
-@_function
+@_public
 def feature_dropout(input, p, train):
     """Dropout of whole channels: axes 0 and 1 are samples and channels.
 
@@ -723,7 +705,7 @@ def _alpha_dropout(input, p, train, by_feature):
     return (input * keep.mul_(scale)).add_(shift)
 
 
-@_function
+@_public
 def alpha_dropout(input, p, train):
     """Dropout to the negative limit of SELU, which keeps mean and variance of its results.
 
@@ -733,7 +715,7 @@ def alpha_dropout(input, p, train):
     return _alpha_dropout(input, p, train, False)
 
 
-@_function
+@_public
 def feature_alpha_dropout(input, p, train):
     """`alpha_dropout` of whole channels.
 
