@@ -127,9 +127,7 @@ def load(
         [1, 'a']
     """
     if weights_only and pickle_module is not None:
-        raise RuntimeError(
-            "Can not safely load weights when explicit pickle_module is specified"
-        )
+        raise RuntimeError("Can not safely load weights when explicit pickle_module is specified")
     if weights_only is None:
         weights_only = pickle_module is None
     is_path = isinstance(f, (str, os.PathLike))

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 
 import flambeau
-from flambeau.serialization._names import StorageType, dtype_name
+from flambeau.serialization._names import StorageType
 from flambeau.serialization._pickler import StorageTable, make_pickler
 from flambeau.serialization._rebuild import LoadedStorage
 from flambeau.serialization._tensors import memory_of, storage_bytes, tensor_over
@@ -103,31 +103,31 @@ class _StorageLoader:
                     f"load: storage {key} should have {nbytes} bytes, its record has "
                     f"{self._archive.size(f'data/{key}')}: the file is damaged"
                 )
-            memory = self._map(key, nbytes) if self._mapping else None
+            memory = self._map(key, nbytes, kind.dtype) if self._mapping else None
             if memory is None:
-                memory = self._read(key, nbytes)
+                memory = self._read(key, numel, kind.dtype)
             if self._swap:
-                _swap_bytes(memory, kind.dtype)
+                _swap_bytes(memory)
             self._loaded[key] = self._restore(memory, location)
         return LoadedStorage(self._loaded[key], kind.dtype)
 
-    def _read(self, key: str, nbytes: int):
-        memory = flambeau.empty(nbytes, dtype=flambeau.uint8)
-        self._archive.read_into(f"data/{key}", memory_of(memory.data_ptr(), nbytes))
+    def _read(self, key: str, numel: int, dtype):
+        memory = flambeau.empty(numel, dtype=dtype)
+        self._archive.read_into(f"data/{key}", memory_of(memory.data_ptr(), memory.nbytes))
         return memory
 
-    def _map(self, key: str, nbytes: int):
+    def _map(self, key: str, nbytes: int, dtype):
         """The storage in the mapped file; None if it cannot be used where it lies."""
         start = self._archive.offset(f"data/{key}")
         if start is None or start % ALIGNMENT:
             return None
-        return tensor_over(self._mapping[start : start + nbytes], flambeau.uint8)
+        return tensor_over(self._mapping[start : start + nbytes], dtype)
 
 
-def _swap_bytes(memory, dtype) -> None:
+def _swap_bytes(memory) -> None:
     """Turns elements round that were written on a machine of the other byte order."""
     import numpy
 
-    width = dtype.itemsize // (2 if dtype_name(dtype).startswith("complex") else 1)
-    raw = memory_of(memory.data_ptr(), memory.numel())
+    width = memory.dtype.itemsize // (2 if memory.dtype.is_complex else 1)
+    raw = memory_of(memory.data_ptr(), memory.nbytes)
     numpy.frombuffer(raw, dtype=f"u{width}").byteswap(inplace=True)

@@ -127,7 +127,8 @@ def _pickler_class(base: type) -> type:
 def _reduce_tensor(tensor, storages: StorageTable):
     """How a tensor is made again: a function, and its arguments."""
     kind = type(tensor)
-    if kind.__reduce_ex__ is not flambeau.Tensor.__reduce_ex__ and kind is not flambeau.nn.Parameter:
+    ours = (flambeau.Tensor.__reduce_ex__, flambeau.nn.Parameter.__reduce_ex__)
+    if kind.__reduce_ex__ not in ours:
         return NotImplemented  # a subclass that sees to itself
     attributes = getattr(tensor, "__dict__", None) or None
     if kind is flambeau.nn.Parameter:

@@ -13,7 +13,7 @@ class LoadedStorage:
     """A storage that has been read.
 
     Args:
-        memory: Its bytes, as a flat uint8 tensor: what is made of it shares them.
+        memory: All of it, as a one-dimensional tensor.
         dtype: What its elements are.
     """
 
@@ -23,8 +23,10 @@ class LoadedStorage:
 
     def view(self, dtype, offset, size, stride):
         """A tensor over the storage."""
-        whole = self.memory.numel() // dtype.itemsize * dtype.itemsize
-        flat = self.memory[:whole].view(dtype)
+        flat = self.memory
+        if flat.dtype != dtype:
+            whole = flat.nbytes // dtype.itemsize * dtype.itemsize
+            flat = flat.view(flambeau.uint8)[:whole].view(dtype)
         return view_of(flat, size, stride, offset).detach()
 
 

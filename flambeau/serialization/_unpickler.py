@@ -10,15 +10,21 @@ from flambeau.serialization._names import StorageType, find_data_global, find_gl
 
 # What data is made of. Not among them: the registry of extensions, classic instances, and buffers
 # from outside the pickle.
+# fmt: off
 _DATA_OPCODES = (
-    "PROTO FRAME STOP MARK POP POP_MARK DUP MEMOIZE PUT BINPUT LONG_BINPUT GET BINGET LONG_BINGET "
-    "NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT "
-    "STRING BINSTRING SHORT_BINSTRING UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8 "
-    "BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8 "
-    "EMPTY_LIST APPEND APPENDS LIST EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 "
-    "EMPTY_DICT DICT SETITEM SETITEMS EMPTY_SET ADDITEMS FROZENSET "
-    "GLOBAL STACK_GLOBAL REDUCE NEWOBJ NEWOBJ_EX BUILD BINPERSID"
-).split()
+    pickle.PROTO, pickle.FRAME, pickle.STOP, pickle.MARK, pickle.POP, pickle.POP_MARK, pickle.DUP,
+    pickle.MEMOIZE, pickle.PUT, pickle.BINPUT, pickle.LONG_BINPUT, pickle.GET, pickle.BINGET,
+    pickle.LONG_BINGET, pickle.NONE, pickle.NEWTRUE, pickle.NEWFALSE, pickle.INT, pickle.BININT,
+    pickle.BININT1, pickle.BININT2, pickle.LONG, pickle.LONG1, pickle.LONG4, pickle.FLOAT,
+    pickle.BINFLOAT, pickle.STRING, pickle.BINSTRING, pickle.SHORT_BINSTRING, pickle.UNICODE,
+    pickle.BINUNICODE, pickle.SHORT_BINUNICODE, pickle.BINUNICODE8, pickle.BINBYTES,
+    pickle.SHORT_BINBYTES, pickle.BINBYTES8, pickle.BYTEARRAY8, pickle.EMPTY_LIST, pickle.APPEND,
+    pickle.APPENDS, pickle.LIST, pickle.EMPTY_TUPLE, pickle.TUPLE, pickle.TUPLE1, pickle.TUPLE2,
+    pickle.TUPLE3, pickle.EMPTY_DICT, pickle.DICT, pickle.SETITEM, pickle.SETITEMS,
+    pickle.EMPTY_SET, pickle.ADDITEMS, pickle.FROZENSET, pickle.GLOBAL, pickle.STACK_GLOBAL,
+    pickle.REDUCE, pickle.NEWOBJ, pickle.NEWOBJ_EX, pickle.BUILD, pickle.BINPERSID,
+)
+# fmt: on
 
 # The allowed classes that may be called. Not Tensor: it would give memory for any size asked for.
 _DATA_CLASSES = (OrderedDict, Counter, set, complex, flambeau.Size, flambeau.device)
@@ -40,13 +46,10 @@ class DataUnpickler(pickle._Unpickler):
 
     class _Dispatch(dict):
         def __missing__(self, opcode):
-            raise pickle.UnpicklingError(
-                f"Weights only load failed: unsupported operand {opcode}"
-            )
+            raise pickle.UnpicklingError(f"Weights only load failed: unsupported operand {opcode}")
 
     dispatch = _Dispatch(
-        (getattr(pickle, name)[0], pickle._Unpickler.dispatch[getattr(pickle, name)[0]])
-        for name in _DATA_OPCODES
+        (opcode[0], pickle._Unpickler.dispatch[opcode[0]]) for opcode in _DATA_OPCODES
     )
 
     def __init__(self, file, load_storage: Callable, encoding: str = "utf-8"):

@@ -61,9 +61,7 @@ class ArchiveWriter:
             wide += struct.pack("<Q", start)
             offset = _MAX32
         extra = struct.pack("<2H", 1, len(wide)) + wide if wide else b""
-        record = _CENTRAL.pack(
-            b"PK\x01\x02", version, *fixed, len(extra), 0, 0, 0, 0, offset
-        )
+        record = _CENTRAL.pack(b"PK\x01\x02", version, *fixed, len(extra), 0, 0, 0, 0, offset)
         self._directory.append(record + path + extra)
 
     def finish(self) -> None:
