@@ -1,8 +1,11 @@
 """Tensors as bytes and bytes as tensors: all that files and worker processes need to know."""
 
 import ctypes
+import math
 
 import flambeau
+
+_MAX_ELEMENTS = 2**63 - 1
 
 
 def memory_of(address: int, nbytes: int) -> memoryview:
@@ -25,34 +28,42 @@ def element_span(size, stride) -> int:
     return 1 + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
 
 
-def tensor_over(buffer, dtype, size, stride, offset: int = 0):
-    """A tensor over the memory of `buffer`, without copying it.
+def view_of(flat, size, stride, offset: int = 0):
+    """A view of a one-dimensional tensor that is known to start its storage.
 
     Args:
-        buffer: An object with the buffer protocol; the tensor keeps it alive.
-        dtype: The element type.
+        flat: The tensor.
         size: The sizes.
         stride: The strides, in elements.
         offset: Where the first element is, in elements.
 
     Raises:
-        ValueError: If the view would leave the buffer.
+        ValueError: If the view would leave the tensor.
     """
     size, stride = tuple(size), tuple(stride)
-    if len(size) != len(stride) or offset < 0 or any(n < 0 for n in (*size, *stride)):
+    numbers = (*size, *stride, offset)
+    valid = len(size) == len(stride) and all(type(n) is int and n >= 0 for n in numbers)
+    if not valid or math.prod(size) > _MAX_ELEMENTS:
         raise ValueError(
             f"a tensor cannot have size {size}, stride {stride} and storage offset {offset}"
         )
-    count = memoryview(buffer).nbytes // dtype.itemsize
     span = element_span(size, stride)
-    if span and offset + span > count:
+    if span and offset + span > flat.numel():
         raise ValueError(
             f"a tensor of size {size}, stride {stride} and storage offset {offset} needs "
-            f"{offset + span} elements: its storage has {count}"
+            f"{offset + span} elements: its storage has {flat.numel()}"
         )
+    return flat.as_strided(size, stride, offset if span else 0)
+
+
+def tensor_over(buffer, dtype):
+    """A one-dimensional tensor over the memory of `buffer`, which it keeps alive.
+
+    Args:
+        buffer: A writable object with the buffer protocol.
+        dtype: The element type.
+    """
+    count = memoryview(buffer).nbytes // dtype.itemsize
     if count == 0:
-        return flambeau.empty_strided(size, stride, dtype=dtype)
-    flat = flambeau.frombuffer(buffer, dtype=dtype, count=count)
-    if size == (count,) and stride == (1,):
-        return flat
-    return flat.as_strided(size, stride, offset)
+        return flambeau.empty(0, dtype=dtype)
+    return flambeau.frombuffer(buffer, dtype=dtype, count=count)

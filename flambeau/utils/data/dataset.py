@@ -147,8 +147,7 @@ def _fetch_all(dataset, indices: list) -> list:
     samples = fetch_many(indices)
     if len(samples) != len(indices):
         raise ValueError(
-            "Nested dataset's output size mismatch. "
-            f"Expected {len(indices)}, got {len(samples)}"
+            f"Nested dataset's output size mismatch. Expected {len(indices)}, got {len(samples)}"
         )
     return samples
 

@@ -23,7 +23,7 @@ import weakref
 from typing import NamedTuple
 
 import flambeau
-from flambeau.serialization._tensors import element_span, memory_of, tensor_over
+from flambeau.serialization._tensors import element_span, memory_of, tensor_over, view_of
 
 # Below this the socket is faster than bookkeeping for shared memory.
 INLINE_BYTES = 64 * 1024
@@ -261,11 +261,12 @@ class _Pickler(pickle.Pickler):
         span = element_span(data.shape, data.stride())
         memory = memory_of(data.data_ptr(), span * data.element_size())
         self.owners.append(data)
-        layout = (data.dtype, tuple(data.shape), data.stride())
+        layout = (tuple(data.shape), tuple(data.stride()))
         kind = type(value)
         attributes = getattr(value, "__dict__", None) or None
         return _rebuild, (
             pickle.PickleBuffer(memory),
+            data.dtype,
             layout,
             value.requires_grad,
             None if kind is flambeau.Tensor else kind,
@@ -273,8 +274,8 @@ class _Pickler(pickle.Pickler):
         )
 
 
-def _rebuild(buffer, layout, requires_grad: bool, kind: type | None, attributes: dict | None):
-    tensor = tensor_over(buffer, *layout)
+def _rebuild(buffer, dtype, layout, requires_grad: bool, kind: type | None, attributes):
+    tensor = view_of(tensor_over(buffer, dtype), *layout)
     if kind is not None:
         tensor = flambeau.Tensor._make_subclass(kind, tensor, requires_grad)
     elif requires_grad:

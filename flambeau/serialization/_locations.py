@@ -1,0 +1,83 @@
+"""Where storages go when they are loaded."""
+
+import flambeau
+
+_CPU_HINT = (
+    "If you are running on a CPU-only machine, please use torch.load with "
+    "map_location=torch.device('cpu') to map your storages to the CPU."
+)
+
+
+def location_tag(storage) -> str:
+    """How files call the device of a storage.
+
+    Args:
+        storage: A storage or a tensor.
+
+    Returns:
+        "cpu", "cuda:0" and so on.
+    """
+    return str(storage.device)
+
+
+def default_restore_location(memory, location: str):
+    """Takes bytes that have been read to the device they were saved from.
+
+    Args:
+        memory: A tensor on the CPU.
+        location: The device, as `location_tag` gives it.
+
+    Returns:
+        The tensor, on that device.
+
+    Raises:
+        RuntimeError: If the device is unknown, or not there.
+    """
+    kind = location.partition(":")[0]
+    if kind == "cpu":
+        return memory
+    if kind != "cuda":
+        raise RuntimeError(
+            f"don't know how to restore data location of a storage (tagged with {location})"
+        )
+    if not flambeau.cuda.is_available():
+        raise RuntimeError(
+            "Attempting to deserialize object on a CUDA device but torch.cuda.is_available() is "
+            f"False. {_CPU_HINT}"
+        )
+    index = flambeau.device(location).index
+    if index is not None and index >= flambeau.cuda.device_count():
+        raise RuntimeError(
+            f"Attempting to deserialize object on CUDA device {index} but "
+            f"torch.cuda.device_count() is {flambeau.cuda.device_count()}. Please use torch.load "
+            "with map_location to map your storages to an existing device."
+        )
+    return memory.to(location)
+
+
+def make_restorer(map_location):
+    """The function of (memory, location) that a `map_location` argument stands for.
+
+    Args:
+        map_location: None, a device or its name, a dictionary of names of devices, or a function of
+            a storage and a location that gives a storage or None.
+    """
+    if map_location is None:
+        return default_restore_location
+    if isinstance(map_location, dict):
+        return lambda memory, location: default_restore_location(
+            memory, str(map_location.get(location, location))
+        )
+    if isinstance(map_location, (str, flambeau.device)):
+        wanted = str(map_location)
+        return lambda memory, location: default_restore_location(memory, wanted)
+
+    def restore(memory, location: str):
+        storage = map_location(memory.untyped_storage(), location)
+        if storage is None:
+            return default_restore_location(memory, location)
+        if storage.data_ptr() == memory.data_ptr():
+            return memory
+        return flambeau.empty(0, dtype=flambeau.uint8, device=storage.device).set_(storage)
+
+    return restore
