@@ -225,7 +225,8 @@ def _step_recorded(group, param, grad, state):
             param.mul_(1 - lr * group["weight_decay"])
         else:
             grad = grad.add(param, alpha=group["weight_decay"])
-    step = state["step"] = state["step"] + 1
+    state["step"] = state["step"] + 1
+    step = float(state["step"])
     mean = state["exp_avg"] = state["exp_avg"] * beta1 + grad * (1 - beta1)
     square = state["exp_avg_sq"] * beta2 + grad * grad.conj() * (1 - beta2)
     state["exp_avg_sq"] = square

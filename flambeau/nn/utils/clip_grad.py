@@ -5,7 +5,7 @@ import warnings
 from flambeau.core.grad_mode import no_grad
 from flambeau.core.tensor import Tensor
 from flambeau.ops.creation import tensor
-from flambeau.ops.movement import stack
+from flambeau.ops.index import stack
 
 
 def _list_of(tensors):

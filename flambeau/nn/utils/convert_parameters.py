@@ -1,6 +1,6 @@
 """Parameters as one vector."""
 
-from flambeau.ops.movement import cat
+from flambeau.ops.index import cat
 
 
 def parameters_to_vector(parameters):

@@ -1,0 +1,295 @@
+"""The base class of optimizers, against torch."""
+
+import copy
+import gc
+import pickle
+import weakref
+
+import both
+import numpy as np
+import pytest
+
+import flambeau
+from flambeau import nn, optim
+
+PROGRAM = """
+q = nn.Parameter(torch.ones(2))
+def p(): return nn.Parameter(torch.ones(2))
+def S(**k): return optim.SGD([p()], lr=0.1, **k)
+def stepped(o):
+    for group in o.param_groups:
+        for x in group["params"]: x.grad = torch.ones_like(x)
+    o.step()
+    return o
+class Plain(optim.Optimizer):
+    pass
+"""
+
+EXPRESSIONS = """
+optim.SGD([])
+optim.SGD(q)
+optim.SGD([3])
+optim.SGD([q * 2])
+optim.SGD([q, q])
+optim.SGD([{'params': [q]}, {'params': [q]}])
+optim.SGD([{'params': {q}}])
+optim.SGD([('a', q), p()])
+optim.SGD([('a', q)]).param_groups
+optim.SGD([q], lr=-1)
+optim.SGD([q], momentum=-1)
+optim.SGD([q], weight_decay=-1)
+optim.SGD([q], nesterov=True)
+optim.SGD([q], nesterov=True, momentum=0.9, dampening=0.1)
+optim.SGD([q], lr=torch.tensor([0.1, 0.2]))
+optim.SGD([q], lr=torch.tensor(0.1)).param_groups[0]['lr']
+optim.SGD([q], fused=True, foreach=True)
+optim.SGD([q], fused=True, differentiable=True)
+optim.Adam([q], lr=-1)
+optim.Adam([q], eps=-1)
+optim.Adam([q], betas=(1, 0.9))
+optim.Adam([q], betas=(0.9, -1))
+optim.Adam([q], weight_decay=-1)
+optim.Adam([q], lr=torch.tensor(0.1), foreach=True)
+optim.Adam([q], betas=(0.9, torch.tensor(0.9)))
+optim.Adam([q], lr=torch.ones(2))
+S()
+optim.Adam([q])
+optim.AdamW([{'params': [q]}, {'params': [p()], 'lr': 1}])
+S().param_groups
+optim.AdamW([q]).defaults
+S().state_dict()
+stepped(S(momentum=0.9)).state_dict()
+stepped(optim.Adam([p()], amsgrad=True)).state_dict()
+stepped(S()).state_dict()
+S().add_param_group(3)
+S().add_param_group({'params': 3})
+S().add_param_group({'params': [3]})
+[s := S(), s.add_param_group({'params': q, 'lr': 2}), s]
+S().load_state_dict({'state': {}, 'param_groups': []})
+S().load_state_dict({'state': {}, 'param_groups': [{'params': [0, 1]}]})
+optim.SGD([('a', q)]).state_dict()
+optim.SGD([('a', q)]).add_param_group({'params': [p()]})
+S().add_param_group({'params': [('b', q)]})
+optim.SGD([{'lr': 3}])
+S().step(lambda: 3.0)
+Plain([q], {'a': 1})
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_as_torch(expression):
+    both.check(PROGRAM, expression)
+
+
+def make_model(module):
+    module.manual_seed(1)
+    return module.nn.Linear(3, 2, dtype=module.float64)
+
+
+def train(module, model, optimizer, steps):
+    values = np.random.default_rng(0).standard_normal((steps, 4, 3))
+    for batch in values:
+        optimizer.zero_grad()
+        model(module.tensor(batch)).pow(2).mean().backward()
+        optimizer.step()
+    return [parameter.detach().numpy().copy() for parameter in model.parameters()]
+
+
+def test_step_is_defined_by_subclasses():
+    with pytest.raises(NotImplementedError):
+        optim.Optimizer([nn.Parameter(flambeau.ones(1))], {}).step()
+
+
+def test_required_option():
+    from flambeau.optim.optimizer import required
+
+    with pytest.raises(ValueError, match="required optimization parameter lr"):
+        optim.Optimizer([nn.Parameter(flambeau.ones(1))], {"lr": required})
+
+
+def test_parameters_without_gradient_are_left_alone():
+    a, b = nn.Parameter(flambeau.ones(1)), nn.Parameter(flambeau.ones(1))
+    for optimizer in (optim.SGD([a, b], lr=1.0, momentum=0.5), optim.Adam([a, b], lr=1.0)):
+        a.grad = flambeau.ones(1)
+        optimizer.step()
+        assert b.item() == 1 and b not in optimizer.state
+    optim.SGD([b]).step()
+
+
+def test_momentum_of_a_parameter_that_gets_its_gradient_later():
+    results = []
+    torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
+    for module in (flambeau, torch):
+        a, b = (module.nn.Parameter(module.ones(2)) for _ in range(2))
+        optimizer = module.optim.SGD([a, b], lr=0.1, momentum=0.9, dampening=0.5)
+        for step in range(4):
+            a.grad = module.full((2,), 1.0 + step)
+            b.grad = module.full((2,), 2.0 + step) if step >= 2 else None
+            optimizer.step()
+        results.append(np.stack([a.detach().numpy(), b.detach().numpy()]))
+    np.testing.assert_allclose(*results, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW"])
+def test_state_moves_between_flambeau_and_torch(name):
+    torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
+    options = {"momentum": 0.9} if name == "SGD" else {"amsgrad": True}
+
+    def converted(value, module):
+        if isinstance(value, dict):
+            return {key: converted(each, module) for key, each in value.items()}
+        if isinstance(value, list):
+            return [converted(each, module) for each in value]
+        return module.tensor(value.numpy()) if hasattr(value, "numpy") else value
+
+    for source, target in ((flambeau, torch), (torch, flambeau)):
+        model = make_model(source)
+        optimizer = getattr(source.optim, name)(model.parameters(), lr=0.1, **options)
+        train(source, model, optimizer, 3)
+        other = make_model(target)
+        with target.no_grad():
+            for mine, theirs in zip(other.parameters(), model.parameters(), strict=True):
+                mine.copy_(target.tensor(theirs.detach().numpy()))
+        resumed = getattr(target.optim, name)(other.parameters(), lr=0.5)
+        resumed.load_state_dict(converted(optimizer.state_dict(), target))
+        assert resumed.param_groups[0]["lr"] == 0.1
+        expected = train(source, model, optimizer, 3)
+        for a, b in zip(train(target, other, resumed, 3), expected, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-10)
+
+
+def test_loaded_state_takes_the_dtype_of_the_parameter():
+    a, b = nn.Linear(2, 2), nn.Linear(2, 2).double()
+    first = optim.Adam(a.parameters())
+    a(flambeau.ones(1, 2)).sum().backward()
+    first.step()
+    second = optim.Adam(b.parameters())
+    second.load_state_dict(first.state_dict())
+    state = second.state[b.weight]
+    assert state["exp_avg"].dtype == flambeau.float64
+    assert state["step"].dtype == flambeau.float32
+
+
+def test_pickle_and_deepcopy():
+    model = make_model(flambeau)
+    optimizer = optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    train(flambeau, model, optimizer, 2)
+    for again in (copy.deepcopy(optimizer), pickle.loads(pickle.dumps(optimizer))):
+        assert repr(again) == repr(optimizer)
+        assert len(again.state) == 2
+        again.step()
+
+
+def test_optimizers_are_freed_without_the_collector():
+    gc.disable()
+    try:
+        optimizer = optim.SGD([nn.Parameter(flambeau.ones(1))], lr=1.0)
+        optim.lr_scheduler.StepLR(optimizer, 1)
+        reference = weakref.ref(optimizer)
+        del optimizer
+        assert reference() is None
+    finally:
+        gc.enable()
+
+
+class ClassicSGD(optim.Optimizer):
+    """An optimizer as users wrote them for years."""
+
+    def __init__(self, params, lr, momentum=0.0, weight_decay=0.0, use_data=True):
+        defaults = dict(lr=lr, momentum=momentum, weight_decay=weight_decay)
+        super().__init__(params, defaults)
+        self.use_data = use_data
+
+    def step(self, closure=None):
+        loss = None if closure is None else closure()
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                d_p = p.grad.data
+                if group["weight_decay"] != 0:
+                    d_p.add_(p.data, alpha=group["weight_decay"])
+                if group["momentum"] != 0:
+                    state = self.state[p]
+                    if "momentum_buffer" not in state:
+                        buf = state["momentum_buffer"] = flambeau.clone(d_p).detach()
+                    else:
+                        buf = state["momentum_buffer"]
+                        buf.mul_(group["momentum"]).add_(d_p)
+                    d_p = buf
+                if self.use_data:
+                    p.data.add_(d_p, alpha=-group["lr"])
+                else:
+                    with flambeau.no_grad():
+                        p.add_(d_p, alpha=-group["lr"])
+        return loss
+
+
+@pytest.mark.parametrize("use_data", [True, False])
+def test_optimizer_of_a_user(use_data):
+    options = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01}
+    a, b = make_model(flambeau), make_model(flambeau)
+    ours = train(flambeau, a, optim.SGD(a.parameters(), **options), 5)
+    classic = ClassicSGD(b.parameters(), use_data=use_data, **options)
+    for mine, theirs in zip(train(flambeau, b, classic, 5), ours, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-12)
+
+
+HOOKS = """
+log = []
+class Counting(optim.SGD):
+    def step(self, closure=None, extra=1):
+        log.append(("step", extra))
+p = nn.Parameter(torch.ones(1))
+p.grad = torch.ones(1)
+o = Counting([p], lr=0.5)
+def note(name, result=None):
+    def hook(optimizer, *rest):
+        log.append((name, type(optimizer).__name__, len(rest)))
+        return result
+    return hook
+def more(optimizer, args, kwargs):
+    return args, {"extra": 2}
+def run(f):
+    try:
+        f()
+    except Exception as e:
+        log.append(type(e).__name__)
+    return log
+"""
+
+HOOK_CASES = [
+    "h = o.register_step_pre_hook(note('a')); o.step(); h.remove(); o.step()",
+    "o.register_step_post_hook(note('a')); o.step()",
+    "o.register_step_pre_hook(more); o.step()",
+    "o.register_step_pre_hook(note('a', 3)); run(o.step)",
+    "o.register_state_dict_pre_hook(note('a')); o.state_dict()",
+    "o.register_state_dict_post_hook(note('a', {'k': 1})); log.append(o.state_dict())",
+    "o.register_state_dict_post_hook(note('a')); "
+    "o.register_state_dict_post_hook(note('b'), prepend=True); o.state_dict()",
+    "o.register_load_state_dict_pre_hook(note('a')); o.load_state_dict(o.state_dict())",
+    "o.register_load_state_dict_post_hook(note('a')); o.load_state_dict(o.state_dict())",
+    "optim.lr_scheduler.StepLR(o, 1); o.register_step_pre_hook(note('a')); o.step()",
+]
+
+
+@pytest.mark.parametrize("case", HOOK_CASES)
+def test_hooks_as_torch(case):
+    both.check(f"{HOOKS}\n{case}", "log")
+
+
+def test_global_hooks():
+    from flambeau.optim import optimizer as base
+
+    log = []
+    p = nn.Parameter(flambeau.ones(1))
+    p.grad = flambeau.ones(1)
+    optimizer = optim.SGD([p], lr=0.5)
+    with (
+        base.register_optimizer_step_pre_hook(lambda *a: log.append("pre")),
+        base.register_optimizer_step_post_hook(lambda *a: log.append("post")),
+    ):
+        optimizer.step()
+        optim.Adam([p]).step()
+    optimizer.step()
+    assert log == ["pre", "post", "pre", "post"]

@@ -1,0 +1,155 @@
+"""Twenty steps of each optimizer, over its options, against torch."""
+
+import numpy as np
+import pytest
+
+import flambeau
+
+torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
+
+SGD = [
+    {},
+    {"weight_decay": 0.1},
+    {"momentum": 0.9},
+    {"momentum": 0.9, "dampening": 0.3},
+    {"momentum": 0.9, "nesterov": True, "weight_decay": 0.05},
+    {"maximize": True, "momentum": 0.5},
+    {"maximize": True, "weight_decay": 0.1},
+]
+
+ADAM = [
+    {},
+    {"betas": (0.8, 0.9), "eps": 1e-3},
+    {"weight_decay": 0.1},
+    {"amsgrad": True},
+    {"amsgrad": True, "weight_decay": 0.1, "maximize": True},
+    {"maximize": True},
+]
+
+CASES = [
+    *(("SGD", options) for options in SGD),
+    *(("Adam", options) for options in ADAM),
+    *(("AdamW", options) for options in ADAM),
+    ("Adam", {"decoupled_weight_decay": True, "weight_decay": 0.1}),
+]
+
+
+def trajectory(module, name, options, dtype, lr=0.01):
+    """The parameters after each of twenty steps along given gradients."""
+    rng = np.random.default_rng(7)
+    shapes = [(3, 5), (17,), (1,), (2, 3, 4)]
+    params = [
+        module.nn.Parameter(module.tensor(rng.standard_normal(shape).astype(dtype)))
+        for shape in shapes
+    ]
+    groups = [{"params": params[:2]}, {"params": params[2:], "lr": lr * 3}]
+    optimizer = getattr(module.optim, name)(groups, lr=lr, **options)
+    seen = []
+    for _ in range(20):
+        for param, shape in zip(params, shapes, strict=True):
+            param.grad = module.tensor(rng.standard_normal(shape).astype(dtype))
+        optimizer.step()
+        seen.append(np.concatenate([p.detach().numpy().ravel() for p in params]))
+    return np.stack(seen)
+
+
+@pytest.mark.parametrize(("dtype", "rtol"), [("float32", 2e-5), ("float64", 1e-12)])
+@pytest.mark.parametrize(("name", "options"), CASES)
+def test_as_torch(name, options, dtype, rtol):
+    ours = trajectory(flambeau, name, options, dtype)
+    theirs = trajectory(torch, name, options, dtype)
+    np.testing.assert_allclose(ours, theirs, rtol=rtol, atol=rtol / 10)
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam"])
+def test_gradients_that_are_not_contiguous(name):
+    results = []
+    for module in (flambeau, torch):
+        param = module.nn.Parameter(module.arange(6.0).reshape(2, 3).t())
+        optimizer = getattr(module.optim, name)([param], lr=0.1)
+        for _ in range(3):
+            param.grad = (module.arange(6.0).reshape(2, 3) - 2.5).t()
+            optimizer.step()
+            param.grad = (module.arange(6.0).reshape(3, 2) - 2.5)
+            optimizer.step()
+        results.append(param.detach().numpy())
+    np.testing.assert_allclose(*results, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW"])
+def test_half_precision(name, dtype):
+    results = []
+    for module in (flambeau, torch):
+        half = getattr(module, dtype)
+        param = module.nn.Parameter(module.tensor([1.0, -2.0, 3.0], dtype=half))
+        optimizer = getattr(module.optim, name)([param], lr=0.1)
+        for step in range(5):
+            param.grad = module.tensor([0.5, 1.0, -1.5 + step], dtype=half)
+            optimizer.step()
+        results.append(param.detach().float().numpy())
+    np.testing.assert_allclose(*results, rtol=2e-2)
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam"])
+def test_learning_rate_as_a_tensor(name):
+    plain = trajectory(flambeau, name, {}, "float64")
+    tensor = trajectory(flambeau, name, {}, "float64", lr=flambeau.tensor(0.01, dtype=flambeau.float64))
+    np.testing.assert_allclose(tensor, plain, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("SGD", {"momentum": 0.9, "weight_decay": 0.1, "nesterov": True}),
+        ("SGD", {"momentum": 0.9, "dampening": 0.1, "maximize": True}),
+        ("Adam", {"weight_decay": 0.1, "amsgrad": True}),
+        ("AdamW", {"maximize": True}),
+    ],
+)
+def test_recorded_steps_equal_fused_ones(name, options):
+    """With differentiable=True the same steps are operations of the graph."""
+    results = []
+    for differentiable in (False, True):
+        start = flambeau.tensor([1.0, -2.0, 3.0], dtype=flambeau.float64)
+        param = start.clone().requires_grad_(not differentiable)
+        scale = flambeau.ones((), dtype=flambeau.float64, requires_grad=differentiable)
+        optimizer = getattr(flambeau.optim, name)(
+            [param], lr=0.1, differentiable=differentiable, **options
+        )
+        for step in range(4):
+            gradient = flambeau.tensor([0.5, 1.0, -1.5 + step], dtype=flambeau.float64)
+            param.grad = gradient * scale if differentiable else gradient
+            optimizer.step()
+        results.append(param.detach().numpy())
+        if differentiable:
+            param.sum().backward()
+            assert scale.grad is not None
+    np.testing.assert_allclose(*results, rtol=1e-12)
+
+
+def test_a_step_is_one_kernel_call(monkeypatch):
+    from flambeau.optim import adam, sgd
+
+    calls = []
+
+    class Counting:
+        def __init__(self, backend):
+            self.backend = backend
+
+        def __getattr__(self, name):
+            calls.append(name)
+            return getattr(self.backend, name)
+
+    for module in (sgd, adam):
+        find = module.kernels
+        monkeypatch.setattr(module, "kernels", lambda t, find=find: Counting(find(t)))
+    model = flambeau.nn.Sequential(flambeau.nn.Linear(2, 3), flambeau.nn.Linear(3, 1))
+    model(flambeau.ones(1, 2)).sum().backward()
+    for optimizer in (
+        flambeau.optim.SGD(model.parameters(), lr=0.1, momentum=0.9),
+        flambeau.optim.Adam(model.parameters()),
+    ):
+        optimizer.step()
+        optimizer.step()
+    assert calls == ["sgd_step"] * 2 + ["adam_step"] * 2
