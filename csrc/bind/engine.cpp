@@ -37,6 +37,7 @@ void save(PyNode* node, const Source& source, PyObject* const* slots, PyObject* 
   Saved& saved = node->saved[source.slot];
   if (saved.value) return;
   auto keep_tensor = [&](PyObject* o) {
+    node->saved_anything = true;
     PyTensor* t = as_tensor(o);
     if (t->inference) {
       PyErr_SetString(error_class(ErrorKind::Runtime),
@@ -53,7 +54,6 @@ void save(PyNode* node, const Source& source, PyObject* const* slots, PyObject* 
       saved.version = t->t.version();
     }
   };
-  node->saved_anything = true;
   switch (source.kind) {
     case SourceKind::Input: {
       PyObject* o = slots[source.index];
@@ -62,6 +62,7 @@ void save(PyNode* node, const Source& source, PyObject* const* slots, PyObject* 
       } else if (PyList_Check(o)) {  // a list of tensors: its own copy
         saved.value = PyList_AsTuple(o);
         if (!saved.value) throw nb::python_error();
+        node->saved_anything = true;
         for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(saved.value); ++k)
           if (is_tensor(PyTuple_GET_ITEM(saved.value, k))) saved.version += as_tensor(PyTuple_GET_ITEM(saved.value, k))->t.version();
       } else {
@@ -78,6 +79,7 @@ void save(PyNode* node, const Source& source, PyObject* const* slots, PyObject* 
       break;
     case SourceKind::Out: {
       // Without its grad_fn: the node must not keep itself alive.
+      node->saved_anything = true;
       PyObject* out = !outputs ? reinterpret_cast<PyObject*>(overwritten) : is_tensor(outputs) ? outputs : PySequence_Fast_GET_ITEM(outputs, source.index);
       saved.value = wrap(as_tensor(out)->t);
       if (!saved.value) throw nb::python_error();
@@ -134,9 +136,11 @@ int node_traverse(PyObject* self, visitproc visit, void* arg) {
   return 0;
 }
 
+// A node that saved no tensor has nothing to free, and may run again.
 void release_saved(PyNode* node) {
+  if (!node->saved_anything) return;
   for (Saved& s : node->saved) Py_CLEAR(s.value);
-  if (node->saved_anything) node->released = true;
+  node->released = true;
 }
 
 int node_clear(PyObject* self) {

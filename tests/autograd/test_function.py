@@ -210,7 +210,7 @@ def test_once_differentiable():
             return 2 * x * g
 
     x = leaf(3.0)
-    (g,) = autograd.grad(Once.apply(x), x, create_graph=True)
+    (g,) = autograd.grad(Once.apply(x), x, leaf(1.0), create_graph=True)
     assert g.item() == 6
     with pytest.raises(RuntimeError, match="once_differentiable"):
         g.backward()
