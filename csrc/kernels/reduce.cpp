@@ -232,7 +232,7 @@ void Run::by_columns() const {
   const Axis inner = kept.axis[0];
   const std::int64_t n = plan.reduced.count ? plan.reduced.axis[0].size : 1;
   const std::int64_t row_stride = plan.reduced.count ? plan.reduced.axis[0].in : 0;
-  const bool packed = row_stride == inner.size * inner.in;
+  const bool packed = !reducer.ordered && row_stride == inner.size * inner.in;
   const std::int64_t fold = packed && inner.size < narrow_width
                                 ? std::max<std::int64_t>(1, std::min(n, folded_width / inner.size))
                                 : 1;

@@ -8,9 +8,13 @@ def kernels(tensor):
 
     Raises:
         DeviceError: if no backend computes there.
+        TypeError: if it is not a tensor.
     """
-    if tensor.is_cpu:
-        return cpu
+    try:
+        if tensor.is_cpu:
+            return cpu
+    except AttributeError:
+        raise TypeError(f"expected a Tensor, got {type(tensor).__name__}") from None
     from flambeau.core.errors import DeviceError
 
     raise DeviceError(f"no kernels for device '{tensor.device}'")

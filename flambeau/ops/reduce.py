@@ -93,14 +93,6 @@ def _(g, dim, keepdim, input_shape):
     return _unreduced(g, dim, keepdim, input_shape).expand(input_shape)
 
 
-def _sum_samples_nan(s):
-    yield s(s.tensor(2, 3))
-    x = s.tensor(2, 3)
-    if x.dtype.is_floating_point:
-        _C.fill(_C.select(x, 0, 1), float("nan"))
-        yield s(x, 0)
-
-
 @op(methods=("nansum",), samples=_with_dims)
 def nansum(input, dim=None, keepdim=False, *, dtype=None):
     """The sum over axes, NaN counting as zero."""
@@ -149,7 +141,14 @@ def nanmean(input, dim=None, keepdim=False, *, dtype=None):
     return nansum(input, dim, keepdim, dtype=dtype) / count
 
 
-@op(methods=("count_nonzero",), samples=_with_dims, gradcheck=False)
+def _one_or_all_axes(s):
+    yield s(s.tensor(2, 3, 4), dim=0)
+    yield s(s.tensor(2, 3, 4), (0, -1))
+    yield s(s.tensor(5), 0)
+    yield s(s.tensor(), 0)
+
+
+@op(methods=("count_nonzero",), samples=_one_or_all_axes, gradcheck=False)
 def count_nonzero(input, dim=None):
     """How many elements are not zero.
 
@@ -404,11 +403,11 @@ def aminmax(input, *, dim=None, keepdim=False):
     Raises:
         RuntimeError: if there are no elements.
     """
+    kernel = kernels(input)
     if input._numel == 0 and dim is None:
         raise RuntimeError(
             "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity."
         )
-    kernel = kernels(input)
     return kernel.amin(input, dim, keepdim, "aminmax"), kernel.amax(input, dim, keepdim, "aminmax")
 
 
@@ -581,7 +580,12 @@ std_mean = function(_spread("std_mean", _std_mean, "The standard deviation and t
 # ---- norms and logarithms of sums ----
 
 
-@op(methods=("logsumexp",), samples=_with_dims)
+def _logsumexp_samples(s):
+    yield from _one_or_all_axes(s)
+    yield s(s.tensor(2, 300), 1, keepdim=True)
+
+
+@op(methods=("logsumexp",), samples=_logsumexp_samples)
 def logsumexp(input, dim, keepdim=False):
     """log(sum(exp(input))) over axes, without overflow.
 
