@@ -7,6 +7,7 @@ void bind_tensor(nb::module_& m);
 void bind_index(nb::module_& m);
 void bind_creation(nb::module_& m);
 void bind_reduce(nb::module_& m);
+void bind_elementwise(nb::module_& m);
 }  // namespace fb::py
 
 NB_MODULE(_C, m) {
@@ -20,4 +21,5 @@ NB_MODULE(_C, m) {
   fb::py::bind_index(m);
   fb::py::bind_creation(m);
   fb::py::bind_reduce(m);
+  fb::py::bind_elementwise(m);
 }
