@@ -1,4 +1,6 @@
 // The elementwise kernels by name, with up to three parameters.
+#include <algorithm>
+
 #include "bind/pytensor.h"
 #include "kernels/elementwise.h"
 
