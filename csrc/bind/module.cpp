@@ -6,6 +6,9 @@ void bind_random(nb::module_& m);
 void bind_tensor(nb::module_& m);
 void bind_index(nb::module_& m);
 void bind_creation(nb::module_& m);
+void bind_movement(nb::module_& m);
+void bind_storage(nb::module_& m);
+void bind_dlpack(nb::module_& m);
 void bind_reduce(nb::module_& m);
 }  // namespace fb::py
 
@@ -19,5 +22,8 @@ NB_MODULE(_C, m) {
   fb::py::bind_tensor(m);
   fb::py::bind_index(m);
   fb::py::bind_creation(m);
+  fb::py::bind_movement(m);
+  fb::py::bind_storage(m);
+  fb::py::bind_dlpack(m);
   fb::py::bind_reduce(m);
 }
