@@ -3,6 +3,7 @@
 from flambeau import _C
 from flambeau.ops import (
     conv,
+    convert,
     creation,
     elementwise,
     index,
@@ -18,6 +19,7 @@ _C.set_engine_op("add", elementwise.add)
 
 __all__ = [
     "conv",
+    "convert",
     "creation",
     "elementwise",
     "index",
