@@ -72,6 +72,7 @@ struct PyOp {
   int pack_from;           // positional integers from here on are packed into one tuple, or -1
   int native_id;
   int native_arity;
+  int native_params;
   std::uint32_t differentiable;  // bits over parameters that some rule serves
   std::uint32_t differentiable_outputs;
   Native native;

@@ -127,8 +127,15 @@ bool to_argument(PyObject* o, Argument& out) {
   return to_scalar(o, out.scalar);
 }
 
-bool rest_is_default(const PyOp* op, const Call& call) {
-  for (int i = op->native_arity; i < op->param_count; ++i)
+// The arguments behind the operands are the kernel's parameters; what follows must be left out.
+bool take_parameters(const PyOp* op, const Call& call, double* params) {
+  const int first = op->native_arity, last = first + op->native_params;
+  for (int i = first; i < last; ++i) {
+    Scalar s;
+    if (is_tensor(call.slots[i]) || !to_scalar(call.slots[i], s) || s.kind == Scalar::Kind::Complex) return false;
+    params[i - first] = s.re;
+  }
+  for (int i = last; i < op->param_count; ++i)
     if (call.slots[i] != PyTuple_GET_ITEM(op->defaults, i)) return false;
   return true;
 }
@@ -138,27 +145,28 @@ constexpr std::int64_t release_gil_from = 1 << 16;
 
 // The elementwise families are called straight from here on the CPU. Undefined: take the general way.
 std::optional<Tensor> run_native(const PyOp* op, const Call& call, const Tensor* out) {
-  if (op->native == Native::None || !rest_is_default(op, call)) return std::nullopt;
+  double params[max_parameters] = {};
+  if (op->native == Native::None || !take_parameters(op, call, params)) return std::nullopt;
   if (op->native == Native::Unary) {
     if (!is_tensor(call.slots[0])) return std::nullopt;
     const Tensor& a = as_tensor(call.slots[0])->t;
     if (!a.is_cpu()) return std::nullopt;
-    if (a.numel() < release_gil_from) return unary(op->native_id, a, out);
+    if (a.numel() < release_gil_from) return unary(op->native_id, a, out, params);
     const Tensor held = a;
     nb::gil_scoped_release release;
-    return unary(op->native_id, held, out);
+    return unary(op->native_id, held, out, params);
   }
   Argument a{Scalar()}, b{Scalar()};
   if (!to_argument(call.slots[0], a) || !to_argument(call.slots[1], b)) return std::nullopt;
   if (!a.tensor && !b.tensor) return std::nullopt;
   if ((a.tensor && !a.tensor->is_cpu()) || (b.tensor && !b.tensor->is_cpu())) return std::nullopt;
   const std::int64_t work = std::max(a.tensor ? a.tensor->numel() : 0, b.tensor ? b.tensor->numel() : 0);
-  if (work < release_gil_from) return binary(op->native_id, a, b, out);
+  if (work < release_gil_from) return binary(op->native_id, a, b, out, params);
   Tensor held_a, held_b;
   if (a.tensor) a.tensor = &(held_a = *a.tensor);
   if (b.tensor) b.tensor = &(held_b = *b.tensor);
   nb::gil_scoped_release release;
-  return binary(op->native_id, a, b, out);
+  return binary(op->native_id, a, b, out, params);
 }
 
 PyObject* call_forward(const PyOp* op, const Call& call) {
@@ -547,6 +555,8 @@ nb::object make_op(nb::str name, nb::str backward_name, nb::object forward, nb::
     op->native = native_arity == 1 ? Native::Unary : Native::Binary;
     op->native_id = native_arity == 1 ? find_unary(native.c_str()) : find_binary(native.c_str());
     if (op->native_id < 0) throw nb::value_error(("no elementwise kernel is called " + native).c_str());
+    op->native_params = native_arity == 1 ? unary_parameters(op->native_id) : binary_parameters(op->native_id);
+    if (native_arity + op->native_params > op->param_count) throw nb::value_error(("too few parameters for the kernel " + native).c_str());
   }
   return owner;
 }
@@ -647,21 +657,6 @@ void init_op(nb::module_& m) {
       }
     throw nb::value_error(("unknown engine op " + name).c_str());
   }, nb::arg("name"), nb::arg("op").none());
-  // The same kernels by name, for the backend's door.
-  m.def("unary", [](const std::string& name, const Tensor& a) {
-    const int id = find_unary(name.c_str());
-    if (id < 0) throw nb::value_error(("no unary kernel is called " + name).c_str());
-    return unary(id, a);
-  });
-  m.def("binary", [](const std::string& name, nb::handle a, nb::handle b) {
-    const int id = find_binary(name.c_str());
-    if (id < 0) throw nb::value_error(("no binary kernel is called " + name).c_str());
-    Argument x{Scalar()}, y{Scalar()};
-    if (!to_argument(a.ptr(), x)) wrong_call(name + "(): argument 'input' (position 1) must be Tensor, not " + Py_TYPE(a.ptr())->tp_name);
-    if (!to_argument(b.ptr(), y)) wrong_call(name + "(): argument 'other' (position 2) must be Tensor, not " + Py_TYPE(b.ptr())->tp_name);
-    if (!x.tensor && !y.tensor) wrong_call(name + "(): argument 'input' (position 1) must be Tensor, not " + Py_TYPE(a.ptr())->tp_name);
-    return binary(id, x, y);
-  });
   m.def("result_type", [](nb::list operands) {
     std::vector<Argument> arguments;
     for (nb::handle o : operands) {

@@ -1,89 +1,79 @@
 #include "kernels/elementwise.h"
 
+#include <algorithm>
+#include <atomic>
 #include <cstring>
+#include <string_view>
+#include <unordered_map>
 
+#include "core/parallel.h"
 #include "kernels/copy.h"
-#include "kernels/functors.h"
 
 namespace fb {
 namespace {
 
-constexpr int binary_count = static_cast<int>(BinaryId::count);
-constexpr int unary_count = static_cast<int>(UnaryId::count);
+// What the tables of elementwise.h say of one operation.
+struct Info {
+  const char* name;
+  Result result;
+  int cost;
+  int parameters;
+};
+#define FB_INFO(name, generic, result, cost, parameters) {#name, Result::result, cost, parameters},
+constexpr Info unary_infos[] = {FB_UNARY_OPS(FB_INFO)};
+constexpr Info binary_infos[] = {FB_BINARY_OPS(FB_INFO)};
+constexpr Info ternary_infos[] = {FB_TERNARY_OPS(FB_INFO)};
+#undef FB_INFO
 
-#define FB_NAME(name, functor, result) #name,
-constexpr const char* binary_names[] = {FB_BINARY_OPS(FB_NAME)};
-constexpr const char* unary_names[] = {FB_UNARY_OPS(FB_NAME)};
-#define FB_RESULT(name, functor, result) Result::result,
-constexpr Result binary_results[] = {FB_BINARY_OPS(FB_RESULT)};
-constexpr Result unary_results[] = {FB_UNARY_OPS(FB_RESULT)};
-
-// An operation may exist for some types only: a functor that does not compile for T has no loop.
-template <class Fn, class R, class T>
-constexpr Loop binary_loop_or_null() {
-  if constexpr (requires(compute_t<T> x) { Fn::template apply<compute_t<T>>(x, x); }) return binary_loop<Fn, R, T>;
-  else return nullptr;
-}
-template <class Fn, class R, class T>
-constexpr Loop unary_loop_or_null() {
-  if constexpr (requires(compute_t<T> x) { Fn::template apply<compute_t<T>>(x); }) return unary_loop<Fn, R, T>;
-  else return nullptr;
-}
-
-template <class Fn, Result result, class T>
-constexpr Loop generic_binary() {
-  if constexpr (std::is_same_v<T, float> || std::is_same_v<T, double>) return nullptr;  // elementwise.simd.cpp
-  else if constexpr (result == Result::Float && std::is_integral_v<T>) return nullptr;
-  else if constexpr (result == Result::Numeric && std::is_same_v<T, bool>) return nullptr;
-  else if constexpr (is_complex_v<T> && result != Result::Bool && (std::is_same_v<Fn, MaximumFn> || std::is_same_v<Fn, MinimumFn>)) return nullptr;
-  else if constexpr (is_complex_v<T> && result == Result::Bool && !std::is_same_v<Fn, EqFn> && !std::is_same_v<Fn, NeFn>) return nullptr;
-  else return binary_loop_or_null<Fn, std::conditional_t<result == Result::Bool, bool, T>, T>();
-}
-template <class Fn, Result result, class T>
-constexpr Loop generic_unary() {
-  if constexpr (std::is_same_v<T, float> || std::is_same_v<T, double>) return nullptr;
-  else if constexpr (result == Result::Float && std::is_integral_v<T>) return nullptr;
-  else if constexpr (result == Result::Numeric && std::is_same_v<T, bool>) return nullptr;
-  else if constexpr (is_complex_v<T> && std::is_same_v<Fn, ReluFn>) return nullptr;
-  else return unary_loop_or_null<Fn, std::conditional_t<result == Result::Bool, bool, T>, T>();
+template <const auto& infos>
+int find(const char* name) {
+  static const auto numbers = [] {
+    std::unordered_map<std::string_view, int> map;
+    for (const Info& info : infos) map.emplace(info.name, static_cast<int>(map.size()));
+    return map;
+  }();
+  const auto found = numbers.find(name);
+  return found == numbers.end() ? -1 : found->second;
 }
 
-template <class Fn, Result result>
-void fill_binary(Loop* row) {
-#define FB_SET(name, type) row[static_cast<int>(DType::name)] = generic_binary<Fn, result, type>();
-  FB_FOR_EACH_DTYPE(FB_SET)
-#undef FB_SET
+// float32 and float64 loops of one operation.
+const Loop* unary_fast(int id) {
+  return id < math_count ? math_loops().loops[id] : activation_loops().unary[id - math_count];
 }
-template <class Fn, Result result>
-void fill_unary(Loop* row) {
-#define FB_SET(name, type) row[static_cast<int>(DType::name)] = generic_unary<Fn, result, type>();
-  FB_FOR_EACH_DTYPE(FB_SET)
-#undef FB_SET
+const Loop* binary_fast(int id) {
+  return id < binary_math_count ? arithmetic_loops().binary[id]
+                                : activation_loops().backward[id - binary_math_count];
 }
+const Loop* ternary_fast(int id) { return arithmetic_loops().ternary[id]; }
 
-struct Table {
-  Loop binary[binary_count][num_dtypes];
-  Loop unary[unary_count][num_dtypes];
-  Table() {
-    int id = 0;
-#define FB_FILL(name, functor, result) fill_binary<functor, Result::result>(binary[id++]);
-    FB_BINARY_OPS(FB_FILL)
-#undef FB_FILL
-    id = 0;
-#define FB_FILL(name, functor, result) fill_unary<functor, Result::result>(unary[id++]);
-    FB_UNARY_OPS(FB_FILL)
-#undef FB_FILL
-    const ElementwiseLoops& fast = elementwise_loops();
-    for (int k = 0; k < binary_count; ++k)
-      for (int f = 0; f < 2; ++f) binary[k][static_cast<int>(DType::Float32) + f] = fast.binary[k][f];
-    for (int k = 0; k < unary_count; ++k)
-      for (int f = 0; f < 2; ++f) unary[k][static_cast<int>(DType::Float32) + f] = fast.unary[k][f];
-  }
+// A loop for operands of any strides, with what it is called with.
+struct Kernel {
+  Loop loop = nullptr;
+  BlockCall call{};
+  const void* params = nullptr;
 };
 
-const Table& table() {
-  static const Table t;
-  return t;
+constexpr double no_parameters[max_parameters] = {};
+
+// Null loop: the operation does not exist for this dtype.
+void choose(Kernel& kernel, DType dtype, const Loop* fast, const Loop* generic, int inputs,
+            bool bool_result, const double* params) {
+  if (!params) params = no_parameters;
+  if (!is_floating(dtype)) {
+    kernel.loop = generic[static_cast<int>(dtype)];
+    kernel.params = params;
+    return;
+  }
+  kernel.call = {fast[dtype == DType::Float64], params, inputs, bool_result, 0};
+  kernel.params = &kernel.call;
+  if (!kernel.call.inner) return;
+  const BlockLoops& loops = block_loops();
+  switch (dtype) {
+    case DType::Float16: kernel.loop = loops.f16; break;
+    case DType::BFloat16: kernel.loop = loops.bf16; break;
+    case DType::Float32: kernel.loop = loops.f32; break;
+    default: kernel.loop = loops.f64; break;
+  }
 }
 
 DType scalar_dtype(const Scalar& s) {
@@ -103,12 +93,20 @@ DType combine(DType high, DType low) {
   return high;
 }
 
-DType computed_dtype(DType common, Result result, const char* name) {
-  if (result == Result::Float && is_integral(common, true)) return default_dtype();
-  FB_CHECK(!(result == Result::Numeric && common == DType::Bool), DType, name, ": ",
-           std::strcmp(name, "neg") == 0 ? "Negation, the `-` operator, on a bool tensor is not supported."
-                                         : "Subtraction, the `-` operator, with a bool tensor is not supported.",
-           " If you are trying to invert a mask, use the `~` or `logical_not()` operator instead.");
+[[noreturn]] void refuse_bool(const char* name) {
+  if (std::strcmp(name, "neg") == 0)
+    fail(ErrorKind::Runtime,
+         "neg: Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a "
+         "mask, use the `~` or `logical_not()` operator instead.");
+  if (std::strcmp(name, "sub") == 0)
+    fail(ErrorKind::Runtime,
+         "sub: Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to "
+         "invert a mask, use the `~` or `logical_not()` operator instead.");
+  fail(ErrorKind::Runtime, name, ": Bool inputs not supported for ", name);
+}
+DType computed_dtype(DType common, const Info& op) {
+  if (op.result == Result::Float && is_integral(common, true)) return default_dtype();
+  if (op.result == Result::Numeric && common == DType::Bool) refuse_bool(op.name);
   return common;
 }
 
@@ -128,48 +126,125 @@ Output prepare_output(const Tensor* out, const Dims& shape, DType dtype, const O
   return {empty(shape, dtype), true};
 }
 
-// An input of the loop: cast to `dtype`, 0-dim tensors and numbers as one element in `buffer`.
+// An input of the loop: cast to `dtype`; 0-dim tensors and numbers as one element in `buffer`.
 struct Input {
   Tensor held;
   alignas(16) char buffer[16];
   Operand operand;
+
   void set(const Argument& a, DType dtype, const Tensor* out, const char* name) {
-    if (!a.tensor) {
-      store_scalar(a.scalar, dtype, buffer);
-      operand = Operand::element(buffer);
-      return;
-    }
-    require_cpu(*a.tensor, name);
-    if (a.tensor->ndim() == 0) {
-      store_scalar(load_scalar(a.tensor->dtype(), a.tensor->bytes()), dtype, buffer);
-      operand = Operand::element(buffer);
-      return;
-    }
-    if (a.tensor->dtype() != dtype) {
-      held = cast(*a.tensor, dtype);
-      operand = Operand(held);
-    } else if (out && needs_copy_before_write(*out, *a.tensor)) {
-      held = clone(*a.tensor);
-      operand = Operand(held);
+    if (!a.tensor) return set_element(a.scalar, dtype);
+    const Tensor& t = *a.tensor;
+    require_cpu(t, name);
+    if (t.ndim() == 0) return set_element(load_scalar(t.dtype(), t.bytes()), dtype);
+    if (t.dtype() != dtype) {
+      held = cast(t, dtype);
+    } else if (out && needs_copy_before_write(*out, t)) {
+      held = clone(t);
     } else {
-      operand = Operand(*a.tensor);
+      operand = Operand(t);
+      return;
     }
+    operand = Operand(held);
+  }
+
+ private:
+  void set_element(const Scalar& value, DType dtype) {
+    store_scalar(value, dtype, buffer);
+    operand = Operand::element(buffer);
   }
 };
 
+// Single elements of 16-bit operations keep the precision of float32, as in torch; a comparison is
+// between numbers that the dtype has.
+unsigned widen_elements(Input* inputs, const Argument* arguments, int count, DType dtype,
+                        Result result) {
+  if (dtype != DType::Float16 && dtype != DType::BFloat16) return 0;
+  unsigned elements = 0;
+  for (int k = 0; k < count; ++k) {
+    if (inputs[k].operand.sizes) continue;
+    const Argument& a = arguments[k];
+    const Scalar value = result == Result::Bool ? load_scalar(dtype, inputs[k].buffer)
+                         : a.tensor ? load_scalar(a.tensor->dtype(), a.tensor->bytes())
+                                    : a.scalar;
+    store_scalar(value, DType::Float32, inputs[k].buffer);
+    elements |= 1u << k;
+  }
+  return elements;
+}
+
+DType common_dtype(const Argument* arguments, int count) {
+  const Tensor* first = arguments[0].tensor;
+  bool same = first != nullptr;
+  for (int k = 1; same && k < count; ++k)
+    same = arguments[k].tensor && arguments[k].tensor->dtype() == first->dtype();
+  return same ? first->dtype() : result_type(arguments, count);
+}
+
+template <int count>
+Dims common_shape(const Argument (&arguments)[count], const char* name) {
+  Dims none;
+  const auto sizes = [&](int k) -> const Dims& {
+    return arguments[k].tensor ? arguments[k].tensor->sizes() : none;
+  };
+  if constexpr (count == 1) return sizes(0);
+  Dims shape = broadcast_shapes(sizes(0), sizes(1), name);
+  for (int k = 2; k < count; ++k) shape = broadcast_shapes(shape, sizes(k), name);
+  return shape;
+}
+
+template <int count>
+Tensor elementwise(const Info& op, const Loop* fast, const Loop* generic,
+                   const Argument (&arguments)[count], const double* params, const Tensor* out) {
+  const DType dtype = computed_dtype(common_dtype(arguments, count), op);
+  Kernel kernel;
+  choose(kernel, dtype, fast, generic, count, op.result == Result::Bool, params);
+  FB_CHECK(kernel.loop, NotImplemented, op.name, ": not implemented for ", dtype_name(dtype));
+  const DType result_dtype = op.result == Result::Bool   ? DType::Bool
+                             : op.result == Result::Real ? real_dtype(dtype)
+                                                         : dtype;
+  const Dims shape = common_shape(arguments, op.name);
+  Input inputs[count];
+  for (int k = 0; k < count; ++k) inputs[k].set(arguments[k], dtype, out, op.name);
+  kernel.call.float_inputs = widen_elements(inputs, arguments, count, dtype, op.result);
+  Operand operands[count + 1];
+  for (int k = 0; k < count; ++k) operands[k + 1] = inputs[k].operand;
+  const Output output = prepare_output(out, shape, result_dtype, operands + 1, count, op.name);
+  operands[0] = Operand(output.target);
+  run_loop(kernel.loop, shape, operands, count + 1, kernel.params, default_grain / op.cost);
+  if (!out) return output.target;
+  if (output.through_copy) copy_into(*out, output.target);
+  return *out;
+}
+
+// What the loops of `equal` share.
+struct EqualCall {
+  Loop eq;
+  const void* params;
+  std::atomic<bool>* differ;
+};
+
+void equal_loop(char* const* data, const std::int64_t* strides, std::int64_t n, const void* p) {
+  const auto& call = *static_cast<const EqualCall*>(p);
+  constexpr std::int64_t block = 4096;
+  char truths[block];
+  const std::int64_t inner_strides[] = {1, strides[0], strides[1]};
+  for (std::int64_t first = 0; first < n; first += block) {
+    if (call.differ->load(std::memory_order_relaxed)) return;
+    const std::int64_t count = std::min(block, n - first);
+    char* const inner[] = {truths, data[0] + first * strides[0], data[1] + first * strides[1]};
+    call.eq(inner, inner_strides, count, call.params);
+    if (std::memchr(truths, 0, static_cast<std::size_t>(count))) *call.differ = true;
+  }
+}
+
 }  // namespace
 
-int find_binary(const char* name) {
-  for (int k = 0; k < binary_count; ++k)
-    if (std::strcmp(binary_names[k], name) == 0) return k;
-  return -1;
-}
-
-int find_unary(const char* name) {
-  for (int k = 0; k < unary_count; ++k)
-    if (std::strcmp(unary_names[k], name) == 0) return k;
-  return -1;
-}
+int find_unary(const char* name) { return find<unary_infos>(name); }
+int find_binary(const char* name) { return find<binary_infos>(name); }
+int find_ternary(const char* name) { return find<ternary_infos>(name); }
+int unary_parameters(int id) { return unary_infos[id].parameters; }
+int binary_parameters(int id) { return binary_infos[id].parameters; }
 
 bool can_cast(DType from, DType to) {
   if (is_complex(from) && !is_complex(to)) return false;
@@ -191,48 +266,37 @@ DType result_type(const Argument* arguments, int count) {
   return *result;
 }
 
-Tensor binary(int id, const Argument& a, const Argument& b, const Tensor* out) {
-  const char* name = binary_names[id];
-  const Result kind = binary_results[id];
-  DType common;
-  if (a.tensor && b.tensor && a.tensor->dtype() == b.tensor->dtype()) {
-    common = a.tensor->dtype();
-  } else {
-    const Argument both[] = {a, b};
-    common = result_type(both, 2);
-  }
-  common = computed_dtype(common, kind, name);
-  const Loop loop = table().binary[id][static_cast<int>(common)];
-  FB_CHECK(loop, DType, name, ": not implemented for ", dtype_name(common));
-  const DType result = kind == Result::Bool ? DType::Bool : common;
-  Dims scalar_shape;
-  const Dims& sa = a.tensor ? a.tensor->sizes() : scalar_shape;
-  const Dims& sb = b.tensor ? b.tensor->sizes() : scalar_shape;
-  const Dims shape = broadcast_shapes(sa, sb, name);
-  Input x, y;
-  x.set(a, common, out, name);
-  y.set(b, common, out, name);
-  const Operand inputs[] = {x.operand, y.operand};
-  const Output output = prepare_output(out, shape, result, inputs, 2, name);
-  run_loop(loop, shape, {output.target, inputs[0], inputs[1]});
-  if (!out) return output.target;
-  if (output.through_copy) copy_into(*out, output.target);
-  return *out;
+Tensor unary(int id, const Tensor& a, const Tensor* out, const double* params) {
+  const Argument arguments[] = {a};
+  return elementwise(unary_infos[id], unary_fast(id), generic_unary(id), arguments, params, out);
 }
 
-Tensor unary(int id, const Tensor& a, const Tensor* out) {
-  const char* name = unary_names[id];
-  const Result kind = unary_results[id];
-  const DType common = computed_dtype(a.dtype(), kind, name);
-  const Loop loop = table().unary[id][static_cast<int>(common)];
-  FB_CHECK(loop, DType, name, ": not implemented for ", dtype_name(common));
-  Input x;
-  x.set(a, common, out, name);
-  const Output output = prepare_output(out, a.sizes(), kind == Result::Bool ? DType::Bool : common, &x.operand, 1, name);
-  run_loop(loop, a.sizes(), {output.target, x.operand});
-  if (!out) return output.target;
-  if (output.through_copy) copy_into(*out, output.target);
-  return *out;
+Tensor binary(int id, const Argument& a, const Argument& b, const Tensor* out,
+              const double* params) {
+  const Argument arguments[] = {a, b};
+  return elementwise(binary_infos[id], binary_fast(id), generic_binary(id), arguments, params, out);
+}
+
+Tensor ternary(int id, const Argument& a, const Argument& b, const Argument& c, const Tensor* out,
+               const double* params) {
+  const Argument arguments[] = {a, b, c};
+  return elementwise(ternary_infos[id], ternary_fast(id), generic_ternary(id), arguments, params,
+                     out);
+}
+
+bool equal(const Tensor& a, const Tensor& b) {
+  if (!(a.sizes() == b.sizes())) return false;
+  require_cpu(a, "equal");
+  require_cpu(b, "equal");
+  const DType dtype = promote(a.dtype(), b.dtype());
+  const Tensor x = cast(a, dtype), y = cast(b, dtype);
+  constexpr int eq = static_cast<int>(BinaryId::eq);
+  Kernel kernel;
+  choose(kernel, dtype, binary_fast(eq), generic_binary(eq), 2, true, nullptr);
+  std::atomic<bool> differ = false;
+  const EqualCall call{kernel.loop, kernel.params, &differ};
+  run_loop(equal_loop, x.sizes(), {x, y}, &call);
+  return !differ;
 }
 
 }  // namespace fb

@@ -1,0 +1,90 @@
+// The elementwise kernels by name, with up to three parameters.
+#include <algorithm>
+
+#include "bind/pytensor.h"
+#include "kernels/elementwise.h"
+
+namespace fb::py {
+
+using namespace nb::literals;
+
+namespace {
+
+// Kernels of long loops let other Python threads run meanwhile.
+constexpr std::int64_t release_gil_from = 1 << 16;
+
+template <class F>
+Tensor run_released(std::int64_t work, F&& f) {
+  if (work < release_gil_from) return f();
+  nb::gil_scoped_release release;
+  return f();
+}
+
+int required(int id, int arity, const char* name) {
+  if (id < 0) {
+    const std::string text = "no elementwise kernel of " + std::to_string(arity) + " operands is called " + name;
+    throw nb::value_error(text.c_str());
+  }
+  return id;
+}
+
+// An operand, with its own copy of the Tensor: the Python object may change while the kernel runs.
+struct Given {
+  Tensor held;
+  Argument argument{Scalar()};
+
+  Given(nb::handle o, const char* op, const char* name, int position) {
+    if (is_tensor(o.ptr())) {
+      held = as_tensor(o.ptr())->t;
+      argument.tensor = &held;
+    } else if (!to_scalar(o.ptr(), argument.scalar)) {
+      fail(ErrorKind::Type, op, "(): argument '", name, "' (position ", position,
+           ") must be Tensor, not ", Py_TYPE(o.ptr())->tp_name);
+    }
+  }
+  Given(const Given&) = delete;
+  Given& operator=(const Given&) = delete;
+  std::int64_t numel() const { return argument.tensor ? held.numel() : 0; }
+};
+
+Tensor unary_by_name(const char* name, const Tensor& a, double p0, double p1, double p2) {
+  const int id = required(find_unary(name), 1, name);
+  const double params[] = {p0, p1, p2};
+  const Tensor held = a;
+  return run_released(a.numel(), [&] { return unary(id, held, nullptr, params); });
+}
+
+Tensor binary_by_name(const char* name, nb::handle a, nb::handle b, double p0, double p1,
+                      double p2) {
+  const int id = required(find_binary(name), 2, name);
+  const Given x(a, name, "input", 1), y(b, name, "other", 2);
+  const double params[] = {p0, p1, p2};
+  return run_released(std::max(x.numel(), y.numel()),
+                      [&] { return binary(id, x.argument, y.argument, nullptr, params); });
+}
+
+Tensor ternary_by_name(const char* name, nb::handle a, nb::handle b, nb::handle c, double p0) {
+  const int id = required(find_ternary(name), 3, name);
+  const Given x(a, name, "input", 1), y(b, name, "second", 2), z(c, name, "third", 3);
+  const double params[] = {p0, 0, 0};
+  return run_released(std::max({x.numel(), y.numel(), z.numel()}), [&] {
+    return ternary(id, x.argument, y.argument, z.argument, nullptr, params);
+  });
+}
+
+bool equal_tensors(const Tensor& a, const Tensor& b) {
+  const Tensor x = a, y = b;
+  nb::gil_scoped_release release;
+  return equal(x, y);
+}
+
+}  // namespace
+
+void bind_elementwise(nb::module_& m) {
+  m.def("unary", unary_by_name, "name"_a, "a"_a, "p0"_a = 0.0, "p1"_a = 0.0, "p2"_a = 0.0);
+  m.def("binary", binary_by_name, "name"_a, "a"_a, "b"_a, "p0"_a = 0.0, "p1"_a = 0.0, "p2"_a = 0.0);
+  m.def("ternary", ternary_by_name, "name"_a, "a"_a, "b"_a, "c"_a, "p0"_a = 0.0);
+  m.def("equal", equal_tensors);
+}
+
+}  // namespace fb::py
