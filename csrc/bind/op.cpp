@@ -356,13 +356,13 @@ nb::object call_inplace(PyOp* op, Call& call) {
     copy_into(target, value);
   }
   target.bump_version();
+  self->view_version = target.version();  // what follows gives self the right node itself
   if (node) {
     set_grad_fn(self, node_owner.ptr(), 0);
     for (Saved& saved : node->saved)
       if (saved.is_output && saved.value) saved.version = target.version();
     if (self->base) rebase(self);
   }
-  self->view_version = target.version();
   if (engine_ops.observer) observe(op, call, call.slots[0]);
   return nb::borrow(call.slots[0]);
 }
