@@ -30,3 +30,8 @@ __all__ = [
     "random",
     "reduce",
 ]
+from flambeau.ops import convert, creation, elementwise, index, movement, random
+
+_C.set_engine_op("add", elementwise.add)
+
+__all__ = ["convert", "creation", "elementwise", "index", "movement", "random"]
