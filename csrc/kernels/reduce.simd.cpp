@@ -4,10 +4,8 @@
 // Within a block or panel float32 is added up in float32 lanes, which are few enough to be exact
 // to a few units; blocks are added in double.
 #include "kernels/reduce_ops.h"
+#include "simd/loops.h"
 #include "simd/math.h"
-
-// Lambdas of the inner loops: without this the compiler may call them.
-#define FB_INLINED __attribute__((always_inline))
 
 namespace fb::FB_ISA {
 namespace {
@@ -64,24 +62,6 @@ void rows_loop(char* state, const char* x, std::int64_t row_stride, std::int64_t
 template <class Op>
 constexpr FoldLoops loops_of() {
   return {row_loop<Op>, rows_loop<Op>};
-}
-
-// f(index, count) over pieces of one register.
-template <class T, class F>
-FB_SIMD void for_registers(std::int64_t n, F&& f) {
-  std::int64_t k = 0;
-  for (; k + Vec<T>::size <= n; k += Vec<T>::size) f(k, Vec<T>::size);
-  if (k < n) f(k, static_cast<int>(n - k));
-}
-// The first `count` elements and `fill` in the other lanes.
-template <class T>
-FB_SIMD Vec<T> load_filled(const T* p, int count, T fill) {
-  if (count == Vec<T>::size) return Vec<T>::load(p);
-  return select(first_lanes<T>(count), Vec<T>::load(p, count), Vec<T>(fill));
-}
-template <class T>
-FB_SIMD Vec<T> load_zeros(const T* p, int count) {
-  return count == Vec<T>::size ? Vec<T>::load(p) : Vec<T>::load(p, count);
 }
 
 // Folds f(register) of a block in four lanes' worth of accumulators.
@@ -167,7 +147,7 @@ struct Sum {
     for_registers<T>(width, [&](std::int64_t j, int count) FB_INLINED {
       const T* p = x + j;
       const auto row = [&](std::int64_t i)
-                           FB_INLINED { return F{}(load_zeros(p + i * row_stride, count)); };
+                           FB_INLINED { return F{}(load_lanes(p + i * row_stride, count)); };
       Vec<T> a(T(0)), b(T(0)), c(T(0)), d(T(0));
       std::int64_t i = 0;
       for (; i + 4 <= rows; i += 4) {
@@ -201,7 +181,7 @@ struct Product {
     const auto multiply = [](Vec<double> a, Vec<double> b) { return a * b; };
     for (std::int64_t i = 0; i < rows; ++i)
       for_registers<T>(width, [&](std::int64_t j, int count) FB_INLINED {
-        fold_into(states + j, load_zeros(x + i * row_stride + j, count), count, multiply);
+        fold_into(states + j, load_lanes(x + i * row_stride + j, count), count, multiply);
       });
   }
 };
@@ -251,10 +231,10 @@ struct ExtremeOf {
   FB_SIMD static void panel(T* states, const T* x, std::int64_t row_stride, std::int64_t rows,
                             std::int64_t width, std::int64_t) {
     for_registers<T>(width, [&](std::int64_t j, int count) FB_INLINED {
-      Vec<T> a = load_zeros(states + j, count), b(neutral<largest, T>);
+      Vec<T> a = load_lanes(states + j, count), b(neutral<largest, T>);
       Mask<T> nan = is_nan(a);
       const auto take = [&](Vec<T>& s, std::int64_t i) FB_INLINED {
-        const Vec<T> v = F{}(load_zeros(x + i * row_stride + j, count));
+        const Vec<T> v = F{}(load_lanes(x + i * row_stride + j, count));
         nan = nan | is_nan(v);
         s = Extreme<largest>{}(v, s);
       };
@@ -298,10 +278,10 @@ struct BestOf {
                             std::int64_t width, std::int64_t first) {
     using Int = IntOf<T>;
     for_registers<T>(width, [&](std::int64_t j, int count) FB_INLINED {
-      Vec<T> best = load_zeros(x + j, count);
+      Vec<T> best = load_lanes(x + j, count);
       Vec<Int> place(Int(0));
       for (std::int64_t i = 1; i < rows; ++i) {
-        const Vec<T> v = load_zeros(x + i * row_stride + j, count);
+        const Vec<T> v = load_lanes(x + i * row_stride + j, count);
         const Mask<T> found = better(v, best);
         best = select(found, v, best);
         place = select(found, Vec<Int>(static_cast<Int>(i)), place);
@@ -345,10 +325,10 @@ struct Variance {
     for_registers<T>(width, [&](std::int64_t j, int count) FB_INLINED {
       const T* p = x + j;
       Vec<T> total(T(0)), sum(T(0)), squares(T(0));
-      for (std::int64_t i = 0; i < rows; ++i) total += load_zeros(p + i * row_stride, count);
+      for (std::int64_t i = 0; i < rows; ++i) total += load_lanes(p + i * row_stride, count);
       const Vec<T> center = total / Vec<T>(static_cast<T>(rows));
       for (std::int64_t i = 0; i < rows; ++i) {
-        const Vec<T> d = load_zeros(p + i * row_stride, count) - center;
+        const Vec<T> d = load_lanes(p + i * row_stride, count) - center;
         sum += d;
         squares = fma(d, d, squares);
       }
@@ -385,12 +365,12 @@ struct LogSumExp {
   FB_SIMD static void panel(ExpSum* states, const T* x, std::int64_t row_stride, std::int64_t rows,
                             std::int64_t width, std::int64_t) {
     for_registers<T>(width, [&](std::int64_t j, int count) FB_INLINED {
-      Vec<T> largest = load_zeros(x + j, count), sum(T(0));
+      Vec<T> largest = load_lanes(x + j, count), sum(T(0));
       for (std::int64_t i = 1; i < rows; ++i)
-        largest = max(largest, load_zeros(x + i * row_stride + j, count));
+        largest = max(largest, load_lanes(x + i * row_stride + j, count));
       const Vec<T> shift = shift_of(largest);
       for (std::int64_t i = 0; i < rows; ++i)
-        sum += exp(load_zeros(x + i * row_stride + j, count) - shift);
+        sum += exp(load_lanes(x + i * row_stride + j, count) - shift);
       T shifts[Vec<T>::size], sums[Vec<T>::size];
       shift.store(shifts);
       sum.store(sums);

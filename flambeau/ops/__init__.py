@@ -12,6 +12,7 @@ from flambeau.ops import (
     pool,
     random,
     reduce,
+    softmax,
 )
 
 _C.set_engine_op("add", elementwise.add)
@@ -27,4 +28,5 @@ __all__ = [
     "pool",
     "random",
     "reduce",
+    "softmax",
 ]
