@@ -4,6 +4,7 @@
 #include <nanobind/stl/string.h>
 
 #include "bind/pytensor.h"
+#include "bind/release.h"
 #include "kernels/reduce.h"
 #include "kernels/scan.h"
 
@@ -12,15 +13,6 @@ namespace fb::py {
 using namespace nb::literals;
 
 namespace {
-
-// Other Python threads may run during long kernels.
-template <class F>
-auto released(std::int64_t work, F&& f) {
-  constexpr std::int64_t release_from = 1 << 16;
-  if (work < release_from) return f();
-  nb::gil_scoped_release release;
-  return f();
-}
 
 // torch's warning, given where the result is not a number.
 void warn_of_freedom(const Tensor& in, const Tensor& out, double correction, const char* op) {

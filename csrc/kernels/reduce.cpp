@@ -18,10 +18,12 @@ constexpr int max_outputs = 2;
 constexpr std::int64_t task_elements = 16384;
 constexpr std::int64_t tile_width = 2048;
 // Tasks that are enough to keep any reasonable number of threads busy.
-constexpr std::int64_t enough_tasks = 64;
-// Narrower panels are folded several rows at a time.
-constexpr std::int64_t narrow_width = 64;
-constexpr std::int64_t folded_width = 512;
+constexpr std::int64_t enough_tasks = 32;
+// A panel of fewer rows does not pay for merging its states.
+constexpr std::int64_t least_rows = 64;
+// Narrow panels are folded several rows at a time, up to this width.
+constexpr std::int64_t folded_width = 256;
+constexpr std::int64_t least_folded_rows = 32;
 
 struct Axis {
   std::int64_t size;
@@ -147,6 +149,7 @@ struct Run {
                       width);
   }
 
+  void whole_rows() const;
   void by_rows() const;
   void row_task(const Cut& cut, std::int64_t task, const char* x, char* state) const;
   void by_columns() const;
@@ -172,26 +175,47 @@ void Run::row_task(const Cut& cut, std::int64_t task, const char* x, char* state
   }
 }
 
+// Short rows, one after the other along the fastest kept axis.
+void Run::whole_rows() const {
+  const Axes& kept = plan.kept;
+  const Axis inner = kept.count ? kept.axis[0] : Axis{1, 0, 0};
+  const std::int64_t n = plan.reduced.count ? plan.reduced.axis[0].size : 1;
+  const std::int64_t stride = plan.reduced.count ? plan.reduced.axis[0].in : 0;
+  constexpr std::int64_t batch = 16;
+  const std::int64_t batches = (inner.size + batch - 1) / batch;
+  const std::int64_t grain =
+      std::max<std::int64_t>(1, default_grain / (std::max<std::int64_t>(1, n) * batch));
+  parallel_for(0, kept.numel(1) * batches, grain, [&](std::int64_t b, std::int64_t e) {
+    States states(reducer, batch);
+    for (std::int64_t item = b; item < e; ++item) {
+      const std::int64_t first = item % batches * batch;
+      const std::int64_t count = std::min(batch, inner.size - first);
+      std::int64_t in = first * inner.in, at = first * inner.out;
+      kept.locate(item / batches, 1, in, at);
+      reducer.init(states.data(), count);
+      for (std::int64_t k = 0; k < count; ++k)
+        reducer.row(states.data() + state_bytes(k), data + in + k * inner.in, stride, n, 0, params);
+      finish(states.data(), count, at, inner.out);
+    }
+  });
+}
+
 void Run::by_rows() const {
   const Axes& kept = plan.kept;
   const std::int64_t n = plan.reduced.count ? plan.reduced.axis[0].size : 1;
+  if (plan.reduced.count <= 1 && n <= task_elements) return whole_rows();
   const Cut cut(plan.reduced.numel(1), n, task_elements);
   const std::int64_t results = kept.numel();
   const std::int64_t grain =
       std::max<std::int64_t>(1, default_grain / std::max<std::int64_t>(1, n * cut.units));
-  States partial(reducer, cut.tasks > 1 ? results * cut.tasks : 0);
+  States partial(reducer, results * cut.tasks);
   parallel_for(0, results * cut.tasks, grain, [&](std::int64_t b, std::int64_t e) {
-    alignas(64) char own[64];
     for (std::int64_t item = b; item < e; ++item) {
-      const std::int64_t result = item / cut.tasks;
       std::int64_t in = 0, at = 0;
-      kept.locate(result, 0, in, at);
-      char* state = cut.tasks > 1 ? partial.data() + state_bytes(item) : own;
-      row_task(cut, item % cut.tasks, data + in, state);
-      if (cut.tasks == 1) finish(state, 1, at, 0);
+      kept.locate(item / cut.tasks, 0, in, at);
+      row_task(cut, item % cut.tasks, data + in, partial.data() + state_bytes(item));
     }
   });
-  if (cut.tasks == 1) return;
   for (std::int64_t result = 0; result < results; ++result) {
     std::int64_t in = 0, at = 0;
     kept.locate(result, 0, in, at);
@@ -233,16 +257,18 @@ void Run::by_columns() const {
   const std::int64_t n = plan.reduced.count ? plan.reduced.axis[0].size : 1;
   const std::int64_t row_stride = plan.reduced.count ? plan.reduced.axis[0].in : 0;
   const bool packed = !reducer.ordered && row_stride == inner.size * inner.in;
-  const std::int64_t fold = packed && inner.size < narrow_width
-                                ? std::max<std::int64_t>(1, std::min(n, folded_width / inner.size))
-                                : 1;
+  // Enough rows must be left for the states to be worth their set-up.
+  const std::int64_t fold =
+      packed ? std::clamp<std::int64_t>(n / least_folded_rows, 1,
+                                        std::max<std::int64_t>(1, folded_width / inner.size))
+             : 1;
   const std::int64_t tiles = (inner.size + tile_width - 1) / tile_width;
   const std::int64_t width = std::min(inner.size, tile_width);
   const std::int64_t results = kept.numel(1) * tiles;
   const std::int64_t reduced_rows = plan.reduced.numel();
   const std::int64_t wanted = std::max<std::int64_t>(1, enough_tasks / results);
   const std::int64_t per_task =
-      std::max({fold, task_elements / width, (reduced_rows + wanted - 1) / wanted});
+      std::max({fold * least_rows, task_elements / width, (reduced_rows + wanted - 1) / wanted});
   const Cut cut(plan.reduced.numel(1), n, per_task);
   const std::int64_t states_each = width * fold;
   const std::int64_t grain = std::max<std::int64_t>(

@@ -4,12 +4,13 @@
 // Within a block or panel float32 is added up in float32 lanes, which are few enough to be exact
 // to a few units; blocks are added in double.
 #include "kernels/reduce_ops.h"
+#include "simd/loops.h"
 #include "simd/math.h"
 
 namespace fb::FB_ISA {
 namespace {
 
-constexpr std::int64_t block_size = 512;
+constexpr std::int64_t block_size = 1024;
 
 template <class T>
 FB_SIMD const T* at(const char* p, std::int64_t offset) {
@@ -61,24 +62,6 @@ void rows_loop(char* state, const char* x, std::int64_t row_stride, std::int64_t
 template <class Op>
 constexpr FoldLoops loops_of() {
   return {row_loop<Op>, rows_loop<Op>};
-}
-
-// f(index, count) over pieces of one register.
-template <class T, class F>
-FB_SIMD void for_registers(std::int64_t n, F&& f) {
-  std::int64_t k = 0;
-  for (; k + Vec<T>::size <= n; k += Vec<T>::size) f(k, Vec<T>::size);
-  if (k < n) f(k, static_cast<int>(n - k));
-}
-// The first `count` elements and `fill` in the other lanes.
-template <class T>
-FB_SIMD Vec<T> load_filled(const T* p, int count, T fill) {
-  if (count == Vec<T>::size) return Vec<T>::load(p);
-  return select(first_lanes<T>(count), Vec<T>::load(p, count), Vec<T>(fill));
-}
-template <class T>
-FB_SIMD Vec<T> load_zeros(const T* p, int count) {
-  return count == Vec<T>::size ? Vec<T>::load(p) : Vec<T>::load(p, count);
 }
 
 // Folds f(register) of a block in four lanes' worth of accumulators.
@@ -154,23 +137,27 @@ template <class T_, class F>
 struct Sum {
   using T = T_;
   using State = double;
-  static constexpr std::int64_t panel_rows = 8;
+  static constexpr std::int64_t panel_rows = 16;
 
   FB_SIMD static void block(double& s, const T* x, std::int64_t n, std::int64_t) {
     s += sum_lanes(fold_block(x, n, T(0), F{}, Add{}));
   }
   FB_SIMD static void panel(double* states, const T* x, std::int64_t row_stride, std::int64_t rows,
                             std::int64_t width, std::int64_t) {
-    for_registers<T>(width, [&](std::int64_t j, int count) {
+    for_registers<T>(width, [&](std::int64_t j, int count) FB_INLINED {
       const T* p = x + j;
-      Vec<T> a = F{}(load_zeros(p, count)), b(T(0));
-      std::int64_t i = 1;
-      for (; i + 2 <= rows; i += 2) {
-        a += F{}(load_zeros(p + i * row_stride, count));
-        b += F{}(load_zeros(p + (i + 1) * row_stride, count));
+      const auto row = [&](std::int64_t i)
+                           FB_INLINED { return F{}(load_lanes(p + i * row_stride, count)); };
+      Vec<T> a(T(0)), b(T(0)), c(T(0)), d(T(0));
+      std::int64_t i = 0;
+      for (; i + 4 <= rows; i += 4) {
+        a += row(i);
+        b += row(i + 1);
+        c += row(i + 2);
+        d += row(i + 3);
       }
-      if (i < rows) b += F{}(load_zeros(p + i * row_stride, count));
-      fold_into(states + j, a + b, count, Add{});
+      for (; i < rows; ++i) a += row(i);
+      fold_into(states + j, (a + b) + (c + d), count, Add{});
     });
   }
 };
@@ -193,20 +180,21 @@ struct Product {
                             std::int64_t width, std::int64_t) {
     const auto multiply = [](Vec<double> a, Vec<double> b) { return a * b; };
     for (std::int64_t i = 0; i < rows; ++i)
-      for_registers<T>(width, [&](std::int64_t j, int count) {
-        fold_into(states + j, load_zeros(x + i * row_stride + j, count), count, multiply);
+      for_registers<T>(width, [&](std::int64_t j, int count) FB_INLINED {
+        fold_into(states + j, load_lanes(x + i * row_stride + j, count), count, multiply);
       });
   }
 };
 
 // ---- extremes of f(x) ----
 
+// The larger (smaller) of each lane; NaN in `b` stays, NaN in `a` is dropped.
 template <bool largest>
 struct Extreme {
   template <class T>
   FB_SIMD Vec<T> operator()(Vec<T> a, Vec<T> b) const {
-    if constexpr (largest) return max(a, b);
-    return min(a, b);
+    if constexpr (largest) return max_second(a, b);
+    return min_second(a, b);
   }
 };
 template <bool largest, class T>
@@ -214,25 +202,50 @@ FB_SIMD T extreme_lane(Vec<T> a) {
   if constexpr (largest) return max_lanes(a);
   return min_lanes(a);
 }
+template <bool largest, class T>
+constexpr T neutral = largest ? -infinity<T> : infinity<T>;
+
+// The extreme of f(x) over a block, NaN if there is one. NaN is looked for beside the comparisons,
+// which keeps the chain of dependent instructions short.
+template <bool largest, class T, class F>
+FB_SIMD T block_extreme(const T* x, std::int64_t n, F&& f) {
+  Mask<T> nan = is_nan(Vec<T>(T(0)));
+  const auto combine = [&](Vec<T> s, Vec<T> v) FB_INLINED {
+    nan = nan | is_nan(v);
+    return Extreme<largest>{}(v, s);
+  };
+  const Vec<T> found = fold_block(x, n, neutral<largest, T>, f, combine);
+  return any(nan) ? not_a_number<T> : extreme_lane<largest>(found);
+}
 
 template <class T_, class F, bool largest>
 struct ExtremeOf {
   using T = T_;
   using State = T;
-  static constexpr std::int64_t panel_rows = 8;
-  static constexpr T neutral = largest ? -infinity<T> : infinity<T>;
+  static constexpr std::int64_t panel_rows = 16;
 
   FB_SIMD static void block(T& s, const T* x, std::int64_t n, std::int64_t) {
-    const T found = extreme_lane<largest>(fold_block(x, n, neutral, F{}, Extreme<largest>{}));
+    const T found = block_extreme<largest>(x, n, F{});
     if ((largest ? found > s : found < s) || found != found) s = found;
   }
   FB_SIMD static void panel(T* states, const T* x, std::int64_t row_stride, std::int64_t rows,
                             std::int64_t width, std::int64_t) {
-    for_registers<T>(width, [&](std::int64_t j, int count) {
-      Vec<T> s = load_zeros(states + j, count);
-      for (std::int64_t i = 0; i < rows; ++i)
-        s = Extreme<largest>{}(s, F{}(load_zeros(x + i * row_stride + j, count)));
-      s.store(states + j, count);
+    for_registers<T>(width, [&](std::int64_t j, int count) FB_INLINED {
+      Vec<T> a = load_lanes(states + j, count), b(neutral<largest, T>);
+      Mask<T> nan = is_nan(a);
+      const auto take = [&](Vec<T>& s, std::int64_t i) FB_INLINED {
+        const Vec<T> v = F{}(load_lanes(x + i * row_stride + j, count));
+        nan = nan | is_nan(v);
+        s = Extreme<largest>{}(v, s);
+      };
+      std::int64_t i = 0;
+      for (; i + 2 <= rows; i += 2) {
+        take(a, i);
+        take(b, i + 1);
+      }
+      if (i < rows) take(a, i);
+      a = select(nan, not_a_number<T>, Extreme<largest>{}(a, b));
+      a.store(states + j, count);
     });
   }
 };
@@ -255,9 +268,7 @@ struct BestOf {
   }
   // The extreme first, its place only if it is better than what was known.
   FB_SIMD static void block(State& s, const T* x, std::int64_t n, std::int64_t first) {
-    constexpr T neutral = largest ? -infinity<T> : infinity<T>;
-    const T found =
-        extreme_lane<largest>(fold_block(x, n, neutral, Identity{}, Extreme<largest>{}));
+    const T found = block_extreme<largest>(x, n, Identity{});
     if (s.index >= 0 && !better(found, s.value)) return;
     std::int64_t k = 0;
     while (k + 1 < n && !(x[k] == found || (x[k] != x[k] && found != found))) ++k;
@@ -266,11 +277,11 @@ struct BestOf {
   FB_SIMD static void panel(State* states, const T* x, std::int64_t row_stride, std::int64_t rows,
                             std::int64_t width, std::int64_t first) {
     using Int = IntOf<T>;
-    for_registers<T>(width, [&](std::int64_t j, int count) {
-      Vec<T> best = load_zeros(x + j, count);
+    for_registers<T>(width, [&](std::int64_t j, int count) FB_INLINED {
+      Vec<T> best = load_lanes(x + j, count);
       Vec<Int> place(Int(0));
       for (std::int64_t i = 1; i < rows; ++i) {
-        const Vec<T> v = load_zeros(x + i * row_stride + j, count);
+        const Vec<T> v = load_lanes(x + i * row_stride + j, count);
         const Mask<T> found = better(v, best);
         best = select(found, v, best);
         place = select(found, Vec<Int>(static_cast<Int>(i)), place);
@@ -304,20 +315,20 @@ struct Variance {
   FB_SIMD static void block(Moments& s, const T* x, std::int64_t n, std::int64_t) {
     const T center = sum_lanes(fold_block(x, n, T(0), Identity{}, Add{})) / static_cast<T>(n);
     const Vec<T> c(center);
-    const Vec<T> sums = fold_block(x, n, T(0), [c](Vec<T> v) { return v - c; }, Add{});
+    const Vec<T> sums = fold_block(x, n, T(0), [c](Vec<T> v) FB_INLINED { return v - c; }, Add{});
     const Vec<T> squares =
-        fold_block(x, n, T(0), [c](Vec<T> v) { return (v - c) * (v - c); }, Add{});
+        fold_block(x, n, T(0), [c](Vec<T> v) FB_INLINED { return (v - c) * (v - c); }, Add{});
     add(s, center, sum_lanes(sums), sum_lanes(squares), static_cast<double>(n));
   }
   FB_SIMD static void panel(Moments* states, const T* x, std::int64_t row_stride, std::int64_t rows,
                             std::int64_t width, std::int64_t) {
-    for_registers<T>(width, [&](std::int64_t j, int count) {
+    for_registers<T>(width, [&](std::int64_t j, int count) FB_INLINED {
       const T* p = x + j;
       Vec<T> total(T(0)), sum(T(0)), squares(T(0));
-      for (std::int64_t i = 0; i < rows; ++i) total += load_zeros(p + i * row_stride, count);
+      for (std::int64_t i = 0; i < rows; ++i) total += load_lanes(p + i * row_stride, count);
       const Vec<T> center = total / Vec<T>(static_cast<T>(rows));
       for (std::int64_t i = 0; i < rows; ++i) {
-        const Vec<T> d = load_zeros(p + i * row_stride, count) - center;
+        const Vec<T> d = load_lanes(p + i * row_stride, count) - center;
         sum += d;
         squares = fma(d, d, squares);
       }
@@ -343,22 +354,23 @@ struct LogSumExp {
     return select(abs(largest) < infinity<T>, largest, T(0));
   }
   FB_SIMD static void block(ExpSum& s, const T* x, std::int64_t n, std::int64_t) {
-    const T largest = max_lanes(fold_block(x, n, -infinity<T>, Identity{}, Extreme<true>{}));
+    const T largest = block_extreme<true>(x, n, Identity{});
     const Vec<T> shift = shift_of(Vec<T>(largest));
-    const Vec<T> sum = fold_block(x, n, T(0), [shift](Vec<T> v) { return exp(v - shift); }, Add{});
+    const Vec<T> sum =
+        fold_block(x, n, T(0), [shift](Vec<T> v) FB_INLINED { return exp(v - shift); }, Add{});
     T lane[Vec<T>::size];
     shift.store(lane);
     merge_exp_sums(s, {static_cast<double>(lane[0]), static_cast<double>(sum_lanes(sum))});
   }
   FB_SIMD static void panel(ExpSum* states, const T* x, std::int64_t row_stride, std::int64_t rows,
                             std::int64_t width, std::int64_t) {
-    for_registers<T>(width, [&](std::int64_t j, int count) {
-      Vec<T> largest = load_zeros(x + j, count), sum(T(0));
+    for_registers<T>(width, [&](std::int64_t j, int count) FB_INLINED {
+      Vec<T> largest = load_lanes(x + j, count), sum(T(0));
       for (std::int64_t i = 1; i < rows; ++i)
-        largest = max(largest, load_zeros(x + i * row_stride + j, count));
+        largest = max(largest, load_lanes(x + i * row_stride + j, count));
       const Vec<T> shift = shift_of(largest);
       for (std::int64_t i = 0; i < rows; ++i)
-        sum += exp(load_zeros(x + i * row_stride + j, count) - shift);
+        sum += exp(load_lanes(x + i * row_stride + j, count) - shift);
       T shifts[Vec<T>::size], sums[Vec<T>::size];
       shift.store(shifts);
       sum.store(sums);

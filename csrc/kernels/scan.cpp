@@ -31,6 +31,19 @@ void scan(const Tensor& in, int dim, bool reverse, std::initializer_list<Tensor>
   const T* data = in.data<T>();
   const std::int64_t grain =
       std::max<std::int64_t>(1, default_grain / (n * std::min(inner, tile_width)));
+  if (inner == 1) {
+    parallel_for(0, outer, grain, [&](std::int64_t b, std::int64_t e) {
+      for (std::int64_t line = b; line < e; ++line) {
+        State state = Op::start();
+        for (std::int64_t k = 0; k < n; ++k) {
+          const std::int64_t place = reverse ? n - 1 - k : k, at = line * n + place;
+          Op::step(state, data[at], place);
+          Op::store(out, at, state);
+        }
+      }
+    });
+    return;
+  }
   parallel_for(0, outer * tiles, grain, [&](std::int64_t b, std::int64_t e) {
     State states[tile_width];
     for (std::int64_t item = b; item < e; ++item) {

@@ -22,6 +22,8 @@ from flambeau.ops.pool import avg_pool2d as avg_pool2d
 from flambeau.ops.pool import max_pool1d as max_pool1d
 from flambeau.ops.pool import max_pool2d as max_pool2d
 from flambeau.ops.random import alpha_dropout as alpha_dropout
+from flambeau.ops.softmax import log_softmax as _log_softmax
+from flambeau.ops.softmax import softmax as _softmax
 
 
 def relu(input, inplace=False):
@@ -91,3 +93,31 @@ def _shorten_rows(weight, index, max_norm, norm_type):
         norms = chosen.norm(norm_type, dim=1, keepdim=True)
         factors = (max_norm / (norms + 1e-7)).clamp(max=1.0)
         weight[rows] = chosen * factors
+
+
+def softmax(input, dim=None, _stacklevel=3, dtype=None):
+    """Scores along `dim` as probabilities; see `nn.Softmax`."""
+    return _softmax(input, _chosen_dim("softmax", input, dim, _stacklevel), dtype)
+
+
+def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
+    """Logarithms of the probabilities along `dim`; see `nn.LogSoftmax`."""
+    return _log_softmax(input, _chosen_dim("log_softmax", input, dim, _stacklevel), dtype)
+
+
+def softmin(input, dim=None, _stacklevel=3, dtype=None):
+    """`softmax(-input)`: the smallest score gets the largest probability; see `nn.Softmin`."""
+    return _softmax(-input, _chosen_dim("softmin", input, dim, _stacklevel), dtype)
+
+
+def _chosen_dim(name, input, dim, stacklevel):
+    if dim is not None:
+        return dim
+    import warnings
+
+    warnings.warn(
+        f"Implicit dimension choice for {name} has been deprecated. "
+        "Change the call to include dim=X as an argument.",
+        stacklevel=stacklevel,
+    )
+    return 0 if input.dim() in (0, 1, 3) else 1

@@ -13,6 +13,7 @@ from flambeau.ops import (
     pool,
     random,
     reduce,
+    softmax,
 )
 
 _C.set_engine_op("add", elementwise.add)
@@ -29,4 +30,5 @@ __all__ = [
     "pool",
     "random",
     "reduce",
+    "softmax",
 ]
