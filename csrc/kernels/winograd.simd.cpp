@@ -136,24 +136,6 @@ void transform_grad_tile(const float* pixel, std::ptrdiff_t row, std::int64_t ch
   }
 }
 
-// Within each group of four lanes: {a0, b0, a1, b1} and {a2, b2, a3, b3}, and pairs of lanes.
-struct LaneMasks {
-  typedef std::int32_t Mask __attribute__((vector_size(vector_bytes)));
-  Mask unpack_low, unpack_high, pair_low, pair_high;
-};
-FB_INLINE LaneMasks lane_masks() {
-  LaneMasks m;
-  FB_UNROLL
-  for (int j = 0; j < width; ++j) {
-    const int group = j & ~3, place = j & 3, other = place & 1 ? width : 0;
-    m.unpack_low[j] = group + place / 2 + other;
-    m.unpack_high[j] = group + 2 + place / 2 + other;
-    m.pair_low[j] = group + (place & 1) + (place >= 2 ? width : 0);
-    m.pair_high[j] = group + 2 + (place & 1) + (place >= 2 ? width : 0);
-  }
-  return m;
-}
-
 typedef float Quad __attribute__((vector_size(16)));
 typedef float UnalignedQuad __attribute__((vector_size(16), aligned(4), may_alias));
 
@@ -165,15 +147,12 @@ template <int G> FB_INLINE void store_quads(const Vec& v, int channel, int valid
 
 // Writes a whole 4x4 tile: each row of four pixels is transposed within groups of four channels.
 FB_INLINE void store_whole(const Vec (&y)[4][4], int valid, float* to, std::int64_t w, std::int64_t plane) {
-  const LaneMasks m = lane_masks();
   FB_UNROLL
   for (int r = 0; r < 4; ++r, to += w) {
-    const Vec low01 = __builtin_shuffle(y[r][0], y[r][1], m.unpack_low), high01 = __builtin_shuffle(y[r][0], y[r][1], m.unpack_high);
-    const Vec low23 = __builtin_shuffle(y[r][2], y[r][3], m.unpack_low), high23 = __builtin_shuffle(y[r][2], y[r][3], m.unpack_high);
-    store_quads<0>(__builtin_shuffle(low01, low23, m.pair_low), 0, valid, to, plane);
-    store_quads<0>(__builtin_shuffle(low01, low23, m.pair_high), 1, valid, to, plane);
-    store_quads<0>(__builtin_shuffle(high01, high23, m.pair_low), 2, valid, to, plane);
-    store_quads<0>(__builtin_shuffle(high01, high23, m.pair_high), 3, valid, to, plane);
+    Vec row[4] = {y[r][0], y[r][1], y[r][2], y[r][3]};
+    transpose_in_groups<float>(row);
+    FB_UNROLL
+    for (int channel = 0; channel < 4; ++channel) store_quads<0>(row[channel], channel, valid, to, plane);
   }
 }
 
