@@ -226,10 +226,10 @@ def test_bernoulli_with_tensors_equals_torch(p_dtype):
 
 
 NORMALS = {
-    "tensors": lambda m: m.normal(m.arange(20.0), m.linspace(0.1, 3, 20)),
-    "broadcast": lambda m: m.normal(m.arange(4.0).view(4, 1), m.linspace(0.1, 3, 5)),
+    "tensors": lambda m: m.normal(m.arange(20.0), m.arange(20.0) / 7),
+    "broadcast": lambda m: m.normal(m.arange(4.0).view(4, 1), m.arange(5.0) / 7),
     "mean": lambda m: m.normal(m.arange(20.0), 2.3),
-    "std": lambda m: m.normal(0.7, m.linspace(0.1, 3, 20)),
+    "std": lambda m: m.normal(0.7, m.arange(20.0) / 7),
     "numbers": lambda m: m.normal(0.7, 1.3, (20,)),
     "mixed": lambda m: m.normal(m.zeros(20), m.ones(20, dtype=m.float64)),
 }
