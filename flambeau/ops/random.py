@@ -20,9 +20,9 @@ from flambeau.ops.creation import (
     _dtype,
     _into,
     _method,
-    _size_keywords,
     _place,
     _require_tensor,
+    _size_keywords,
     empty_like,
 )
 
@@ -489,8 +489,7 @@ def random_(self, from_=_ABSENT, to=_ABSENT, *, generator=None):
 # ---- sampling ----
 
 
-@_method
-@function
+@function(methods=("bernoulli",))
 def bernoulli(input, p=None, *, generator=None, out=None):
     """Zeros and ones; the elements of `input` are the probabilities of a one.
 
@@ -518,8 +517,7 @@ def bernoulli(input, p=None, *, generator=None, out=None):
     return result
 
 
-@_method
-@function
+@function(methods=("multinomial",))
 def multinomial(input, num_samples, replacement=False, *, generator=None, out=None):
     """Indices drawn from each row with probabilities in proportion to its weights.
 
