@@ -142,7 +142,7 @@ def test_both_packages_names_are_ours():
 
 def test_names_flambeau_does_not_have():
     body = b"\x80\x02ctorch.nn.modules.nothing\nNothing\n."
-    with pytest.raises(AttributeError, match="torch.nn.modules.nothing.Nothing"):
+    with pytest.raises(AttributeError, match=r"torch\.nn\.modules\.nothing\.Nothing"):
         opened(archive_of(body), weights_only=False)
 
 

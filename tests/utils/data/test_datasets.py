@@ -134,7 +134,7 @@ def test_stack_checks_what_it_is_given():
         def __getitems__(self, indices):
             return super().__getitems__(indices)[1:]
 
-    with pytest.raises(ValueError, match="output size mismatch. Expected 2, got 1"):
+    with pytest.raises(ValueError, match=r"output size mismatch\. Expected 2, got 1"):
         StackDataset(Short()).__getitems__([0, 1])
 
 

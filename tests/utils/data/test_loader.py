@@ -237,7 +237,7 @@ def test_an_error_does_not_end_the_iteration():
 
     iterator = iter(DataLoader(Sour()))
     assert next(iterator).tolist() == [0]
-    with pytest.raises(KeyError, match="^'sour'$"):
+    with pytest.raises(KeyError, match=r"^'sour'$"):
         next(iterator)
     assert next(iterator).tolist() == [2]
     with pytest.raises(StopIteration):

@@ -18,7 +18,6 @@ from flambeau.utils.data import (
     Dataset,
     IterableDataset,
     TensorDataset,
-    default_collate,
     get_worker_info,
 )
 from flambeau.utils.data._utils import transport
@@ -150,7 +149,7 @@ def test_streams_are_dealt_as_in_torch(limits, keywords):
                 return iter(range(info.id, limits[info.id], info.num_workers))
 
         loader = data.DataLoader(Stream(), num_workers=len(limits), **keywords)
-        return sorted(batches(loader)) if len(set(limits)) > 1 else batches(loader)
+        return batches(loader)
 
     assert_same(program)
 
@@ -216,8 +215,6 @@ def test_other_start_methods(method):
 
 
 def test_worker_info():
-    seen = []
-
     def look(number):
         info = get_worker_info()
         assert info.id == number and info.num_workers == 2
@@ -231,7 +228,6 @@ def test_worker_info():
             return self.count
 
     assert batches(DataLoader(Report(2), num_workers=2, worker_init_fn=look)) == [[100], [101]]
-    assert seen == []
     assert get_worker_info() is None
 
 
@@ -413,7 +409,7 @@ def test_an_error_of_the_sampler():
         yield 0
         raise ValueError("of the sampler")
 
-    with pytest.raises(ValueError, match="^of the sampler$"):
+    with pytest.raises(ValueError, match=r"^of the sampler$"):
         list(DataLoader(Numbers(), sampler=sampler(), num_workers=1))
 
 
@@ -617,4 +613,3 @@ def test_messages_say_what_torch_says():
 
     (ours, _), (theirs, _) = both(program)
     assert ours.splitlines()[:2] == theirs.splitlines()[:2]
-    assert default_collate is not None
