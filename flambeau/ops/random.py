@@ -686,6 +686,15 @@ def feature_dropout(input, p, train):
     return input * _noise(input, p, True)
 
 
+@function
+def feature_dropout_(input, p, train):
+    """In-place form of `feature_dropout`."""
+    _check_probability("dropout", p)
+    if p == 0 or not train or input.numel() == 0:
+        return input
+    return input.mul_(_noise(input, p, True))
+
+
 #: Minus the limit that SELU tends to for large negative arguments.
 _SELU_LIMIT = 1.7580993408473766
 
