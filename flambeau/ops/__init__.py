@@ -2,6 +2,7 @@
 
 from flambeau import _C
 from flambeau.ops import (
+    _declare,
     conv,
     convert,
     creation,
@@ -14,11 +15,13 @@ from flambeau.ops import (
     random,
     reduce,
     softmax,
+    unary,
 )
 
 _C.set_engine_op("add", elementwise.add)
 
 __all__ = [
+    "_declare",
     "conv",
     "convert",
     "creation",
@@ -31,4 +34,5 @@ __all__ = [
     "random",
     "reduce",
     "softmax",
+    "unary",
 ]
