@@ -52,7 +52,8 @@ def _fill_value(value, dtype):
         return creation.fitting(value, dtype)
     if value.ndim:
         raise RuntimeError(
-            f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions."
+            "fill_ only supports 0-dimension value tensor but got tensor with"
+            f" {value.ndim} dimensions."
         )
     return _C.cast(value, dtype)
 
@@ -122,8 +123,8 @@ def _converted(self, dtype, copy=False, memory_format=None):
 def to(self, *args, **kwargs):
     """This tensor with another dtype, on another device or in another memory format.
 
-    Accepts `to(dtype)`, `to(device)`, `to(device, dtype)`, `to(other)`, each with `non_blocking`, `copy`
-    and `memory_format`.
+    Accepts `to(dtype)`, `to(device)`, `to(device, dtype)`, `to(other)`, each with `non_blocking`,
+    `copy` and `memory_format`.
 
     Returns:
         The tensor itself if it is already so and `copy` is false, else a copy.
@@ -165,7 +166,9 @@ def _to_arguments(args, kwargs):
     if dtype is not None and type(dtype) is not _DType:
         named = _dtypes.from_python(dtype)
         if named is None:
-            raise TypeError(f"to(): argument 'dtype' must be torch.dtype, not {type(dtype).__name__}")
+            raise TypeError(
+                f"to(): argument 'dtype' must be torch.dtype, not {type(dtype).__name__}"
+            )
         dtype = named
     return dtype, device, copy, memory_format
 
@@ -185,8 +188,9 @@ def _conversion(name, dtype):
 
 
 for _name in (
-    "bool short int long half bfloat16 float double cfloat cdouble"
-).split():
+    *("bool", "short", "int", "long"),
+    *("half", "bfloat16", "float", "double", "cfloat", "cdouble"),
+):
     _conversion(_name, getattr(_dtypes, _name))
 _conversion("byte", _dtypes.uint8)
 _conversion("char", _dtypes.int8)

@@ -232,7 +232,12 @@ unsqueeze.vjp("input")(lambda g, dim: g.squeeze(dim))
 # ---- the order of axes ----
 
 
-@op(methods=("transpose", "swapaxes", "swapdims"), aliases=("swapaxes", "swapdims"), view=True, out=False)
+@op(
+    methods=("transpose", "swapaxes", "swapdims"),
+    aliases=("swapaxes", "swapdims"),
+    view=True,
+    out=False,
+)
 def transpose(input, dim0, dim1):
     """A view with two axes exchanged."""
     return _C.transpose(input, dim0, dim1)
@@ -265,9 +270,7 @@ def _(g, dims):
 def t(input):
     """The transpose of a matrix; vectors and numbers as they are."""
     if input.ndim > 2:
-        raise RuntimeError(
-            f"t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D"
-        )
+        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D")
     return _C.transpose(input, 0, input.ndim - 1) if input.ndim else _C.alias(input)
 
 
@@ -281,8 +284,8 @@ def movedim(input, source, destination):
     destination = (destination,) if hasattr(destination, "__index__") else tuple(destination)
     if len(source) != len(destination):
         raise RuntimeError(
-            f"movedim: Invalid source or destination dims: source ({list(source)} dims) should contain"
-            f" the same number of dims as destination ({list(destination)} dims)"
+            f"movedim: Invalid source or destination dims: source ({list(source)} dims) should"
+            f" contain the same number of dims as destination ({list(destination)} dims)"
         )
     from_axes = [_axis(d, input.ndim) for d in source]
     to_axes = [_axis(d, input.ndim) for d in destination]
@@ -302,10 +305,10 @@ def _reversed(self):
         import warnings
 
         warnings.warn(
-            "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated"
-            " and it will throw an error in a future release. Consider `x.mT` to transpose batches of"
-            " matrices or `x.permute(*torch.arange(x.ndim - 1, -1, -1))` to reverse the dimensions of a"
-            " tensor.",
+            "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is"
+            " deprecated and it will throw an error in a future release. Consider `x.mT` to"
+            " transpose batches of matrices or `x.permute(*torch.arange(x.ndim - 1, -1, -1))` to"
+            " reverse the dimensions of a tensor.",
             stacklevel=2,
         )
     return permute(self, tuple(range(self.ndim - 1, -1, -1)))
@@ -372,9 +375,7 @@ def select_backward(g, input_shape, dim, index):
     return _into_zeros(g, input_shape, lambda out: _C.select(out, dim, index))
 
 
-select.vjp("input")(
-    lambda g, dim, index, input_shape: select_backward(g, input_shape, dim, index)
-)
+select.vjp("input")(lambda g, dim, index, input_shape: select_backward(g, input_shape, dim, index))
 select_backward.vjp("g")(lambda g, dim, index: g.select(dim, index))
 
 
@@ -491,7 +492,10 @@ def diagflat(input, offset=0):
 
 @op(methods=("unfold",), view=True, out=False, public=False)
 def unfold(input, dimension, size, step):
-    """A view of all windows of `size` at distances of `step` along an axis; windows become the last axis."""
+    """A view of all windows of `size` at distances of `step` along an axis.
+
+    What is within a window becomes the last axis.
+    """
     return _C.unfold(input, dimension, size, step)
 
 
@@ -562,8 +566,12 @@ def as_strided_scatter(input, src, size, stride, storage_offset=None):
     out = kernels(input).clone_strided(input, input.stride())
     offset = 0 if storage_offset is None else storage_offset - input.storage_offset()
     target = _C.as_strided(out, size, stride, offset)
-    require(target.shape == src.shape, "as_strided_scatter: src must have the sizes of the view",
-            size=tuple(size), src=src)
+    require(
+        target.shape == src.shape,
+        "as_strided_scatter: src must have the sizes of the view",
+        size=tuple(size),
+        src=src,
+    )
     _C.copy_into(target, src)
     return out
 
@@ -581,8 +589,12 @@ def _(g, input_layout, size, stride, storage_offset):
 def _scattered(input, src, view, name):
     out = kernels(input).clone(input)
     target = view(out)
-    require(target.shape == src.shape, f"{name}: src must have the sizes of the part it replaces",
-            part=target, src=src)
+    require(
+        target.shape == src.shape,
+        f"{name}: src must have the sizes of the part it replaces",
+        part=target,
+        src=src,
+    )
     _C.copy_into(target, src)
     return out
 
@@ -683,7 +695,9 @@ def broadcast_tensors(*tensors):
 def sum_to_size(input, size):
     """Sums over the axes that broadcasting added or stretched, down to `size`."""
     lead = input.ndim - len(size)
-    dims = [d for d in range(input.ndim) if d < lead or (size[d - lead] == 1 and input.shape[d] != 1)]
+    dims = [
+        d for d in range(input.ndim) if d < lead or (size[d - lead] == 1 and input.shape[d] != 1)
+    ]
     out = kernels(input).sum(input, dims, True) if dims else input
     return _C.reshape(out, size)
 
@@ -749,8 +763,8 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
     """Each element, or each slice along `dim`, repeated in place.
 
     Args:
-        repeats: how often: one number, or one per slice. `repeat_interleave(repeats)` gives the numbers
-            of the slices themselves.
+        repeats: how often: one number, or one per slice. `repeat_interleave(repeats)` gives the
+            numbers of the slices themselves.
         dim: the axis; without it the flattened input is used.
         output_size: the resulting size of the axis, if known.
 
@@ -776,7 +790,7 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
     indices = kernels(repeats).repeat_indices(repeats)
     if output_size is not None and indices.shape[0] != output_size:
         raise RuntimeError(
-            f"repeat_interleave: output_size must be the sum of repeats: output_size is {output_size},"
+            f"repeat_interleave: output_size must be the sum of repeats: it is {output_size},"
             f" the sum is {indices.shape[0]}"
         )
     return input.index_select(axis, indices)
@@ -841,7 +855,7 @@ def _(g, shifts, dims):
 
 @op(methods=("rot90",), out=False)
 def rot90(input, k=1, dims=(0, 1)):
-    """A copy turned k times by 90 degrees in the plane of two axes, from the first to the second."""
+    """A copy turned k times by 90 degrees in a plane, from its first axis to the second."""
     if len(dims) != 2:
         raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
     if input.ndim < 2:
@@ -935,7 +949,8 @@ def meshgrid(*tensors, indexing=None):
         import warnings
 
         warnings.warn(
-            "torch.meshgrid: in an upcoming release, it will be required to pass the indexing argument.",
+            "torch.meshgrid: in an upcoming release, it will be required to pass the indexing"
+            " argument.",
             stacklevel=2,
         )
         indexing = "ij"
@@ -945,7 +960,9 @@ def meshgrid(*tensors, indexing=None):
         )
     for x in tensors:
         if x.ndim > 1:
-            raise RuntimeError(f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: {x}")
+            raise RuntimeError(
+                f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: {x}"
+            )
         if x.dtype is not tensors[0].dtype:
             raise RuntimeError("torch.meshgrid expects all tensors to have the same dtype")
     swap = indexing == "xy" and len(tensors) > 1
