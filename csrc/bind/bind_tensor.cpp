@@ -83,10 +83,6 @@ Tensor unsqueeze(const Tensor& t, std::int64_t dim) { return t.unsqueeze(normali
 void bind_tensor(nb::module_& m) {
   m.def("alias", [](const Tensor& t) { return t; });
   m.def("view", view);
-  m.def("view_dtype", [](const Tensor& t, DType dtype) {
-    FB_CHECK(itemsize(dtype) == t.itemsize(), Runtime, "view: element sizes must agree: ", dtype_name(t.dtype()), " to ", dtype_name(dtype));
-    return t.with_dtype(dtype);
-  });
   m.def("reshape", reshape);
   m.def("transpose", transpose);
   m.def("permute", permute);

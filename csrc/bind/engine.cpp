@@ -77,6 +77,12 @@ void save(PyNode* node, const Source& source, PyObject* const* slots, PyObject* 
       saved.value = is_tensor(slots[source.index]) ? wrap_size(as_tensor(slots[source.index])->t.sizes()) : wrap_size(Dims());
       if (!saved.value) throw nb::python_error();
       break;
+    case SourceKind::Layout: {
+      const Tensor& t = as_tensor(slots[source.index])->t;
+      saved.value = Py_BuildValue("(NNL)", wrap_size(t.sizes()), wrap_size(t.strides()), static_cast<long long>(t.offset()));
+      if (!saved.value) throw nb::python_error();
+      break;
+    }
     case SourceKind::Out: {
       // Without its grad_fn: the node must not keep itself alive.
       node->saved_anything = true;

@@ -34,11 +34,12 @@ enum class SourceKind : std::uint8_t {
   Input,  // an argument of the op, tensor or not
   Shape,  // <input>_shape
   Needs,  // needs: a tuple of bools, one per target of the rule
+  Layout,  // <input>_layout: (sizes, strides, offset)
 };
 struct Source {
   SourceKind kind;
   int index;  // output or parameter number
-  int slot;   // place among the node's saved values (Out, Input, Shape)
+  int slot;   // place among the node's saved values (Out, Input, Shape, Layout)
 };
 
 struct Rule {
@@ -61,6 +62,7 @@ struct PyOp {
   PyObject* forward;       // Python callable or builtin
   PyObject* params;        // tuple of str
   PyObject* defaults;      // tuple, NULL-like `required` sentinel where there is none
+  PyObject* writer;        // callable that does the in-place form in the first argument's memory, or null
   PyObject* result_type;   // callable on the tuple of outputs, or null
   PyOp* target;            // for the variants (in-place, reflected, operator): the op itself
   Rule* rules;

@@ -334,7 +334,12 @@ nb::object call_inplace(PyOp* op, Call& call) {
     node = make_node(op, call.slots, needs, nullptr, self);
     node_owner = nb::steal(reinterpret_cast<PyObject*>(node));
   }
-  if (!run_native(op, call, &target)) {
+  if (op->writer) {
+    NoGrad guard;
+    PyObject* done = PyObject_Vectorcall(op->writer, call.slots, static_cast<std::size_t>(op->param_count), nullptr);
+    if (!done) throw nb::python_error();
+    Py_DECREF(done);
+  } else if (!run_native(op, call, &target)) {
     nb::object result;
     {
       NoGrad guard;
@@ -351,13 +356,13 @@ nb::object call_inplace(PyOp* op, Call& call) {
     copy_into(target, value);
   }
   target.bump_version();
+  self->view_version = target.version();  // what follows gives self the right node itself
   if (node) {
     set_grad_fn(self, node_owner.ptr(), 0);
     for (Saved& saved : node->saved)
       if (saved.is_output && saved.value) saved.version = target.version();
     if (self->base) rebase(self);
   }
-  self->view_version = target.version();
   if (engine_ops.observer) observe(op, call, call.slots[0]);
   return nb::borrow(call.slots[0]);
 }
@@ -424,7 +429,7 @@ nb::object call_out(PyOp* op, const Call& call) {
 bool foreign_operand(const Call& call) {
   PyObject* other = call.slots[1];
   Scalar s;
-  return !is_tensor(other) && !to_scalar(other, s) && !PySequence_Check(other);
+  return !is_tensor(other) && !to_scalar(other, s);
 }
 
 PyObject* op_call(PyObject* self, PyObject* const* args, std::size_t flags, PyObject* kwnames) {
@@ -452,6 +457,7 @@ int op_traverse(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(Py_TYPE(self));
   Py_VISIT(op->dict);
   Py_VISIT(op->forward);
+  Py_VISIT(op->writer);
   Py_VISIT(op->result_type);
   Py_VISIT(reinterpret_cast<PyObject*>(op->target));
   for (int k = 0; k < op->rule_count; ++k) {
@@ -465,6 +471,7 @@ int op_clear(PyObject* self) {
   PyOp* op = as_op(self);
   Py_CLEAR(op->dict);
   Py_CLEAR(op->forward);
+  Py_CLEAR(op->writer);
   Py_CLEAR(op->result_type);
   Py_CLEAR(op->target);
   for (int k = 0; k < op->rule_count; ++k) {
@@ -630,6 +637,7 @@ void init_op(nb::module_& m) {
         nb::arg("positional_count"), nb::arg("list_param"), nb::arg("pack_from"), nb::arg("view"), nb::arg("multi_output"), nb::arg("grad_list"),
         nb::arg("allow_out"), nb::arg("differentiable_outputs"), nb::arg("result_type").none(), nb::arg("native"), nb::arg("native_arity"));
   m.def("make_variant", make_variant);
+  m.def("set_writer", [](nb::handle op, nb::object function) { as_op(op.ptr())->writer = function.release().ptr(); });
   m.def("add_rule", add_rule);
   m.def("add_fast_rule", add_fast_rule);
   m.def("set_engine_op", [](std::string name, nb::object op) {

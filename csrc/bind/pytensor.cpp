@@ -350,9 +350,15 @@ Py_ssize_t tensor_length(PyObject* self) {
 
 // ---- numbers ----
 
+// Scalars hold an int64: the upper half of uint64 comes back as negative numbers.
+PyObject* number(const Scalar& s, DType dtype) {
+  if (dtype == DType::UInt64 && s.i < 0) return PyLong_FromUnsignedLongLong(static_cast<unsigned long long>(s.i));
+  return nb::detail::make_caster<Scalar>::from_cpp(s, nb::rv_policy::automatic, nullptr).ptr();
+}
+
 PyObject* tensor_item(PyObject* self, PyObject*) {
   FB_PY_TRY
-  return nb::detail::make_caster<Scalar>::from_cpp(item(as_tensor(self)->t), nb::rv_policy::automatic, nullptr).ptr();
+  return number(item(as_tensor(self)->t), as_tensor(self)->t.dtype());
   FB_PY_CATCH(nullptr)
 }
 
@@ -391,7 +397,7 @@ PyObject* tensor_number(PyObject* self) {
 PyObject* nested_list(const Tensor& t, int axis, std::int64_t offset) {
   if (axis == t.ndim()) {
     const Scalar s = load_scalar(t.dtype(), t.storage()->data + offset * static_cast<std::int64_t>(t.itemsize()));
-    return nb::detail::make_caster<Scalar>::from_cpp(s, nb::rv_policy::automatic, nullptr).ptr();
+    return number(s, t.dtype());
   }
   PyObject* list = PyList_New(t.size(axis));
   for (std::int64_t i = 0; list && i < t.size(axis); ++i) {

@@ -8,6 +8,12 @@ std::ostream& operator<<(std::ostream& stream, const Dims& dims) {
   return stream << (dims.size() == 1 ? ",)" : ")");
 }
 
+std::ostream& operator<<(std::ostream& stream, const AsList& list) {
+  stream << '[';
+  for (int i = 0; i < list.dims.size(); ++i) stream << (i ? ", " : "") << list.dims[i];
+  return stream << ']';
+}
+
 std::int64_t checked_numel(const Dims& sizes, const char* op) {
   std::int64_t n = 1;
   bool overflow = false, empty = false;

@@ -99,6 +99,11 @@ class Dims {
 
 // "(2, 3)", "(4,)" and "()", as Python prints a tuple.
 std::ostream& operator<<(std::ostream& stream, const Dims& dims);
+// "[2, 3]", as torch's messages have it.
+struct AsList {
+  const Dims& dims;
+};
+std::ostream& operator<<(std::ostream& stream, const AsList& list);
 
 // Product of the sizes; Error(Shape) when it does not fit in 63 bits.
 std::int64_t checked_numel(const Dims& sizes, const char* op);

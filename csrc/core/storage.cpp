@@ -1,6 +1,5 @@
 #include "core/storage.h"
 
-#include <algorithm>
 #include <cstring>
 
 #include "core/allocator.h"
@@ -12,15 +11,18 @@ Storage::~Storage() {
   if (release)
     release(*this);
   else if (device.type == DeviceType::CPU)
-    deallocate(data, nbytes);
+    deallocate(data, capacity);
 }
 
 void Storage::resize(std::size_t new_nbytes) {
   FB_CHECK(resizable && !release, Runtime, "Trying to resize storage that is not resizable");
-  char* grown = static_cast<char*>(allocate(new_nbytes));
-  if (const std::size_t kept = std::min(nbytes, new_nbytes)) std::memcpy(grown, data, kept);
-  deallocate(data, nbytes);
-  data = grown;
+  if (new_nbytes > capacity) {
+    char* grown = static_cast<char*>(allocate(new_nbytes));
+    if (nbytes) std::memcpy(grown, data, nbytes);
+    deallocate(data, capacity);
+    data = grown;
+    capacity = new_nbytes;
+  }
   nbytes = new_nbytes;
 }
 
@@ -28,14 +30,14 @@ StoragePtr make_storage(std::size_t nbytes, Device device) {
   StoragePtr storage(new Storage);
   storage->device = device;
   if (device.type == DeviceType::CPU) storage->data = static_cast<char*>(allocate(nbytes));
-  storage->nbytes = nbytes;
+  storage->nbytes = storage->capacity = nbytes;
   return storage;
 }
 
 StoragePtr adopt_storage(char* data, std::size_t nbytes, Device device, Storage::Release release, void* owner) {
   StoragePtr storage(new Storage);
   storage->data = data;
-  storage->nbytes = nbytes;
+  storage->nbytes = storage->capacity = nbytes;
   storage->device = device;
   storage->resizable = false;
   storage->release = release;

@@ -21,6 +21,7 @@ struct Storage {
   std::atomic<std::int64_t> references{0};
   char* data = nullptr;
   std::size_t nbytes = 0;
+  std::size_t capacity = 0;   // what is allocated: a storage that shrinks keeps its memory, so views stay valid
   std::uint32_t version = 0;  // counts in-place writes; autograd compares it
   Device device;
   bool resizable = true;

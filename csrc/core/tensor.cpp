@@ -151,8 +151,8 @@ Tensor Tensor::expand(const Dims& sizes, const char* op) const {
     }
     if (sizes[i] == -1) new_sizes[i] = sizes_[from];
     FB_CHECK(new_sizes[i] == sizes_[from] || (sizes_[from] == 1 && new_sizes[i] >= 0), Shape, op, ": The expanded size of the tensor (", sizes[i],
-             ") must match the existing size (", sizes_[from], ") at non-singleton dimension ", i, ".  Target sizes: ", sizes,
-             ".  Tensor sizes: ", sizes_);
+             ") must match the existing size (", sizes_[from], ") at non-singleton dimension ", i, ".  Target sizes: ", AsList{sizes},
+             ".  Tensor sizes: ", AsList{sizes_});
     strides[i] = new_sizes[i] == sizes_[from] ? strides_[from] : 0;
   }
   checked_numel(new_sizes, op);
@@ -234,12 +234,12 @@ Dims infer_size(const Dims& sizes, std::int64_t numel) {
     }
   }
   if (unknown >= 0) {
-    FB_CHECK(known != 0, Shape, "cannot reshape tensor of ", numel, " elements into shape ", sizes,
+    FB_CHECK(known != 0, Shape, "cannot reshape tensor of ", numel, " elements into shape ", AsList{sizes},
              " because the unspecified dimension size -1 can be any value and is ambiguous");
-    FB_CHECK(!overflow && numel % known == 0, Shape, "shape '", sizes, "' is invalid for input of size ", numel);
+    FB_CHECK(!overflow && numel % known == 0, Shape, "shape '", AsList{sizes}, "' is invalid for input of size ", numel);
     out[unknown] = numel / known;
   } else {
-    FB_CHECK(!overflow && known == numel, Shape, "shape '", sizes, "' is invalid for input of size ", numel);
+    FB_CHECK(!overflow && known == numel, Shape, "shape '", AsList{sizes}, "' is invalid for input of size ", numel);
   }
   return out;
 }

@@ -40,6 +40,36 @@ template <class T> static Window clear_margins(const Region& r, std::int64_t h, 
   return in;
 }
 
+// Walks over the pixels of a plane in row-major order and their places in a region.
+template <class T> class RegionCursor {
+ public:
+  RegionCursor(const Region& r, const Window& in, std::int64_t w, std::int64_t pixel, T* to)
+      : pitch_(r.pitch), w_(w), col0_(in.col0), col1_(in.col1), skip_((r.cols - w) * r.pitch), col_(pixel % w) {
+    place_ = to + ((pixel / w - r.row) * r.cols + col_ - r.col) * r.pitch;
+  }
+  bool visible() const { return col_ >= col0_ && col_ < col1_; }
+  T* place() const { return place_; }
+  void advance() {
+    place_ += pitch_;
+    if (++col_ == w_) {
+      col_ = 0;
+      place_ += skip_;
+    }
+  }
+
+ private:
+  std::int64_t pitch_, w_, col0_, col1_, skip_, col_;
+  T* place_;
+};
+
+// A vector of pixels of `valid` planes, transposed so that each register holds one pixel.
+template <class T>
+FB_INLINE void load_pixels(const T* from, std::int64_t plane, std::int64_t valid, Vector<T> (&square)[lanes<T>]) {
+  FB_UNROLL
+  for (int c = 0; c < lanes<T>; ++c) square[c] = c < valid ? load(from + c * plane) : Vector<T>{};
+  transpose_registers<T>(square);
+}
+
 // Copies `channels` planes of h x w into the region. Channels up to the next whole vector become
 // zero where the pitch has room for them.
 template <class T>
@@ -48,57 +78,47 @@ static void fill_region(const T* planes, std::int64_t channels, std::int64_t h, 
   constexpr int n = lanes<T>;
   const Window in = clear_margins(r, h, w, to);
   if (in.empty()) return;
-  const std::int64_t plane = h * w;
-  const auto place = [&](std::int64_t row, std::int64_t col) {
-    return to + ((row - r.row) * r.cols + col - r.col) * r.pitch;
-  };
+  const std::int64_t plane = h * w, first = in.row0 * w, last = in.row1 * w;
   if (r.pitch == 1) {
     for (std::int64_t y = in.row0; y < in.row1; ++y)
-      copy_values(planes + y * w + in.col0, in.col1 - in.col0, place(y, in.col0));
+      copy_values(planes + y * w + in.col0, in.col1 - in.col0, to + (y - r.row) * r.cols + in.col0 - r.col);
     return;
   }
-  const std::int64_t first = in.row0 * w, last = in.row1 * w;
   if (last - first < n) {
-    for (std::int64_t p = first; p < last; ++p) {
-      const std::int64_t col = p % w;
-      if (col < in.col0 || col >= in.col1) continue;
-      T* pixel = place(p / w, col);
-      for (std::int64_t c = 0; c < r.pitch; ++c) pixel[c] = c < channels ? planes[c * plane + p] : T(0);
+    RegionCursor<T> cursor(r, in, w, first, to);
+    for (std::int64_t p = first; p < last; ++p, cursor.advance()) {
+      if (!cursor.visible()) continue;
+      for (std::int64_t c = 0; c < r.pitch; ++c) cursor.place()[c] = c < channels ? planes[c * plane + p] : T(0);
     }
     return;
   }
-  // Vectors of pixels, which may span rows; the last one overlaps its neighbour.
-  std::int64_t row = in.row0, col = 0;
-  for (std::int64_t p = first; p < last;) {
-    const std::int64_t start = smaller(p, last - n);
-    const int skipped = static_cast<int>(p - start);
-    T* pixel[n];
-    for (int j = skipped; j < n; ++j) {
-      pixel[j] = col >= in.col0 && col < in.col1 ? place(row, col) : nullptr;
-      if (++col == w) {
-        col = 0;
-        ++row;
+  // A vector of channels at a time, so that few planes are read at once; vectors of pixels may span
+  // rows, and the last one overlaps its neighbour.
+  for (std::int64_t c0 = 0; c0 < channels; c0 += n) {
+    const T* from = planes + c0 * plane;
+    const std::int64_t valid = channels - c0;
+    const bool whole = r.pitch - c0 >= n;
+    RegionCursor<T> cursor(r, in, w, first, to + c0);
+    for (std::int64_t p = first; p < last; p += n) {
+      if (p + n > last) {
+        p = last - n;
+        cursor = RegionCursor<T>(r, in, w, p, to + c0);
       }
-    }
-    for (std::int64_t c0 = 0; c0 < channels; c0 += n) {
-      const std::int64_t valid = channels - c0;
-      const T* from = planes + c0 * plane + start;
       Vector<T> square[n];
+      load_pixels<T>(from + p, plane, valid, square);
+      if (whole) {
+        FB_UNROLL
+        for (int j = 0; j < n; ++j, cursor.advance())
+          if (cursor.visible()) store(cursor.place(), square[j]);
+        continue;
+      }
       FB_UNROLL
-      for (int c = 0; c < n; ++c) square[c] = c < valid ? load(from + c * plane) : Vector<T>{};
-      transpose_registers<T>(square);
-      T values[n * n];
-      FB_UNROLL
-      for (int j = 0; j < n; ++j) store(values + j * n, square[j]);
-      for (int j = skipped; j < n; ++j) {
-        if (!pixel[j]) continue;
-        if (r.pitch - c0 >= n)
-          store(pixel[j] + c0, load(values + j * n));
-        else
-          copy_values(values + j * n, valid, pixel[j] + c0);
+      for (int j = 0; j < n; ++j, cursor.advance()) {
+        T pixel[n];
+        store(pixel, square[j]);
+        if (cursor.visible()) copy_values(pixel, valid, cursor.place());
       }
     }
-    p = start + n;
   }
 }
 

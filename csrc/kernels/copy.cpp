@@ -110,6 +110,10 @@ void copy_into(const Tensor& dst, const Tensor& src) {
   require_cpu(dst, "copy_");
   require_cpu(src, "copy_");
   check_writable(dst, "copy_");
+  if (!(src.sizes() == dst.sizes())) {
+    const Dims both = broadcast_shapes(dst.sizes(), src.sizes(), "copy_");
+    FB_CHECK(both == dst.sizes(), Shape, "copy_: output with shape ", AsList{dst.sizes()}, " doesn't match the broadcast shape ", AsList{both});
+  }
   const Tensor source = src.expand(dst.sizes(), "copy_");
   if (needs_copy_before_write(dst, source)) return copy_into(dst, clone(source));
   const Loop loop = dst.dtype() == src.dtype() ? move_loop_for(dst.itemsize()) : cast_loop_for(dst.dtype(), src.dtype());

@@ -217,6 +217,11 @@ Tensor elementwise(const Info& op, const Loop* fast, const Loop* generic,
   return *out;
 }
 
+void check_exponent(const Argument& base, const Scalar& exponent) {
+  FB_CHECK(!(is_integral(base.tensor->dtype(), true) && exponent.is_integral(true) && exponent.i < 0),
+           Runtime, "pow: Integers to negative integer powers are not allowed.");
+}
+
 // What the loops of `equal` share.
 struct EqualCall {
   Loop eq;
@@ -273,6 +278,7 @@ Tensor unary(int id, const Tensor& a, const Tensor* out, const double* params) {
 
 Tensor binary(int id, const Argument& a, const Argument& b, const Tensor* out,
               const double* params) {
+  if (id == static_cast<int>(BinaryId::pow) && !b.tensor) check_exponent(a, b.scalar);
   const Argument arguments[] = {a, b};
   return elementwise(binary_infos[id], binary_fast(id), generic_binary(id), arguments, params, out);
 }

@@ -119,6 +119,7 @@ enum class Result : std::uint8_t {
   M(logaddexp2, NoFn, Same, 2, 0)                    \
   M(xlogy, NoFn, Float, 2, 0)                        \
   M(heaviside, HeavisideFn, Same, 1, 0)              \
+  M(zeta, NoFn, Float, 32, 0)                        \
   M(gcd, GcdFn, Same, 8, 0)                          \
   M(lcm, LcmFn, Same, 8, 0)                          \
   M(bitwise_and, BitwiseAndFn, Same, 1, 0)           \

@@ -77,6 +77,42 @@ FB_SIMD Vec<T> xlogy(Vec<T> x, Vec<T> y) {
   return select(is_nan(y), y, select(x == T(0), T(0), x * log(y)));
 }
 
+// Hurwitz's zeta for q > 0, the sum of (q + k)^-x over k >= 0: some terms, and Euler and Maclaurin's
+// formula for the rest.
+static double zeta_positive(double x, double q) {
+  double sum = 0;
+  for (int k = 0; k < 12; ++k, q += 1) sum += __builtin_pow(q, -x);
+  // B_2j / (2j)!
+  constexpr double coefficients[] = {
+      1.0 / 12,       -1.0 / 720,     1.0 / 30240,
+      -1.0 / 1209600, 1.0 / 47900160, -691.0 / 1307674368000,
+  };
+  const double power = __builtin_pow(q, -x);
+  sum += q * power / (x - 1) + power / 2;
+  double term = x * power / q;
+  for (int j = 0; j < 6; ++j) {
+    sum += coefficients[j] * term;
+    term *= (x + 2 * j + 1) * (x + 2 * j + 2) / (q * q);
+  }
+  return sum;
+}
+static double zeta_lane(double x, double q) {
+  if (x == 1) return infinity<double>;
+  if (!(x > 1) || q != q) return not_a_number<double>;
+  if (q > 0) return zeta_positive(x, q);
+  if (q == __builtin_floor(q)) return infinity<double>;
+  if (x != __builtin_floor(x)) return not_a_number<double>;
+  // The terms below zero, counted from the one nearest to it, are the first of another series.
+  const double below = __builtin_ceil(-q), first = -(q + below - 1);
+  const double negative = zeta_positive(x, first) - zeta_positive(x, first + below);
+  const bool odd = x / 2 != __builtin_floor(x / 2);
+  return (odd ? -negative : negative) + zeta_positive(x, q + below);
+}
+template <class T>
+FB_SIMD Vec<T> zeta(Vec<T> x, Vec<T> q) {
+  return map_lanes([](T a, T b) { return T(zeta_lane(a, b)); }, x, q);
+}
+
 // --- neighbours, signs, comparisons ------------------------------------------------------------
 
 template <class T>
@@ -122,7 +158,36 @@ FB_FN2(maximum, max(x, y))
 FB_FN2(minimum, min(x, y))
 FB_FN2(fmax, fmax(x, y))
 FB_FN2(fmin, fmin(x, y))
-FB_FN2(pow, pow(x, y))
+// One exponent for all elements is often one of these.
+FB_FN1(to_zero, Vec<T>(T(1)))
+FB_FN1(to_one, x)
+FB_FN1(to_two, x* x)
+FB_FN1(to_three, x* x* x)
+FB_FN1(to_half, sqrt(x))
+FB_FN1(to_minus_half, T(1) / sqrt(x))
+FB_FN1(to_minus_one, T(1) / x)
+FB_FN1(to_minus_two, T(1) / (x * x))
+FB_FN2(any_power, pow(x, y))
+template <class T>
+static Loop power_loop(T exponent) {
+  if (exponent == T(2)) return loop1<to_two_fn<T>, T>;
+  if (exponent == T(0.5)) return loop1<to_half_fn<T>, T>;
+  if (exponent == T(3)) return loop1<to_three_fn<T>, T>;
+  if (exponent == T(-1)) return loop1<to_minus_one_fn<T>, T>;
+  if (exponent == T(-0.5)) return loop1<to_minus_half_fn<T>, T>;
+  if (exponent == T(-2)) return loop1<to_minus_two_fn<T>, T>;
+  if (exponent == T(1)) return loop1<to_one_fn<T>, T>;
+  if (exponent == T(0)) return loop1<to_zero_fn<T>, T>;
+  return loop2<any_power_fn<T>, T>;
+}
+template <class T>
+struct pow_fn {
+  static void loop(char* const* data, const std::int64_t* strides, std::int64_t n, const void* p) {
+    const Loop found = strides[2] == 0 ? power_loop(*reinterpret_cast<const T*>(data[2]))
+                                       : loop2<any_power_fn<T>, T>;
+    found(data, strides, n, p);
+  }
+};
 FB_FN2(atan2, atan2(x, y))
 FB_FN2(hypot, hypot(x, y))
 FB_FN2(copysign, copysign(x, y))
@@ -131,6 +196,7 @@ FB_FN2(logaddexp, logaddexp(x, y))
 FB_FN2(logaddexp2, logaddexp2(x, y))
 FB_FN2(xlogy, xlogy(x, y))
 FB_FN2(heaviside, heaviside(x, y))
+FB_FN2(zeta, zeta(x, y))
 template <class T>
 using gcd_fn = NoLoop<T>;
 template <class T>

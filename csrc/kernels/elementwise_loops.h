@@ -126,9 +126,12 @@ static void loop3(char* const* data, const std::int64_t* strides, std::int64_t n
                     Stream<T>(data[2], strides[2]), Stream<T>(data[3], strides[3]));
 }
 
+// A functor may bring its own loop.
 template <class F, class T>
 constexpr Loop loop_of() {
-  if constexpr (requires(F f, Vec<T> x) { f(x); }) {
+  if constexpr (requires { F::loop; }) {
+    return F::loop;
+  } else if constexpr (requires(F f, Vec<T> x) { f(x); }) {
     return loop1<F, T>;
   } else if constexpr (requires(F f, Vec<T> x) { f(x, x); }) {
     return loop2<F, T>;

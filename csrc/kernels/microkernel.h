@@ -7,7 +7,8 @@
 #include <cstdint>
 #include <type_traits>
 
-#define FB_INLINE static inline __attribute__((always_inline))
+#define FB_ALWAYS_INLINE inline __attribute__((always_inline))
+#define FB_INLINE static FB_ALWAYS_INLINE
 #define FB_UNROLL _Pragma("GCC unroll 32")
 
 namespace fb::FB_ISA {
@@ -144,27 +145,90 @@ template <class T, Left L> FB_INLINE void run_tile(int rows, const Tile<T>& t) {
   (t.cols > lanes<T> ? tile_functions<T, L>.wide : tile_functions<T, L>.narrow)[rows - 1](t);
 }
 
-// Transposes a square of lanes x lanes values held in registers: stage s exchanges the elements
-// whose row and column differ in bit s.
-template <class T> FB_INLINE void transpose_registers(Vector<T> (&r)[lanes<T>]) {
-  typedef T plain __attribute__((vector_size(vector_bytes)));
+// Shuffles of two vectors a, b by groups of 128 bits, the cheapest ones there are: which element of
+// the pair goes where.
+template <class T> struct Shuffle {
   using Index = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
-  typedef Index mask_type __attribute__((vector_size(vector_bytes)));
-  constexpr int n = lanes<T>;
-  FB_UNROLL
-  for (int s = 1; s < n; s *= 2) {
-    mask_type low, high;
+  typedef Index Mask __attribute__((vector_size(vector_bytes)));
+  typedef T Plain __attribute__((vector_size(vector_bytes)));
+  static constexpr int n = lanes<T>, group = 16 / static_cast<int>(sizeof(T)), groups = n / group;
+
+  // Within each group {a0, b0, a1, b1, ...}, from its lower or its upper half.
+  static FB_ALWAYS_INLINE Vector<T> interleave(Vector<T> a, Vector<T> b, bool upper) {
+    Mask m;
+    FB_UNROLL
+    for (int j = 0; j < n; ++j) m[j] = j / group * group + j % group / 2 + (upper ? group / 2 : 0) + (j % 2) * n;
+    return __builtin_shuffle(Plain(a), Plain(b), m);
+  }
+  // Within each group of four {a0, a1, b0, b1} or {a2, a3, b2, b3}.
+  static FB_ALWAYS_INLINE Vector<T> join(Vector<T> a, Vector<T> b, bool upper) {
+    Mask m;
+    FB_UNROLL
+    for (int j = 0; j < n; ++j) m[j] = j / 4 * 4 + j % 2 + (upper ? 2 : 0) + (j % 4 / 2) * n;
+    return __builtin_shuffle(Plain(a), Plain(b), m);
+  }
+  // The even (or odd) groups of a, then those of b.
+  static FB_ALWAYS_INLINE Vector<T> pick_groups(Vector<T> a, Vector<T> b, bool odd) {
+    Mask m;
     FB_UNROLL
     for (int j = 0; j < n; ++j) {
-      low[j] = j & s ? n + j - s : j;
-      high[j] = j & s ? n + j : j + s;
+      const int g = 2 * (j / group) + (odd ? 1 : 0);
+      m[j] = g % groups * group + j % group + (g >= groups ? n : 0);
     }
+    return __builtin_shuffle(Plain(a), Plain(b), m);
+  }
+};
+
+// Transposes the squares of 128-bit groups: afterwards group h of r[q] holds element q of group h of
+// r[0], r[1], ...
+template <class T> FB_INLINE void transpose_in_groups(Vector<T> (&r)[16 / sizeof(T)]) {
+  using S = Shuffle<T>;
+  if constexpr (S::group == 2) {
+    const Vector<T> a = r[0], b = r[1];
+    r[0] = S::interleave(a, b, false);
+    r[1] = S::interleave(a, b, true);
+  } else {
+    const Vector<T> low01 = S::interleave(r[0], r[1], false), high01 = S::interleave(r[0], r[1], true);
+    const Vector<T> low23 = S::interleave(r[2], r[3], false), high23 = S::interleave(r[2], r[3], true);
+    r[0] = S::join(low01, low23, false);
+    r[1] = S::join(low01, low23, true);
+    r[2] = S::join(high01, high23, false);
+    r[3] = S::join(high01, high23, true);
+  }
+}
+
+// Transposes a square of lanes x lanes values held in registers: first inside the groups, then the
+// groups among the rows.
+template <class T> FB_INLINE void transpose_registers(Vector<T> (&r)[lanes<T>]) {
+  using S = Shuffle<T>;
+  constexpr int group = S::group, groups = S::groups;
+  FB_UNROLL
+  for (int g = 0; g < groups; ++g) {
+    Vector<T> square[group];
     FB_UNROLL
-    for (int i = 0; i < n; ++i) {
-      if (i & s) continue;
-      const plain a = r[i], b = r[i + s];
-      r[i] = __builtin_shuffle(a, b, low);
-      r[i + s] = __builtin_shuffle(a, b, high);
+    for (int q = 0; q < group; ++q) square[q] = r[g * group + q];
+    transpose_in_groups<T>(square);
+    FB_UNROLL
+    for (int q = 0; q < group; ++q) r[g * group + q] = square[q];
+  }
+  if constexpr (groups == 2) {
+    FB_UNROLL
+    for (int q = 0; q < group; ++q) {
+      const Vector<T> a = r[q], b = r[group + q];
+      r[q] = S::pick_groups(a, b, false);
+      r[group + q] = S::pick_groups(a, b, true);
+    }
+  }
+  if constexpr (groups == 4) {
+    FB_UNROLL
+    for (int q = 0; q < group; ++q) {
+      const Vector<T> a = r[q], b = r[group + q], c = r[2 * group + q], d = r[3 * group + q];
+      const Vector<T> even_ab = S::pick_groups(a, b, false), odd_ab = S::pick_groups(a, b, true);
+      const Vector<T> even_cd = S::pick_groups(c, d, false), odd_cd = S::pick_groups(c, d, true);
+      r[q] = S::pick_groups(even_ab, even_cd, false);
+      r[group + q] = S::pick_groups(odd_ab, odd_cd, false);
+      r[2 * group + q] = S::pick_groups(even_ab, even_cd, true);
+      r[3 * group + q] = S::pick_groups(odd_ab, odd_cd, true);
     }
   }
 }

@@ -213,6 +213,31 @@ void fill_mapped(const Tensor& out, const char* op, Generator& generator, Map ma
   });
 }
 
+// fill_mapped for functions of log(u) or log(1 - u). What is rounded to a shorter type afterwards
+// takes the vector logarithm; float64 takes the C library's, whose last bit is PyTorch's.
+template <class Map>
+void fill_mapped_log(const Tensor& out, const char* op, bool of_complement, Generator& generator,
+                     Map map) {
+  if (out.dtype() == DType::Float64) {
+    fill_mapped(out, op, generator, [of_complement, map](double u) {
+      return map(of_complement ? std::log1p(-u) : std::log(u));
+    });
+    return;
+  }
+  const std::scoped_lock lock(generator.mutex());
+  fill_in_memory_order(out, op, [&](const Tensor& flat) {
+    for_values<double>(
+        generator, flat.numel(), 2, 4096,
+        [&](Words w, double* values, std::int64_t count) {
+          random_loops().log_f64(w, values, count, of_complement);
+          for (std::int64_t i = 0; i < count; ++i) values[i] = map(values[i]);
+        },
+        [&](std::int64_t begin, const double* values, std::int64_t count) {
+          store(flat, op, begin, values, count);
+        });
+  });
+}
+
 // -------------------------------------------------------------------------- Bernoulli
 
 // A 53-bit draw is below this number with probability p.
@@ -324,8 +349,8 @@ void exponential_(const Tensor& out, double lambda, Generator& generator) {
            "dtype must be a floating point but you specified ",
            dtype_name(out.dtype()));
   FB_CHECK(lambda > 0, Runtime, "exponential_ expects lambda > 0.0, but found lambda=", lambda);
-  fill_mapped(out, "exponential_", generator,
-              [scale = -1 / lambda](double u) { return scale * std::log1p(-u); });
+  fill_mapped_log(out, "exponential_", true, generator,
+                  [scale = -1 / lambda](double log) { return scale * log; });
 }
 
 void cauchy_(const Tensor& out, double median, double sigma, Generator& generator) {
@@ -343,8 +368,8 @@ void geometric_(const Tensor& out, double p, Generator& generator) {
   FB_CHECK(is_floating(out.dtype()) || is_integral(out.dtype(), false), NotImplemented,
            "geometric_: not implemented for ", dtype_name(out.dtype()));
   FB_CHECK(p > 0 && p < 1, Runtime, "geometric_ expects p to be in (0, 1), but got p=", p);
-  fill_mapped(out, "geometric_", generator,
-              [log_miss = std::log1p(-p)](double u) { return std::ceil(std::log(u) / log_miss); });
+  fill_mapped_log(out, "geometric_", false, generator,
+                  [log_miss = std::log1p(-p)](double log) { return std::ceil(log / log_miss); });
 }
 
 void bernoulli_(const Tensor& out, double p, Generator& generator) {

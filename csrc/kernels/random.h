@@ -49,6 +49,8 @@ struct RandomLoops {
   // Blocks of 16 words make blocks of 16 normal numbers.
   void (*normal_f32)(const std::uint32_t* words, float* out, std::int64_t blocks, float mean,
                      float std);
+  // out = log(u), or log(1 - u), of draws u of 53 bits: right to within an ulp.
+  void (*log_f64)(const std::uint32_t* words, double* out, std::int64_t n, bool of_complement);
   // out = a 53-bit draw is below `threshold`.
   void (*below)(const std::uint32_t* words, std::uint8_t* out, std::int64_t n,
                 std::uint64_t threshold);
@@ -59,6 +61,8 @@ struct RandomLoops {
   // out = word modulo range, plus base; range is at most 2^31.
   void (*modulo)(const std::uint32_t* words, std::int64_t* out, std::int64_t n, std::uint32_t range,
                  std::int64_t base);
+  void (*widen)(const std::uint8_t* values, float* out, std::int64_t n);
+  void (*narrow)(const double* values, float* out, std::int64_t n);
 };
 FB_ISA_TABLE(RandomLoops, random_loops)
 

@@ -1,18 +1,17 @@
 #include "kernels/random.h"
-
-#define FB_INLINE inline __attribute__((always_inline))
+#include "simd/math.h"
 
 namespace fb::FB_ISA {
 namespace {
 
 template <class To, class From>
-FB_INLINE To bits(From value) {
+FB_SIMD To bits_as(From value) {
   return __builtin_bit_cast(To, value);
 }
 
 // One rounding, as the processors do that PyTorch's figures come from. Without the instruction the
 // exact product is added in double, which differs from it in one case of 2^29.
-FB_INLINE float fma_f32(float a, float b, float c) {
+FB_SIMD float fma_f32(float a, float b, float c) {
 #ifdef __FP_FAST_FMAF
   return __builtin_fmaf(a, b, c);
 #else
@@ -21,14 +20,14 @@ FB_INLINE float fma_f32(float a, float b, float c) {
 #endif
 }
 
-FB_INLINE float unit_f32(std::uint32_t word) {  // 24 bits, in [0, 1)
+FB_SIMD float unit_f32(std::uint32_t word) {  // 24 bits, in [0, 1)
   return static_cast<float>(static_cast<std::int32_t>(word & 0xffffffu)) * 0x1p-24f;
 }
 
 // 53 bits, in [0, 1): each half becomes a double through the fraction of 2^84 or 2^52.
-FB_INLINE double unit_f64(std::uint32_t high, std::uint32_t low) {
-  const double h = bits<double>(0x4530000000000000u | (high & 0x1fffffu)) - 0x1p84;
-  const double l = bits<double>(0x4330000000000000u | low) - 0x1p52;
+FB_SIMD double unit_f64(std::uint32_t high, std::uint32_t low) {
+  const double h = bits_as<double>(0x4530000000000000u | (high & 0x1fffffu)) - 0x1p84;
+  const double l = bits_as<double>(0x4330000000000000u | low) - 0x1p52;
   return (h + l) * 0x1p-53;
 }
 
@@ -59,10 +58,10 @@ void uniform_f64(const std::uint32_t* __restrict words, double* __restrict out, 
 }
 
 // The natural logarithm after Cephes' logf, for normal positive x.
-FB_INLINE float log_cephes(float x) {
-  const std::uint32_t ix = bits<std::uint32_t>(x);
+FB_SIMD float log_cephes(float x) {
+  const std::uint32_t ix = bits_as<std::uint32_t>(x);
   float e = static_cast<float>(static_cast<std::int32_t>(ix >> 23) - 126);
-  float m = bits<float>((ix & 0x007fffffu) | 0x3f000000u);  // in [0.5, 1)
+  float m = bits_as<float>((ix & 0x007fffffu) | 0x3f000000u);  // in [0.5, 1)
   const bool low = m < 0.707106781186547524f;
   e -= low ? 1.0f : 0.0f;
   m = (m - 1.0f) + (low ? m : 0.0f);
@@ -82,7 +81,7 @@ FB_INLINE float log_cephes(float x) {
 }
 
 // Sine and cosine after Cephes' sinf and cosf, for 0 <= x <= 2 pi.
-FB_INLINE void sincos_cephes(float x, float& sine, float& cosine) {
+FB_SIMD void sincos_cephes(float x, float& sine, float& cosine) {
   const std::int32_t octant = (static_cast<std::int32_t>(x * 1.27323954473516f) + 1) & ~1;
   const float k = static_cast<float>(octant);
   x = fma_f32(k, -0.78515625f, x);  // pi / 4 in three parts
@@ -100,8 +99,8 @@ FB_INLINE void sincos_cephes(float x, float& sine, float& cosine) {
   const bool swapped = (octant & 2) != 0;
   const auto sine_sign = static_cast<std::uint32_t>(octant & 4) << 29;
   const auto cosine_sign = static_cast<std::uint32_t>(~(octant - 2) & 4) << 29;
-  sine = bits<float>(bits<std::uint32_t>(swapped ? c : s) ^ sine_sign);
-  cosine = bits<float>(bits<std::uint32_t>(swapped ? s : c) ^ cosine_sign);
+  sine = bits_as<float>(bits_as<std::uint32_t>(swapped ? c : s) ^ sine_sign);
+  cosine = bits_as<float>(bits_as<std::uint32_t>(swapped ? s : c) ^ cosine_sign);
 }
 
 // Box and Muller: of each 16 words, the first eight give radii and the last eight angles.
@@ -133,6 +132,21 @@ void normal_f32(const std::uint32_t* __restrict words, float* __restrict out, st
   }
 }
 
+void log_f64(const std::uint32_t* __restrict words, double* __restrict out, std::int64_t n,
+             bool of_complement) {
+  if (of_complement)  // exact: a draw is a multiple of 2^-53
+    for (std::int64_t i = 0; i < n; ++i) out[i] = 1.0 - unit_f64(words[2 * i], words[2 * i + 1]);
+  else
+    for (std::int64_t i = 0; i < n; ++i) out[i] = unit_f64(words[2 * i], words[2 * i + 1]);
+  constexpr int lanes = Vec<double>::size;
+  std::int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) log(Vec<double>::load(out + i)).store(out + i);
+  if (i < n) {
+    const int rest = static_cast<int>(n - i);
+    log(Vec<double>::load(out + i, rest)).store(out + i, rest);
+  }
+}
+
 void below(const std::uint32_t* __restrict words, std::uint8_t* __restrict out, std::int64_t n,
            std::uint64_t threshold) {
   const auto limit = static_cast<std::int64_t>(threshold);
@@ -144,8 +158,8 @@ void below(const std::uint32_t* __restrict words, std::uint8_t* __restrict out, 
 }
 
 template <class T>
-FB_INLINE void apply_mask(const T* __restrict x, const std::uint8_t* __restrict mask,
-                          T* __restrict out, std::int64_t n, T scale) {
+FB_SIMD void apply_mask(const T* __restrict x, const std::uint8_t* __restrict mask,
+                        T* __restrict out, std::int64_t n, T scale) {
   // A product, not a selection: an infinite or NaN input stays visible, as in PyTorch.
   for (std::int64_t i = 0; i < n; ++i) out[i] = x[i] * (mask[i] ? scale : T(0));
 }
@@ -163,7 +177,7 @@ void modulo(const std::uint32_t* __restrict words, std::int64_t* __restrict out,
             std::uint32_t range, std::int64_t base) {
   const double divisor = range, inverse = 1.0 / divisor;
   for (std::int64_t i = 0; i < n; ++i) {
-    const double x = bits<double>(0x4330000000000000u | words[i]) - 0x1p52;
+    const double x = bits_as<double>(0x4330000000000000u | words[i]) - 0x1p52;
     double rest = x - __builtin_floor(x * inverse) * divisor;
     rest += rest < 0 ? divisor : 0.0;
     rest -= rest >= divisor ? divisor : 0.0;
@@ -171,9 +185,16 @@ void modulo(const std::uint32_t* __restrict words, std::int64_t* __restrict out,
   }
 }
 
+void widen(const std::uint8_t* __restrict values, float* __restrict out, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) out[i] = values[i];
+}
+void narrow(const double* __restrict values, float* __restrict out, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) out[i] = static_cast<float>(values[i]);
+}
+
 }  // namespace
 
-const RandomLoops random_loops_table = {uniform_f32, uniform_f64, normal_f32, below,
-                                        dropout_f32, dropout_f64, modulo};
+const RandomLoops random_loops_table = {uniform_f32, uniform_f64, normal_f32, log_f64, below,
+                                        dropout_f32, dropout_f64, modulo,     widen,   narrow};
 
 }  // namespace fb::FB_ISA

@@ -8,7 +8,7 @@
 #include "core/allocator.h"
 #include "core/parallel.h"
 #include "kernels/copy.h"
-#include "kernels/generator.h"
+#include "kernels/random.h"
 
 namespace fb {
 
@@ -81,7 +81,12 @@ void store(const Tensor& flat, const char* op, std::int64_t begin, const From* v
            std::int64_t n) {
   dispatch_real(flat.dtype(), op, [&]<class T>() {
     T* out = flat.data<T>() + begin;
-    for (std::int64_t i = 0; i < n; ++i) out[i] = convert_random<T>(values[i]);
+    if constexpr (std::is_same_v<T, float> && std::is_same_v<From, std::uint8_t>)
+      random_loops().widen(values, out, n);
+    else if constexpr (std::is_same_v<T, float> && std::is_same_v<From, double>)
+      random_loops().narrow(values, out, n);
+    else
+      for (std::int64_t i = 0; i < n; ++i) out[i] = convert_random<T>(values[i]);
   });
 }
 

@@ -136,31 +136,35 @@ void transform_grad_tile(const float* pixel, std::ptrdiff_t row, std::int64_t ch
   }
 }
 
-// Writes up to rows x cols of a 4x4 tile of `valid` channels, given pixel by pixel.
-FB_INLINE void store_result(Vec (&y)[4][4], int valid, int rows, int cols, float* to, std::int64_t w, std::int64_t plane) {
-  // values[channel][pixel]
-  alignas(64) float values[width * 16];
+typedef float Quad __attribute__((vector_size(16)));
+typedef float UnalignedQuad __attribute__((vector_size(16), aligned(4), may_alias));
+
+template <int G> FB_INLINE void store_quads(const Vec& v, int channel, int valid, float* to, std::int64_t plane) {
+  const Quad quad = __builtin_shufflevector(v, v, 4 * G, 4 * G + 1, 4 * G + 2, 4 * G + 3);
+  if (4 * G + channel < valid) *reinterpret_cast<UnalignedQuad*>(to + (4 * G + channel) * plane) = quad;
+  if constexpr (G + 1 < width / 4) store_quads<G + 1>(v, channel, valid, to, plane);
+}
+
+// Writes a whole 4x4 tile: each row of four pixels is transposed within groups of four channels.
+FB_INLINE void store_whole(const Vec (&y)[4][4], int valid, float* to, std::int64_t w, std::int64_t plane) {
   FB_UNROLL
-  for (int part = 0; part < 16 / width; ++part) {
-    Vec square[width];
+  for (int r = 0; r < 4; ++r, to += w) {
+    Vec row[4] = {y[r][0], y[r][1], y[r][2], y[r][3]};
+    transpose_in_groups<float>(row);
     FB_UNROLL
-    for (int j = 0; j < width; ++j) square[j] = y[(part * width + j) / 4][(part * width + j) % 4];
-    transpose_registers<float>(square);
-    FB_UNROLL
-    for (int c = 0; c < width; ++c) store(values + c * 16 + part * width, square[c]);
+    for (int channel = 0; channel < 4; ++channel) store_quads<0>(row[channel], channel, valid, to, plane);
   }
-  typedef float Quad __attribute__((vector_size(16), aligned(4), may_alias));
-  if (rows == 4 && cols == 4) {
-    for (int c = 0; c < valid; ++c, to += plane) {
-      FB_UNROLL
-      for (int r = 0; r < 4; ++r)
-        *reinterpret_cast<Quad*>(to + r * w) = *reinterpret_cast<const Quad*>(values + c * 16 + r * 4);
+}
+
+// Writes rows x cols of a tile that the edge of the image cuts.
+void store_part(const Vec (&y)[4][4], int valid, int rows, int cols, float* to, std::int64_t w, std::int64_t plane) {
+  for (int r = 0; r < rows; ++r) {
+    for (int x = 0; x < cols; ++x) {
+      float channels[width];
+      store(channels, y[r][x]);
+      for (int c = 0; c < valid; ++c) to[c * plane + r * w + x] = channels[c];
     }
-    return;
   }
-  for (int c = 0; c < valid; ++c, to += plane)
-    for (int r = 0; r < rows; ++r)
-      for (int x = 0; x < cols; ++x) to[r * w + x] = values[c * 16 + r * 4 + x];
 }
 
 // From the products of one tile to its outputs, of which rows x cols are inside the image.
@@ -178,7 +182,10 @@ void transform_result_tile(const float* points, std::ptrdiff_t plane, const floa
       FB_UNROLL
       for (int i = 0; i < 16; ++i) y[i / 4][i % 4] += added;
     }
-    store_result(y, valid, rows, cols, to + c * out_plane, w, out_plane);
+    if (rows == 4 && cols == 4)
+      store_whole(y, valid, to + c * out_plane, w, out_plane);
+    else
+      store_part(y, valid, rows, cols, to + c * out_plane, w, out_plane);
   }
 }
 

@@ -10,7 +10,8 @@
         return g @ other.mH
 
 A rule is called with what its parameter names say: `g` (the gradient of the output), `out` or a named
-output, the name of an argument of the op, `<argument>_shape`, `needs` (one bool per target of the
+output, the name of an argument of the op, `<argument>_shape`, `<argument>_layout` (sizes, strides and
+offset), `needs` (one bool per target of the
 rule). Only that is saved. A rule is written in differentiable operations, so its own gradient exists;
 `fast_vjp` adds a fused form for when no graph of the backward is wanted. Gradients of broadcast
 arguments are summed back by the engine, not by the rules.
@@ -24,7 +25,7 @@ from typing import Any
 from flambeau import _C
 from flambeau.core.tensor import Tensor
 
-_GRAD, _OUT, _INPUT, _SHAPE, _NEEDS = range(5)
+_GRAD, _OUT, _INPUT, _SHAPE, _NEEDS, _LAYOUT = range(6)
 
 #: Every op by its full name ("add", "linalg.solve").
 OPS: dict[str, Any] = {}
@@ -66,6 +67,10 @@ class Info:
 
 def _camel(name: str) -> str:
     return "".join(part.capitalize() for part in name.split("_"))
+
+
+def _node_name(stem: str) -> str:
+    return stem if "Backward" in stem else stem + "Backward0"
 
 
 def _signature(function: Callable) -> tuple[tuple[str, ...], tuple[Any, ...], int]:
@@ -115,6 +120,8 @@ def _sources(target: Any, rule: Callable) -> list[tuple[int, int, int]]:
             key = (_OUT, 0)
         elif parameter.endswith("_shape") and parameter[:-6] in names:
             key = (_SHAPE, names.index(parameter[:-6]))
+        elif parameter.endswith("_layout") and parameter[:-7] in names:
+            key = (_LAYOUT, names.index(parameter[:-7]))
         else:
             raise TypeError(
                 f"the gradient rule of {target.name} asks for '{parameter}', which is neither g, out,"
@@ -135,6 +142,14 @@ def _rule_decorator(target: Any, add: Callable, kept: dict) -> Callable:
             return rule
 
         return decorate
+
+    return register
+
+
+def _writer_decorator(target: Any) -> Callable:
+    def register(writer: Callable) -> Callable:
+        _C.set_writer(target, _positional(writer))
+        return writer
 
     return register
 
@@ -178,7 +193,7 @@ def op(
 
     Args:
         name: the op's name, if not the function's.
-        backward_name: the stem of the node's name, if not the op's name in camel case.
+        backward_name: the node's name or its stem, if that is not the op's name in camel case.
         methods: names under which the op becomes a method of Tensor; operators (`__add__`, `__radd__`,
             `__iadd__`) get their calling convention from their name.
         aliases: further names at torch level and as methods.
@@ -202,7 +217,7 @@ def op(
         own = name or forward.__name__
         target = _C.make_op(
             name=own,
-            backward_name=(backward_name or _camel(own.rpartition(".")[2])) + "Backward0",
+            backward_name=_node_name(backward_name or _camel(own.rpartition(".")[2])),
             forward=_positional(forward),
             params=names,
             defaults=defaults,
@@ -235,6 +250,7 @@ def op(
         target.__doc__ = forward.__doc__
         target.__wrapped__ = forward
         target.vjp = _rule_decorator(target, _C.add_rule, target.info.rules)
+        target.writer = _writer_decorator(target)
         target.fast_vjp = _rule_decorator(target, _C.add_fast_rule, target.info.fast_rules)
         OPS[own] = target
         _install(target, methods)

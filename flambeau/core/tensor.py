@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flambeau import _C
 from flambeau.core import device as _device
+from flambeau.core import layout as _layout
 from flambeau.core.errors import GradError
 
 
@@ -141,7 +142,154 @@ class Tensor(_C.TensorBase):
         return self.device.type == "meta"
 
     is_sparse = False
+    is_sparse_csr = False
     is_quantized = False
+    is_mkldnn = False
+    is_mps = False
+    is_xpu = False
+    is_nested = False
+    layout = _layout.strided
+
+    def is_conj(self) -> bool:
+        """False: conjugates are computed at once."""
+        return False
+
+    def is_neg(self) -> bool:
+        """False: negations are computed at once."""
+        return False
+
+    def get_device(self) -> int:
+        """The number of the GPU, or -1 for the CPU."""
+        return -1 if self.device.index is None else self.device.index
+
+    def is_contiguous(self, memory_format=_layout.contiguous_format) -> bool:
+        """Whether the elements lie in memory without gaps, in the order of a memory format."""
+        if memory_format in (_layout.contiguous_format, _layout.preserve_format):
+            return self._is_contiguous()
+        rank = 4 if memory_format is _layout.channels_last else 5
+        if self.ndim != rank:
+            return False
+        wanted = _layout.strides_in(self.shape, memory_format)
+        return all(
+            size == 1 or own == stride
+            for size, own, stride in zip(self.shape, self._strides, wanted, strict=True)
+        )
+
+    def dim_order(self) -> tuple[int, ...]:
+        """The axes from the outermost in memory to the innermost."""
+        return tuple(sorted(range(self.ndim), key=lambda axis: -self._strides[axis]))
+
+    def is_same_size(self, other) -> bool:
+        """Whether both have the same sizes."""
+        return self.shape == other.shape
+
+    def is_set_to(self, tensor) -> bool:
+        """Whether both look at the same storage in the same way."""
+        return (
+            _C.share_storage(self, tensor)
+            and self._offset == tensor._offset
+            and self.shape == tensor.shape
+            and self._strides == tensor._strides
+        )
+
+    def _is_view(self) -> bool:
+        """Whether autograd knows this tensor as a view of another."""
+        return self._is_differentiable_view
+
+    def is_nonzero(self) -> bool:
+        """The truth value of the only element."""
+        return bool(self)
+
+    # ---- storage ----
+
+    def untyped_storage(self):
+        """The bytes that this tensor and its views share."""
+        from flambeau.core.storage import UntypedStorage
+
+        return UntypedStorage._of(self)
+
+    def storage(self):
+        """The storage seen as elements of this tensor's dtype."""
+        from flambeau.core.storage import TypedStorage
+
+        return TypedStorage(wrap_storage=self.untyped_storage(), dtype=self.dtype)
+
+    _typed_storage = storage
+
+    def storage_type(self):
+        """The legacy class of the storage, for instance FloatStorage."""
+        from flambeau.core.storage import LEGACY, _TYPE_NAMES
+
+        return LEGACY[_TYPE_NAMES[self.dtype]]
+
+    def is_shared(self) -> bool:
+        """Whether the storage is in memory that other processes can map."""
+        return _C.storage_info(self)[3]
+
+    def share_memory_(self):
+        """Moves the storage into memory that other processes can map; views follow."""
+        _C.share(self)
+        return self
+
+    def _may_change_storage(self, what: str) -> None:
+        if self.requires_grad:
+            raise GradError(f"cannot {what} variables that require grad")
+
+    def resize_(self, *sizes, memory_format=None):
+        """Other sizes over the same storage, which grows if needed; new elements are not initialised.
+
+        Raises:
+            RuntimeError: if the tensor requires gradients, or the storage is not its own.
+        """
+        self._may_change_storage("resize")
+        if len(sizes) == 1 and not hasattr(sizes[0], "__index__"):
+            sizes = tuple(sizes[0])
+        _C.resize(self, sizes)
+        if memory_format not in (None, _layout.contiguous_format, _layout.preserve_format):
+            strides = _layout.strides_in(sizes, memory_format)
+            _C.set_data(self, _C.as_strided(self, sizes, strides, self._offset))
+        return self
+
+    def resize_as_(self, the_template, *, memory_format=None):
+        """`resize_` to the sizes of another tensor."""
+        return self.resize_(the_template.shape, memory_format=memory_format)
+
+    def set_(self, source=None, storage_offset=0, size=None, stride=None):
+        """Makes this tensor look at another storage, or at the storage of another tensor.
+
+        Raises:
+            RuntimeError: if the view would leave the storage, or the dtypes differ.
+        """
+        self._may_change_storage("set")
+        if source is None:
+            _C.set_data(self, _C.empty((0,), self.dtype))
+            return self
+        if isinstance(source, Tensor):
+            if source.dtype is not self.dtype:
+                raise RuntimeError(
+                    f"Could not set tensor of type {source.dtype} to a tensor of type {self.dtype}"
+                )
+            if size is None:
+                _C.set_data(self, _C.alias(source))
+                return self
+            holder = source
+        else:
+            holder = source.untyped()._holder
+        size = (size,) if isinstance(size, int) else size
+        stride = (stride,) if isinstance(stride, int) else stride
+        _C.set_data(self, _C.storage_view(holder, self.dtype, storage_offset, size, stride))
+        return self
+
+    @staticmethod
+    def _make_subclass(cls, data, require_grad=False):
+        """A tensor of class `cls` over the storage of `data`, outside its graph."""
+        return _C.as_class(data, cls, require_grad)
+
+    def as_subclass(self, cls):
+        """The same data as an object of a subclass of Tensor."""
+        made = self.view_as(self)
+        made.__class__ = cls
+        return made
 
     # ---- autograd ----
 
@@ -296,10 +444,26 @@ class Tensor(_C.TensorBase):
         memo[id(self)] = with_data
         return with_data
 
+    def __reduce_ex__(self, protocol):
+        from flambeau.core.storage import rebuild_from_type, rebuild_tensor
+
+        arguments = (
+            self.untyped_storage(),
+            self.dtype,
+            self._offset,
+            tuple(self.shape),
+            self._strides,
+            self.requires_grad,
+        )
+        if type(self) is Tensor and not self.__dict__:
+            return (rebuild_tensor, arguments)
+        return (rebuild_from_type, (type(self), arguments, self.__dict__))
+
     def __dir__(self):
         return sorted(name for name in set(object.__dir__(self)) if not name.startswith("_C"))
 
 
+Size.__module__ = Tensor.__module__ = "flambeau"
 _C.register_types(Tensor, Size, _device.device, _device.cpu)
 
 

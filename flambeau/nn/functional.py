@@ -4,6 +4,8 @@ Most names are operations of `flambeau.ops`, under the names they have there. Th
 take arguments that are no matter of an operation: in-place variants, modes, reductions.
 """
 
+import warnings
+
 from flambeau.core.grad_mode import no_grad
 from flambeau.ops import random as _random
 from flambeau.ops.conv import conv1d as conv1d
@@ -47,15 +49,28 @@ def dropout1d(input, p=0.5, training=True, inplace=False):
     _check_probability(p)
     if input.dim() not in (2, 3):
         raise RuntimeError(
-            f"dropout1d: Expected 2D or 3D input, but received a {input.dim()}D input."
+            f"dropout1d: Expected 2D or 3D input, but received a {input.dim()}D input. Note that "
+            "dropout1d exists to provide channel-wise dropout on inputs with 1 spatial dimension, "
+            "a channel dimension, and an optional batch dimension (i.e. 2D or 3D inputs)."
         )
-    return _drop_channels(input, p, training, inplace, batched=input.dim() == 3)
+    if input.dim() == 2:
+        return _drop_channels(input.unsqueeze(0), p, training, inplace).squeeze(0)
+    return _drop_channels(input, p, training, inplace)
 
 
 def dropout2d(input, p=0.5, training=True, inplace=False):
     """Zeroes channels of `(N, C, H, W)` with probability `p`; see `nn.Dropout2d`."""
     _check_probability(p)
-    return _drop_channels(input, p, training, inplace, batched=True)
+    if input.dim() == 3:
+        warnings.warn(
+            "dropout2d: Received a 3D input to dropout2d and assuming that channel-wise 1D "
+            "dropout behavior is desired - input is interpreted as shape (N, C, L), where C is "
+            "the channel dim. This behavior will change in a future release to interpret the "
+            "input as one without a batch dimension, i.e. shape (C, H, W). To maintain the 1D "
+            "channel-wise dropout behavior, please switch to using dropout1d instead.",
+            stacklevel=2,
+        )
+    return _drop_channels(input, p, training, inplace)
 
 
 def _check_probability(p):
@@ -63,11 +78,50 @@ def _check_probability(p):
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
 
 
-def _drop_channels(input, p, training, inplace, batched):
-    drop = _random.feature_dropout_ if inplace else _random.feature_dropout
-    if batched:
-        return drop(input, p, training)
-    return drop(input.unsqueeze(0), p, training).squeeze(0)
+def _drop_channels(input, p, training, inplace):
+    if inplace:
+        return _random.feature_dropout_(input, p, training)
+    return _random.feature_dropout(input, p, training)
+
+
+def bilinear(input1, input2, weight, bias=None):
+    """`y = x₁ᵀ A x₂ + b` over the last dimensions; see `nn.Bilinear`.
+
+    Raises:
+        RuntimeError: If the sizes do not fit.
+    """
+    _check_bilinear(input1, input2, weight, bias)
+    outputs, left, right = weight.shape
+    rows = input1.reshape(-1, left)
+    columns = input2.reshape(-1, right, 1)
+    # One product with all matrices A side by side, then one for each sample.
+    products = rows.matmul(weight.permute(1, 0, 2).reshape(left, outputs * right))
+    result = products.reshape(-1, outputs, right).matmul(columns)
+    result = result.reshape(*input1.shape[:-1], outputs)
+    return result if bias is None else result + bias
+
+
+def _check_bilinear(input1, input2, weight, bias):
+    if input1.dim() != input2.dim():
+        raise RuntimeError(
+            "bilinear(): input dimensions do not match: got "
+            f"{input1.dim()} and {input2.dim()}"
+        )
+    for i, (one, two) in enumerate(zip(input1.shape[:-1], input2.shape[:-1], strict=True)):
+        if one != two:
+            raise RuntimeError(
+                f"bilinear(): input batch dimensions do not match at dim {i}: got {one} and {two}"
+            )
+    for name, got, expected in (
+        ("input1", input1.shape[-1], weight.shape[1]),
+        ("input2", input2.shape[-1], weight.shape[2]),
+        ("bias", weight.shape[0] if bias is None else bias.shape[0], weight.shape[0]),
+    ):
+        if got != expected:
+            raise RuntimeError(
+                f"bilinear(): {name} size does not match weight size: got {got} but expected "
+                f"{expected}"
+            )
 
 
 def embedding(

@@ -403,8 +403,7 @@ def _deprecated(function):
     @wraps(function)
     def renamed(*args, **kwargs):
         warnings.warn(
-            f"`nn.init.{old_name}` is now deprecated in favor of "
-            f"`nn.init.{function.__name__}`.",
+            f"`nn.init.{old_name}` is now deprecated in favor of `nn.init.{function.__name__}`.",
             FutureWarning,
             stacklevel=2,
         )

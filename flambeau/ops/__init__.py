@@ -2,7 +2,9 @@
 
 from flambeau import _C
 from flambeau.ops import (
+    _declare,
     conv,
+    convert,
     creation,
     elementwise,
     index,
@@ -14,12 +16,15 @@ from flambeau.ops import (
     random,
     reduce,
     softmax,
+    unary,
 )
 
 _C.set_engine_op("add", elementwise.add)
 
 __all__ = [
+    "_declare",
     "conv",
+    "convert",
     "creation",
     "elementwise",
     "index",
@@ -31,4 +36,5 @@ __all__ = [
     "random",
     "reduce",
     "softmax",
+    "unary",
 ]

@@ -11,23 +11,17 @@ from flambeau.backends import on
 from flambeau.core import device as _device
 from flambeau.core import dtype as _dtypes
 from flambeau.core import layout as _layout
-from flambeau.core.registry import FUNCTIONS
-from flambeau.core.tensor import Tensor
+from flambeau.core.registry import FUNCTIONS, function
+from flambeau.core.tensor import Size, Tensor
 
 _default_dtype = _C.get_default_dtype
 _DType = _C.dtype
 
 
-def _public(function):
-    """The function under its name in the `flambeau` namespace."""
-    FUNCTIONS[function.__name__] = function
-    return function
-
-
-def _method(function):
+def _method(target):
     """The function under its name as a method of Tensor."""
-    setattr(Tensor, function.__name__, function)
-    return function
+    setattr(Tensor, target.__name__, target)
+    return target
 
 
 def _dtype(dtype, op):
@@ -76,7 +70,7 @@ def _into(out, value, dtype):
 # ---- from values ----
 
 
-@_public
+@function
 def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
     """A new tensor with the values of `data`, always a copy.
 
@@ -120,14 +114,14 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
     return out
 
 
-@_public
+@function
 def scalar_tensor(s, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
     """A 0-dim tensor with the value `s`, of the default dtype unless told otherwise."""
     return full((), s, dtype=dtype or _default_dtype(), layout=layout, device=device,
                 pin_memory=pin_memory, requires_grad=requires_grad)
 
 
-@_public
+@function
 def as_tensor(data, dtype=None, device=None):
     """`data` as a tensor, without copying if it is a tensor or NumPy array that fits already.
 
@@ -143,7 +137,7 @@ def as_tensor(data, dtype=None, device=None):
     return tensor(data, dtype=dtype, device=device)
 
 
-@_public
+@function
 def from_numpy(ndarray):
     """A tensor over the memory of a NumPy array: writing to one changes the other.
 
@@ -181,7 +175,7 @@ def _shared_array(array):
     return _C.from_numpy(array)
 
 
-@_public
+@function
 def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
     """A 1-dim tensor over the memory of an object with a buffer.
 
@@ -203,7 +197,7 @@ def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
     return out
 
 
-@_public
+@function
 def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
     """`obj` as a tensor that shares its memory where it can.
 
@@ -220,7 +214,7 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
     elif _C.is_numpy(obj):
         shared = _shared_array(obj)
     elif type(obj).__name__ == "PyCapsule" or hasattr(obj, "__dlpack__"):
-        from flambeau.utils.dlpack import from_dlpack
+        from flambeau.ops.convert import from_dlpack
 
         shared = from_dlpack(obj)
     elif isinstance(obj, (bytes, bytearray, memoryview)):
@@ -251,9 +245,10 @@ def _filled(op, value):
     """torch.zeros, torch.ones and torch.empty: sizes as integers or as one sequence."""
 
     def create(*size, out=None, dtype=None, layout=None, device=None, pin_memory=False,
-               requires_grad=False, memory_format=None, **sizes):
+               requires_grad=False, **sizes):
+        memory_format = None
         if not size or sizes:
-            size = _only_size(op, size, sizes)
+            size, memory_format = _size_keywords(op, size, sizes)
         if out is None:
             if dtype is None:
                 dtype = _default_dtype()
@@ -277,16 +272,19 @@ def _filled(op, value):
         return made
 
     create.__name__ = create.__qualname__ = op
-    return _public(create)
+    return function(create)
 
 
-def _only_size(op, size, keywords):
-    """The sizes when they were given as `size=`."""
-    if size or set(keywords) != {"size"}:
-        if not keywords:
+def _size_keywords(op, size, keywords):
+    """The sizes when they were given as `size=`, and the memory format, which `empty` takes."""
+    memory_format = keywords.pop("memory_format", None) if op == "empty" else None
+    if not size:
+        if "size" not in keywords:
             raise TypeError(f'{op}() missing 1 required positional arguments: "size"')
+        size = keywords.pop("size")
+    if keywords:
         raise TypeError(f"{op}() got an unexpected keyword argument '{next(iter(keywords))}'")
-    return keywords["size"]
+    return size, memory_format
 
 
 def _in_format(made, memory_format):
@@ -330,21 +328,30 @@ def _dtype_of_number(value):
     return _default_dtype().to_complex() if isinstance(value, complex) else _default_dtype()
 
 
+def fitting(value, dtype):
+    """A number for a tensor of `dtype`, refused if the dtype cannot hold it."""
+    if not isinstance(value, (int, float, complex)):
+        raise TypeError(f"fill value must be Number, not {type(value).__name__}")
+    if isinstance(value, complex) and not dtype.is_complex:
+        raise RuntimeError(f"value cannot be converted to type {dtype} without overflow")
+    if dtype.is_floating_point or dtype.is_complex or isinstance(value, bool):
+        return value
+    return _C.tensor_from(value, dtype).item()
+
+
 def _fill(made, value, op):
     """Fills with a number that must fit."""
-    if not isinstance(value, (int, float, complex)):
-        value = _C.tensor_from(value, None).item() if _C.is_numpy(value) else value
+    if _C.is_numpy(value):
+        value = value.item()
     if not isinstance(value, (int, float, complex)):
         raise TypeError(
             f"{op}(): argument 'fill_value' (position 2) must be Number, not {type(value).__name__}"
         )
-    if not made.dtype.is_floating_point and type(value) is not bool:
-        value = _C.tensor_from(value, made.dtype)  # complains about what does not fit
-    _C.fill(made, value)
+    _C.fill(made, fitting(value, made.dtype))
     return made
 
 
-@_public
+@function
 def full(size, fill_value, *, out=None, dtype=None, layout=None, device=None, pin_memory=False,
          requires_grad=False):
     """A tensor filled with one value, whose type decides the dtype if none is given.
@@ -372,7 +379,7 @@ def full(size, fill_value, *, out=None, dtype=None, layout=None, device=None, pi
     return made
 
 
-@_public
+@function
 def empty_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False,
                memory_format=None):
     """An uninitialised tensor with the sizes, dtype and device of `input`.
@@ -407,14 +414,14 @@ def _like(op, value):
 
     create.__name__ = create.__qualname__ = op
     create.__doc__ = f"A tensor filled with {value}, like `input` in sizes, dtype and device."
-    return _public(create)
+    return function(create)
 
 
 zeros_like = _like("zeros_like", 0)
 ones_like = _like("ones_like", 1)
 
 
-@_public
+@function
 def full_like(input, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False,
               pin_memory=False, memory_format=None):
     """A tensor filled with one value, like `input` in sizes, dtype and device."""
@@ -427,7 +434,7 @@ def full_like(input, fill_value, *, dtype=None, layout=None, device=None, requir
     return made
 
 
-@_public
+@function
 def empty_strided(size, stride, *, dtype=None, layout=None, device=None, requires_grad=False,
                   pin_memory=False):
     """An uninitialised tensor with these strides and just enough storage for them."""
@@ -445,7 +452,7 @@ def empty_strided(size, stride, *, dtype=None, layout=None, device=None, require
     return made
 
 
-@_public
+@function
 def empty_permuted(size, physical_layout, *, dtype=None, layout=None, device=None,
                    requires_grad=False, pin_memory=False):
     """An uninitialised dense tensor whose axes lie in memory in the order `physical_layout`."""
@@ -486,7 +493,7 @@ def _plain(value, op):
     raise TypeError(f"{op}(): expected a number or a tensor of one element, got {type(value).__name__}")
 
 
-@_public
+@function
 def arange(start=0, end=None, step=1, *, out=None, dtype=None, layout=None, device=None,
            pin_memory=False, requires_grad=False):
     """start, start + step, ... up to but without end.
@@ -587,7 +594,7 @@ def _spaced(op, start, end, steps, dtype, out):
     return start, end, steps.__index__(), _dtype(dtype, op)
 
 
-@_public
+@function
 def linspace(start, end, steps, *, out=None, dtype=None, layout=None, device=None, pin_memory=False,
              requires_grad=False):
     """`steps` values from start to end, both included, at equal distances.
@@ -607,7 +614,7 @@ def linspace(start, end, steps, *, out=None, dtype=None, layout=None, device=Non
     return made
 
 
-@_public
+@function
 def logspace(start, end, steps, base=10.0, *, out=None, dtype=None, layout=None, device=None,
              pin_memory=False, requires_grad=False):
     """`steps` values from base**start to base**end, equally spaced on a logarithmic scale.
@@ -630,7 +637,7 @@ def logspace(start, end, steps, base=10.0, *, out=None, dtype=None, layout=None,
 # ---- matrices ----
 
 
-@_public
+@function
 def eye(n, m=None, *, out=None, dtype=None, layout=None, device=None, pin_memory=False,
         requires_grad=False):
     """The (n, m) matrix with ones on the diagonal; m is n unless given."""
@@ -657,7 +664,7 @@ def _triangle_indices(op, upper):
     indices.__doc__ = (
         f"Row and column numbers of the elements {side} a diagonal of a (row, col) matrix: (2, count)."
     )
-    return _public(indices)
+    return function(indices)
 
 
 tril_indices = _triangle_indices("tril_indices", False)
@@ -671,7 +678,7 @@ def _new(op, value):
     def create(self, *size, dtype=None, layout=None, device=None, pin_memory=False,
                requires_grad=False, **sizes):
         if not size or sizes:
-            size = _only_size(op, size, sizes)
+            size, _ = _size_keywords(op, size, sizes)
         dtype = self.dtype if dtype is None else _dtype(dtype, op)
         if layout is not None or pin_memory:
             _check_storage(op, layout, pin_memory)
@@ -737,9 +744,9 @@ def _legacy(arguments, dtype, device):
     if len(arguments) == 1:
         if isinstance(first, Tensor):
             return _C.detach(first)
-        if isinstance(first, _dtypes_size()):
+        if isinstance(first, Size):
             return place.new_empty("new", first, dtype)
-        if hasattr(first, "_untyped_storage"):
+        if hasattr(first, "untyped"):
             return place.empty((0,), dtype).set_(first)
         if not hasattr(first, "__index__") or _C.is_numpy(first):
             if not hasattr(first, "__len__"):
@@ -751,12 +758,6 @@ def _legacy(arguments, dtype, device):
             f"Trying to create tensor with negative dimension {worst}: {list(arguments)}"
         )
     return place.new_empty("new", arguments, dtype)
-
-
-def _dtypes_size():
-    from flambeau.core.tensor import Size
-
-    return Size
 
 
 def legacy_tensor(cls, *arguments, device=None):

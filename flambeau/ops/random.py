@@ -13,17 +13,16 @@ from flambeau.backends import kernels
 from flambeau.core import generator as _generator
 from flambeau.core.errors import RuntimeFailure
 from flambeau.core.grad_mode import is_grad_enabled
-from flambeau.core.registry import FUNCTIONS, op
+from flambeau.core.registry import FUNCTIONS, function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops.creation import (
     _check_storage,
     _dtype,
     _into,
     _method,
-    _only_size,
     _place,
-    _public,
     _require_tensor,
+    _size_keywords,
     empty_like,
 )
 
@@ -71,7 +70,7 @@ def _tracked(tensor, requires_grad):
 # ---- new tensors ----
 
 
-@_public
+@function
 def rand(
     *size,
     generator=None,
@@ -104,14 +103,14 @@ def rand(
                 [0.0885, 0.1320]])
     """
     if not size or sizes:
-        size = _only_size("rand", size, sizes)
+        size, _ = _size_keywords("rand", size, sizes)
     default = _C.get_default_dtype()
     result = _unfilled("rand", size, out, dtype, default, layout, device, pin_memory)
     kernels(result).uniform_(result, 0.0, 1.0, generator)
     return _tracked(result, requires_grad)
 
 
-@_public
+@function
 def randn(
     *size,
     generator=None,
@@ -145,14 +144,14 @@ def randn(
         tensor([ 1.5410, -0.2934, -2.1788])
     """
     if not size or sizes:
-        size = _only_size("randn", size, sizes)
+        size, _ = _size_keywords("randn", size, sizes)
     default = _C.get_default_dtype()
     result = _unfilled("randn", size, out, dtype, default, layout, device, pin_memory)
     kernels(result).normal_(result, 0.0, 1.0, generator)
     return _tracked(result, requires_grad)
 
 
-@_public
+@function
 def randint(
     *args,
     low=0,
@@ -214,7 +213,7 @@ def _bound(name, argument, value):
         ) from None
 
 
-@_public
+@function
 def randperm(
     n,
     *,
@@ -250,7 +249,7 @@ def randperm(
     return _tracked(result, requires_grad)
 
 
-@_public
+@function
 def rand_like(
     input,
     *,
@@ -268,7 +267,7 @@ def rand_like(
     return _tracked(result, requires_grad)
 
 
-@_public
+@function
 def randn_like(
     input,
     *,
@@ -286,7 +285,7 @@ def randn_like(
     return _tracked(result, requires_grad)
 
 
-@_public
+@function
 def randint_like(
     input,
     *args,
@@ -317,7 +316,7 @@ def randint_like(
     return _tracked(result, requires_grad)
 
 
-@_public
+@function
 def normal(mean=0.0, std=1.0, size=None, *, generator=None, out=None, dtype=None, device=None):
     """Numbers of normal distributions, one for each element of `mean` and `std`.
 
@@ -490,8 +489,7 @@ def random_(self, from_=_ABSENT, to=_ABSENT, *, generator=None):
 # ---- sampling ----
 
 
-@_method
-@_public
+@function(methods=("bernoulli",))
 def bernoulli(input, p=None, *, generator=None, out=None):
     """Zeros and ones; the elements of `input` are the probabilities of a one.
 
@@ -519,8 +517,7 @@ def bernoulli(input, p=None, *, generator=None, out=None):
     return result
 
 
-@_method
-@_public
+@function(methods=("multinomial",))
 def multinomial(input, num_samples, replacement=False, *, generator=None, out=None):
     """Indices drawn from each row with probabilities in proportion to its weights.
 
@@ -545,7 +542,7 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
     return drawn if out is None else _into(out, drawn, _C.int64)
 
 
-@_public
+@function
 def poisson(input, generator=None):
     """Counts of the Poisson distribution, of the rate that each element gives.
 
@@ -622,7 +619,7 @@ def _check_probability(name, p):
         raise RuntimeFailure(f"{name} probability has to be between 0 and 1, but got {p}")
 
 
-@_public
+@function
 def dropout(input, p, train):
     """Zeroes each element with probability `p` and divides the rest by 1 - p, when training.
 
@@ -647,7 +644,7 @@ def dropout(input, p, train):
     return native_dropout(input, p, True)[0]
 
 
-@_public
+@function
 def dropout_(input, p, train):
     """In-place form of `dropout`."""
     _check_probability("dropout", p)
@@ -676,7 +673,7 @@ def _kept(input, p, by_feature):
     return keep
 
 
-@_public
+@function
 def feature_dropout(input, p, train):
     """Dropout of whole channels: axes 0 and 1 are samples and channels.
 
@@ -687,6 +684,15 @@ def feature_dropout(input, p, train):
     if p == 0 or not train or input.numel() == 0:
         return input
     return input * _noise(input, p, True)
+
+
+@function
+def feature_dropout_(input, p, train):
+    """In-place form of `feature_dropout`."""
+    _check_probability("dropout", p)
+    if p == 0 or not train or input.numel() == 0:
+        return input
+    return input.mul_(_noise(input, p, True))
 
 
 #: Minus the limit that SELU tends to for large negative arguments.
@@ -705,7 +711,7 @@ def _alpha_dropout(input, p, train, by_feature):
     return (input * keep.mul_(scale)).add_(shift)
 
 
-@_public
+@function
 def alpha_dropout(input, p, train):
     """Dropout to the negative limit of SELU, which keeps mean and variance of its results.
 
@@ -715,7 +721,7 @@ def alpha_dropout(input, p, train):
     return _alpha_dropout(input, p, train, False)
 
 
-@_public
+@function
 def feature_alpha_dropout(input, p, train):
     """`alpha_dropout` of whole channels.
 

@@ -4,6 +4,7 @@ from flambeau.backends import kernels
 from flambeau.core.dtype import float32, float64, get_default_dtype
 from flambeau.core.grad_mode import set_grad_enabled
 from flambeau.core.tensor import Tensor
+from flambeau.ops.creation import tensor, zeros_like
 from flambeau.optim._common import (
     loss_of,
     require_at_least,
@@ -12,7 +13,6 @@ from flambeau.optim._common import (
     with_gradients,
 )
 from flambeau.optim.optimizer import Optimizer
-from flambeau.ops.creation import tensor, zeros_like
 
 
 class Adam(Optimizer):

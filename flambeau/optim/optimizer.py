@@ -5,7 +5,6 @@ import warnings
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable
 
-from flambeau.core.grad_mode import enable_grad
 from flambeau.core.tensor import Tensor
 from flambeau.utils.hooks import RemovableHandle
 

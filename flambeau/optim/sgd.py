@@ -2,6 +2,7 @@
 
 from flambeau.backends import kernels
 from flambeau.core.grad_mode import set_grad_enabled
+from flambeau.ops.creation import empty_like
 from flambeau.optim._common import (
     loss_of,
     require_at_least,
@@ -10,7 +11,6 @@ from flambeau.optim._common import (
     with_gradients,
 )
 from flambeau.optim.optimizer import Optimizer
-from flambeau.ops.creation import empty_like
 
 
 class SGD(Optimizer):
@@ -131,7 +131,9 @@ class SGD(Optimizer):
                     momentum = momentum.mul(group["momentum"])
                     momentum = momentum.add(grad, alpha=1 - group["dampening"])
                 state["momentum_buffer"] = momentum
-                grad = grad.add(momentum, alpha=group["momentum"]) if group["nesterov"] else momentum
+                grad = (
+                    grad.add(momentum, alpha=group["momentum"]) if group["nesterov"] else momentum
+                )
             param.add_(grad, alpha=-group["lr"])
 
 

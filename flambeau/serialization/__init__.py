@@ -188,6 +188,11 @@ def _require_archive(file, name: str) -> None:
     file.seek(start)
     if not magic:
         raise EOFError(f"load: {name} is empty")
+    if magic.startswith(pickle.PROTO):
+        raise pickle.UnpicklingError(
+            f"load: {name} is a bare pickle, the format of PyTorch before 1.6, and not an archive: "
+            "load it with a newer PyTorch and save it again"
+        )
     if magic != b"PK\x03\x04":
         raise pickle.UnpicklingError(
             f"load: {name} was not written by save(): it begins with {magic!r}"

@@ -71,6 +71,11 @@ def make_restorer(map_location):
     if isinstance(map_location, (str, flambeau.device)):
         wanted = str(map_location)
         return lambda memory, location: default_restore_location(memory, wanted)
+    if not callable(map_location):
+        raise TypeError(
+            "load: map_location must be a device, its name, a dictionary or a function: "
+            f"'{type(map_location).__name__}' object is not callable"
+        )
 
     def restore(memory, location: str):
         storage = map_location(memory.untyped_storage(), location)

@@ -11,8 +11,10 @@ import zlib
 ALIGNMENT = 64
 _PADDING_TAG = b"FB"  # the extra field that pads a header, as other writers of this format name it
 _UTF8 = 0x0800
-_MAX32 = 0xFFFFFFFF
-_MAX16 = 0xFFFF
+# In a narrow field: the number is in the wide field that follows. And from where on it is so.
+_SEE_WIDE = 0xFFFFFFFF
+_NARROW_LIMIT = 0xFFFFFFFF
+_MAX_COUNT = 0xFFFF
 _LOCAL = struct.Struct("<4s5H3I2H")
 _CENTRAL = struct.Struct("<4s6H3I5H2I")
 
@@ -44,9 +46,9 @@ class ArchiveWriter:
         size = memoryview(data).nbytes
         checksum = zlib.crc32(data) if self._checksums else 0
         start = self._position
-        big = size >= _MAX32
+        big = size >= _NARROW_LIMIT
         zip64 = struct.pack("<2H2Q", 1, 16, size, size) if big else b""
-        stated = _MAX32 if big else size
+        stated = _SEE_WIDE if big else size
         version = 45 if big else 20
         fixed = (version, _UTF8, 0, 0, 0, checksum, stated, stated, len(path))
         unpadded = start + _LOCAL.size + len(path) + len(zip64) + 4
@@ -57,9 +59,9 @@ class ArchiveWriter:
 
         wide = struct.pack("<2Q", size, size) if big else b""
         offset = start
-        if start >= _MAX32:
+        if start >= _NARROW_LIMIT:
             wide += struct.pack("<Q", start)
-            offset = _MAX32
+            offset = _SEE_WIDE
         extra = struct.pack("<2H", 1, len(wide)) + wide if wide else b""
         record = _CENTRAL.pack(b"PK\x01\x02", version, *fixed, len(extra), 0, 0, 0, 0, offset)
         self._directory.append(record + path + extra)
@@ -76,8 +78,8 @@ class ArchiveWriter:
             struct.pack("<4sQ2H2I4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, size, start)
         )
         self._emit(struct.pack("<4sIQI", b"PK\x06\x07", 0, end64, 1))
-        count = min(count, _MAX16)
-        size, start = min(size, _MAX32), min(start, _MAX32)
+        count = min(count, _MAX_COUNT)
+        size, start = (n if n < _NARROW_LIMIT else _SEE_WIDE for n in (size, start))
         self._emit(struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, count, count, size, start, 0))
 
     def _emit(self, data) -> None:
@@ -142,6 +144,8 @@ class ArchiveReader:
         info = self._info(name)
         if info.compress_type != zipfile.ZIP_STORED:
             return None
+        if info.header_offset < 0:
+            raise self._damage(f"record {name} lies outside the file")
         self._file.seek(info.header_offset)
         header = self._file.read(_LOCAL.size)
         if len(header) < _LOCAL.size or header[:4] != b"PK\x03\x04":

@@ -45,12 +45,13 @@ CASES = {
     "pre_replaces": "m.register_forward_pre_hook(double); log.append(m(x))",
     "pre_kwargs": "k = Keyword(); k.register_forward_pre_hook(double_kwargs, with_kwargs=True);"
     " log.append(k(x, scale=3.0))",
-    "pre_kwargs_wrong": "k = Keyword(); k.register_forward_pre_hook(note('a', 3), with_kwargs=True);"
-    " run(lambda: k(x))",
+    "pre_kwargs_wrong": "k = Keyword();"
+    " k.register_forward_pre_hook(note('a', 3), with_kwargs=True); run(lambda: k(x))",
     "order": "m.register_forward_hook(note('a')); m.register_forward_hook(note('b'), prepend=True);"
     " m(x)",
     "replaces": "m.register_forward_hook(note('a', x)); log.append(m(x) is x)",
-    "kwargs": "k = Keyword(); k.register_forward_hook(note('a'), with_kwargs=True); k(x, scale=2.0)",
+    "kwargs": "k = Keyword();"
+    " k.register_forward_hook(note('a'), with_kwargs=True); k(x, scale=2.0)",
     "removed": "h = m.register_forward_hook(note('a')); h.remove(); h.remove(); m(x)",
     "with_block": "with m.register_forward_hook(note('a')): m(x)\nm(x)",
     "always": "f = Failing(); f.register_forward_hook(note('a'), always_call=True);"
@@ -76,9 +77,10 @@ CASES = {
     "with torch.no_grad(): log.append(m(x).requires_grad)",
     "backward_mixed": "m.register_backward_hook(note('a'));"
     " run(lambda: m.register_full_backward_hook(note('b')))",
-    "state_pre": "m.register_state_dict_pre_hook(lambda m, p, k: log.append((p, k))); m.state_dict()",
-    "state_post": "m[0].register_state_dict_post_hook(lambda m, s, p, l: s.__delitem__(p + 'bias'));"
-    " log.append(list(m.state_dict()))",
+    "state_pre": "m.register_state_dict_pre_hook(lambda m, p, k: log.append((p, k)));"
+    " m.state_dict()",
+    "state_post": "m[0].register_state_dict_post_hook("
+    "lambda m, s, p, l: s.__delitem__(p + 'bias')); log.append(list(m.state_dict()))",
     "state_post_returns": "m.register_state_dict_post_hook(lambda m, s, p, l: s);"
     " run(lambda: m.state_dict())",
     "state_private": "m._register_state_dict_hook(lambda m, s, p, l: {'k': 1});"

@@ -86,9 +86,7 @@ def test_gain(name):
 
 def test_generator():
     a, b = (
-        flambeau.nn.init.normal_(
-            flambeau.empty(4), generator=flambeau.Generator().manual_seed(3)
-        )
+        flambeau.nn.init.normal_(flambeau.empty(4), generator=flambeau.Generator().manual_seed(3))
         for _ in range(2)
     )
     np.testing.assert_array_equal(a.numpy(), b.numpy())

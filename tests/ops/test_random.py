@@ -1,6 +1,7 @@
 """Random numbers: PyTorch's stream bit for bit, state, seeds, layouts, errors, dropout."""
 
 import copy
+import functools
 import threading
 
 import pytest
@@ -76,6 +77,27 @@ def both(call, seed=0):
     assert fl.get_rng_state().tolist() == torch.get_rng_state().tolist()
 
 
+@functools.cache
+def torch_draws_from_mkl():
+    """On Intel processors PyTorch has another stream for some distributions (docs/random.md)."""
+    import torch
+
+    torch.manual_seed(0)
+    torch.empty(1000).exponential_()
+    after = torch.get_rng_state()
+    torch.manual_seed(0)
+    torch.rand(1000, dtype=torch.float64)
+    return not torch.equal(after, torch.get_rng_state())
+
+
+def skip_for_mkl(name):
+    """Skips a test of a function that PyTorch may take from MKL."""
+    pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
+    of_mkl = ("bernoulli_", "exponential_", "dropout", "multinomial")
+    if any(part in name for part in of_mkl) and torch_draws_from_mkl():
+        pytest.skip("on this processor PyTorch draws these numbers from MKL's generator")
+
+
 def dtype(module, name):
     return getattr(module, name)
 
@@ -110,6 +132,7 @@ HALF_DIFFERS = ("alpha_dropout",)
 def test_floats_equal_torch(name, d, n):
     if name in HALF_DIFFERS and "16" in d:
         pytest.skip("the arithmetic after the draw is not part of the stream")
+    skip_for_mkl(name)
     both(lambda m: FACTORIES[name](m, n, dtype(m, d)))
 
 
@@ -117,6 +140,7 @@ def test_floats_equal_torch(name, d, n):
 @pytest.mark.parametrize("d", INTEGERS)
 @pytest.mark.parametrize("name", INTEGER_FACTORIES)
 def test_integers_equal_torch(name, d, n):
+    skip_for_mkl(name)
     both(lambda m: FACTORIES[name](m, n, dtype(m, d)))
 
 
@@ -177,6 +201,8 @@ LAYOUTS = {
 @pytest.mark.parametrize("fill", ("uniform_", "normal_", "exponential_", "bernoulli_", "random_"))
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_layouts_equal_torch(layout, fill):
+    skip_for_mkl(fill)
+
     def call(m):
         whole = m.zeros(480)
         getattr(LAYOUTS[layout](whole), fill)()
@@ -200,10 +226,10 @@ def test_bernoulli_with_tensors_equals_torch(p_dtype):
 
 
 NORMALS = {
-    "tensors": lambda m: m.normal(m.arange(20.0), m.linspace(0.1, 3, 20)),
-    "broadcast": lambda m: m.normal(m.arange(4.0).view(4, 1), m.linspace(0.1, 3, 5)),
+    "tensors": lambda m: m.normal(m.arange(20.0), m.arange(20.0) / 7),
+    "broadcast": lambda m: m.normal(m.arange(4.0).view(4, 1), m.arange(5.0) / 7),
     "mean": lambda m: m.normal(m.arange(20.0), 2.3),
-    "std": lambda m: m.normal(0.7, m.linspace(0.1, 3, 20)),
+    "std": lambda m: m.normal(0.7, m.arange(20.0) / 7),
     "numbers": lambda m: m.normal(0.7, 1.3, (20,)),
     "mixed": lambda m: m.normal(m.zeros(20), m.ones(20, dtype=m.float64)),
 }
@@ -217,9 +243,15 @@ def test_normal_equals_torch(name):
 @pytest.mark.parametrize("d", ("float32", "float64"))
 @pytest.mark.parametrize("count, replacement", ((1, False), (1, True), (7, False), (200, True)))
 def test_multinomial_equals_torch(count, replacement, d):
+    if not replacement or count == 1:
+        skip_for_mkl("multinomial")
     both(lambda m: m.multinomial(m.rand(5, 40, dtype=dtype(m, d)), count, replacement))
     both(lambda m: m.multinomial(m.rand(40, dtype=dtype(m, d)), count, replacement))
-    both(lambda m: m.multinomial(m.rand(40, 9, dtype=dtype(m, d)).transpose(0, 1), min(count, 40), replacement))
+    both(
+        lambda m: m.multinomial(
+            m.rand(40, 9, dtype=dtype(m, d)).transpose(0, 1), min(count, 40), replacement
+        )
+    )
 
 
 @pytest.mark.parametrize("d", ("float16", "bfloat16"))
@@ -228,6 +260,7 @@ def test_multinomial_of_halves_equals_torch(d):
 
 
 def test_feature_dropout_equals_torch():
+    skip_for_mkl("dropout")
     both(lambda m: m.feature_dropout(m.ones(5, 7, 2), 0.4, True))
     both(lambda m: m.feature_alpha_dropout(m.ones(5, 7, 2), 0.4, True))
     both(lambda m: m.dropout_(m.ones(50), 0.4, True))

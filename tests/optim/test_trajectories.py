@@ -70,7 +70,7 @@ def test_gradients_that_are_not_contiguous(name):
         for _ in range(3):
             param.grad = (module.arange(6.0).reshape(2, 3) - 2.5).t()
             optimizer.step()
-            param.grad = (module.arange(6.0).reshape(3, 2) - 2.5)
+            param.grad = module.arange(6.0).reshape(3, 2) - 2.5
             optimizer.step()
         results.append(param.detach().numpy())
     np.testing.assert_allclose(*results, rtol=1e-5)
@@ -94,7 +94,9 @@ def test_half_precision(name, dtype):
 @pytest.mark.parametrize("name", ["SGD", "Adam"])
 def test_learning_rate_as_a_tensor(name):
     plain = trajectory(flambeau, name, {}, "float64")
-    tensor = trajectory(flambeau, name, {}, "float64", lr=flambeau.tensor(0.01, dtype=flambeau.float64))
+    tensor = trajectory(
+        flambeau, name, {}, "float64", lr=flambeau.tensor(0.01, dtype=flambeau.float64)
+    )
     np.testing.assert_allclose(tensor, plain, rtol=1e-9)
 
 

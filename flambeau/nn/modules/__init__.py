@@ -27,7 +27,7 @@ from flambeau.nn.modules.normalization import *  # noqa: F403
 from flambeau.nn.modules.pooling import *  # noqa: F403
 from flambeau.nn.modules.sparse import *  # noqa: F403
 
-__all__ = [  # noqa: PLE0604
+__all__ = [
     "Module",
     *activation.__all__,
     *batchnorm.__all__,

@@ -82,7 +82,7 @@ def registry_of(module, kind):
 
 
 def without_mirrors(module):
-    """The instance's `__dict__` as a new dict, its registries plain and their entries not repeated."""
+    """A copy of the instance's `__dict__`, with plain registries and their entries not repeated."""
     state = dict(module.__dict__)
     for kind in KINDS:
         entries = state.get(kind)

@@ -21,9 +21,7 @@ def _position(index, length):
 
 def _require_iterable(values, caller, what="an iterable"):
     if not isinstance(values, Iterable):
-        raise TypeError(
-            f"{caller} should be called with {what}, but got {type(values).__name__}"
-        )
+        raise TypeError(f"{caller} should be called with {what}, but got {type(values).__name__}")
 
 
 def _pairs(values, kind):
@@ -34,8 +32,7 @@ def _pairs(values, kind):
     for i, pair in enumerate(values):
         if not isinstance(pair, Iterable):
             raise TypeError(
-                f"{kind} update sequence element #{i} should be Iterable; is"
-                f"{type(pair).__name__}"
+                f"{kind} update sequence element #{i} should be Iterable; is{type(pair).__name__}"
             )
         pair = tuple(pair)
         if len(pair) != 2:
@@ -504,7 +501,7 @@ class ParameterDict(Module):
 
     def get(self, key, default=None):
         """The value of `key`, or `default` if there is none."""
-        return self[key] if key in self else default
+        return self[key] if key in self._keys else default
 
     def fromkeys(self, keys, default=None):
         """A new dictionary in which every one of `keys` has the value `default`."""
@@ -532,9 +529,7 @@ class ParameterDict(Module):
             TypeError: If `parameters` is neither.
             ValueError: If an element of the iterable is not a pair.
         """
-        _require_iterable(
-            parameters, "ParametersDict.update", "an iterable of key/value pairs"
-        )
+        _require_iterable(parameters, "ParametersDict.update", "an iterable of key/value pairs")
         for key, value in _pairs(parameters, "ParameterDict"):
             self[key] = value
 

@@ -20,12 +20,9 @@ def reduction_of(size_average, reduce):
     """The reduction that two former arguments, now deprecated, stand for."""
     import warnings
 
-    size_average = True if size_average is None else size_average
-    reduce = True if reduce is None else reduce
-    if not reduce:
+    reduction = "mean" if size_average is None or size_average else "sum"
+    if reduce is not None and not reduce:
         reduction = "none"
-    else:
-        reduction = "mean" if size_average else "sum"
     warnings.warn(
         "size_average and reduce args will be deprecated, please use "
         f"reduction='{reduction}' instead.",

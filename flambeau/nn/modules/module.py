@@ -8,7 +8,7 @@ from flambeau.nn.modules._hooks import *  # noqa: F403 - the global hooks are pu
 from flambeau.nn.modules._hooks import INSTANCE_HOOKS, HookMixin, notify_registration
 from flambeau.nn.modules._moves import MoveMixin
 from flambeau.nn.modules._registry import KINDS, Registry, registry_of, without_mirrors
-from flambeau.nn.modules._state import StateMixin, _IncompatibleKeys
+from flambeau.nn.modules._state import StateMixin
 from flambeau.nn.parameter import Buffer, Parameter
 
 __all__ = ["Module", *_hooks.__all__]
@@ -96,9 +96,7 @@ class Module(HookMixin, StateMixin, MoveMixin):
         elif isinstance(value, Module):
             self._require_init("module", "_modules")
             self._forget(name, "_parameters", "_buffers")
-            value = notify_registration(
-                _hooks._global_module_registration_hooks, self, name, value
-            )
+            value = notify_registration(_hooks._global_module_registration_hooks, self, name, value)
             registry_of(self, "_modules")[name] = value
         elif isinstance(value, Tensor) and isinstance(value, Buffer):
             self._require_init("buffer", "_buffers")
@@ -142,9 +140,7 @@ class Module(HookMixin, StateMixin, MoveMixin):
             self._forget(name, "_parameters", "_modules")
             self.register_buffer(name, value, value.persistent)
         else:
-            value = notify_registration(
-                _hooks._global_buffer_registration_hooks, self, name, value
-            )
+            value = notify_registration(_hooks._global_buffer_registration_hooks, self, name, value)
             registry_of(self, "_buffers")[name] = value
 
     def _replace_registry(self, kind, entries):
@@ -222,9 +218,7 @@ class Module(HookMixin, StateMixin, MoveMixin):
                 f"created explicitly. To express '{name}' as a function of another Tensor, "
                 "compute the value in the forward() method."
             )
-        param = notify_registration(
-            _hooks._global_parameter_registration_hooks, self, name, param
-        )
+        param = notify_registration(_hooks._global_parameter_registration_hooks, self, name, param)
         registry_of(self, "_parameters")[name] = param
 
     def register_buffer(self, name, tensor, persistent=True):
@@ -246,9 +240,7 @@ class Module(HookMixin, StateMixin, MoveMixin):
                 f"cannot assign '{_typename(tensor)}' object to buffer '{name}' "
                 "(torch Tensor or None required)"
             )
-        tensor = notify_registration(
-            _hooks._global_buffer_registration_hooks, self, name, tensor
-        )
+        tensor = notify_registration(_hooks._global_buffer_registration_hooks, self, name, tensor)
         registry_of(self, "_buffers")[name] = tensor
         if persistent:
             self._non_persistent_buffers_set.discard(name)
@@ -269,9 +261,7 @@ class Module(HookMixin, StateMixin, MoveMixin):
         if module is not None and not isinstance(module, Module):
             raise TypeError(f"{_typename(module)} is not a Module subclass")
         self._require_free(name, "module", "_modules")
-        module = notify_registration(
-            _hooks._global_module_registration_hooks, self, name, module
-        )
+        module = notify_registration(_hooks._global_module_registration_hooks, self, name, module)
         registry_of(self, "_modules")[name] = module
 
     def register_module(self, name, module):

@@ -11,9 +11,7 @@ class _Combined(LRScheduler):
         name = type(self).__name__
         for i, schedule in enumerate(schedulers):
             if not hasattr(schedule, "optimizer"):
-                raise TypeError(
-                    f"{name} at index {i} should have `optimizer` as its attribute."
-                )
+                raise TypeError(f"{name} at index {i} should have `optimizer` as its attribute.")
             if isinstance(schedule, ReduceLROnPlateau):
                 raise ValueError(
                     f"{name} does not support `ReduceLROnPlateau` scheduler as it requires "
@@ -61,9 +59,7 @@ class SequentialLR(_Combined):
 
     def __init__(self, optimizer, schedulers, milestones, last_epoch=-1):
         if len(schedulers) < 1:
-            raise ValueError(
-                "SequentialLR expects at least one scheduler, but got no scheduler."
-            )
+            raise ValueError("SequentialLR expects at least one scheduler, but got no scheduler.")
         self._require_fitting(schedulers, optimizer)
         if len(milestones) != len(schedulers) - 1:
             raise ValueError(

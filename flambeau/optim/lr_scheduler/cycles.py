@@ -2,7 +2,12 @@
 
 import math
 
-from flambeau.optim.lr_scheduler.base import LRScheduler, one_per_group, require_optimizer, set_value
+from flambeau.optim.lr_scheduler.base import (
+    LRScheduler,
+    one_per_group,
+    require_optimizer,
+    set_value,
+)
 
 
 def _uses_beta1(optimizer):
@@ -121,9 +126,7 @@ class OneCycleLR(LRScheduler):
         phase, passed = self._place(step)
         lrs = []
         for group in self.optimizer.param_groups:
-            lrs.append(
-                self._anneal_func(group[phase["start_lr"]], group[phase["end_lr"]], passed)
-            )
+            lrs.append(self._anneal_func(group[phase["start_lr"]], group[phase["end_lr"]], passed))
             if self.cycle_momentum:
                 start, end = group[phase["start_momentum"]], group[phase["end_momentum"]]
                 _set_momentum(group, self._anneal_func(start, end, passed), self.use_beta1)

@@ -43,7 +43,7 @@ def test_clip_grad_value():
 def test_norm_that_is_not_finite():
     parameter = flambeau.nn.Parameter(flambeau.ones(1))
     parameter.grad = flambeau.tensor([float("nan")])
-    with pytest.raises(RuntimeError, match="The total norm of order 2.0 for gradients from"):
+    with pytest.raises(RuntimeError, match=r"The total norm of order 2\.0 for gradients from"):
         utils.clip_grad_norm_(parameter, 1.0, error_if_nonfinite=True)
 
 
@@ -62,5 +62,5 @@ def test_parameters_as_a_vector():
         layer.weight.detach().numpy(), np.arange(6, dtype="float32").reshape(3, 2)
     )
     np.testing.assert_array_equal(layer.bias.detach().numpy(), [6, 7, 8])
-    with pytest.raises(TypeError, match="expected torch.Tensor"):
+    with pytest.raises(TypeError, match=r"expected torch\.Tensor"):
         utils.vector_to_parameters([1.0], layer.parameters())

@@ -1,0 +1,409 @@
+"""Storages: the bytes under tensors, as objects."""
+
+from __future__ import annotations
+
+from flambeau import _C
+from flambeau.core import device as _device
+from flambeau.core.tensor import Tensor
+
+
+class UntypedStorage:
+    """The bytes that a tensor and its views share.
+
+    Args:
+        source: a number of bytes, or the bytes as a sequence of integers.
+        device: "cpu".
+
+    Example:
+        >>> flambeau.zeros(3).untyped_storage().nbytes()
+        12
+    """
+
+    __slots__ = ("__weakref__", "_holder")
+
+    is_cuda = False
+    is_sparse = False
+
+    def __init__(self, source=0, *, device=None):
+        _device.require_available(device)
+        if isinstance(source, int):
+            self._holder = _C.empty((source,), _C.uint8)
+        else:
+            self._holder = _C.tensor_from(source, _C.uint8)
+
+    @classmethod
+    def _of(cls, holder):
+        """The storage of a tensor."""
+        self = cls.__new__(cls)
+        self._holder = _C.storage_bytes(holder)
+        return self
+
+    def _bytes(self):
+        """All bytes as a tensor; storages can be resized, so it is made anew each time."""
+        return _C.storage_bytes(self._holder)
+
+    @property
+    def device(self):
+        """Where the bytes are."""
+        return self._holder.device
+
+    @property
+    def _cdata(self):
+        """A number that only this storage has among the living ones."""
+        return _C.storage_address(self._holder)
+
+    def nbytes(self):
+        """How many bytes there are."""
+        return _C.storage_info(self._holder)[1]
+
+    size = nbytes
+    __len__ = nbytes
+
+    def element_size(self):
+        """1: elements are bytes."""
+        return 1
+
+    def data_ptr(self):
+        """The address of the first byte."""
+        return _C.storage_info(self._holder)[0]
+
+    def resizable(self):
+        """Whether the storage owns its memory and may change its size."""
+        return _C.storage_info(self._holder)[2]
+
+    def resize_(self, size):
+        """Changes the number of bytes; those that remain keep their values."""
+        _C.storage_resize(self._holder, size)
+        return self
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            start, stop, step = index.indices(len(self))
+            if step != 1:
+                raise RuntimeError(f"Trying to slice with a step of {step}, but only a step of 1 is supported")
+            return UntypedStorage(self._bytes().tolist()[start:stop])
+        return self._bytes()[_checked(index, len(self))].item()
+
+    def __setitem__(self, index, value):
+        target = self._bytes()
+        if isinstance(index, slice):
+            start, stop, _ = index.indices(len(self))
+            _C.fill(_C.slice(target, 0, start, stop, 1), value)
+        else:
+            _C.fill(_C.select(target, 0, _checked(index, len(self))), value)
+
+    def __iter__(self):
+        return iter(self.tolist())
+
+    def __eq__(self, other):
+        if not isinstance(other, UntypedStorage):
+            return NotImplemented
+        return _C.share_storage(self._holder, other._holder) or (
+            len(self) == len(other) and self.tolist() == other.tolist()
+        )
+
+    __hash__ = object.__hash__
+
+    def tolist(self):
+        """The bytes as a list of integers."""
+        return self._bytes().tolist()
+
+    def copy_(self, source, non_blocking=None):
+        """Takes over the bytes of another storage of the same size."""
+        other = source._untyped_storage if isinstance(source, TypedStorage) else source
+        if len(other) != len(self):
+            raise RuntimeError(
+                f"copy_: sizes must agree: this storage has {len(self)} bytes, the source {len(other)}"
+            )
+        _C.copy_into(self._bytes(), other._bytes())
+        return self
+
+    def fill_(self, value):
+        """Sets every byte."""
+        _C.fill(self._bytes(), value)
+        return self
+
+    def clone(self):
+        """A storage with the same bytes in memory of its own."""
+        return UntypedStorage._of(_C.clone(self._bytes()))
+
+    def __copy__(self):
+        return self.clone()
+
+    def __deepcopy__(self, memo):
+        made = memo.get(self._cdata)
+        if made is None:
+            made = memo[self._cdata] = self.clone()
+        return made
+
+    def cpu(self):
+        """This storage: it is in the memory of the CPU."""
+        return self
+
+    def is_shared(self):
+        """Whether other processes may map these bytes."""
+        return _C.storage_info(self._holder)[3]
+
+    def share_memory_(self):
+        """Moves the bytes into memory that other processes can map; views stay valid."""
+        _C.share(self._holder)
+        return self
+
+    def is_pinned(self, device="cuda"):
+        """False: there is no page-locked memory."""
+        return False
+
+    def _shared_descriptor(self):
+        """The file descriptor behind shared memory."""
+        return _C.shared_descriptor(self._holder)
+
+    @classmethod
+    def _from_shared_descriptor(cls, descriptor, nbytes):
+        """The storage that another process shares through a descriptor."""
+        return cls._of(_C.map_shared(descriptor, nbytes))
+
+    def untyped(self):
+        """This storage itself."""
+        return self
+
+    def __reduce__(self):
+        return (_from_bytes, (bytes(_C.memory(self._bytes())),))
+
+    def __repr__(self):
+        lines = "\n ".join(str(b) for b in self.tolist())
+        return (
+            f" {lines}\n[torch.storage.UntypedStorage(device={self.device}) of size {len(self)}]"
+        )
+
+
+def _checked(index, length):
+    if not -length <= index < length:
+        raise IndexError(f"index {index} out of range for storage of size {length}")
+    return index
+
+
+def _from_bytes(data):
+    made = UntypedStorage(len(data))
+    if data:
+        _C.copy_into(made._bytes(), _C.from_buffer(data, _C.uint8, -1, 0))
+    return made
+
+
+_TYPE_NAMES = {
+    _C.bool: "BoolStorage",
+    _C.uint8: "ByteStorage",
+    _C.int8: "CharStorage",
+    _C.int16: "ShortStorage",
+    _C.int32: "IntStorage",
+    _C.int64: "LongStorage",
+    _C.float16: "HalfStorage",
+    _C.bfloat16: "BFloat16Storage",
+    _C.float32: "FloatStorage",
+    _C.float64: "DoubleStorage",
+    _C.complex64: "ComplexFloatStorage",
+    _C.complex128: "ComplexDoubleStorage",
+}
+
+
+class TypedStorage:
+    """A storage seen as elements of one dtype: the older interface, kept for programs that use it.
+
+    Args:
+        source: a number of elements, or a sequence of values.
+        wrap_storage: an UntypedStorage to look at instead.
+        dtype: the element type.
+    """
+
+    __slots__ = ("__weakref__", "_untyped_storage", "dtype")
+
+    def __init__(self, source=0, *, wrap_storage=None, dtype=None, device=None):
+        _device.require_available(device)
+        self.dtype = dtype or _C.get_default_dtype()
+        if wrap_storage is not None:
+            self._untyped_storage = wrap_storage
+        elif isinstance(source, int):
+            self._untyped_storage = UntypedStorage._of(_C.empty((source,), self.dtype))
+        else:
+            self._untyped_storage = UntypedStorage._of(_C.tensor_from(source, self.dtype))
+
+    def _elements(self):
+        return _C.storage_view(self._untyped_storage._holder, self.dtype, 0, None, None)
+
+    @property
+    def device(self):
+        """Where the elements are."""
+        return self._untyped_storage.device
+
+    @property
+    def is_cuda(self):
+        """False: the elements are in the memory of the CPU."""
+        return False
+
+    @property
+    def _cdata(self):
+        return self._untyped_storage._cdata
+
+    def untyped(self):
+        """The bytes."""
+        return self._untyped_storage
+
+    def element_size(self):
+        """Bytes of one element."""
+        return self.dtype.itemsize
+
+    def nbytes(self):
+        """How many bytes there are."""
+        return self._untyped_storage.nbytes()
+
+    def size(self):
+        """How many elements there are."""
+        return self.nbytes() // self.dtype.itemsize
+
+    __len__ = size
+
+    def data_ptr(self):
+        """The address of the first element."""
+        return self._untyped_storage.data_ptr()
+
+    def resize_(self, size):
+        """Changes the number of elements."""
+        self._untyped_storage.resize_(size * self.dtype.itemsize)
+        return self
+
+    def resizable(self):
+        """Whether the storage may change its size."""
+        return self._untyped_storage.resizable()
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            raise NotImplementedError("slices are only supported in UntypedStorage.__getitem__")
+        return self._elements()[_checked(index, len(self))].item()
+
+    def __setitem__(self, index, value):
+        elements = self._elements()
+        if isinstance(index, slice):
+            start, stop, _ = index.indices(len(self))
+            _C.fill(_C.slice(elements, 0, start, stop, 1), value)
+        else:
+            _C.fill(_C.select(elements, 0, _checked(index, len(self))), value)
+
+    def __iter__(self):
+        return iter(self.tolist())
+
+    def __eq__(self, other):
+        if not isinstance(other, TypedStorage):
+            return NotImplemented
+        return self.dtype is other.dtype and self._untyped_storage == other._untyped_storage
+
+    __hash__ = object.__hash__
+
+    def tolist(self):
+        """The elements as a list."""
+        return self._elements().tolist()
+
+    def fill_(self, value):
+        """Sets every element."""
+        _C.fill(self._elements(), value)
+        return self
+
+    def copy_(self, source, non_blocking=None):
+        """Takes over the elements of another storage of as many elements."""
+        if len(source) != len(self):
+            raise RuntimeError(
+                f"copy_: sizes must agree: this storage has {len(self)} elements, the source"
+                f" {len(source)}"
+            )
+        _C.copy_into(self._elements(), source._elements())
+        return self
+
+    def clone(self):
+        """A storage with the same elements in memory of its own."""
+        return TypedStorage(wrap_storage=self._untyped_storage.clone(), dtype=self.dtype)
+
+    def __copy__(self):
+        return self.clone()
+
+    def __deepcopy__(self, memo):
+        import copy
+
+        return TypedStorage(
+            wrap_storage=copy.deepcopy(self._untyped_storage, memo), dtype=self.dtype
+        )
+
+    def cpu(self):
+        """This storage: it is in the memory of the CPU."""
+        return self
+
+    def type(self):
+        """The name of the legacy class, for instance "torch.FloatStorage"."""
+        return "torch." + _TYPE_NAMES[self.dtype]
+
+    def pickle_storage_type(self):
+        """The name of the legacy class, for instance "FloatStorage"."""
+        return _TYPE_NAMES[self.dtype]
+
+    def is_shared(self):
+        """Whether other processes may map these elements."""
+        return self._untyped_storage.is_shared()
+
+    def share_memory_(self):
+        """Moves the elements into memory that other processes can map."""
+        self._untyped_storage.share_memory_()
+        return self
+
+    def __reduce__(self):
+        return (_typed, (self._untyped_storage, self.dtype))
+
+    def __repr__(self):
+        lines = "\n ".join(str(v) for v in self.tolist())
+        return (
+            f" {lines}\n[torch.storage.TypedStorage(dtype={self.dtype}, device={self.device})"
+            f" of size {len(self)}]"
+        )
+
+
+def _typed(storage, dtype):
+    return TypedStorage(wrap_storage=storage, dtype=dtype)
+
+
+class _LegacyType(type):
+    """The class of FloatStorage and its like: makes TypedStorages, `isinstance` asks for the dtype."""
+
+    dtype: _C.dtype
+
+    def __instancecheck__(cls, value):
+        return isinstance(value, TypedStorage) and value.dtype is cls.dtype
+
+    def __call__(cls, source=0, *, wrap_storage=None, device=None):
+        return TypedStorage(source, wrap_storage=wrap_storage, dtype=cls.dtype, device=device)
+
+
+#: FloatStorage, LongStorage, ...
+LEGACY = {
+    name: _LegacyType(
+        name, (), {"__module__": "torch", "dtype": dtype, "__doc__": f"Storages of {dtype}."}
+    )
+    for dtype, name in _TYPE_NAMES.items()
+}
+
+
+def is_storage(obj) -> bool:
+    """True if `obj` is a storage."""
+    return isinstance(obj, (UntypedStorage, TypedStorage))
+
+
+def rebuild_tensor(storage, dtype, offset, size, stride, requires_grad):
+    """The tensor that a pickle describes: a view of a storage."""
+    made = _C.storage_view(storage._holder, dtype, offset, size, stride)
+    if requires_grad:
+        made.requires_grad = True
+    return made
+
+
+def rebuild_from_type(cls, arguments, state):
+    """A tensor of a subclass, or one with attributes of its own."""
+    made = rebuild_tensor(*arguments)
+    if cls is not Tensor:
+        made = _C.as_class(made, cls, arguments[-1])
+    made.__dict__.update(state)
+    return made

@@ -1,0 +1,152 @@
+"""How elementwise ops are declared: a kernel's name, a line of documentation, the gradient rules.
+
+The kernels are found by name (csrc/kernels/elementwise.h). A rule sees whole tensors; what
+broadcasting spread out is summed back by the engine.
+"""
+
+from __future__ import annotations
+
+from flambeau import _C
+from flambeau.backends import kernels
+from flambeau.core.registry import op
+from flambeau.core.tensor import Tensor
+
+
+def of(*values):
+    """The first tensor among the operands: it decides the device."""
+    for value in values:
+        if isinstance(value, Tensor):
+            return value
+    raise TypeError(f"argument 'input' (position 1) must be Tensor, not {type(values[0]).__name__}")
+
+
+def conj(value):
+    """The conjugate, for gradients of holomorphic functions; real values as they are."""
+    if isinstance(value, Tensor):
+        return value.conj() if value.dtype.is_complex else value
+    return value.conjugate() if isinstance(value, complex) else value
+
+
+def zeros(g):
+    """The gradient of a function that is constant almost everywhere."""
+    return g.new_zeros(g.shape)
+
+
+def numpy(name):
+    """The reference `numpy.<name>`, as the suite over the registry takes it."""
+    return lambda np, *arguments: getattr(np, name)(*arguments)
+
+
+def scipy(name):
+    """The reference `scipy.special.<name>`."""
+
+    def reference(np, *arguments):
+        import scipy.special
+
+        return getattr(scipy.special, name)(*arguments)
+
+    return reference
+
+
+def _documented(forward, name, doc, arguments, example):
+    """Fills in the docstring: a summary, Args, Returns and an example if there is one."""
+    forward.__name__ = name
+    lines = [doc, "", "    Args:", *(f"        {line}" for line in arguments), "", "    Returns:"]
+    lines.append("        A new tensor.")
+    if example:
+        call, printed = example
+        lines += ["", "    Example:", f"        >>> flambeau.{name}({call})", f"        {printed}"]
+    forward.__doc__ = "\n".join([*lines, "    "])
+
+
+def _operand(value):
+    return f"flambeau.tensor({value})" if value.startswith("[") else value
+
+
+def unary(name, doc, vjp=None, *, example=None, domain=(-3.0, 3.0), methods=None, **info):
+    """Declares an op of one tensor, whose kernel has the same name.
+
+    Args:
+        name: the op and its kernel.
+        doc: what it computes, in a sentence.
+        vjp: the gradient rule, if it is differentiable.
+        example: a list as text, and how the result prints.
+        domain: the interval of valid inputs.
+        methods: names as methods of Tensor, if not the op's own.
+        info: the rest goes to `registry.op`.
+    """
+
+    def forward(input):
+        return kernels(of(input)).unary(name, input)
+
+    example = example and (_operand(example[0]), example[1])
+    _documented(forward, name, doc, ("input: a tensor.",), example)
+    target = op(
+        forward,
+        methods=(name,) if methods is None else methods,
+        inplace=info.pop("inplace", True),
+        native=name,
+        native_arity=1,
+        domain=domain,
+        elementwise=True,
+        **info,
+    )
+    if vjp is not None:
+        target.vjp("input")(vjp)
+    return target
+
+
+def predicate(name, doc, **info):
+    """Declares an op of one tensor whose result is bool."""
+    return unary(name, doc, inplace=False, **info)
+
+
+def binary(name, doc, vjp=None, *, example=None, domain=(-3.0, 3.0), methods=None, **info):
+    """Declares an op of two operands, each a tensor or a number; `vjp` is the pair of rules."""
+
+    def forward(input, other):
+        return kernels(of(input, other)).binary(name, input, other)
+
+    example = example and (", ".join(map(_operand, example[:-1])), example[-1])
+    arguments = ("input: a tensor or a number.", "other: a tensor or a number.")
+    _documented(forward, name, doc, arguments, example)
+    target = op(
+        forward,
+        methods=(name,) if methods is None else methods,
+        inplace=info.pop("inplace", True),
+        native=name,
+        native_arity=2,
+        domain=domain,
+        arity=2,
+        elementwise=True,
+        **info,
+    )
+    if vjp is not None:
+        for argument, rule in zip(("input", "other"), vjp, strict=True):
+            target.vjp(argument)(rule)
+    return target
+
+
+def fast(target, **rules):
+    """Adds fused backwards: `fast(tanh, input=lambda g, out: ...)`."""
+    for argument, rule in rules.items():
+        target.fast_vjp(argument)(rule)
+    return target
+
+
+def operators(symbol):
+    """The three methods of a Python operator: `__add__`, `__radd__`, `__iadd__`."""
+    return f"__{symbol}__", f"__r{symbol}__", f"__i{symbol}__"
+
+
+def integers(low=-8, high=8):
+    """Samples of two integer tensors that broadcast."""
+
+    def samples(s):
+        for a, b in (((5,), (5,)), ((2, 3), (3,)), ((2, 1), (1, 4)), ((), (3,)), ((0,), (0,))):
+            yield s(
+                s.tensor(*a, low=low, high=high, dtype=_C.int64),
+                s.tensor(*b, low=low, high=high, dtype=_C.int64),
+            )
+
+    return samples

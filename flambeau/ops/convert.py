@@ -1,0 +1,468 @@
+"""Writing into tensors and converting them: copy_, fill_, to, NumPy and DLPack, complex parts."""
+
+from __future__ import annotations
+
+from flambeau import _C
+from flambeau.backends import kernels
+from flambeau.core import device as _device
+from flambeau.core import dtype as _dtypes
+from flambeau.core import layout as _layout
+from flambeau.core.errors import DeviceError
+from flambeau.core.registry import FUNCTIONS, function, op
+from flambeau.core.tensor import Tensor
+from flambeau.ops import creation
+from flambeau.ops.movement import cast, select
+
+_DType = _C.dtype
+
+# ---- in place ----
+
+
+def _source(src, like):
+    """What copy_ takes: a tensor, or a number."""
+    if isinstance(src, Tensor):
+        return src
+    if isinstance(src, (bool, int, float, complex)):
+        return _C.scalar_tensor(src, like.dtype)
+    raise TypeError(
+        f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}"
+    )
+
+
+@op(inplace=True, public=False, out=False, backward_name="CopyBackwards")
+def copy(input, src, non_blocking=False):
+    """A tensor laid out like input with the values of src, which broadcasts and is converted."""
+    out = kernels(input).empty_like(input, input.dtype)
+    kernels(input).copy_into(out, _source(src, input))
+    return out
+
+
+@copy.writer
+def _(input, src, non_blocking=False):
+    kernels(input).copy_into(input, _source(src, input))
+
+
+copy.vjp("input")(lambda g: creation.zeros_like(g))
+copy.vjp("src")(lambda g: g)
+
+
+def _fill_value(value, dtype):
+    """What fill_ takes: a number that fits, or a 0-dim tensor."""
+    if not isinstance(value, Tensor):
+        return creation.fitting(value, dtype)
+    if value.ndim:
+        raise RuntimeError(
+            f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions."
+        )
+    return _C.cast(value, dtype)
+
+
+@op(inplace=True, out=False, backward_name="FillBackward2")
+def fill(input, value):
+    """A tensor like input whose elements all are `value`, a number or a 0-dim tensor."""
+    out = kernels(input).empty_like(input, input.dtype)
+    kernels(input).fill(out, _fill_value(value, input.dtype))
+    return out
+
+
+@fill.writer
+def _(input, value):
+    kernels(input).fill(input, _fill_value(value, input.dtype))
+
+
+fill.vjp("input")(lambda g: creation.zeros_like(g))
+fill.vjp("value")(lambda g: g.sum())
+
+
+@op(inplace=True, public=False, out=False)
+def zero(input):
+    """A tensor like input of zeros."""
+    return kernels(input).full(input.shape, 0, input.dtype)
+
+
+@zero.writer
+def _(input):
+    kernels(input).fill(input, 0)
+
+
+zero.vjp("input")(lambda g: creation.zeros_like(g))
+
+FUNCTIONS["zero_"] = Tensor.zero_
+FUNCTIONS["fill_"] = Tensor.fill_
+
+# ---- dtype and device ----
+
+_warned_complex = False
+
+
+def _warn_complex_to_real():
+    global _warned_complex
+    if not _warned_complex:
+        _warned_complex = True
+        import warnings
+
+        warnings.warn(
+            "Casting complex values to real discards the imaginary part", UserWarning, stacklevel=4
+        )
+
+
+def _converted(self, dtype, copy=False, memory_format=None):
+    """This tensor with another dtype; itself if nothing changes."""
+    if self.dtype is not dtype:
+        if self.dtype.is_complex and not dtype.is_complex and dtype is not _dtypes.bool:
+            _warn_complex_to_real()
+        self = cast(self, dtype)
+    elif copy:
+        return self.clone(memory_format=memory_format)
+    if memory_format is None or memory_format is _layout.preserve_format:
+        return self
+    return self.contiguous(memory_format)
+
+
+def to(self, *args, **kwargs):
+    """This tensor with another dtype, on another device or in another memory format.
+
+    Accepts `to(dtype)`, `to(device)`, `to(device, dtype)`, `to(other)`, each with `non_blocking`, `copy`
+    and `memory_format`.
+
+    Returns:
+        The tensor itself if it is already so and `copy` is false, else a copy.
+    """
+    if len(args) == 1 and not kwargs and type(args[0]) is _DType:
+        return self if self.dtype is args[0] else _converted(self, args[0])
+    dtype, device, copy, memory_format = _to_arguments(args, kwargs)
+    if device is not None:
+        _device.require_available(device)
+    return _converted(self, self.dtype if dtype is None else dtype, copy, memory_format)
+
+
+def _to_arguments(args, kwargs):
+    """(dtype, device, copy, memory_format) of any form of `to`."""
+    options = dict(kwargs)
+    rest = list(args)
+    dtype, device = options.pop("dtype", None), options.pop("device", None)
+    other = options.pop("other", None)
+    if rest and isinstance(rest[0], Tensor):
+        other = rest.pop(0)
+    elif rest and (type(rest[0]) is _DType or isinstance(rest[0], type)):
+        dtype = rest.pop(0)
+    elif rest:
+        device = rest.pop(0)
+        if rest and not isinstance(rest[0], bool):
+            dtype = rest.pop(0)
+    if other is not None:
+        dtype, device = other.dtype, other.device
+    for name in ("non_blocking", "copy"):
+        if rest:
+            options[name] = rest.pop(0)
+    options.pop("non_blocking", None)
+    copy, memory_format = options.pop("copy", False), options.pop("memory_format", None)
+    if rest or options:
+        raise TypeError(
+            "to() received an invalid combination of arguments: expected to(dtype), to(device),"
+            " to(device, dtype) or to(other), with non_blocking, copy and memory_format"
+        )
+    if dtype is not None and type(dtype) is not _DType:
+        named = _dtypes.from_python(dtype)
+        if named is None:
+            raise TypeError(f"to(): argument 'dtype' must be torch.dtype, not {type(dtype).__name__}")
+        dtype = named
+    return dtype, device, copy, memory_format
+
+
+Tensor.to = to
+
+
+def _conversion(name, dtype):
+    def convert(self, memory_format=None):
+        if self.dtype is dtype and memory_format is None:
+            return self
+        return _converted(self, dtype, memory_format=memory_format)
+
+    convert.__name__ = convert.__qualname__ = name
+    convert.__doc__ = f"This tensor as {dtype}; itself if it is already."
+    setattr(Tensor, name, convert)
+
+
+for _name in (
+    "bool short int long half bfloat16 float double cfloat cdouble"
+).split():
+    _conversion(_name, getattr(_dtypes, _name))
+_conversion("byte", _dtypes.uint8)
+_conversion("char", _dtypes.int8)
+
+_TYPE_NAMES = {dtype: name for name, dtype in creation._LEGACY_NAMES.items()} | {
+    _dtypes.complex64: "ComplexFloatTensor",
+    _dtypes.complex128: "ComplexDoubleTensor",
+    _dtypes.uint16: "UInt16Tensor",
+    _dtypes.uint32: "UInt32Tensor",
+    _dtypes.uint64: "UInt64Tensor",
+}
+_BY_TYPE_NAME = {f"torch.{name}": dtype for dtype, name in _TYPE_NAMES.items()}
+
+
+def type_(self, dtype=None, non_blocking=False):
+    """The name of this tensor's legacy type, or the tensor converted to a dtype or legacy type.
+
+    Example:
+        >>> flambeau.ones(1).type()
+        'torch.FloatTensor'
+    """
+    if dtype is None:
+        return "torch." + _TYPE_NAMES[self.dtype]
+    wanted = dtype
+    if isinstance(wanted, str):
+        if wanted not in _BY_TYPE_NAME:
+            raise ValueError(f"invalid type: '{dtype}'")
+        wanted = _BY_TYPE_NAME[wanted]
+    elif isinstance(wanted, creation.tensortype):
+        wanted = wanted.dtype
+    elif wanted is Tensor:
+        wanted = _C.get_default_dtype()
+    return self.to(wanted)
+
+
+def type_as(self, other):
+    """This tensor with the dtype and device of `other`."""
+    return self.to(other)
+
+
+def cpu(self, memory_format=None):
+    """This tensor in the memory of the CPU; itself if it is there."""
+    return self if memory_format is None else self.contiguous(memory_format)
+
+
+def cuda(self, device=None, non_blocking=False, memory_format=None):
+    """This tensor on a GPU.
+
+    Raises:
+        RuntimeError: if there is none.
+    """
+    return self.to("cuda" if device is None else device)
+
+
+def pin_memory(self, device=None):
+    """This tensor in page-locked memory.
+
+    Raises:
+        RuntimeError: if there is no GPU.
+    """
+    raise DeviceError("pin_memory: Cannot access accelerator device when none is available.")
+
+
+def is_pinned(self, device=None):
+    """Whether the tensor is in page-locked memory."""
+    return False
+
+
+def to_dense(self, dtype=None):
+    """This tensor itself: there are no sparse ones."""
+    return self if dtype is None else self.to(dtype)
+
+
+Tensor.type = type_
+for _f in (type_as, cpu, cuda, pin_memory, is_pinned, to_dense):
+    setattr(Tensor, _f.__name__, _f)
+
+# ---- NumPy ----
+
+
+def numpy(self, *, force=False):
+    """A NumPy array over the same memory: writing to one changes the other.
+
+    Args:
+        force: take the tensor out of the graph first.
+
+    Raises:
+        RuntimeError: if the tensor requires gradients and `force` is false.
+        TypeError: for bfloat16, which NumPy does not have.
+
+    Example:
+        >>> flambeau.tensor([1, 2]).numpy()
+        array([1, 2])
+    """
+    if self.requires_grad and not force:
+        raise RuntimeError(
+            "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
+        )
+    import numpy
+
+    return numpy.asarray(_C.memory(self))
+
+
+def __array__(self, dtype=None, copy=None):
+    """This tensor for NumPy: an array over the same memory, or a converted copy."""
+    array = self.numpy()
+    if dtype is not None and array.dtype != dtype:
+        if copy is False:
+            raise ValueError(
+                f"Unable to avoid copy while creating an array of {dtype} from {self.dtype}"
+            )
+        return array.astype(dtype)
+    return array.copy() if copy else array
+
+
+def __array_wrap__(self, array, context=None, return_scalar=False):
+    """The result of a NumPy function of this tensor, as a tensor."""
+    import numpy
+
+    return creation.as_tensor(numpy.asarray(array))
+
+
+Tensor.numpy = numpy
+Tensor.__array__ = __array__
+Tensor.__array_wrap__ = __array_wrap__
+
+# ---- DLPack ----
+
+
+def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
+    """A DLPack capsule over this tensor's memory, for other array libraries.
+
+    Raises:
+        BufferError: if the tensor requires gradients, or the device is not the CPU.
+    """
+    if self.requires_grad:
+        raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+    if stream not in (None, -1):
+        raise BufferError("stream should be None on cpu.")
+    if dl_device is not None and tuple(dl_device) != (1, 0):
+        raise BufferError(f"cannot export a tensor on {self.device} to device {tuple(dl_device)}")
+    versioned = max_version is not None and max_version[0] >= 1
+    return _C.to_dlpack(_C.clone(self) if copy else self, versioned)
+
+
+def __dlpack_device__(self):
+    """DLPack's (device type, device number)."""
+    return (1, 0)
+
+
+Tensor.__dlpack__ = __dlpack__
+Tensor.__dlpack_device__ = __dlpack_device__
+
+
+@function()
+def to_dlpack(tensor):
+    """A DLPack capsule over a tensor's memory; it can be taken once."""
+    return tensor.__dlpack__()
+
+
+@function()
+def from_dlpack(ext_tensor, *, device=None, copy=None):
+    """A tensor over the memory of another library's array.
+
+    Args:
+        ext_tensor: an object with `__dlpack__`, or a capsule.
+        copy: True for a copy, None or False to share memory.
+
+    Raises:
+        RuntimeError: for a capsule that was taken already, or memory that is not the CPU's.
+    """
+    if device is not None:
+        _device.require_available(device)
+    if not hasattr(ext_tensor, "__dlpack__"):
+        capsule = ext_tensor
+    else:
+        where = ext_tensor.__dlpack_device__()
+        if where[0] != 1:
+            raise DeviceError(f"from_dlpack: cannot import memory of device type {int(where[0])}")
+        try:
+            capsule = ext_tensor.__dlpack__(max_version=(1, 0))
+        except TypeError:  # a producer that knows only the first version of the protocol
+            capsule = ext_tensor.__dlpack__()
+    if _C.dlpack_read_only(capsule):
+        creation._warn_read_only("The given array")
+    made = _C.from_dlpack(capsule)
+    return made.clone() if copy else made
+
+
+# ---- complex numbers ----
+
+
+@op(out=False)
+def complex(real, imag):
+    """real + i * imag.
+
+    Example:
+        >>> flambeau.complex(flambeau.ones(1), flambeau.zeros(1))
+        tensor([1.+0.j])
+    """
+    return kernels(real).make_complex(real, imag)
+
+
+complex.vjp("real")(lambda g: g.real)
+complex.vjp("imag")(lambda g: g.imag)
+
+
+@op(view=True, out=False)
+def view_as_real(input):
+    """A view of complex numbers as pairs of real ones, in a new last axis."""
+    return _C.view_as_real(input)
+
+
+@op(view=True, out=False)
+def view_as_complex(input):
+    """A view of pairs of real numbers, the last axis, as complex ones."""
+    return _C.view_as_complex(input)
+
+
+view_as_real.vjp("input")(lambda g: view_as_complex(g.contiguous()))
+view_as_complex.vjp("input")(lambda g: view_as_real(g))
+
+
+@function()
+def real(input):
+    """The real parts: a view, or the tensor itself if it is real."""
+    return select(view_as_real(input), -1, 0) if input.dtype.is_complex else input
+
+
+@function()
+def imag(input):
+    """The imaginary parts, as a view.
+
+    Raises:
+        RuntimeError: if the tensor is real.
+    """
+    if not input.dtype.is_complex:
+        raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.")
+    return select(view_as_real(input), -1, 1)
+
+
+def _set_real(self, value):
+    real(self).copy_(creation.as_tensor(value))
+
+
+def _set_imag(self, value):
+    imag(self).copy_(creation.as_tensor(value))
+
+
+Tensor.real = property(real, _set_real)
+Tensor.imag = property(imag, _set_imag)
+
+
+@op(public=False, out=False, backward_name="Conj")
+def _conj_physical(input):
+    """The complex conjugates, in new memory."""
+    parts = _C.view_as_real(input)
+    out = kernels(input).empty_like(input, input.dtype)
+    mirrored = _C.view_as_real(out)
+    kernels(input).copy_into(_C.select(mirrored, -1, 0), _C.select(parts, -1, 0))
+    kernels(input).copy_into(
+        _C.select(mirrored, -1, 1), kernels(input).unary("neg", _C.select(parts, -1, 1))
+    )
+    return out
+
+
+_conj_physical.vjp("input")(lambda g: g.conj())
+
+
+@function(methods=("conj", "conj_physical"), aliases=("conj_physical",))
+def conj(input):
+    """The complex conjugates; a real tensor itself."""
+    return _conj_physical(input) if input.dtype.is_complex else input
+
+
+@function(methods=("resolve_conj", "resolve_neg"), aliases=("resolve_neg",))
+def resolve_conj(input):
+    """The tensor itself: conjugates are always computed at once."""
+    return input
