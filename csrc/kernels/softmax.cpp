@@ -63,6 +63,7 @@ Tensor softmax(const Tensor& t, std::int64_t dim, std::optional<DType> dtype, bo
   const DType result = dtype.value_or(t.dtype());
   const Tensor in = contiguous(cast(t, computed(result)));
   const Tensor out = empty(in.sizes(), in.dtype());
+  if (in.numel() == 0) return cast(out, result);
   const Lines lines(in, axis);
   dispatch_float(in.dtype(), op, [&]<class T>() {
     const SoftmaxLoopsOf<T>& loops = loops_of<T>(log);

@@ -14,6 +14,11 @@ from flambeau.ops.conv import conv_transpose2d as conv_transpose2d
 from flambeau.ops.elementwise import relu as _relu
 from flambeau.ops.index import embedding as _embedding
 from flambeau.ops.matmul import linear as linear
+from flambeau.ops.norm import batch_norm as batch_norm
+from flambeau.ops.norm import group_norm as group_norm
+from flambeau.ops.norm import instance_norm as instance_norm
+from flambeau.ops.norm import layer_norm as layer_norm
+from flambeau.ops.norm import rms_norm as rms_norm
 from flambeau.ops.pad import pad as pad
 from flambeau.ops.pool import adaptive_avg_pool1d as adaptive_avg_pool1d
 from flambeau.ops.pool import adaptive_avg_pool2d as adaptive_avg_pool2d

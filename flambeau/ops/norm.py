@@ -1,0 +1,315 @@
+"""Normalisations: batch, instance, group, layer and root mean square.
+
+Each `native_` op also returns the statistics it used, which its gradient needs. Their second
+derivatives come from the plain rules, which compute the statistics again from the input.
+"""
+
+from __future__ import annotations
+
+from flambeau.backends import kernels
+from flambeau.core.registry import function, op
+
+# ---- for the rules ----
+
+
+def _normal(x, dims, eps):
+    """x with mean zero and variance one over `dims`, and the factor that was applied."""
+    centered = x - x.mean(dims, True)
+    rstd = 1 / ((centered * centered).mean(dims, True) + eps).sqrt()
+    return centered * rstd, rstd
+
+
+def _input_gradient(u, normal, rstd, dims):
+    """The gradient of the input from `u`, that of the normalised values."""
+    return (u - u.mean(dims, True) - normal * (u * normal).mean(dims, True)) * rstd
+
+
+def _weight_gradients(g, normal, dims, shape, needs):
+    return (
+        (g * normal).sum(dims).reshape(shape) if needs[1] else None,
+        g.sum(dims).reshape(shape) if needs[2] else None,
+    )
+
+
+def _all_but_channels(x):
+    return [d for d in range(x.ndim) if d != 1]
+
+
+def _per_channel(weight, x):
+    """A vector of channels in the shape that broadcasts with x."""
+    return weight.reshape([1, -1] + [1] * (x.ndim - 2))
+
+
+# ---- batch and instance normalisation ----
+
+_STATISTICS = ("out", "mean", "rstd")
+
+
+def _batch_samples(s):
+    weight, bias = s.tensor(3), s.tensor(3)
+    mean, var = s.tensor(3), s.tensor(3, low=0.5, high=2)
+    yield s(s.tensor(4, 3, 5), weight, bias, None, None, True, 0.1, 1e-5)
+    yield s(s.tensor(4, 3), weight, bias, None, None, True, 0.1, 1e-5)
+    yield s(s.tensor(2, 3, 2, 2), None, None, None, None, True, 0.1, 1e-5)
+    yield s(s.tensor(2, 3, 2, 2), weight, bias, mean, var, False, 0.1, 1e-5)
+
+
+@op(outputs=_STATISTICS, samples=_batch_samples, out=False, torch="native_batch_norm")
+def native_batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps):
+    """Batch normalisation and the statistics used: (result, means, reciprocal standard deviations).
+
+    In training the running statistics are updated in place.
+    """
+    return kernels(input).batch_norm(
+        input, weight, bias, running_mean, running_var, training, momentum, eps
+    )
+
+
+@native_batch_norm.vjp("input", "weight", "bias")
+def _(g, input, weight, training, eps, mean, rstd, needs):
+    dims = _all_but_channels(input)
+    if training:
+        normal, factor = _normal(input, dims, eps)
+    else:
+        factor = _per_channel(rstd, input)
+        normal = (input - _per_channel(mean, input)) * factor
+    u = g if weight is None else g * _per_channel(weight, input)
+    of_input = None
+    if needs[0]:
+        of_input = _input_gradient(u, normal, factor, dims) if training else u * factor
+    return of_input, *_weight_gradients(g, normal, dims, (input.shape[1],), needs)
+
+
+@native_batch_norm.fast_vjp("input", "weight", "bias")
+def _(g, input, weight, training, mean, rstd):
+    return kernels(g).batch_norm_backward(g, input, weight, mean, rstd, training)
+
+
+def _require_several_values(shape):
+    count = shape[0]
+    for size in shape[2:]:
+        count *= size
+    if count == 1:
+        raise ValueError(
+            f"Expected more than 1 value per channel when training, got input size {shape}"
+        )
+
+
+def batch_norm(
+    input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5
+):
+    """Normalises each channel (axis 1) over all other axes; see `nn.BatchNorm1d`.
+
+    Args:
+        running_mean: updated in training, used otherwise; may be None in training.
+        running_var: likewise.
+        weight: a factor per channel, applied afterwards.
+        bias: a summand per channel.
+        training: use the statistics of this batch.
+        momentum: the share of this batch in the running statistics.
+        eps: added to the variance.
+
+    Raises:
+        ValueError: in training, if a channel has only one value.
+    """
+    if training:
+        _require_several_values(input.shape)
+    return native_batch_norm(
+        input, weight, bias, running_mean, running_var, training, momentum, eps
+    )[0]
+
+
+def instance_norm(
+    input,
+    running_mean=None,
+    running_var=None,
+    weight=None,
+    bias=None,
+    use_input_stats=True,
+    momentum=0.1,
+    eps=1e-5,
+):
+    """Normalises each channel of each example; see `nn.InstanceNorm1d`.
+
+    Args:
+        running_mean: updated if `use_input_stats`, used otherwise.
+        running_var: likewise.
+        weight: a factor per channel, applied afterwards.
+        bias: a summand per channel.
+        use_input_stats: use the statistics of the input.
+        momentum: the share of this input in the running statistics.
+        eps: added to the variance.
+
+    Raises:
+        ValueError: if the statistics are the input's and a channel has only one value.
+    """
+    if not use_input_stats:
+        return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+    channels = input.shape[1]
+    count = 1
+    for size in input.shape[2:]:
+        count *= size
+    if count == 1:
+        raise ValueError(
+            "Expected more than 1 spatial element when training, got input size "
+            f"{input.shape}"
+        )
+    out, mean, rstd = native_group_norm(input, channels, weight, bias, eps)
+    if running_mean is not None:
+        _update_running(running_mean, mean, momentum)
+        biased = 1 / (rstd * rstd) - eps
+        _update_running(running_var, biased * (count / (count - 1)), momentum)
+    return out
+
+
+def _update_running(running, by_example, momentum):
+    from flambeau.core.grad_mode import no_grad
+
+    with no_grad():
+        running.mul_(1 - momentum).add_(by_example.mean(0), alpha=momentum)
+
+
+# ---- group normalisation ----
+
+
+def _group_samples(s):
+    yield s(s.tensor(2, 4, 3), 2, s.tensor(4), s.tensor(4), 1e-5)
+    yield s(s.tensor(2, 4), 2, s.tensor(4), s.tensor(4), 1e-5)
+    yield s(s.tensor(2, 6, 2, 2), 3, None, None, 1e-5)
+
+
+@op(outputs=_STATISTICS, samples=_group_samples, out=False, torch="native_group_norm_")
+def native_group_norm(input, groups, weight, bias, eps):
+    """Group normalisation and the statistics used: (result, means, reciprocal standard deviations)."""
+    return kernels(input).group_norm(input, groups, weight, bias, eps)
+
+
+@native_group_norm.vjp("input", "weight", "bias")
+def _(g, input, groups, weight, eps, needs):
+    shape = input.shape
+    rows = (shape[0], groups, -1)
+    normal, factor = _normal(input.reshape(rows), -1, eps)
+    u = g if weight is None else g * _per_channel(weight, input)
+    of_input = _input_gradient(u.reshape(rows), normal, factor, -1).reshape(shape)
+    dims = _all_but_channels(input)
+    return of_input, *_weight_gradients(g, normal.reshape(shape), dims, (shape[1],), needs)
+
+
+@native_group_norm.fast_vjp("input", "weight", "bias")
+def _(g, input, groups, weight, mean, rstd):
+    return kernels(g).group_norm_backward(g, input, groups, weight, mean, rstd)
+
+
+@function
+def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
+    """Normalises groups of channels (axis 1) of each example; see `nn.GroupNorm`.
+
+    Raises:
+        RuntimeError: if the channels cannot be divided by the number of groups.
+    """
+    if input.ndim >= 2 and num_groups and input.shape[1] % num_groups == 0:
+        shape = input.shape
+        _require_several_values((shape[0] * shape[1] // num_groups, num_groups, *shape[2:]))
+    return native_group_norm(input, num_groups, weight, bias, eps)[0]
+
+
+# ---- layer normalisation ----
+
+
+def _layer_samples(s):
+    yield s(s.tensor(2, 3, 4), (4,), s.tensor(4), s.tensor(4), 1e-5)
+    yield s(s.tensor(2, 3, 4), (3, 4), s.tensor(3, 4), s.tensor(3, 4), 1e-5)
+    yield s(s.tensor(3, 40), (40,), None, None, 1e-5)
+
+
+@op(outputs=_STATISTICS, samples=_layer_samples, out=False)
+def native_layer_norm(input, normalized_shape, weight, bias, eps):
+    """Layer normalisation and the statistics used: (result, means, reciprocal standard deviations)."""
+    return kernels(input).layer_norm(input, normalized_shape, weight, bias, eps)
+
+
+def _last_and_first(input, normalized_shape):
+    """The normalised axes and those before them."""
+    lead = input.ndim - len(normalized_shape)
+    return list(range(lead, input.ndim)), list(range(lead))
+
+
+@native_layer_norm.vjp("input", "weight", "bias")
+def _(g, input, normalized_shape, weight, eps, needs):
+    last, first = _last_and_first(input, normalized_shape)
+    normal, factor = _normal(input, last, eps)
+    u = g if weight is None else g * weight
+    of_input = _input_gradient(u, normal, factor, last)
+    if not first:
+        return of_input, g * normal if needs[1] else None, g if needs[2] else None
+    return of_input, *_weight_gradients(g, normal, first, normalized_shape, needs)
+
+
+@native_layer_norm.fast_vjp("input", "weight", "bias")
+def _(g, input, normalized_shape, weight, mean, rstd):
+    return kernels(g).layer_norm_backward(g, input, normalized_shape, weight, mean, rstd)
+
+
+@function
+def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5, cudnn_enable=True):
+    """Normalises over the last axes, whose sizes are `normalized_shape`; see `nn.LayerNorm`.
+
+    Raises:
+        RuntimeError: if the input's last axes have other sizes.
+    """
+    return native_layer_norm(input, normalized_shape, weight, bias, eps)[0]
+
+
+# ---- root mean square ----
+
+
+def _rms_samples(s):
+    yield s(s.tensor(2, 3, 4), (4,), s.tensor(4), 1e-5)
+    yield s(s.tensor(2, 3, 4), (3, 4), s.tensor(3, 4), 1e-5)
+    yield s(s.tensor(3, 40), (40,), None, 1e-5)
+
+
+@op(
+    name="_fused_rms_norm",
+    public=False,
+    outputs=("out", "rstd"),
+    samples=_rms_samples,
+    out=False,
+)
+def _native_rms_norm(input, normalized_shape, weight, eps):
+    return kernels(input).rms_norm(input, normalized_shape, weight, eps)
+
+
+@_native_rms_norm.vjp("input", "weight")
+def _(g, input, normalized_shape, weight, eps, needs):
+    last, first = _last_and_first(input, normalized_shape)
+    rstd = 1 / ((input * input).mean(last, True) + eps).sqrt()
+    normal = input * rstd
+    u = g if weight is None else g * weight
+    of_input = (u - normal * (u * normal).mean(last, True)) * rstd
+    of_weight = None
+    if needs[1]:
+        of_weight = (g * normal).sum(first) if first else g * normal
+    return of_input, of_weight
+
+
+@_native_rms_norm.fast_vjp("input", "weight")
+def _(g, input, normalized_shape, weight, rstd):
+    return kernels(g).rms_norm_backward(g, input, normalized_shape, weight, rstd)
+
+
+@function
+def rms_norm(input, normalized_shape, weight=None, eps=None):
+    """Divides by the root mean square over the last axes; see `nn.RMSNorm`.
+
+    Args:
+        eps: added to the mean square; None: the smallest step of the dtype at one.
+
+    Raises:
+        RuntimeError: if the input's last axes have other sizes.
+    """
+    if eps is None:
+        from flambeau import finfo
+
+        eps = finfo(input.dtype).eps
+    return _native_rms_norm(input, normalized_shape, weight, eps)[0]
