@@ -32,16 +32,21 @@ void window_phase(const WindowPlan<T>& plan, const WindowPhase<T>& phase, const 
   const TileCut cut(phase.count_w);
   Tile<T> tile{};
   tile.a_stride = plan.source_step_w * pitch;
-  tile.b = weights;
   tile.b_stride = width;
-  tile.taps = phase.run_offset;
-  tile.num_taps = phase.num_runs;
   tile.depth = phase.run_depth;
   tile.c_stride = plan.out_step_w * width;
   tile.cols = static_cast<int>(width);
   tile.alpha = T(1);
   tile.overwrite = true;
   for (std::int64_t j = j0; j < j1; ++j) {
+    // Taps above and below the image see zeros only: the runs between them remain.
+    const std::int64_t top = j * plan.source_step_h + plan.low_h;
+    int first = 0, last = phase.num_runs;
+    while (first < last && top + phase.run_row[first] < 0) ++first;
+    while (first < last && top + phase.run_row[last - 1] >= plan.source.h) --last;
+    tile.taps = phase.run_offset + first;
+    tile.num_taps = last - first;
+    tile.b = weights + first * phase.run_depth * width;
     const std::int64_t out_row = phase.start_h + (j - j0) * plan.out_step_h;
     tile.a = region + (j - j0) * plan.source_step_h * cols * pitch;
     tile.c = out + (out_row * plan.out.w + phase.start_w) * width;
@@ -86,25 +91,30 @@ void window(const WindowPlan<T>& plan, std::int64_t image, std::int64_t group, s
 
 // Adds the products of one unit (a block of output rows of one image) to the partial sums.
 template <class T>
-void window_grad_unit(const WindowGradPlan<T>& plan, const T* source, const T* grad, std::int64_t rows,
+void window_grad_unit(const WindowGradPlan<T>& plan, std::int64_t j0, std::int64_t rows, const T* source, const T* grad,
                       std::int64_t pitch, T* partial, bool first) {
+  const std::int64_t source_row = plan.stride_h * plan.region_cols * plan.source.channels, grad_row = plan.grad.w * pitch;
   std::ptrdiff_t row_offset[max_grad_rows];
-  for (std::int64_t j = 0; j < rows; ++j)
-    row_offset[j] = j * plan.stride_h * plan.region_cols * plan.source.channels;
+  for (std::int64_t j = 0; j < rows; ++j) row_offset[j] = j * source_row;
   Tile<T> tile{};
   tile.a_stride = plan.stride_w * plan.source.channels;
   tile.b_stride = pitch;
-  tile.taps = row_offset;
-  tile.num_taps = static_cast<int>(rows);
   tile.depth = plan.grad.w;
   tile.c_stride = plan.padded_channels;
   tile.alpha = tile.beta = T(1);
   tile.overwrite = first;
   const TileCut cut(plan.run_depth);
-  for (std::int64_t o = 0; o < pitch; o += tile_cols<T>) {
-    tile.cols = static_cast<int>(smaller(tile_cols<T>, pitch - o));
-    tile.b = grad + o;
-    for (int run = 0; run < plan.num_runs; ++run) {
+  for (int run = 0; run < plan.num_runs; ++run) {
+    // Output rows for which this run lies above or below the image add nothing.
+    const std::int64_t top = j0 * plan.stride_h - plan.pad_h + plan.run_row[run];
+    std::int64_t begin = 0, end = rows;
+    while (begin < end && top + begin * plan.stride_h < 0) ++begin;
+    while (begin < end && top + (end - 1) * plan.stride_h >= plan.source.h) --end;
+    tile.taps = row_offset + begin;
+    tile.num_taps = static_cast<int>(end - begin);
+    for (std::int64_t o = 0; o < pitch; o += tile_cols<T>) {
+      tile.cols = static_cast<int>(smaller(tile_cols<T>, pitch - o));
+      tile.b = grad + begin * grad_row + o;
       tile.a = source + plan.run_offset[run];
       tile.c = partial + run * plan.run_depth * plan.padded_channels + o;
       for (std::int64_t part = 0; part < cut.parts; ++part) {
@@ -138,7 +148,27 @@ void window_grad(const WindowGradPlan<T>& plan, std::int64_t split, std::int64_t
     const std::int64_t plane = plan.grad.h * plan.grad.w;
     fill_region(plan.grad.group(image, group) + o0 * plane, channels, plan.grad.h, plan.grad.w,
                 Region{j0, 0, rows, plan.grad.w, pitch}, grad);
-    window_grad_unit(plan, source, grad, rows, pitch, partial, unit == begin);
+    window_grad_unit(plan, j0, rows, source, grad, pitch, partial, unit == begin);
+  }
+}
+
+template <class T>
+void combine_grad(const WindowGradPlan<T>& plan, const std::int64_t* tap_index, std::int64_t group, std::int64_t vector, T* grad_w) {
+  constexpr int n = lanes<T>;
+  const std::int64_t channels = plan.source.channels, rows = plan.num_runs * plan.run_depth, taps = rows / channels;
+  const std::int64_t k0 = vector * n;
+  const int valid = static_cast<int>(smaller(n, plan.grad.channels - k0));
+  const T* partial = plan.partial + group * rows * plan.padded_channels + k0;
+  T* to = grad_w + (group * plan.grad.channels + k0) * rows;
+  for (std::int64_t tap = 0; tap < taps; ++tap) {
+    for (std::int64_t c = 0; c < channels; ++c, partial += plan.padded_channels) {
+      Vector<T> total = {};
+      for (std::int64_t split = 0; split < plan.splits; ++split) total += load(partial + split * plan.partial_size());
+      T sums[n];
+      store(sums, total);
+      T* place = to + c * taps + tap_index[tap];
+      for (int k = 0; k < valid; ++k) place[k * rows] = sums[k];
+    }
   }
 }
 
@@ -159,7 +189,8 @@ template <class T> T sum(const T* values, std::int64_t n) {
 }
 
 template <class T>
-constexpr ConvKernels<T> kernels = {lanes<T>, tile_cols<T>, pack_weights<T>, window<T>, window_grad<T>, sum<T>};
+constexpr ConvKernels<T> kernels = {lanes<T>, tile_cols<T>, pack_weights<T>, window<T>, window_grad<T>,
+                                       combine_grad<T>, sum<T>};
 
 }  // namespace
 

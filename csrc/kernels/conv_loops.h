@@ -44,6 +44,7 @@ template <class T> struct WindowPhase {
   std::int64_t start_h, start_w;       // first output row and column
   std::int64_t count_h, count_w;       // outputs along each axis
   const std::ptrdiff_t* run_offset;    // element offset of each run of taps in the region
+  const std::int64_t* run_row;         // and its row there, increasing
   int num_runs;
   std::int64_t run_depth;              // consecutive elements in a run
   const T* weights;                    // packed, all groups
@@ -80,6 +81,7 @@ template <class T> struct WindowGradPlan {
   std::int64_t stride_h, stride_w, pad_h, pad_w;
   std::int64_t region_cols, region_rows;  // of the source, for one block of output rows
   const std::ptrdiff_t* run_offset;       // as in WindowPhase
+  const std::int64_t* run_row;
   int num_runs;
   std::int64_t run_depth;
   std::int64_t block_h, blocks;           // output rows in a unit of work, units per image
@@ -101,6 +103,10 @@ template <class T> struct ConvKernels {
                  T* scratch);
   void (*window_grad)(const WindowGradPlan<T>&, std::int64_t split, std::int64_t group,
                       std::int64_t panel_task, T* scratch);
+  // Adds the partial sums for a vector of output channels of a group and puts them into grad_w,
+  // [channel][source channel][tap]; tap_index orders the taps of all runs.
+  void (*combine_grad)(const WindowGradPlan<T>&, const std::int64_t* tap_index, std::int64_t group,
+                       std::int64_t vector, T* grad_w);
   // The sum of a contiguous range.
   T (*sum)(const T*, std::int64_t);
 };

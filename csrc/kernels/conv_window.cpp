@@ -28,17 +28,19 @@ bool adjacent(const std::vector<Tap>& taps) {
 // The taps of a window as runs of consecutive elements of a channels-last region.
 struct Runs {
   std::vector<std::ptrdiff_t> offsets;
+  std::vector<std::int64_t> rows;       // of each run in the region
   std::vector<std::int64_t> tap_index;  // in the order of the runs
   std::int64_t depth = 0;
 
-  Runs(const std::vector<Tap>& rows, const std::vector<Tap>& cols, std::int64_t kernel_w, Reach h, Reach w,
+  Runs(const std::vector<Tap>& row_taps, const std::vector<Tap>& cols, std::int64_t kernel_w, Reach h, Reach w,
        std::int64_t region_cols, std::int64_t channels) {
     const bool merged = adjacent(cols);
     depth = merged ? static_cast<std::int64_t>(cols.size()) * channels : channels;
-    for (const Tap& row : rows) {
+    for (const Tap& row : row_taps) {
       for (std::size_t i = 0; i < cols.size(); ++i) {
         tap_index.push_back(row.index * kernel_w + cols[i].index);
         if (merged && i > 0) continue;
+        rows.push_back(row.offset - h.low);
         offsets.push_back(((row.offset - h.low) * region_cols + cols[i].offset - w.low) * channels);
       }
     }
@@ -112,7 +114,7 @@ template <class T> void run_window(const WindowProblem<T>& p) {
     const AxisPhase& col = p.cols[i % p.cols.size()];
     pack_weights(p.weights, p.layout, p.groups, p.out.channels, p.source.channels, runs[i].tap_index, weights);
     phases.push_back({row.start, col.start, row.count, col.count, runs[i].offsets.data(),
-                      static_cast<int>(runs[i].offsets.size()), runs[i].depth, weights});
+                      runs[i].rows.data(), static_cast<int>(runs[i].offsets.size()), runs[i].depth, weights});
     weights += p.groups * plan.padded_out_channels * p.source.channels * static_cast<std::int64_t>(runs[i].tap_index.size());
   }
   plan.phases = phases.data();
@@ -123,30 +125,6 @@ template <class T> void run_window(const WindowProblem<T>& p) {
     Workspace<T> scratch(static_cast<std::size_t>(plan.scratch_size()));
     for (std::int64_t i = begin; i < end; ++i)
       conv_kernels<T>().window(plan, i / per_image, i % per_image / plan.blocks, i % plan.blocks, scratch.data());
-  });
-}
-
-// grad_w[k][c][tap] = the sum over splits of partial[run][tap in run, c][k].
-template <class T> void combine_partials(const WindowGradPlan<T>& plan, const std::vector<std::int64_t>& tap_index, T* grad_w) {
-  constexpr std::int64_t strip = 16;
-  const std::int64_t channels = plan.source.channels, taps = static_cast<std::int64_t>(tap_index.size());
-  const std::int64_t strips = ceil_div(plan.grad.channels, strip), rows = taps * channels;
-  parallel_for(0, plan.groups * strips, std::max<std::int64_t>(4096 / rows, 1), [&](std::int64_t b, std::int64_t e) {
-    for (std::int64_t i = b; i < e; ++i) {
-      const std::int64_t group = i / strips, k0 = i % strips * strip;
-      const std::int64_t valid = std::min(strip, plan.grad.channels - k0);
-      const T* partial = plan.partial + group * rows * plan.padded_channels + k0;
-      T* to = grad_w + (group * plan.grad.channels + k0) * rows;
-      for (std::int64_t row = 0; row < rows; ++row) {
-        T sums[strip] = {};
-        for (std::int64_t split = 0; split < plan.splits; ++split) {
-          const T* from = partial + split * plan.partial_size() + row * plan.padded_channels;
-          for (std::int64_t k = 0; k < valid; ++k) sums[k] += from[k];
-        }
-        const std::int64_t position = row % channels * taps + tap_index[static_cast<std::size_t>(row / channels)];
-        for (std::int64_t k = 0; k < valid; ++k) to[k * rows + position] = sums[k];
-      }
-    }
   });
 }
 
@@ -214,6 +192,7 @@ template <class T> void window_backward_weight(const ConvShape& s, const T* grad
   plan.region_cols = (s.out_w - 1) * s.stride_w + w.span() + 1;
   const Runs runs(rows[0].taps, cols[0].taps, s.kernel_w, h, w, plan.region_cols, plan.source.channels);
   plan.run_offset = runs.offsets.data();
+  plan.run_row = runs.rows.data();
   plan.num_runs = static_cast<int>(runs.offsets.size());
   plan.run_depth = runs.depth;
   plan.padded_channels = round_up(plan.grad.channels, conv_kernels<T>().lanes);
@@ -244,7 +223,12 @@ template <class T> void window_backward_weight(const ConvShape& s, const T* grad
     for (std::int64_t i = begin; i < end; ++i)
       conv_kernels<T>().window_grad(plan, i / per_split, i % per_split / plan.panel_tasks, i % plan.panel_tasks, scratch.data());
   });
-  combine_partials(plan, runs.tap_index, grad_w);
+  const std::int64_t vectors = ceil_div(plan.grad.channels, conv_kernels<T>().lanes);
+  const std::int64_t grain = std::max<std::int64_t>(4096 / (plan.num_runs * plan.run_depth), 1);
+  parallel_for(0, s.groups * vectors, grain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i)
+      conv_kernels<T>().combine_grad(plan, runs.tap_index.data(), i / vectors, i % vectors, grad_w);
+  });
 }
 
 template <class T> void pointwise_forward(const ConvShape& s, const T* x, const T* w, const T* bias, T* y) {
