@@ -51,14 +51,6 @@ class Tensor(_C.TensorBase):
 
         return creation.legacy_tensor(cls, *args, **kwargs)
 
-    @staticmethod
-    def _make_subclass(cls, data, require_grad: bool = False):
-        """A leaf of the class `cls` that shares the storage of `data`."""
-        made = _C.as_class(data, cls, False)
-        if require_grad:
-            made.requires_grad = True
-        return made
-
     # ---- sizes ----
 
     def size(self, dim: int | None = None):

@@ -104,8 +104,7 @@ def bilinear(input1, input2, weight, bias=None):
 def _check_bilinear(input1, input2, weight, bias):
     if input1.dim() != input2.dim():
         raise RuntimeError(
-            "bilinear(): input dimensions do not match: got "
-            f"{input1.dim()} and {input2.dim()}"
+            f"bilinear(): input dimensions do not match: got {input1.dim()} and {input2.dim()}"
         )
     for i, (one, two) in enumerate(zip(input1.shape[:-1], input2.shape[:-1], strict=True)):
         if one != two:
