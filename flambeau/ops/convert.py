@@ -29,7 +29,14 @@ def _source(src, like):
     )
 
 
-@op(inplace=True, public=False, out=False, backward_name="CopyBackwards")
+@op(
+    inplace=True,
+    public=False,
+    out=False,
+    backward_name="CopyBackwards",
+    samples=lambda s: [s(s.tensor(2, 3), s.tensor(2, 3)), s(s.tensor(2, 3), s.tensor(3))],
+    torch="",
+)
 def copy(input, src, non_blocking=False):
     """A tensor laid out like input with the values of src, which broadcasts and is converted."""
     out = kernels(input).empty_like(input, input.dtype)
@@ -58,7 +65,13 @@ def _fill_value(value, dtype):
     return _C.cast(value, dtype)
 
 
-@op(inplace=True, out=False, backward_name="FillBackward2")
+@op(
+    inplace=True,
+    out=False,
+    backward_name="FillBackward2",
+    samples=lambda s: [s(s.tensor(2, 3), 2), s(s.tensor(2, 3), s.tensor())],
+    torch="",
+)
 def fill(input, value):
     """A tensor like input whose elements all are `value`, a number or a 0-dim tensor."""
     out = kernels(input).empty_like(input, input.dtype)
@@ -75,7 +88,7 @@ fill.vjp("input")(lambda g: creation.zeros_like(g))
 fill.vjp("value")(lambda g: g.sum())
 
 
-@op(inplace=True, public=False, out=False)
+@op(inplace=True, public=False, out=False, samples=lambda s: [s(s.tensor(2, 3))], torch="")
 def zero(input):
     """A tensor like input of zeros."""
     return kernels(input).full(input.shape, 0, input.dtype)
@@ -383,7 +396,7 @@ def from_dlpack(ext_tensor, *, device=None, copy=None):
 # ---- complex numbers ----
 
 
-@op(out=False)
+@op(out=False, samples=lambda s: [s(s.tensor(2, 3), s.tensor(2, 3))])
 def complex(real, imag):
     """real + i * imag.
 
@@ -398,13 +411,13 @@ complex.vjp("real")(lambda g: g.real)
 complex.vjp("imag")(lambda g: g.imag)
 
 
-@op(view=True, out=False)
+@op(view=True, out=False, samples=lambda s: [s(s.tensor(2, dtype=_C.complex128))])
 def view_as_real(input):
     """A view of complex numbers as pairs of real ones, in a new last axis."""
     return _C.view_as_real(input)
 
 
-@op(view=True, out=False)
+@op(view=True, out=False, samples=lambda s: [s(s.tensor(3, 2))], layout_dependent=True)
 def view_as_complex(input):
     """A view of pairs of real numbers, the last axis, as complex ones."""
     return _C.view_as_complex(input)
@@ -444,7 +457,13 @@ Tensor.real = property(real, _set_real)
 Tensor.imag = property(imag, _set_imag)
 
 
-@op(public=False, out=False, backward_name="Conj")
+@op(
+    public=False,
+    out=False,
+    backward_name="Conj",
+    samples=lambda s: [s(s.tensor(2, dtype=_C.complex128))],
+    torch="",
+)
 def _conj_physical(input):
     """The complex conjugates, in new memory."""
     parts = _C.view_as_real(input)
