@@ -172,21 +172,7 @@ void combine_grad(const WindowGradPlan<T>& plan, const std::int64_t* tap_index, 
   }
 }
 
-template <class T> T sum(const T* values, std::int64_t n) {
-  constexpr int width = lanes<T>;
-  Vector<T> acc[4] = {};
-  std::int64_t i = 0;
-  for (; i + 4 * width <= n; i += 4 * width) {
-    FB_UNROLL
-    for (int c = 0; c < 4; ++c) acc[c] += load(values + i + c * width);
-  }
-  T parts[width];
-  store(parts, (acc[0] + acc[1]) + (acc[2] + acc[3]));
-  T total = 0;
-  for (int j = 0; j < width; ++j) total += parts[j];
-  for (; i < n; ++i) total += values[i];
-  return total;
-}
+template <class T> T sum(const T* values, std::int64_t n) { return sum_values(values, n); }
 
 template <class T>
 constexpr ConvKernels<T> kernels = {lanes<T>, tile_cols<T>, pack_weights<T>, window<T>, window_grad<T>,

@@ -145,6 +145,23 @@ template <class T, Left L> FB_INLINE void run_tile(int rows, const Tile<T>& t) {
   (t.cols > lanes<T> ? tile_functions<T, L>.wide : tile_functions<T, L>.narrow)[rows - 1](t);
 }
 
+// The sum of a contiguous range, in as many chains as hide the latency of an addition.
+template <class T> static T sum_values(const T* values, std::int64_t n) {
+  constexpr int width = lanes<T>;
+  Vector<T> acc[4] = {};
+  std::int64_t i = 0;
+  for (; i + 4 * width <= n; i += 4 * width) {
+    FB_UNROLL
+    for (int c = 0; c < 4; ++c) acc[c] += load(values + i + c * width);
+  }
+  T parts[width];
+  store(parts, (acc[0] + acc[1]) + (acc[2] + acc[3]));
+  T total = 0;
+  for (int j = 0; j < width; ++j) total += parts[j];
+  for (; i < n; ++i) total += values[i];
+  return total;
+}
+
 // Shuffles of two vectors a, b by groups of 128 bits, the cheapest ones there are: which element of
 // the pair goes where.
 template <class T> struct Shuffle {

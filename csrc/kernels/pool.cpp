@@ -316,11 +316,43 @@ Tensor avg_pool2d_backward(const Tensor& grad, const Dims& input_sizes, const Di
   return out;
 }
 
+namespace {
+
+// One window that covers the plane.
+Tensor global_avg_pool(const Tensor& x, const Planes& in) {
+  if (is_half(x.dtype())) return cast(global_avg_pool(widened(x), in), x.dtype());
+  const Tensor source = contiguous(x);
+  const Tensor out = empty(with_plane(x.sizes(), 1, 1), x.dtype());
+  dispatch_float(x.dtype(), "adaptive_avg_pool2d", [&]<class T>() {
+    for_each_plane(in.count, in.size(), [&](std::int64_t plane) {
+      const T total = pool_kernels<T>().sum(source.data<const T>() + plane * in.size(), in.size());
+      out.data<T>()[plane] = total / static_cast<T>(in.size());
+    });
+  });
+  return out;
+}
+
+Tensor global_avg_pool_backward(const Tensor& grad, const Dims& input_sizes, const Planes& in) {
+  if (is_half(grad.dtype())) return cast(global_avg_pool_backward(widened(grad), input_sizes, in), grad.dtype());
+  const Tensor g = contiguous(grad);
+  const Tensor out = empty(input_sizes, grad.dtype());
+  dispatch_float(grad.dtype(), "adaptive_avg_pool2d_backward", [&]<class T>() {
+    for_each_plane(in.count, in.size(), [&](std::int64_t plane) {
+      const T share = g.data<const T>()[plane] / static_cast<T>(in.size());
+      pool_kernels<T>().set(out.data<T>() + plane * in.size(), in.size(), share);
+    });
+  });
+  return out;
+}
+
+}  // namespace
+
 Tensor adaptive_avg_pool2d(const Tensor& x, const Dims& output) {
   constexpr const char* op = "adaptive_avg_pool2d";
   require_cpu(x, op);
   check_adaptive(x.sizes(), output, op);
   const Planes in = planes_of(x.sizes());
+  if (output == Dims{1, 1}) return global_avg_pool(x, in);
   if (divides(in, output)) {
     const Dims kernel = adaptive_kernel(in, output);
     return avg_pool2d(x, kernel, kernel, {0, 0}, false, true, 0);
@@ -354,6 +386,7 @@ Tensor adaptive_avg_pool2d_backward(const Tensor& grad, const Dims& input_sizes)
   const Dims output{grad.size(grad.ndim() - 2), grad.size(grad.ndim() - 1)};
   check_grad(grad, with_plane(input_sizes, output[0], output[1]), op);
   const Planes in = planes_of(input_sizes);
+  if (output == Dims{1, 1}) return global_avg_pool_backward(grad, input_sizes, in);
   if (divides(in, output)) {
     const Dims kernel = adaptive_kernel(in, output);
     return avg_pool2d_backward(grad, input_sizes, kernel, kernel, {0, 0}, false, true, 0);

@@ -50,6 +50,9 @@ template <class T> struct PoolPlan {
 template <class T> struct PoolKernels {
   void (*max)(const PoolPlan<T>&, const T* x, T* out, std::int64_t* indices, T* scratch);
   void (*average)(const PoolPlan<T>&, const T* x, T* out, T* scratch);
+  // The sum of a whole plane, and a plane of one value.
+  T (*sum)(const T* x, std::int64_t n);
+  void (*set)(T* to, std::int64_t n, T value);
 };
 struct PoolLoops {
   PoolKernels<float> f32;

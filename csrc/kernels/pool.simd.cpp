@@ -78,8 +78,13 @@ template <class T> void average(const PoolPlan<T>& p, const T* x, T* out, T* scr
   }
 }
 
+template <class T> T sum(const T* x, std::int64_t n) { return sum_values(x, n); }
+template <class T> void set(T* to, std::int64_t n, T value) { fill_values(to, n, value); }
+
+template <class T> constexpr PoolKernels<T> kernels = {max<T>, average<T>, sum<T>, set<T>};
+
 }  // namespace
 
-extern const PoolLoops pool_loops_table = {{max<float>, average<float>}, {max<double>, average<double>}};
+extern const PoolLoops pool_loops_table = {kernels<float>, kernels<double>};
 
 }  // namespace fb::FB_ISA
