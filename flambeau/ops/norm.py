@@ -1,6 +1,6 @@
 """Normalisations: batch, instance, group, layer and root mean square.
 
-Each `native_` op also returns the statistics it used, which its gradient needs. Their second
+Each `_native_` op also returns the statistics it used, which its gradient needs. Their second
 derivatives come from the plain rules, which compute the statistics again from the input.
 """
 
@@ -47,15 +47,20 @@ _STATISTICS = ("out", "mean", "rstd")
 
 def _batch_samples(s):
     weight, bias = s.tensor(3), s.tensor(3)
-    mean, var = s.tensor(3), s.tensor(3, low=0.5, high=2)
     yield s(s.tensor(4, 3, 5), weight, bias, None, None, True, 0.1, 1e-5)
     yield s(s.tensor(4, 3), weight, bias, None, None, True, 0.1, 1e-5)
     yield s(s.tensor(2, 3, 2, 2), None, None, None, None, True, 0.1, 1e-5)
-    yield s(s.tensor(2, 3, 2, 2), weight, bias, mean, var, False, 0.1, 1e-5)
 
 
-@op(outputs=_STATISTICS, samples=_batch_samples, out=False, torch="native_batch_norm")
-def native_batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps):
+@op(
+    name="_native_batch_norm",
+    backward_name="NativeBatchNorm",
+    public=False,
+    outputs=_STATISTICS,
+    samples=_batch_samples,
+    out=False,
+)
+def _native_batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps):
     """Batch normalisation and the statistics used: (result, means, reciprocal standard deviations).
 
     In training the running statistics are updated in place.
@@ -65,7 +70,7 @@ def native_batch_norm(input, weight, bias, running_mean, running_var, training, 
     )
 
 
-@native_batch_norm.vjp("input", "weight", "bias")
+@_native_batch_norm.vjp("input", "weight", "bias")
 def _(g, input, weight, training, eps, mean, rstd, needs):
     dims = _all_but_channels(input)
     if training:
@@ -80,7 +85,7 @@ def _(g, input, weight, training, eps, mean, rstd, needs):
     return of_input, *_weight_gradients(g, normal, dims, (input.shape[1],), needs)
 
 
-@native_batch_norm.fast_vjp("input", "weight", "bias")
+@_native_batch_norm.fast_vjp("input", "weight", "bias")
 def _(g, input, weight, training, mean, rstd):
     return kernels(g).batch_norm_backward(g, input, weight, mean, rstd, training)
 
@@ -114,7 +119,7 @@ def batch_norm(
     """
     if training:
         _require_several_values(input.shape)
-    return native_batch_norm(
+    return _native_batch_norm(
         input, weight, bias, running_mean, running_var, training, momentum, eps
     )[0]
 
@@ -154,7 +159,7 @@ def instance_norm(
             "Expected more than 1 spatial element when training, got input size "
             f"{input.shape}"
         )
-    out, mean, rstd = native_group_norm(input, channels, weight, bias, eps)
+    out, mean, rstd = _native_group_norm(input, channels, weight, bias, eps)
     if running_mean is not None:
         _update_running(running_mean, mean, momentum)
         biased = 1 / (rstd * rstd) - eps
@@ -178,13 +183,20 @@ def _group_samples(s):
     yield s(s.tensor(2, 6, 2, 2), 3, None, None, 1e-5)
 
 
-@op(outputs=_STATISTICS, samples=_group_samples, out=False, torch="native_group_norm_")
-def native_group_norm(input, groups, weight, bias, eps):
+@op(
+    name="_native_group_norm",
+    backward_name="NativeGroupNorm",
+    public=False,
+    outputs=_STATISTICS,
+    samples=_group_samples,
+    out=False,
+)
+def _native_group_norm(input, groups, weight, bias, eps):
     """Group normalisation and the statistics used: (result, means, reciprocal standard deviations)."""
     return kernels(input).group_norm(input, groups, weight, bias, eps)
 
 
-@native_group_norm.vjp("input", "weight", "bias")
+@_native_group_norm.vjp("input", "weight", "bias")
 def _(g, input, groups, weight, eps, needs):
     shape = input.shape
     rows = (shape[0], groups, -1)
@@ -195,7 +207,7 @@ def _(g, input, groups, weight, eps, needs):
     return of_input, *_weight_gradients(g, normal.reshape(shape), dims, (shape[1],), needs)
 
 
-@native_group_norm.fast_vjp("input", "weight", "bias")
+@_native_group_norm.fast_vjp("input", "weight", "bias")
 def _(g, input, groups, weight, mean, rstd):
     return kernels(g).group_norm_backward(g, input, groups, weight, mean, rstd)
 
@@ -210,7 +222,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     if input.ndim >= 2 and num_groups and input.shape[1] % num_groups == 0:
         shape = input.shape
         _require_several_values((shape[0] * shape[1] // num_groups, num_groups, *shape[2:]))
-    return native_group_norm(input, num_groups, weight, bias, eps)[0]
+    return _native_group_norm(input, num_groups, weight, bias, eps)[0]
 
 
 # ---- layer normalisation ----
@@ -222,8 +234,15 @@ def _layer_samples(s):
     yield s(s.tensor(3, 40), (40,), None, None, 1e-5)
 
 
-@op(outputs=_STATISTICS, samples=_layer_samples, out=False)
-def native_layer_norm(input, normalized_shape, weight, bias, eps):
+@op(
+    name="_native_layer_norm",
+    backward_name="NativeLayerNorm",
+    public=False,
+    outputs=_STATISTICS,
+    samples=_layer_samples,
+    out=False,
+)
+def _native_layer_norm(input, normalized_shape, weight, bias, eps):
     """Layer normalisation and the statistics used: (result, means, reciprocal standard deviations)."""
     return kernels(input).layer_norm(input, normalized_shape, weight, bias, eps)
 
@@ -234,7 +253,7 @@ def _last_and_first(input, normalized_shape):
     return list(range(lead, input.ndim)), list(range(lead))
 
 
-@native_layer_norm.vjp("input", "weight", "bias")
+@_native_layer_norm.vjp("input", "weight", "bias")
 def _(g, input, normalized_shape, weight, eps, needs):
     last, first = _last_and_first(input, normalized_shape)
     normal, factor = _normal(input, last, eps)
@@ -245,7 +264,7 @@ def _(g, input, normalized_shape, weight, eps, needs):
     return of_input, *_weight_gradients(g, normal, first, normalized_shape, needs)
 
 
-@native_layer_norm.fast_vjp("input", "weight", "bias")
+@_native_layer_norm.fast_vjp("input", "weight", "bias")
 def _(g, input, normalized_shape, weight, mean, rstd):
     return kernels(g).layer_norm_backward(g, input, normalized_shape, weight, mean, rstd)
 
@@ -257,7 +276,7 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5, cudnn_
     Raises:
         RuntimeError: if the input's last axes have other sizes.
     """
-    return native_layer_norm(input, normalized_shape, weight, bias, eps)[0]
+    return _native_layer_norm(input, normalized_shape, weight, bias, eps)[0]
 
 
 # ---- root mean square ----
@@ -271,6 +290,7 @@ def _rms_samples(s):
 
 @op(
     name="_fused_rms_norm",
+    backward_name="FusedRmsNorm",
     public=False,
     outputs=("out", "rstd"),
     samples=_rms_samples,
