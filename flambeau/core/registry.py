@@ -20,6 +20,7 @@ arguments are summed back by the engine, not by the rules.
 from __future__ import annotations
 
 from flambeau import _C
+from flambeau.core import graph as graph  # gives nodes their Python side
 from flambeau.core.tensor import Tensor
 
 TYPE_CHECKING = False  # importing typing would take a third of the time of `import flambeau`
