@@ -81,10 +81,10 @@ def package_stub() -> str:
 
 
 def public_names(module: ModuleType) -> dict[str, Any]:
-    """A module's own public names, sorted; other modules that it imported are none."""
+    """A module's public names, those that load later included; other modules are left out."""
     return {
         name: value
-        for name, value in sorted(vars(module).items())
+        for name, value in ((name, getattr(module, name)) for name in sorted(dir(module)))
         if name == "__version__" or not (name.startswith("_") or isinstance(value, ModuleType))
     }
 
