@@ -74,9 +74,10 @@ def package_stub() -> str:
     modules = sorted(m.name for m in pkgutil.iter_modules(flambeau.__path__))
     for name in (m for m in modules if not m.startswith("_")):
         lines.append(f"from flambeau import {name} as {name}")
-    for name, value in public_names(flambeau).items():
+    names = public_names(flambeau)
+    for name, value in names.items():
         if name not in modules:
-            lines.append(_declaration(name, value))
+            lines.append(_declaration(name, value, names))
     return "\n".join(lines) + "\n"
 
 
@@ -89,17 +90,20 @@ def public_names(module: ModuleType) -> dict[str, Any]:
     }
 
 
-def _declaration(name: str, value: Any) -> str:
+def _declaration(name: str, value: Any, names: dict[str, Any]) -> str:
+    """One name of the package: an operation, a class or function from its home, a constant."""
     from flambeau import _C
 
+    kind = type(value)
     if isinstance(value, _C.Op):
         return _function(name, value)
     if isinstance(value, _C.dtype):
         return f"{name}: _dtype"
-    home = getattr(value, "__module__", None)
-    if home == "flambeau._C" or (home or "").startswith("flambeau."):
-        return f"from {home} import {value.__name__} as {name}"
-    return f"{name}: {_qualified(type(value).__name__)}"
+    if hasattr(value, "__name__"):
+        return f"from {value.__module__} import {value.__name__} as {name}"
+    if kind.__module__ == "builtins":
+        return f"{name}: {_qualified(kind.__name__)}"
+    return f"{name}: {kind.__name__ if names.get(kind.__name__) is kind else 'Any'}"
 
 
 def extension_stub() -> str:
