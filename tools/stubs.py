@@ -23,7 +23,9 @@ PACKAGE = Path(__file__).parents[1] / "flambeau"
 HEADER = "# Written by tools/stubs.py; `make stubs` writes it anew.\n"
 
 # Names that flambeau or a class gives another meaning to stand for the built-in type in a stub.
-BUILTINS = re.compile(r"(?<![\w.])(bool|int|float|complex|str|bytes|list|tuple|dict|type)\b(?!=)")
+BUILTINS = re.compile(
+    r"(?<![\w.])(bool|int|float|complex|str|bytes|list|tuple|dict|type)\b(?![:=])"
+)
 GENERIC = {"list": "list[Any]", "tuple": "tuple[Any, ...]", "dict": "dict[str, Any]"}
 
 ATTRIBUTES = {
@@ -99,11 +101,26 @@ def _declaration(name: str, value: Any, names: dict[str, Any]) -> str:
         return _function(name, value)
     if isinstance(value, _C.dtype):
         return f"{name}: _dtype"
-    if hasattr(value, "__name__"):
-        return f"from {value.__module__} import {value.__name__} as {name}"
-    if kind.__module__ == "builtins":
-        return f"{name}: {_qualified(kind.__name__)}"
+    if home := _home(value):
+        return f"from {home} import {value.__name__} as {name}"
+    if value is None or kind in (bool, int, float, str, dict):
+        return f"{name}: {None if value is None else _qualified(kind.__name__)}"
     return f"{name}: {kind.__name__ if names.get(kind.__name__) is kind else 'Any'}"
+
+
+def _home(value: Any) -> str | None:
+    """The module whose source defines a class or function, which may bear torch's name."""
+    name = getattr(value, "__name__", None)
+    if name is None:
+        return None
+    if value.__module__ == "flambeau._C":
+        return "flambeau._C"
+    for module, contents in sorted(sys.modules.items()):
+        if module.startswith("flambeau.") and vars(contents).get(name) is value:
+            source = inspect.getsource(contents)
+            if re.search(rf"^(class|def) {name}\b", source, re.MULTILINE):
+                return module
+    return None
 
 
 def extension_stub() -> str:
@@ -199,8 +216,8 @@ def _bound(function: Any) -> list[str]:
         if len(signatures) > 1:
             lines.append("@overload")
         text = re.sub(r" = \\\d+", " = ...", signature)
-        text = re.sub(r"\bobject\b", "Any", text)
-        lines.append(_qualified(re.sub(r"\bdtype\b", "_dtype", text)) + ": ...")
+        text = re.sub(r"\bobject\b(?![:=])", "Any", text).replace("flambeau._C.", "")
+        lines.append(_qualified(re.sub(r"\bdtype\b(?![:=])", "_dtype", text)) + ": ...")
     return lines
 
 
