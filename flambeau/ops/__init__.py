@@ -2,6 +2,7 @@
 
 from flambeau import _C
 from flambeau.ops import (
+    activation,
     _declare,
     conv,
     convert,
@@ -21,6 +22,7 @@ from flambeau.ops import (
 _C.set_engine_op("add", elementwise.add)
 
 __all__ = [
+    "activation",
     "_declare",
     "conv",
     "convert",
