@@ -3,6 +3,7 @@
 from flambeau import _C
 from flambeau.ops import (
     _declare,
+    activation,
     conv,
     convert,
     creation,
@@ -24,6 +25,7 @@ _C.set_engine_op("add", elementwise.add)
 
 __all__ = [
     "_declare",
+    "activation",
     "conv",
     "convert",
     "creation",
