@@ -376,7 +376,7 @@ def prelu(input, weight):
 # ---- exponential ----
 
 
-@_activation("elu", parameters=((2.0,), (1.5, 1.2, 0.7)))
+@_activation("elu", parameters=((2.0,), (1.5, 1.2, 0.7)), torch="_C._nn.elu")
 def _elu(input, alpha=1.0, scale=1.0, input_scale=1.0):
     """scale * input where it is positive, scale * alpha * expm1(input_scale * input) elsewhere."""
     return kernels(of(input)).unary("elu", input, alpha, scale, input_scale)
