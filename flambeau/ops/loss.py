@@ -224,7 +224,7 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     """Square up to `delta`, absolute value times delta from there; see `nn.HuberLoss`.
 
     Args:
-        weight: a factor for each element; the mean is then divided by the sum of the weights.
+        weight: a factor for each element.
 
     Raises:
         RuntimeError: if delta is not positive.
@@ -234,7 +234,9 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     input, target = _paired(input, target)
     if weight is None:
         return _huber(input, target, reduction, delta)
-    return _weighted_mean(_huber(input, target, "none", delta), weight, reduction)
+    if weight.shape != input.shape:
+        raise ValueError("Weights and input must have the same size.")
+    return _reduced(_huber(input, target, "none", delta) * weight, reduction)
 
 
 # ---- two classes ----
