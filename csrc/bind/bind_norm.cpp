@@ -10,23 +10,6 @@ namespace fb::py {
 
 using namespace nb::literals;
 
-namespace {
-
-// A copy of an optional tensor that outlives the GIL.
-class Held {
- public:
-  explicit Held(const Tensor* t) : given_(t != nullptr) {
-    if (t) copy_ = *t;
-  }
-  const Tensor* get() const { return given_ ? &copy_ : nullptr; }
-
- private:
-  Tensor copy_;
-  bool given_;
-};
-
-}  // namespace
-
 void bind_norm(nb::module_& m) {
   m.def(
       "batch_norm",

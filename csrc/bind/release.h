@@ -14,4 +14,17 @@ auto released(std::int64_t work, F&& f) {
   return f();
 }
 
+// A copy of an optional tensor that outlives the GIL.
+class Held {
+ public:
+  explicit Held(const Tensor* t) : given_(t != nullptr) {
+    if (t) copy_ = *t;
+  }
+  const Tensor* get() const { return given_ ? &copy_ : nullptr; }
+
+ private:
+  Tensor copy_;
+  bool given_;
+};
+
 }  // namespace fb::py

@@ -31,7 +31,7 @@ FB_SIMD void store_lanes(T* p, Vec<T> v, int count) {
 // Adds up what f(index, count) returns over a line: float32 in lanes over blocks that are short
 // enough to keep all digits, the blocks in double.
 template <class T, class F>
-FB_SIMD T row_sum(std::int64_t n, F&& f) {
+FB_SIMD double row_total(std::int64_t n, F&& f) {
   constexpr int step = Vec<T>::size;
   constexpr std::int64_t block = 1024;
   double total = 0;
@@ -53,7 +53,11 @@ FB_SIMD T row_sum(std::int64_t n, F&& f) {
     }
     total += sum_lanes(a + b);
   }
-  return static_cast<T>(total);
+  return total;
+}
+template <class T, class F>
+FB_SIMD T row_sum(std::int64_t n, F&& f) {
+  return static_cast<T>(row_total<T>(n, f));
 }
 
 // The largest element of a line; NaN elements are passed over. n > 0.
