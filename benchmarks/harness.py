@@ -123,16 +123,18 @@ def row(name: str, at_most: float, calls: int = 1) -> Callable[[Make], Make]:
 
 
 def select(patterns: Iterable[str]) -> list[Row]:
-    """The rows whose name matches one of the shell patterns, in the table's order.
+    """The rows with one of these names, or that match one as a shell pattern, in table order.
 
     Raises:
         ValueError: A pattern matches no row.
     """
-    patterns = list(patterns)
+    chosen = set()
     for pattern in patterns:
-        if not any(fnmatchcase(name, pattern) for name in ROWS):
+        found = {name for name in ROWS if name == pattern or fnmatchcase(name, pattern)}
+        if not found:
             raise ValueError(f"no benchmark row matches {pattern!r}")
-    return [r for r in ROWS.values() if any(fnmatchcase(r.name, p) for p in patterns)]
+        chosen |= found
+    return [r for r in ROWS.values() if r.name in chosen]
 
 
 def time_pairs(make: Make, settings: Settings, calls: int = 1) -> Measurement:

@@ -63,7 +63,9 @@ def test_rows_are_registered_once_and_selected_by_pattern():
     harness.row("conv 3x3", 1.0)(counting)
     harness.row("conv 1x1", 1.0)(counting)
     harness.row("mm", 1.0)(counting)
+    harness.row("x[1]", 1.0)(counting)
     assert [r.name for r in harness.select(["conv*"])] == ["conv 3x3", "conv 1x1"]
+    assert [r.name for r in harness.select(["x[1]", "mm"])] == ["mm", "x[1]"]
     with pytest.raises(ValueError, match="registered twice"):
         harness.row("mm", 1.0)(counting)
     with pytest.raises(ValueError, match="no benchmark row matches 'nn'"):
