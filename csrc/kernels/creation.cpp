@@ -45,13 +45,23 @@ void generate(const Tensor& out, F value) {
   });
 }
 
+// base + by * k, rounded once: as a fused multiply-add, which torch uses.
+template <class S>
+S along(S base, S by, std::int64_t k) {
+  if constexpr (std::is_same_v<S, float>)
+    return static_cast<float>(double{base} + double{by} * static_cast<double>(k));
+  else if constexpr (std::is_same_v<S, double>)
+    return std::fma(by, static_cast<double>(k), base);
+  else
+    return base + by * static_cast<S>(k);
+}
+
 template <class S>
 auto points(const Scalar& start, const Scalar& end, std::int64_t steps) {
   const S first = start.to<S>(), last = end.to<S>();
   const S by = steps > 1 ? (last - first) / static_cast<S>(steps - 1) : S(0);
   return [=](std::int64_t k) {
-    return k < steps / 2 || steps == 1 ? first + by * static_cast<S>(k)
-                                       : last - by * static_cast<S>(steps - k - 1);
+    return k < steps / 2 || steps == 1 ? along(first, by, k) : along(last, -by, steps - k - 1);
   };
 }
 

@@ -1,7 +1,7 @@
 """Making tensors: from Python values, NumPy arrays and buffers, filled, or from a formula.
 
 These are plain functions: nothing flows through them that a gradient could follow. `dtype`,
-`layout`, `device`, `pin_memory` and `requires_grad` mean the same everywhere and are described at `tensor`.
+`layout`, `device`, `pin_memory` and `requires_grad` mean the same everywhere; `tensor` says what.
 """
 
 from __future__ import annotations
@@ -532,7 +532,8 @@ def empty_permuted(
     if sorted(physical_layout) != list(range(len(size))):
         raise RuntimeError(
             "Number of dimensions in size does not match the length of the physical_layout, or it"
-            f" is no permutation: size is {tuple(size)}, physical_layout is {tuple(physical_layout)}"
+            f" is no permutation: size is {tuple(size)}, physical_layout is"
+            f" {tuple(physical_layout)}"
         )
     strides = [0] * len(size)
     step = 1
@@ -663,8 +664,8 @@ def inclusive_range(
 
     warnings.warn(
         "torch.range is deprecated and will be removed in a future release because its behavior is"
-        " inconsistent with Python's range builtin. Instead, use torch.arange, which produces values"
-        " in [start, end).",
+        " inconsistent with Python's range builtin. Instead, use torch.arange, which produces"
+        " values in [start, end).",
         UserWarning,
         stacklevel=2,
     )

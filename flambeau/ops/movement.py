@@ -1154,7 +1154,6 @@ def meshgrid(*tensors, indexing=None):
         sizes[axis] = shape[axis]
         grids.append(x.view(sizes).expand(shape))
     if swap:
-        grids = [g.transpose(0, 1) for g in grids]
         grids[0], grids[1] = grids[1], grids[0]
     return tuple(grids)
 
