@@ -350,7 +350,9 @@ def orthogonal_(tensor, gain=1, generator=None):
         raise ValueError("Only tensors with 2 or more dimensions are supported")
     if tensor.numel() == 0:
         return tensor
-    from flambeau.ops.linalg import qr
+    import numpy  # its LAPACK has the factorisation
+
+    from flambeau.ops.creation import from_numpy
 
     rows = tensor.size(0)
     columns = tensor.numel() // rows
@@ -358,7 +360,7 @@ def orthogonal_(tensor, gain=1, generator=None):
         flattened = tensor.new_empty((rows, columns)).normal_(0, 1, generator=generator)
         if rows < columns:
             flattened.t_()
-        q, r = qr(flattened)
+        q, r = map(from_numpy, numpy.linalg.qr(flattened.numpy()))
         # The factorisation is unique, and the result uniform, only with a positive diagonal.
         q *= r.diagonal().sign()
         if rows < columns:
