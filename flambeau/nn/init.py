@@ -359,12 +359,12 @@ def orthogonal_(tensor, gain=1, generator=None):
     with no_grad():
         flattened = tensor.new_empty((rows, columns)).normal_(0, 1, generator=generator)
         if rows < columns:
-            flattened.t_()
+            flattened = flattened.t()
         q, r = map(from_numpy, numpy.linalg.qr(flattened.numpy()))
         # The factorisation is unique, and the result uniform, only with a positive diagonal.
         q *= r.diagonal().sign()
         if rows < columns:
-            q.t_()
+            q = q.t()
         tensor.view_as(q).copy_(q)
         tensor.mul_(gain)
     return tensor
