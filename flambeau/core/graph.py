@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from flambeau import _C
 from flambeau.core.hooks import RemovableHandle
+
+TYPE_CHECKING = False  # see core/registry.py
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 Node = _C.Node
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import weakref
+from _weakref import ref  # what weakref.ref is, without loading the rest of weakref
 
 _next_id = 0
 
@@ -16,7 +16,7 @@ class RemovableHandle:
         _next_id += 1
         self._extras = [extra_dict] if isinstance(extra_dict, dict) else list(extra_dict or ())
         try:
-            self._hooks = weakref.ref(hooks)
+            self._hooks = ref(hooks)
         except TypeError:  # a plain dict cannot be referred to weakly
             self._hooks = lambda: hooks
 
