@@ -188,6 +188,7 @@ def op(
     grad_list: bool = False,
     differentiable_outputs: int = 1,
     result_type: Callable | None = None,
+    compiled: Callable | None = None,
     native: str = "",
     native_arity: int = 0,
     **info: Any,
@@ -211,6 +212,8 @@ def op(
         grad_list: rules get `g` as the list of the gradients of all outputs (None where there is none).
         differentiable_outputs: bits; by default only the first output carries gradients.
         result_type: makes the named tuple out of the tuple of outputs.
+        compiled: a compiled function with the same positional arguments, called in place of the
+            function (views, whose whole cost is the call).
         native: the elementwise kernel that does the same as the function for tensors on the CPU.
         info: fields of `Info`: samples, domain, reference, dtypes, ...
     """
@@ -221,7 +224,7 @@ def op(
         target = _C.make_op(
             name=own,
             backward_name=_node_name(backward_name or _camel(own.rpartition(".")[2])),
-            forward=_positional(forward),
+            forward=compiled or _positional(forward),
             params=names,
             defaults=defaults,
             positional_count=positional,
