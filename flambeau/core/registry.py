@@ -11,13 +11,13 @@
 
 A rule is called with what its parameter names say: `g` (the gradient of the output), `out` or a
 named output, the name of an argument of the op, `<argument>_shape`, `<argument>_layout` (sizes,
-strides and offset), `needs` (one bool per target of the rule). Only that is saved. A rule is written
-in differentiable operations, so its own gradient exists; `fast_vjp` adds a fused form for when no
-graph of the backward is wanted. Gradients of broadcast arguments are summed back by the engine, not
-by the rules.
+strides and offset), `needs` (one bool per target of the rule). Only that is saved. A rule is
+written in differentiable operations, so its own gradient exists; `fast_vjp` adds a fused form for
+when no graph of the backward is wanted. Gradients of broadcast arguments are summed back by the
+engine, not by the rules.
 
-An op that has an in-place form may write straight into its first argument, instead of computing a new
-tensor that is then copied:
+An op that has an in-place form may write straight into its first argument, instead of computing a
+new tensor that is then copied:
 
     @fill.writer
     def _(input, value):
