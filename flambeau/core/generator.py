@@ -18,7 +18,7 @@ def _wrapped_seed(seed: int) -> int:
     return seed & (1 << 64) - 1
 
 
-class Generator(_C.Generator):  # type: ignore[misc]
+class Generator(_C.Generator):
     """A source of random numbers: mt19937, whose stream and state are those of torch on the CPU.
 
     Args:
