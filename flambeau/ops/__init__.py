@@ -17,6 +17,7 @@ from flambeau.ops import (
     random,
     reduce,
     softmax,
+    sort,
     unary,
 )
 
@@ -38,5 +39,6 @@ __all__ = [
     "random",
     "reduce",
     "softmax",
+    "sort",
     "unary",
 ]
