@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from . import harness
-from .rows import load
+from .rows import load as load_rows
 
 
 def main() -> int:
@@ -27,7 +27,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the record")
     options = parser.parse_args()
 
-    load()
+    load_rows()
     try:
         rows = harness.select(options.rows)
     except ValueError as error:
@@ -39,6 +39,7 @@ def main() -> int:
     settings = harness.Settings(subject=options.subject, threads=options.threads)
     if options.quick:
         settings = settings.quick()
+    load = harness.ForeignLoad()
     print(harness.header(settings))
     results = harness.run(rows, settings, lambda r: print(harness.line(r), flush=True))
 
@@ -46,8 +47,11 @@ def main() -> int:
     print(", ".join(f"{verdicts.count(v)} {v}" for v in ("pass", "miss", "error")))
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     path = options.json or Path(__file__).parent / "results" / f"{stamp}.json"
-    harness.write_json(path, results, settings)
+    foreign = load.cores()
+    harness.write_json(path, results, settings, foreign)
     print(f"wrote {path}")
+    if foreign > load.HARMFUL:
+        print(f"other programs kept {foreign:.1f} cores busy: do not trust these figures")
     return 0
 
 

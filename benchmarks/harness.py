@@ -123,16 +123,18 @@ def row(name: str, at_most: float, calls: int = 1) -> Callable[[Make], Make]:
 
 
 def select(patterns: Iterable[str]) -> list[Row]:
-    """The rows whose name matches one of the shell patterns, in the table's order.
+    """The rows with one of these names, or that match one as a shell pattern, in table order.
 
     Raises:
         ValueError: A pattern matches no row.
     """
-    patterns = list(patterns)
+    chosen = set()
     for pattern in patterns:
-        if not any(fnmatchcase(name, pattern) for name in ROWS):
+        found = {name for name in ROWS if name == pattern or fnmatchcase(name, pattern)}
+        if not found:
             raise ValueError(f"no benchmark row matches {pattern!r}")
-    return [r for r in ROWS.values() if any(fnmatchcase(r.name, p) for p in patterns)]
+        chosen |= found
+    return [r for r in ROWS.values() if r.name in chosen]
 
 
 def time_pairs(make: Make, settings: Settings, calls: int = 1) -> Measurement:
@@ -223,8 +225,12 @@ def require_agreement(subject: Any, reference: Any) -> None:
         for a, b in zip(subject, reference, strict=True):
             require_agreement(a, b)
     elif isinstance(subject, numpy.ndarray):
-        scale = float(numpy.abs(reference).max()) if reference.size else 0.0
-        numpy.testing.assert_allclose(subject, reference, rtol=1e-3, atol=1e-3 * scale)
+        if subject.shape != reference.shape:
+            raise AssertionError(f"results of shapes {subject.shape} and {reference.shape}")
+        scale = numpy.abs(reference).max(initial=0)
+        if not numpy.allclose(subject, reference, rtol=1e-3, atol=1e-3 * scale):
+            worst = numpy.abs(subject - reference).max() / scale
+            raise AssertionError(f"results differ by {worst:.2g} of the largest value")
 
 
 def run(rows: Iterable[Row], settings: Settings, report: Callable[[Result], None]) -> list[Result]:
@@ -243,10 +249,40 @@ def run(rows: Iterable[Row], settings: Settings, report: Callable[[Result], None
         try:
             result = Result(r, r.measure(settings))
         except Exception as error:
-            result = Result(r, error=f"{type(error).__name__}: {error}".strip().splitlines()[0])
+            result = Result(r, error=f"{type(error).__name__}: {error}".splitlines()[0])
         report(result)
         results.append(result)
     return results
+
+
+class ForeignLoad:
+    """How many cores other programs keep busy, from the creation of this object on.
+
+    Threads that wait for one another lose whole time slices to other programs, some libraries far
+    more than others: with this above a few tenths, figures say nothing.
+    """
+
+    HARMFUL = 0.2
+
+    def __init__(self) -> None:
+        self._start = self._now()
+
+    def cores(self) -> float:
+        """The mean number of cores busy with other programs."""
+        busy, own, wall = (now - then for now, then in zip(self._now(), self._start, strict=True))
+        return max(0.0, (busy - own) / wall)
+
+    @staticmethod
+    def _now() -> tuple[float, float, float]:
+        """Seconds of processor time spent by all, by this process with its children; the clock."""
+        stat = Path("/proc/stat")
+        own = sum(os.times()[:4])
+        if not stat.exists():
+            return own, own, time.perf_counter()
+        # user nice system idle iowait irq softirq steal
+        ticks = [int(n) for n in stat.read_text().splitlines()[0].split()[1:9]]
+        busy = (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")
+        return busy, own, time.perf_counter()
 
 
 def header(settings: Settings) -> str:
@@ -273,10 +309,10 @@ def human(value: float, unit: str) -> str:
     return f"{value / 1e-9:.3g} n{unit}"
 
 
-def record(results: Iterable[Result], settings: Settings) -> dict[str, Any]:
+def record(results: Iterable[Result], settings: Settings, foreign: float) -> dict[str, Any]:
     """The run as plain data for JSON: the machine, the settings, and every row's quartiles."""
     return {
-        "machine": machine(settings),
+        "machine": machine(settings) | {"cores_busy_with_other_programs": round(foreign, 2)},
         "settings": asdict(settings),
         "rows": [_row_record(result) for result in results],
     }
@@ -340,7 +376,7 @@ def _installed(name: str) -> bool:
     return True
 
 
-def write_json(path: Path, results: Iterable[Result], settings: Settings) -> None:
+def write_json(path: Path, results: Iterable[Result], settings: Settings, foreign: float) -> None:
     """Writes the record of a run."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record(results, settings), indent=1) + "\n")
+    path.write_text(json.dumps(record(results, settings, foreign), indent=1) + "\n")

@@ -52,20 +52,32 @@ def families() -> dict[str, list[Any]]:
 
     found = defaultdict(list)
     for name in sorted(OPS):
-        found[OPS[name].__module__.rpartition(".")[2]].append(OPS[name])
+        found[family(OPS[name])].append(OPS[name])
     return dict(sorted(found.items()))
+
+
+def family(operation: Any) -> str:
+    """The file of ``ops/`` that declares an operation."""
+    home = operation.__module__.rpartition(".")[2]
+    if not home.startswith("_"):
+        return home
+    # A helper made it: the family is the file that gives it a name.
+    for name, module in sorted(sys.modules.items()):
+        if name.startswith("flambeau.ops.") and operation in vars(module).values():
+            return name.rpartition(".")[2]
+    return home.strip("_")
 
 
 def write(folder: Path) -> None:
     """Writes every family's page and the index."""
     folder.mkdir(parents=True, exist_ok=True)
     index = ["# Operations", ""]
-    for family, operations in families().items():
-        page = "\n".join([f"# {family}\n", *map(entry, operations)])
-        (folder / f"{family}.md").write_text(page)
-        names = ", ".join(f"`{operation.__name__}`" for operation in operations)
-        index.append(f"- [{family}]({family}.md): {names}")
-    (folder / "index.md").write_text("\n".join(index) + "\n")
+    for name, operations in families().items():
+        page = "\n".join([f"# {name}\n", *map(entry, operations)])
+        (folder / f"{name}.md").write_text(page)
+        listing = ", ".join(f"`{operation.__name__}`" for operation in operations)
+        index.append(f"- [{name}]({name}.md): {listing}")
+    (folder / "README.md").write_text("\n".join(index) + "\n")
     print(f"wrote {len(index) - 2} families to {folder}")
 
 

@@ -23,7 +23,9 @@ PACKAGE = Path(__file__).parents[1] / "flambeau"
 HEADER = "# Written by tools/stubs.py; `make stubs` writes it anew.\n"
 
 # Names that flambeau or a class gives another meaning to stand for the built-in type in a stub.
-BUILTINS = re.compile(r"(?<![\w.])(bool|int|float|complex|str|bytes|list|tuple|dict|type)\b(?!=)")
+BUILTINS = re.compile(
+    r"(?<![\w.])(bool|int|float|complex|str|bytes|list|tuple|dict|type)\b(?![:=])"
+)
 GENERIC = {"list": "list[Any]", "tuple": "tuple[Any, ...]", "dict": "dict[str, Any]"}
 
 ATTRIBUTES = {
@@ -74,32 +76,51 @@ def package_stub() -> str:
     modules = sorted(m.name for m in pkgutil.iter_modules(flambeau.__path__))
     for name in (m for m in modules if not m.startswith("_")):
         lines.append(f"from flambeau import {name} as {name}")
-    for name, value in public_names(flambeau).items():
+    names = public_names(flambeau)
+    for name, value in names.items():
         if name not in modules:
-            lines.append(_declaration(name, value))
+            lines.append(_declaration(name, value, names))
     return "\n".join(lines) + "\n"
 
 
 def public_names(module: ModuleType) -> dict[str, Any]:
-    """A module's own public names, sorted; other modules that it imported are none."""
+    """A module's public names, those that load later included; other modules are left out."""
     return {
         name: value
-        for name, value in sorted(vars(module).items())
+        for name, value in ((name, getattr(module, name)) for name in sorted(dir(module)))
         if name == "__version__" or not (name.startswith("_") or isinstance(value, ModuleType))
     }
 
 
-def _declaration(name: str, value: Any) -> str:
+def _declaration(name: str, value: Any, names: dict[str, Any]) -> str:
+    """One name of the package: an operation, a class or function from its home, a constant."""
     from flambeau import _C
 
+    kind = type(value)
     if isinstance(value, _C.Op):
         return _function(name, value)
     if isinstance(value, _C.dtype):
         return f"{name}: _dtype"
-    home = getattr(value, "__module__", None)
-    if home == "flambeau._C" or (home or "").startswith("flambeau."):
+    if home := _home(value):
         return f"from {home} import {value.__name__} as {name}"
-    return f"{name}: {_qualified(type(value).__name__)}"
+    if value is None or kind in (bool, int, float, str, dict):
+        return f"{name}: {None if value is None else _qualified(kind.__name__)}"
+    return f"{name}: {kind.__name__ if names.get(kind.__name__) is kind else 'Any'}"
+
+
+def _home(value: Any) -> str | None:
+    """The module whose source defines a class or function, which may bear torch's name."""
+    name = getattr(value, "__name__", None)
+    if name is None:
+        return None
+    if value.__module__ == "flambeau._C":
+        return "flambeau._C"
+    for module, contents in sorted(sys.modules.items()):
+        if module.startswith("flambeau.") and vars(contents).get(name) is value:
+            source = inspect.getsource(contents)
+            if re.search(rf"^(class|def) {name}\b", source, re.MULTILINE):
+                return module
+    return None
 
 
 def extension_stub() -> str:
@@ -195,8 +216,8 @@ def _bound(function: Any) -> list[str]:
         if len(signatures) > 1:
             lines.append("@overload")
         text = re.sub(r" = \\\d+", " = ...", signature)
-        text = re.sub(r"\bobject\b", "Any", text)
-        lines.append(_qualified(re.sub(r"\bdtype\b", "_dtype", text)) + ": ...")
+        text = re.sub(r"\bobject\b(?![:=])", "Any", text).replace("flambeau._C.", "")
+        lines.append(_qualified(re.sub(r"\bdtype\b(?![:=])", "_dtype", text)) + ": ...")
     return lines
 
 

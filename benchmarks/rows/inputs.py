@@ -6,11 +6,11 @@ from types import ModuleType
 from typing import Any
 
 
-def normal(T: ModuleType, *shape: int, grad: bool = False) -> Any:
-    """A float32 tensor of standard normal numbers, the same for every call with this shape."""
+def normal(T: ModuleType, *shape: int, seed: int = 0, grad: bool = False) -> Any:
+    """A float32 tensor of standard normal numbers; the seed and the shape decide them."""
     import numpy
 
-    values = numpy.random.default_rng(sum(shape)).standard_normal(shape, dtype=numpy.float32)
+    values = numpy.random.default_rng(seed).standard_normal(shape, dtype=numpy.float32)
     # clone: the tensor's memory comes from the library's own allocator, as it would in use.
     return T.from_numpy(values).clone().requires_grad_(grad)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -66,7 +67,7 @@ def alternate(script: str, unit: str, quick: int, full: int) -> Callable[[Settin
             cwd=ROOT, capture_output=True, text=True, check=False,
         )  # fmt: skip
         if process.returncode:
-            raise RuntimeError(process.stderr.strip().splitlines()[-1])
+            raise RuntimeError(_error_of(process.stderr))
         return float(process.stdout)
 
     def measure(settings: Settings) -> Measurement:
@@ -82,6 +83,12 @@ def alternate(script: str, unit: str, quick: int, full: int) -> Callable[[Settin
         return Measurement(samples["subject"], samples["reference"], unit)
 
     return measure
+
+
+def _error_of(traceback: str) -> str:
+    """The line of a traceback that names the exception; notes may follow it."""
+    lines = [line for line in traceback.splitlines() if re.match(r"[\w.]+: ", line)]
+    return lines[-1] if lines else traceback.strip()
 
 
 add_row(Row("import (fresh process)", 0.20, alternate(IMPORT, "s", quick=2, full=7)))

@@ -48,8 +48,12 @@ const NumPyTypes& numpy_types() {
   }
   return types;
 }
-bool is_numpy_array(PyObject* o) { return numpy_types().array && PyObject_TypeCheck(o, numpy_types().array); }
-bool is_numpy_scalar(PyObject* o) { return numpy_types().array && PyObject_TypeCheck(o, numpy_types().scalar); }
+bool is_numpy_array(PyObject* o) {
+  return numpy_types().array && PyObject_TypeCheck(o, numpy_types().array);
+}
+bool is_numpy_scalar(PyObject* o) {
+  return numpy_types().array && PyObject_TypeCheck(o, numpy_types().scalar);
+}
 
 // ---- buffers ----
 
@@ -61,24 +65,31 @@ bool is_numpy_scalar(PyObject* o) { return numpy_types().array && PyObject_TypeC
     if (PyType_Check(kind.ptr())) name = reinterpret_cast<PyTypeObject*>(kind.ptr())->tp_name;
   }
   raise(PyExc_TypeError, "can't convert np.ndarray of type " + name +
-                             ". The only supported types are: float64, float32, float16, complex64, complex128, int64, int32, int16, int8, "
+                             ". The only supported types are: float64, float32, float16, "
+                             "complex64, complex128, int64, int32, int16, int8, "
                              "uint64, uint32, uint16, uint8, and bool.");
 }
 
 std::optional<DType> integer_of(std::size_t size, bool is_signed) {
   switch (size) {
-    case 1: return is_signed ? DType::Int8 : DType::UInt8;
-    case 2: return is_signed ? DType::Int16 : DType::UInt16;
-    case 4: return is_signed ? DType::Int32 : DType::UInt32;
-    case 8: return is_signed ? DType::Int64 : DType::UInt64;
-    default: return std::nullopt;
+    case 1:
+      return is_signed ? DType::Int8 : DType::UInt8;
+    case 2:
+      return is_signed ? DType::Int16 : DType::UInt16;
+    case 4:
+      return is_signed ? DType::Int32 : DType::UInt32;
+    case 8:
+      return is_signed ? DType::Int64 : DType::UInt64;
+    default:
+      return std::nullopt;
   }
 }
 
 // The dtype of a struct-module format such as "d", "<i", "Zf".
 std::optional<DType> dtype_of_format(const char* format, std::size_t size) {
   if (!format) return DType::UInt8;
-  const std::string text = *format == '@' || *format == '=' || *format == '<' || *format == '|' ? format + 1 : format;
+  const std::string text =
+      *format == '@' || *format == '=' || *format == '<' || *format == '|' ? format + 1 : format;
   if (text == "?") return DType::Bool;
   if (text == "e") return DType::Float16;
   if (text == "f") return DType::Float32;
@@ -98,7 +109,9 @@ class BufferView {
   ~BufferView() {
     if (view_ && filled_) PyBuffer_Release(view_.get());
   }
-  bool get(PyObject* o, int flags) { return filled_ = PyObject_GetBuffer(o, view_.get(), flags) == 0; }
+  bool get(PyObject* o, int flags) {
+    return filled_ = PyObject_GetBuffer(o, view_.get(), flags) == 0;
+  }
   Py_buffer* operator->() { return view_.get(); }
   Py_buffer* release() { return view_.release(); }
 
@@ -123,7 +136,9 @@ Tensor share_array(PyObject* o) {
   BufferView view;
   if (!view.get(o, PyBUF_STRIDES | PyBUF_FORMAT)) unsupported_array(o);
   if (view->format && (*view->format == '>' || *view->format == '!'))
-    raise(PyExc_ValueError, "given numpy array has byte order different from the native byte order. Conversion between byte orders is currently not supported.");
+    raise(PyExc_ValueError,
+          "given numpy array has byte order different from the native byte order. Conversion "
+          "between byte orders is currently not supported.");
   const auto dtype = dtype_of_format(view->format, static_cast<std::size_t>(view->itemsize));
   if (!dtype || itemsize(*dtype) != static_cast<std::size_t>(view->itemsize)) unsupported_array(o);
   Dims sizes, strides;
@@ -134,41 +149,53 @@ Tensor share_array(PyObject* o) {
     has_elements &= view->shape[d] != 0;
     if (step < 0)
       raise(PyExc_ValueError,
-            "At least one stride in the given numpy array is negative, and tensors with negative strides are not currently supported. (You can "
+            "At least one stride in the given numpy array is negative, and tensors with negative "
+            "strides are not currently supported. (You can "
             "probably work around this by making a copy of your array  with array.copy().) ");
     if (step % view->itemsize != 0)
-      raise(PyExc_ValueError, "given numpy array strides not a multiple of the element byte size. Copy the numpy array to reallocate the memory.");
+      raise(PyExc_ValueError,
+            "given numpy array strides not a multiple of the element byte size. Copy the numpy "
+            "array to reallocate the memory.");
     sizes.push_back(view->shape[d]);
     strides.push_back(step / view->itemsize);
     last += (view->shape[d] - 1) * (step / view->itemsize);
   }
-  const std::size_t bytes = has_elements ? static_cast<std::size_t>((last + 1) * view->itemsize) : 0;
+  const std::size_t bytes =
+      has_elements ? static_cast<std::size_t>((last + 1) * view->itemsize) : 0;
   char* data = static_cast<char*>(view->buf);
   StoragePtr storage = adopt_storage(data, bytes, Device{}, release_buffer, view.release());
   return Tensor(std::move(storage), *dtype, std::move(sizes), std::move(strides), 0);
 }
 
 Tensor from_numpy(nb::handle array) {
-  if (!is_numpy_array(array.ptr())) raise(PyExc_TypeError, "expected np.ndarray (got " + type_name(array.ptr()) + ")");
+  if (!is_numpy_array(array.ptr()))
+    raise(PyExc_TypeError, "expected np.ndarray (got " + type_name(array.ptr()) + ")");
   return share_array(array.ptr());
 }
 
-// `count` elements of any object with a contiguous buffer, from byte `offset` on; -1: all that follow.
+// `count` elements of any object with a contiguous buffer, from byte `offset` on; -1: all that
+// follow.
 Tensor from_buffer(nb::handle object, DType dtype, std::int64_t count, std::int64_t offset) {
   BufferView view;
-  if (!PyObject_CheckBuffer(object.ptr())) raise(PyExc_ValueError, "object does not implement Python buffer protocol.");
+  if (!PyObject_CheckBuffer(object.ptr()))
+    raise(PyExc_ValueError, "object does not implement Python buffer protocol.");
   if (!view.get(object.ptr(), PyBUF_SIMPLE)) throw nb::python_error();
   const std::int64_t length = view->len, size = static_cast<std::int64_t>(itemsize(dtype));
-  FB_CHECK(length > 0 && count != 0, Value, "both buffer length (", length, ") and count (", count, ") must not be 0");
-  FB_CHECK(offset >= 0 && offset < length, Value, "offset (", offset, " bytes) must be non-negative and no greater than buffer length (", length,
+  FB_CHECK(length > 0 && count != 0, Value, "both buffer length (", length, ") and count (", count,
+           ") must not be 0");
+  FB_CHECK(offset >= 0 && offset < length, Value, "offset (", offset,
+           " bytes) must be non-negative and no greater than buffer length (", length,
            " bytes) minus 1");
-  FB_CHECK(count > 0 || (length - offset) % size == 0, Value, "buffer length (", length - offset, " bytes) after offset (", offset,
-           " bytes) must be a multiple of element size (", size, ")");
+  FB_CHECK(count > 0 || (length - offset) % size == 0, Value, "buffer length (", length - offset,
+           " bytes) after offset (", offset, " bytes) must be a multiple of element size (", size,
+           ")");
   const std::int64_t taken = count < 0 ? (length - offset) / size : count;
-  FB_CHECK(taken <= (length - offset) / size, Value, "requested buffer length (", taken, " * ", size, " bytes) after offset (", offset,
+  FB_CHECK(taken <= (length - offset) / size, Value, "requested buffer length (", taken, " * ",
+           size, " bytes) after offset (", offset,
            " bytes) must not be greater than actual buffer length (", length, " bytes)");
   char* data = static_cast<char*>(view->buf) + offset;
-  StoragePtr storage = adopt_storage(data, static_cast<std::size_t>(taken * size), Device{}, release_buffer, view.release());
+  StoragePtr storage = adopt_storage(data, static_cast<std::size_t>(taken * size), Device{},
+                                     release_buffer, view.release());
   return Tensor(std::move(storage), dtype, {taken}, {1}, 0);
 }
 
@@ -177,7 +204,8 @@ Tensor from_buffer(nb::handle object, DType dtype, std::int64_t count, std::int6
 bool is_text(PyObject* o) { return PyUnicode_Check(o) || PyBytes_Check(o); }
 bool is_number(PyObject* o) { return PyFloat_Check(o) || PyLong_Check(o) || PyComplex_Check(o); }
 
-// Elements are numbers, tensors and NumPy scalars; whatever else has a length and items goes deeper.
+// Elements are numbers, tensors and NumPy scalars; whatever else has a length and items goes
+// deeper.
 bool is_nested(PyObject* o) {
   if (PyList_CheckExact(o) || PyTuple_CheckExact(o)) return true;
   return !is_number(o) && !is_tensor(o) && !is_numpy_scalar(o) && PySequence_Check(o);
@@ -194,8 +222,10 @@ nb::object items_of(PyObject* o) {
 Dims infer_sizes(nb::object o) {
   Dims sizes;
   while (is_nested(o.ptr())) {
-    if (!sizes.empty() && is_text(o.ptr())) raise(PyExc_ValueError, "too many dimensions '" + type_name(o.ptr()) + "'");
-    if (sizes.size() == Dims::max_size) raise(PyExc_ValueError, "too many dimensions '" + type_name(o.ptr()) + "'");
+    if (!sizes.empty() && is_text(o.ptr()))
+      raise(PyExc_ValueError, "too many dimensions '" + type_name(o.ptr()) + "'");
+    if (sizes.size() == Dims::max_size)
+      raise(PyExc_ValueError, "too many dimensions '" + type_name(o.ptr()) + "'");
     nb::object items = items_of(o.ptr());
     const Py_ssize_t n = PySequence_Fast_GET_SIZE(items.ptr());
     sizes.push_back(n);
@@ -232,7 +262,8 @@ DType promoted(PyObject* o, bool& first, DType so_far) {
     return out;
   }
   nb::object items = items_of(o);
-  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.ptr()); ++i) so_far = promoted(PySequence_Fast_GET_ITEM(items.ptr(), i), first, so_far);
+  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.ptr()); ++i)
+    so_far = promoted(PySequence_Fast_GET_ITEM(items.ptr(), i), first, so_far);
   return so_far;
 }
 
@@ -243,13 +274,15 @@ DType infer_dtype(PyObject* o) {
 }
 
 [[noreturn]] void overflows(DType dtype) {
-  raise(error_class(ErrorKind::Runtime), std::string("value cannot be converted to type ") + dtype_name(dtype) + " without overflow");
+  raise(error_class(ErrorKind::Runtime), std::string("value cannot be converted to type ") +
+                                             dtype_name(dtype) + " without overflow");
 }
 
 // Tensors and NumPy scalars as the Python numbers they hold.
 nb::object as_number(PyObject* o) {
   if (is_tensor(o)) {
-    if (as_tensor(o)->t.numel() != 1) raise(PyExc_TypeError, "only one element tensors can be converted to Python scalars");
+    if (as_tensor(o)->t.numel() != 1)
+      raise(PyExc_TypeError, "only one element tensors can be converted to Python scalars");
     return nb::cast(item(as_tensor(o)->t));
   }
   if (is_numpy_scalar(o)) return nb::cast(item(share_array(o)));
@@ -258,7 +291,9 @@ nb::object as_number(PyObject* o) {
 
 void store_number(PyObject* o, DType dtype, bool& out) {
   const int truth = is_number(o) ? PyObject_IsTrue(o) : -1;
-  if (truth < 0) raise(PyExc_TypeError, "'" + type_name(o) + "' object cannot be interpreted as " + dtype_name(dtype));
+  if (truth < 0)
+    raise(PyExc_TypeError,
+          "'" + type_name(o) + "' object cannot be interpreted as " + dtype_name(dtype));
   out = truth;
 }
 
@@ -288,7 +323,8 @@ template <class T>
   requires std::is_integral_v<T>
 void store_number(PyObject* o, DType dtype, T& out) {
   constexpr double high = static_cast<double>(std::numeric_limits<T>::max());
-  constexpr double low = std::is_unsigned_v<T> ? -high : static_cast<double>(std::numeric_limits<T>::min());
+  constexpr double low =
+      std::is_unsigned_v<T> ? -high : static_cast<double>(std::numeric_limits<T>::min());
   if (PyFloat_Check(o)) {
     const double value = PyFloat_AS_DOUBLE(o);
     const bool fits = sizeof(T) == 8 ? value >= low && value < high : value >= low && value <= high;
@@ -338,7 +374,8 @@ void store_nested(PyObject* o, const Dims& sizes, int axis, DType dtype, T*& out
   const Py_ssize_t n = sizes[axis];
   auto check_length = [&] {
     const Py_ssize_t length = PySequence_Fast_GET_SIZE(items.ptr());
-    FB_CHECK(length == n, Value, "expected sequence of length ", n, " at dim ", axis, " (got ", length, ")");
+    FB_CHECK(length == n, Value, "expected sequence of length ", n, " at dim ", axis, " (got ",
+             length, ")");
   };
   check_length();
   if (axis + 1 == sizes.size()) {
@@ -379,18 +416,22 @@ Tensor tensor_from(nb::handle data, std::optional<DType> wanted) {
 // zeros(2, 3) and zeros((2, 3)): `arguments` is the tuple of positional arguments.
 Dims sizes_argument(const std::string& op, nb::handle arguments) {
   PyObject* o = arguments.ptr();
-  const bool wrapped = PyTuple_Check(o) && PyTuple_GET_SIZE(o) == 1 && !PyLong_CheckExact(PyTuple_GET_ITEM(o, 0));
+  const bool wrapped =
+      PyTuple_Check(o) && PyTuple_GET_SIZE(o) == 1 && !PyLong_CheckExact(PyTuple_GET_ITEM(o, 0));
   if (wrapped) o = PyTuple_GET_ITEM(o, 0);
-  if (PyBool_Check(o) || is_text(o) || !(PyTuple_Check(o) || PyList_Check(o) || PyIndex_Check(o) || PySequence_Check(o)))
-    raise(PyExc_TypeError, op + "(): argument 'size' (position 1) must be tuple of ints, not " + type_name(o));
+  if (PyBool_Check(o) || is_text(o) ||
+      !(PyTuple_Check(o) || PyList_Check(o) || PyIndex_Check(o) || PySequence_Check(o)))
+    raise(PyExc_TypeError,
+          op + "(): argument 'size' (position 1) must be tuple of ints, not " + type_name(o));
   if (!PyTuple_Check(o) && !PyList_Check(o) && PyIndex_Check(o)) return to_dims(o);
   nb::object items = items_of(o);
   Dims out;
   for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.ptr()); ++i) {
     PyObject* element = PySequence_Fast_GET_ITEM(items.ptr(), i);
     if (PyBool_Check(element) || !PyIndex_Check(element))
-      raise(PyExc_TypeError, op + "(): argument 'size' failed to unpack the object at pos " + std::to_string(i + 1) +
-                                 " with error \"type must be tuple of ints,but got " + type_name(element) + "\"");
+      raise(PyExc_TypeError,
+            op + "(): argument 'size' failed to unpack the object at pos " + std::to_string(i + 1) +
+                " with error \"type must be tuple of ints,but got " + type_name(element) + "\"");
     const Py_ssize_t value = PyNumber_AsSsize_t(element, PyExc_OverflowError);
     if (value == -1 && PyErr_Occurred()) throw nb::python_error();
     out.push_back(value);
@@ -410,12 +451,15 @@ void bind_creation(nb::module_& m) {
   m.def("tensor_from", tensor_from, "data"_a.none(), "dtype"_a.none());
   m.def("from_numpy", from_numpy);
   m.def("from_buffer", from_buffer);
-  m.def("is_numpy", [](nb::handle o) { return is_numpy_array(o.ptr()) || is_numpy_scalar(o.ptr()); }, "object"_a.none());
+  m.def(
+      "is_numpy", [](nb::handle o) { return is_numpy_array(o.ptr()) || is_numpy_scalar(o.ptr()); },
+      "object"_a.none());
   m.def("sizes_argument", sizes_argument, "op"_a, "arguments"_a.none());
-  m.def("new_empty", [](const std::string& op, nb::handle sizes, DType dtype) { return empty(creation_sizes(op, sizes), dtype); });
-  m.def("new_filled", [](const std::string& op, nb::handle sizes, const Scalar& value, DType dtype) {
-    return full(creation_sizes(op, sizes), value, dtype);
+  m.def("new_empty", [](const std::string& op, nb::handle sizes, DType dtype) {
+    return empty(creation_sizes(op, sizes), dtype);
   });
+  m.def("new_filled", [](const std::string& op, nb::handle sizes, const Scalar& value,
+                         DType dtype) { return full(creation_sizes(op, sizes), value, dtype); });
   m.def("linspace", linspace);
   m.def("logspace", logspace);
   m.def("eye", eye);

@@ -1,4 +1,5 @@
-// Exchange with other array libraries through DLPack capsules (the ABI of dlpack.h, versions 0 and 1).
+// Exchange with other array libraries through DLPack capsules (the ABI of dlpack.h, versions 0 and
+// 1).
 #include <cstring>
 #include <memory>
 
@@ -52,12 +53,14 @@ DLDataType to_dl(DType dtype) {
 }
 
 DType from_dl(DLDataType type) {
-  FB_CHECK(type.lanes == 1, Runtime, "from_dlpack: unsupported vector type of ", type.lanes, " lanes");
+  FB_CHECK(type.lanes == 1, Runtime, "from_dlpack: unsupported vector type of ", type.lanes,
+           " lanes");
   for (int k = 0; k < num_dtypes; ++k) {
     const DLDataType own = to_dl(static_cast<DType>(k));
     if (own.code == type.code && own.bits == type.bits) return static_cast<DType>(k);
   }
-  fail(ErrorKind::Runtime, "from_dlpack: unsupported type: code ", int{type.code}, ", ", int{type.bits}, " bits");
+  fail(ErrorKind::Runtime, "from_dlpack: unsupported type: code ", int{type.code}, ", ",
+       int{type.bits}, " bits");
 }
 
 // ---- out ----
@@ -96,11 +99,14 @@ nb::object to_capsule(const Tensor& t, bool versioned) {
   if (versioned) {
     auto* out = new Export<DLManagedTensorVersioned>(t);
     out->managed.major = 1;
-    capsule = PyCapsule_New(&out->managed, "dltensor_versioned", [](PyObject* o) { drop_capsule<DLManagedTensorVersioned>(o, "dltensor_versioned"); });
+    capsule = PyCapsule_New(&out->managed, "dltensor_versioned", [](PyObject* o) {
+      drop_capsule<DLManagedTensorVersioned>(o, "dltensor_versioned");
+    });
     if (!capsule) delete out;
   } else {
     auto* out = new Export<DLManagedTensor>(t);
-    capsule = PyCapsule_New(&out->managed, "dltensor", [](PyObject* o) { drop_capsule<DLManagedTensor>(o, "dltensor"); });
+    capsule = PyCapsule_New(&out->managed, "dltensor",
+                            [](PyObject* o) { drop_capsule<DLManagedTensor>(o, "dltensor"); });
     if (!capsule) delete out;
   }
   if (!capsule) throw nb::python_error();
@@ -133,14 +139,18 @@ Tensor adopt(PyObject* capsule, const char* name, const char* used_name) {
   auto* managed = static_cast<Managed*>(PyCapsule_GetPointer(capsule, name));
   if (!managed) throw nb::python_error();
   const DLTensor& dl = managed->dl_tensor;
-  FB_CHECK(dl.device.type == device_cpu, Device, "from_dlpack: only memory of the CPU can be imported, got device type ", dl.device.type);
+  FB_CHECK(dl.device.type == device_cpu, Device,
+           "from_dlpack: only memory of the CPU can be imported, got device type ", dl.device.type);
   const DType dtype = from_dl(dl.dtype);
   const Dims sizes(dl.shape, dl.ndim);
   const Dims strides = dl.strides ? Dims(dl.strides, dl.ndim) : contiguous_strides(sizes);
-  for (auto s : strides) FB_CHECK(s >= 0, Value, "from_dlpack: negative strides are not supported: strides are ", strides);
+  for (auto s : strides)
+    FB_CHECK(s >= 0, Value, "from_dlpack: negative strides are not supported: strides are ",
+             strides);
   checked_numel(sizes, "from_dlpack");
   const auto bytes = static_cast<std::size_t>(last_place(sizes, strides) + 1) * itemsize(dtype);
-  StoragePtr storage = adopt_storage(static_cast<char*>(dl.data) + dl.byte_offset, bytes, Device{}, release_managed<Managed>, managed);
+  StoragePtr storage = adopt_storage(static_cast<char*>(dl.data) + dl.byte_offset, bytes, Device{},
+                                     release_managed<Managed>, managed);
   PyCapsule_SetName(capsule, used_name);
   PyCapsule_SetDestructor(capsule, nullptr);
   return Tensor(std::move(storage), dtype, sizes, strides, 0);
@@ -149,19 +159,23 @@ Tensor adopt(PyObject* capsule, const char* name, const char* used_name) {
 Tensor from_capsule(nb::handle capsule) {
   PyObject* o = capsule.ptr();
   if (PyCapsule_IsValid(o, "dltensor_versioned")) {
-    auto* managed = static_cast<DLManagedTensorVersioned*>(PyCapsule_GetPointer(o, "dltensor_versioned"));
-    FB_CHECK(managed->major == 1, Runtime, "from_dlpack: DLPack version ", managed->major, " is not supported");
+    auto* managed =
+        static_cast<DLManagedTensorVersioned*>(PyCapsule_GetPointer(o, "dltensor_versioned"));
+    FB_CHECK(managed->major == 1, Runtime, "from_dlpack: DLPack version ", managed->major,
+             " is not supported");
     return adopt<DLManagedTensorVersioned>(o, "dltensor_versioned", "used_dltensor_versioned");
   }
   FB_CHECK(PyCapsule_IsValid(o, "dltensor"), Runtime,
-           "from_dlpack received an invalid capsule. Note that DLTensor capsules can be consumed only once, so you might have already constructed a "
+           "from_dlpack received an invalid capsule. Note that DLTensor capsules can be consumed "
+           "only once, so you might have already constructed a "
            "tensor from it once.");
   return adopt<DLManagedTensor>(o, "dltensor", "used_dltensor");
 }
 
 bool capsule_is_read_only(nb::handle capsule) {
   if (!PyCapsule_IsValid(capsule.ptr(), "dltensor_versioned")) return false;
-  auto* managed = static_cast<DLManagedTensorVersioned*>(PyCapsule_GetPointer(capsule.ptr(), "dltensor_versioned"));
+  auto* managed = static_cast<DLManagedTensorVersioned*>(
+      PyCapsule_GetPointer(capsule.ptr(), "dltensor_versioned"));
   return managed->flags & flag_read_only;
 }
 

@@ -18,7 +18,8 @@ std::uint64_t flipped(const Dims& dims, int ndim) {
   std::uint64_t bits = 0;
   for (auto d : dims) {
     const int at = normalize_dim(d, ndim, "flip");
-    FB_CHECK(!(bits >> at & 1), Runtime, "flip: dim ", at, " appears multiple times in the list of dims");
+    FB_CHECK(!(bits >> at & 1), Runtime, "flip: dim ", at,
+             " appears multiple times in the list of dims");
     bits |= std::uint64_t{1} << at;
   }
   return bits;
@@ -37,8 +38,10 @@ Tensor run(const Tensor& t, F&& f) {
 
 void bind_movement(nb::module_& m) {
   m.def("diagonal", [](const Tensor& t, std::int64_t offset, std::int64_t dim1, std::int64_t dim2) {
-    const int a = normalize_dim(dim1, t.ndim(), "diagonal"), b = normalize_dim(dim2, t.ndim(), "diagonal");
-    FB_CHECK(t.ndim() >= 2, Runtime, "diagonal: input must have at least 2 dimensions: input is ", t.sizes());
+    const int a = normalize_dim(dim1, t.ndim(), "diagonal"),
+              b = normalize_dim(dim2, t.ndim(), "diagonal");
+    FB_CHECK(t.ndim() >= 2, Runtime, "diagonal: input must have at least 2 dimensions: input is ",
+             t.sizes());
     return diagonal(t, offset, a, b);
   });
   m.def("unfold", [](const Tensor& t, std::int64_t dim, std::int64_t size, std::int64_t step) {
@@ -54,12 +57,22 @@ void bind_movement(nb::module_& m) {
   m.def("roll", [](const Tensor& t, const Dims& shifts, const Dims& dims) {
     return run(t, [&](const Tensor& held) { return roll(held, shifts, dims); });
   });
-  m.def("repeat", [](const Tensor& t, const Dims& repeats) { return run(t, [&](const Tensor& held) { return repeat(held, repeats); }); });
+  m.def("repeat", [](const Tensor& t, const Dims& repeats) {
+    return run(t, [&](const Tensor& held) { return repeat(held, repeats); });
+  });
   m.def("repeat_indices", repeat_indices);
-  m.def("clone_strided", [](const Tensor& t, const Dims& strides) { return run(t, [&](const Tensor& held) { return clone_strided(held, strides); }); });
-  m.def("strided_gather", [](const Tensor& t, nb::tuple whole, nb::tuple part) { return strided_gather(t, geometry(whole), geometry(part)); });
-  m.def("strided_scatter_add", [](const Tensor& t, nb::tuple whole, nb::tuple part) { return strided_scatter_add(t, geometry(whole), geometry(part)); });
-  m.def("strided_clear", [](const Tensor& t, nb::tuple whole, nb::tuple part) { return strided_clear(t, geometry(whole), geometry(part)); });
+  m.def("clone_strided", [](const Tensor& t, const Dims& strides) {
+    return run(t, [&](const Tensor& held) { return clone_strided(held, strides); });
+  });
+  m.def("strided_gather", [](const Tensor& t, nb::tuple whole, nb::tuple part) {
+    return strided_gather(t, geometry(whole), geometry(part));
+  });
+  m.def("strided_scatter_add", [](const Tensor& t, nb::tuple whole, nb::tuple part) {
+    return strided_scatter_add(t, geometry(whole), geometry(part));
+  });
+  m.def("strided_clear", [](const Tensor& t, nb::tuple whole, nb::tuple part) {
+    return strided_clear(t, geometry(whole), geometry(part));
+  });
 }
 
 }  // namespace fb::py

@@ -13,27 +13,41 @@ namespace {
 // ---- a tensor's memory as a buffer ----
 
 struct PyMemory {
-  PyObject_HEAD
-  Tensor t;
+  PyObject_HEAD Tensor t;
 };
 
 const char* format_of(DType dtype) {
   switch (dtype) {
-    case DType::Bool: return "?";
-    case DType::UInt8: return "B";
-    case DType::Int8: return "b";
-    case DType::Int16: return "h";
-    case DType::Int32: return "i";
-    case DType::Int64: return "l";
-    case DType::UInt16: return "H";
-    case DType::UInt32: return "I";
-    case DType::UInt64: return "L";
-    case DType::Float16: return "e";
-    case DType::Float32: return "f";
-    case DType::Float64: return "d";
-    case DType::Complex64: return "Zf";
-    case DType::Complex128: return "Zd";
-    case DType::BFloat16: return nullptr;
+    case DType::Bool:
+      return "?";
+    case DType::UInt8:
+      return "B";
+    case DType::Int8:
+      return "b";
+    case DType::Int16:
+      return "h";
+    case DType::Int32:
+      return "i";
+    case DType::Int64:
+      return "l";
+    case DType::UInt16:
+      return "H";
+    case DType::UInt32:
+      return "I";
+    case DType::UInt64:
+      return "L";
+    case DType::Float16:
+      return "e";
+    case DType::Float32:
+      return "f";
+    case DType::Float64:
+      return "d";
+    case DType::Complex64:
+      return "Zf";
+    case DType::Complex128:
+      return "Zd";
+    case DType::BFloat16:
+      return nullptr;
   }
   return nullptr;
 }
@@ -49,7 +63,8 @@ int memory_getbuffer(PyObject* self, Py_buffer* view, int flags) {
     return -1;
   }
   const int n = t.ndim();
-  auto* extents = static_cast<Py_ssize_t*>(PyMem_Malloc(sizeof(Py_ssize_t) * static_cast<std::size_t>(2 * n + 1)));
+  auto* extents = static_cast<Py_ssize_t*>(
+      PyMem_Malloc(sizeof(Py_ssize_t) * static_cast<std::size_t>(2 * n + 1)));
   if (!extents) {
     PyErr_NoMemory();
     view->obj = nullptr;
@@ -84,12 +99,14 @@ void memory_dealloc(PyObject* self) {
 }
 
 PyTypeObject* memory_type;
-PyType_Slot memory_slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(memory_dealloc)},
-                              {Py_bf_getbuffer, reinterpret_cast<void*>(memory_getbuffer)},
-                              {Py_bf_releasebuffer, reinterpret_cast<void*>(memory_releasebuffer)},
-                              {Py_tp_doc, const_cast<char*>("The memory of a tensor, as a Python buffer.")},
-                              {0, nullptr}};
-PyType_Spec memory_spec = {"flambeau._C.Memory", sizeof(PyMemory), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, memory_slots};
+PyType_Slot memory_slots[] = {
+    {Py_tp_dealloc, reinterpret_cast<void*>(memory_dealloc)},
+    {Py_bf_getbuffer, reinterpret_cast<void*>(memory_getbuffer)},
+    {Py_bf_releasebuffer, reinterpret_cast<void*>(memory_releasebuffer)},
+    {Py_tp_doc, const_cast<char*>("The memory of a tensor, as a Python buffer.")},
+    {0, nullptr}};
+PyType_Spec memory_spec = {"flambeau._C.Memory", sizeof(PyMemory), 0,
+                           Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, memory_slots};
 
 nb::object memory(const Tensor& t) {
   require_cpu(t, "numpy");
@@ -111,7 +128,8 @@ Tensor bytes_of(const StoragePtr& storage) {
 }
 
 // The storage's elements of `dtype` as a view with these sizes; the storage grows if it must.
-Tensor view_of_storage(const Tensor& holder, DType dtype, std::int64_t offset, std::optional<Dims> sizes, std::optional<Dims> strides) {
+Tensor view_of_storage(const Tensor& holder, DType dtype, std::int64_t offset,
+                       std::optional<Dims> sizes, std::optional<Dims> strides) {
   const auto item = static_cast<std::int64_t>(itemsize(dtype));
   const std::int64_t available = static_cast<std::int64_t>(holder.storage()->nbytes) / item;
   const Dims wanted = sizes ? *sizes : Dims{available - offset};
@@ -135,17 +153,21 @@ void bind_storage(nb::module_& m) {
   if (!memory_type) throw nb::python_error();
   m.def("memory", memory);
   m.def("storage_bytes", [](const Tensor& t) { return bytes_of(t.storage()); });
-  m.def("storage_view", view_of_storage, "holder"_a, "dtype"_a, "offset"_a, "sizes"_a.none(), "strides"_a.none());
+  m.def("storage_view", view_of_storage, "holder"_a, "dtype"_a, "offset"_a, "sizes"_a.none(),
+        "strides"_a.none());
   m.def("storage_resize", [](const Tensor& t, std::int64_t nbytes) {
-    FB_CHECK(nbytes >= 0, Runtime, "resize_: the number of bytes must not be negative, got ", nbytes);
+    FB_CHECK(nbytes >= 0, Runtime, "resize_: the number of bytes must not be negative, got ",
+             nbytes);
     t.storage()->resize(static_cast<std::size_t>(nbytes));
   });
-  m.def("storage_address", [](const Tensor& t) { return reinterpret_cast<std::uintptr_t>(t.storage().get()); });
+  m.def("storage_address",
+        [](const Tensor& t) { return reinterpret_cast<std::uintptr_t>(t.storage().get()); });
   m.def("resize", resize);
   m.def("share", [](const Tensor& t) { share(*t.storage()); });
   m.def("shared_descriptor", [](const Tensor& t) { return shared_descriptor(*t.storage()); });
   m.def("map_shared", [](int descriptor, std::int64_t nbytes) {
-    FB_CHECK(nbytes >= 0, Value, "map_shared: the number of bytes must not be negative, got ", nbytes);
+    FB_CHECK(nbytes >= 0, Value, "map_shared: the number of bytes must not be negative, got ",
+             nbytes);
     return bytes_of(map_shared(descriptor, static_cast<std::size_t>(nbytes)));
   });
 }

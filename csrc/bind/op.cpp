@@ -169,8 +169,31 @@ std::optional<Tensor> run_native(const PyOp* op, const Call& call, const Tensor*
   return binary(op->native_id, a, b, out, params);
 }
 
+[[noreturn]] void not_a_tensor(const PyOp* op, int param, PyObject* given) {
+  wrong_call(op_name(op) + "(): argument '" + PyUnicode_AsUTF8(PyTuple_GET_ITEM(op->params, param)) + "' (position " + std::to_string(param + 1) +
+             ") must be Tensor, not " + Py_TYPE(given)->tp_name);
+}
+
+// A forward that failed on something that is no tensor: say so instead of naming what it lacks.
+void explain_failure(const PyOp* op, const Call& call) {
+  if (!PyErr_ExceptionMatches(PyExc_AttributeError) && !PyErr_ExceptionMatches(PyExc_TypeError)) return;
+  const std::uint32_t tensors = op->differentiable ? op->differentiable : 1u;
+  for (int i = 0; i < op->param_count; ++i) {
+    if (!((tensors >> i) & 1u)) continue;
+    PyObject* o = call.slots[i];
+    Scalar number;
+    const bool list = i == op->list_param && (PyList_Check(o) || PyTuple_Check(o));
+    if (!list && !is_tensor(o) && (o != Py_None || i == 0) && (i == 0 || !to_scalar(o, number))) {
+      PyErr_Clear();
+      not_a_tensor(op, i, o);
+    }
+  }
+}
+
 PyObject* call_forward(const PyOp* op, const Call& call) {
-  return PyObject_Vectorcall(op->forward, call.slots, static_cast<std::size_t>(op->param_count), nullptr);
+  PyObject* result = PyObject_Vectorcall(op->forward, call.slots, static_cast<std::size_t>(op->param_count), nullptr);
+  if (!result) explain_failure(op, call);
+  return result;
 }
 
 nb::object run_kernel(const PyOp* op, const Call& call) {

@@ -30,7 +30,8 @@ std::size_t mapped_size(std::size_t nbytes) { return nbytes ? nbytes : 1; }
 
 char* map(int descriptor, std::size_t bytes) {
   void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
-  FB_CHECK(at != MAP_FAILED, Runtime, "shared memory: cannot map ", bytes, " bytes: ", std::strerror(errno));
+  FB_CHECK(at != MAP_FAILED, Runtime, "shared memory: cannot map ", bytes,
+           " bytes: ", std::strerror(errno));
   return static_cast<char*>(at);
 }
 
@@ -54,11 +55,14 @@ class Descriptor {
 
 void share(Storage& storage) {
   if (storage.shared) return;
-  FB_CHECK(!storage.release, Runtime, "share_memory_: the memory belongs to another library; clone the tensor first");
+  FB_CHECK(!storage.release, Runtime,
+           "share_memory_: the memory belongs to another library; clone the tensor first");
   const std::size_t bytes = mapped_size(storage.nbytes);
   Descriptor descriptor(memfd_create("flambeau", MFD_CLOEXEC));
-  FB_CHECK(descriptor.get() >= 0, Runtime, "share_memory_: cannot create shared memory: ", std::strerror(errno));
-  FB_CHECK(ftruncate(descriptor.get(), static_cast<off_t>(bytes)) == 0, Runtime, "share_memory_: cannot reserve ", bytes,
+  FB_CHECK(descriptor.get() >= 0, Runtime,
+           "share_memory_: cannot create shared memory: ", std::strerror(errno));
+  FB_CHECK(ftruncate(descriptor.get(), static_cast<off_t>(bytes)) == 0, Runtime,
+           "share_memory_: cannot reserve ", bytes,
            " bytes of shared memory: ", std::strerror(errno));
   auto mapping = std::make_unique<Mapping>(Mapping{descriptor.get(), bytes});
   char* data = map(descriptor.get(), bytes);
@@ -74,7 +78,8 @@ void share(Storage& storage) {
 }
 
 int shared_descriptor(const Storage& storage) {
-  FB_CHECK(storage.shared && storage.release == unmap, Runtime, "the storage is not in shared memory: call share_memory_() first");
+  FB_CHECK(storage.shared && storage.release == unmap, Runtime,
+           "the storage is not in shared memory: call share_memory_() first");
   return static_cast<const Mapping*>(storage.owner)->descriptor;
 }
 
@@ -82,7 +87,8 @@ StoragePtr map_shared(int descriptor, std::size_t nbytes) {
   Descriptor own(fcntl(descriptor, F_DUPFD_CLOEXEC, 0));
   FB_CHECK(own.get() >= 0, Runtime, "shared memory: bad file descriptor: ", std::strerror(errno));
   const off_t length = lseek(own.get(), 0, SEEK_END);
-  FB_CHECK(length >= 0 && static_cast<std::size_t>(length) >= nbytes, Runtime, "shared memory: it holds ", length, " bytes, expected ", nbytes);
+  FB_CHECK(length >= 0 && static_cast<std::size_t>(length) >= nbytes, Runtime,
+           "shared memory: it holds ", length, " bytes, expected ", nbytes);
   const std::size_t bytes = mapped_size(nbytes);
   auto mapping = std::make_unique<Mapping>(Mapping{own.get(), bytes});
   char* data = map(own.get(), bytes);

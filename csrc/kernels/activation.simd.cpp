@@ -90,7 +90,7 @@ FB_SIMD Vec<T> softsign_backward(Vec<T> g, Vec<T> x) {
 template <class T>
 FB_SIMD Vec<T> hardswish_backward(Vec<T> g, Vec<T> x) {
   const Vec<T> inside = g * fma(x, T(1.0 / 3), T(0.5));
-  return select(x < T(-3), T(0), select(x <= T(3), inside, g));
+  return select(x <= T(-3), T(0), select(x < T(3), inside, g));
 }
 // Zero inside the interval; outside it, and for NaN, x moved towards zero.
 template <class T>

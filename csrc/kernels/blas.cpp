@@ -30,13 +30,15 @@ void* find(const Library& lib, const std::string& name) {
   return dlsym(lib.handle, symbol.c_str());
 }
 
-template <class Function> void require(const Library& lib, const char* name, Function& function) {
+template <class Function>
+void require(const Library& lib, const char* name, Function& function) {
   function = reinterpret_cast<Function>(find(lib, name));
   FB_CHECK(function, Runtime, "blas: ", lib.path, " has no function ", name);
 }
 
 void limit_to_one_thread(const Library& lib) {
-  const char* name = lib.kind == BlasKind::OpenBlas ? "openblas_set_num_threads" : "MKL_Set_Num_Threads";
+  const char* name =
+      lib.kind == BlasKind::OpenBlas ? "openblas_set_num_threads" : "MKL_Set_Num_Threads";
   if (auto set_threads = reinterpret_cast<void (*)(int)>(find(lib, name))) set_threads(1);
 }
 
@@ -73,7 +75,8 @@ const BlasTable* blas() {
 }
 
 void* lapack_function(const char* name) {
-  FB_CHECK(blas(), NotImplemented, name, ": no LAPACK library is installed (pip install scipy-openblas32)");
+  FB_CHECK(blas(), NotImplemented, name,
+           ": no LAPACK library is installed (pip install scipy-openblas32)");
   void* function = find(library(), std::string(name) + "_");
   FB_CHECK(function, NotImplemented, name, ": ", library().path, " lacks this routine");
   return function;

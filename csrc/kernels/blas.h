@@ -16,7 +16,8 @@ struct BlasTable {
   void (*sgemm)(int order, int trans_a, int trans_b, int m, int n, int k, float alpha,
                 const float* a, int lda, const float* b, int ldb, float beta, float* c, int ldc);
   void (*dgemm)(int order, int trans_a, int trans_b, int m, int n, int k, double alpha,
-                const double* a, int lda, const double* b, int ldb, double beta, double* c, int ldc);
+                const double* a, int lda, const double* b, int ldb, double beta, double* c,
+                int ldc);
   void (*cgemm)(int order, int trans_a, int trans_b, int m, int n, int k, const void* alpha,
                 const void* a, int lda, const void* b, int ldb, const void* beta, void* c, int ldc);
   void (*zgemm)(int order, int trans_a, int trans_b, int m, int n, int k, const void* alpha,

@@ -44,8 +44,11 @@ Tensor conv2d_backward_weight(const Tensor& grad, const Tensor& x, const Dims& w
 Tensor conv2d_backward_bias(const Tensor& grad);
 
 // The same on raw contiguous memory; `bias` may be null.
-template <class T> void conv_forward(const ConvShape& s, const T* x, const T* w, const T* bias, T* y);
-template <class T> void conv_backward_input(const ConvShape& s, const T* grad, const T* w, T* grad_x);
-template <class T> void conv_backward_weight(const ConvShape& s, const T* grad, const T* x, T* grad_w);
+template <class T>
+void conv_forward(const ConvShape& s, const T* x, const T* w, const T* bias, T* y);
+template <class T>
+void conv_backward_input(const ConvShape& s, const T* grad, const T* w, T* grad_x);
+template <class T>
+void conv_backward_weight(const ConvShape& s, const T* grad, const T* x, T* grad_w);
 
 }  // namespace fb

@@ -6,12 +6,15 @@
 namespace fb::FB_ISA {
 namespace {
 
-template <class T> std::int64_t panel_width(std::int64_t channels) {
+template <class T>
+std::int64_t panel_width(std::int64_t channels) {
   return channels > lanes<T> ? tile_cols<T> : lanes<T>;
 }
 
-template <class T> void pack_weights(const WeightPacking<T>& p, std::int64_t panel) {
-  const std::int64_t o0 = panel * tile_cols<T>, channels = smaller(tile_cols<T>, p.out_channels - o0);
+template <class T>
+void pack_weights(const WeightPacking<T>& p, std::int64_t panel) {
+  const std::int64_t o0 = panel * tile_cols<T>,
+                     channels = smaller(tile_cols<T>, p.out_channels - o0);
   const std::int64_t width = panel_width<T>(channels);
   T* to = p.packed + o0 * p.num_taps * p.source_channels;
   for (std::int64_t t = 0; t < p.num_taps; ++t) {
@@ -32,16 +35,21 @@ void window_phase(const WindowPlan<T>& plan, const WindowPhase<T>& phase, const 
   const TileCut cut(phase.count_w);
   Tile<T> tile{};
   tile.a_stride = plan.source_step_w * pitch;
-  tile.b = weights;
   tile.b_stride = width;
-  tile.taps = phase.run_offset;
-  tile.num_taps = phase.num_runs;
   tile.depth = phase.run_depth;
   tile.c_stride = plan.out_step_w * width;
   tile.cols = static_cast<int>(width);
   tile.alpha = T(1);
   tile.overwrite = true;
   for (std::int64_t j = j0; j < j1; ++j) {
+    // Taps above and below the image see zeros only: the runs between them remain.
+    const std::int64_t top = j * plan.source_step_h + plan.low_h;
+    int first = 0, last = phase.num_runs;
+    while (first < last && top + phase.run_row[first] < 0) ++first;
+    while (first < last && top + phase.run_row[last - 1] >= plan.source.h) --last;
+    tile.taps = phase.run_offset + first;
+    tile.num_taps = last - first;
+    tile.b = weights + first * phase.run_depth * width;
     const std::int64_t out_row = phase.start_h + (j - j0) * plan.out_step_h;
     tile.a = region + (j - j0) * plan.source_step_h * cols * pitch;
     tile.c = out + (out_row * plan.out.w + phase.start_w) * width;
@@ -55,7 +63,8 @@ void window_phase(const WindowPlan<T>& plan, const WindowPhase<T>& phase, const 
 }
 
 template <class T>
-void window(const WindowPlan<T>& plan, std::int64_t image, std::int64_t group, std::int64_t block, T* scratch) {
+void window(const WindowPlan<T>& plan, std::int64_t image, std::int64_t group, std::int64_t block,
+            T* scratch) {
   const std::int64_t j0 = block * plan.block_h;
   const Region region{
       .row = j0 * plan.source_step_h + plan.low_h,
@@ -66,7 +75,8 @@ void window(const WindowPlan<T>& plan, std::int64_t image, std::int64_t group, s
   };
   T* source = scratch;
   T* out = scratch + plan.region_size;
-  fill_region(plan.source.group(image, group), plan.source.channels, plan.source.h, plan.source.w, region, source);
+  fill_region(plan.source.group(image, group), plan.source.channels, plan.source.h, plan.source.w,
+              region, source);
   const std::int64_t row0 = j0 * plan.out_step_h;
   const std::int64_t rows = smaller(plan.block_h * plan.out_step_h, plan.out.h - row0);
   const std::int64_t plane = plan.out.h * plan.out.w;
@@ -79,32 +89,39 @@ void window(const WindowPlan<T>& plan, std::int64_t image, std::int64_t group, s
       const T* weights = phase.weights + (group * plan.padded_out_channels + o0) * depth;
       window_phase(plan, phase, weights, j0, width, source, out);
     }
-    emit_planes(out, width, rows * plan.out.w, channels, plan.bias ? plan.bias + group * plan.out.channels + o0 : nullptr,
+    emit_planes(out, width, rows * plan.out.w, channels,
+                plan.bias ? plan.bias + group * plan.out.channels + o0 : nullptr,
                 plan.out.group(image, group) + o0 * plane + row0 * plan.out.w, plane);
   }
 }
 
 // Adds the products of one unit (a block of output rows of one image) to the partial sums.
 template <class T>
-void window_grad_unit(const WindowGradPlan<T>& plan, const T* source, const T* grad, std::int64_t rows,
-                      std::int64_t pitch, T* partial, bool first) {
+void window_grad_unit(const WindowGradPlan<T>& plan, std::int64_t j0, std::int64_t rows,
+                      const T* source, const T* grad, std::int64_t pitch, T* partial, bool first) {
+  const std::int64_t source_row = plan.stride_h * plan.region_cols * plan.source.channels,
+                     grad_row = plan.grad.w * pitch;
   std::ptrdiff_t row_offset[max_grad_rows];
-  for (std::int64_t j = 0; j < rows; ++j)
-    row_offset[j] = j * plan.stride_h * plan.region_cols * plan.source.channels;
+  for (std::int64_t j = 0; j < rows; ++j) row_offset[j] = j * source_row;
   Tile<T> tile{};
   tile.a_stride = plan.stride_w * plan.source.channels;
   tile.b_stride = pitch;
-  tile.taps = row_offset;
-  tile.num_taps = static_cast<int>(rows);
   tile.depth = plan.grad.w;
   tile.c_stride = plan.padded_channels;
   tile.alpha = tile.beta = T(1);
   tile.overwrite = first;
   const TileCut cut(plan.run_depth);
-  for (std::int64_t o = 0; o < pitch; o += tile_cols<T>) {
-    tile.cols = static_cast<int>(smaller(tile_cols<T>, pitch - o));
-    tile.b = grad + o;
-    for (int run = 0; run < plan.num_runs; ++run) {
+  for (int run = 0; run < plan.num_runs; ++run) {
+    // Output rows for which this run lies above or below the image add nothing.
+    const std::int64_t top = j0 * plan.stride_h - plan.pad_h + plan.run_row[run];
+    std::int64_t begin = 0, end = rows;
+    while (begin < end && top + begin * plan.stride_h < 0) ++begin;
+    while (begin < end && top + (end - 1) * plan.stride_h >= plan.source.h) --end;
+    tile.taps = row_offset + begin;
+    tile.num_taps = static_cast<int>(end - begin);
+    for (std::int64_t o = 0; o < pitch; o += tile_cols<T>) {
+      tile.cols = static_cast<int>(smaller(tile_cols<T>, pitch - o));
+      tile.b = grad + begin * grad_row + o;
       tile.a = source + plan.run_offset[run];
       tile.c = partial + run * plan.run_depth * plan.padded_channels + o;
       for (std::int64_t part = 0; part < cut.parts; ++part) {
@@ -123,7 +140,8 @@ void window_grad(const WindowGradPlan<T>& plan, std::int64_t split, std::int64_t
   T* source = scratch;
   T* grad = scratch + plan.region_size;
   const std::int64_t o0 = panel_task * plan.panels_per_task * tile_cols<T>;
-  const std::int64_t channels = smaller(plan.panels_per_task * tile_cols<T>, plan.grad.channels - o0);
+  const std::int64_t channels =
+      smaller(plan.panels_per_task * tile_cols<T>, plan.grad.channels - o0);
   const std::int64_t pitch = (channels + lanes<T> - 1) / lanes<T> * lanes<T>;
   T* partial = plan.partial + split * plan.partial_size() +
                group * plan.num_runs * plan.run_depth * plan.padded_channels + o0;
@@ -132,34 +150,48 @@ void window_grad(const WindowGradPlan<T>& plan, std::int64_t split, std::int64_t
   for (std::int64_t unit = begin; unit < end; ++unit) {
     const std::int64_t image = unit / plan.blocks, j0 = unit % plan.blocks * plan.block_h;
     const std::int64_t rows = smaller(plan.block_h, plan.grad.h - j0);
-    const Region region{j0 * plan.stride_h - plan.pad_h, -plan.pad_w, plan.region_rows, plan.region_cols,
-                        plan.source.channels};
-    fill_region(plan.source.group(image, group), plan.source.channels, plan.source.h, plan.source.w, region, source);
+    const Region region{j0 * plan.stride_h - plan.pad_h, -plan.pad_w, plan.region_rows,
+                        plan.region_cols, plan.source.channels};
+    fill_region(plan.source.group(image, group), plan.source.channels, plan.source.h, plan.source.w,
+                region, source);
     const std::int64_t plane = plan.grad.h * plan.grad.w;
     fill_region(plan.grad.group(image, group) + o0 * plane, channels, plan.grad.h, plan.grad.w,
                 Region{j0, 0, rows, plan.grad.w, pitch}, grad);
-    window_grad_unit(plan, source, grad, rows, pitch, partial, unit == begin);
+    window_grad_unit(plan, j0, rows, source, grad, pitch, partial, unit == begin);
   }
-}
-
-template <class T> T sum(const T* values, std::int64_t n) {
-  constexpr int width = lanes<T>;
-  Vector<T> acc[4] = {};
-  std::int64_t i = 0;
-  for (; i + 4 * width <= n; i += 4 * width) {
-    FB_UNROLL
-    for (int c = 0; c < 4; ++c) acc[c] += load(values + i + c * width);
-  }
-  T parts[width];
-  store(parts, (acc[0] + acc[1]) + (acc[2] + acc[3]));
-  T total = 0;
-  for (int j = 0; j < width; ++j) total += parts[j];
-  for (; i < n; ++i) total += values[i];
-  return total;
 }
 
 template <class T>
-constexpr ConvKernels<T> kernels = {lanes<T>, tile_cols<T>, pack_weights<T>, window<T>, window_grad<T>, sum<T>};
+void combine_grad(const WindowGradPlan<T>& plan, const std::int64_t* tap_index, std::int64_t group,
+                  std::int64_t vector, T* grad_w) {
+  constexpr int n = lanes<T>;
+  const std::int64_t channels = plan.source.channels, rows = plan.num_runs * plan.run_depth,
+                     taps = rows / channels;
+  const std::int64_t k0 = vector * n;
+  const int valid = static_cast<int>(smaller(n, plan.grad.channels - k0));
+  const T* partial = plan.partial + group * rows * plan.padded_channels + k0;
+  T* to = grad_w + (group * plan.grad.channels + k0) * rows;
+  for (std::int64_t tap = 0; tap < taps; ++tap) {
+    for (std::int64_t c = 0; c < channels; ++c, partial += plan.padded_channels) {
+      Vector<T> total = {};
+      for (std::int64_t split = 0; split < plan.splits; ++split)
+        total += load(partial + split * plan.partial_size());
+      T sums[n];
+      store(sums, total);
+      T* place = to + c * taps + tap_index[tap];
+      for (int k = 0; k < valid; ++k) place[k * rows] = sums[k];
+    }
+  }
+}
+
+template <class T>
+T sum(const T* values, std::int64_t n) {
+  return sum_values(values, n);
+}
+
+template <class T>
+constexpr ConvKernels<T> kernels = {lanes<T>,       tile_cols<T>,    pack_weights<T>, window<T>,
+                                    window_grad<T>, combine_grad<T>, sum<T>};
 
 }  // namespace
 

@@ -9,10 +9,12 @@ namespace fb::FB_ISA {
 FB_INLINE std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
 FB_INLINE std::int64_t larger(std::int64_t a, std::int64_t b) { return a > b ? a : b; }
 
-template <class T> static void set_zero(T* p, std::int64_t n) {
+template <class T>
+static void set_zero(T* p, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) p[i] = T(0);
 }
-template <class T> static void copy_values(const T* from, std::int64_t n, T* to) {
+template <class T>
+static void copy_values(const T* from, std::int64_t n, T* to) {
   for (std::int64_t i = 0; i < n; ++i) to[i] = from[i];
 }
 
@@ -21,14 +23,17 @@ struct Window {
   std::int64_t row0, row1, col0, col1;
   bool empty() const { return row0 >= row1 || col0 >= col1; }
 };
-template <class T> static Window clear_margins(const Region& r, std::int64_t h, std::int64_t w, T* to) {
-  const Window in{larger(r.row, 0), smaller(r.row + r.rows, h), larger(r.col, 0), smaller(r.col + r.cols, w)};
+template <class T>
+static Window clear_margins(const Region& r, std::int64_t h, std::int64_t w, T* to) {
+  const Window in{larger(r.row, 0), smaller(r.row + r.rows, h), larger(r.col, 0),
+                  smaller(r.col + r.cols, w)};
   if (in.empty()) {
     set_zero(to, r.size());
     return in;
   }
   const std::int64_t row_size = r.cols * r.pitch;
-  const std::int64_t left = (in.col0 - r.col) * r.pitch, right = (r.col + r.cols - in.col1) * r.pitch;
+  const std::int64_t left = (in.col0 - r.col) * r.pitch,
+                     right = (r.col + r.cols - in.col1) * r.pitch;
   for (std::int64_t y = r.row; y < r.row + r.rows; ++y, to += row_size) {
     if (y < in.row0 || y >= in.row1) {
       set_zero(to, row_size);
@@ -41,10 +46,16 @@ template <class T> static Window clear_margins(const Region& r, std::int64_t h, 
 }
 
 // Walks over the pixels of a plane in row-major order and their places in a region.
-template <class T> class RegionCursor {
+template <class T>
+class RegionCursor {
  public:
   RegionCursor(const Region& r, const Window& in, std::int64_t w, std::int64_t pixel, T* to)
-      : pitch_(r.pitch), w_(w), col0_(in.col0), col1_(in.col1), skip_((r.cols - w) * r.pitch), col_(pixel % w) {
+      : pitch_(r.pitch),
+        w_(w),
+        col0_(in.col0),
+        col1_(in.col1),
+        skip_((r.cols - w) * r.pitch),
+        col_(pixel % w) {
     place_ = to + ((pixel / w - r.row) * r.cols + col_ - r.col) * r.pitch;
   }
   bool visible() const { return col_ >= col0_ && col_ < col1_; }
@@ -64,7 +75,8 @@ template <class T> class RegionCursor {
 
 // A vector of pixels of `valid` planes, transposed so that each register holds one pixel.
 template <class T>
-FB_INLINE void load_pixels(const T* from, std::int64_t plane, std::int64_t valid, Vector<T> (&square)[lanes<T>]) {
+FB_INLINE void load_pixels(const T* from, std::int64_t plane, std::int64_t valid,
+                           Vector<T> (&square)[lanes<T>]) {
   FB_UNROLL
   for (int c = 0; c < lanes<T>; ++c) square[c] = c < valid ? load(from + c * plane) : Vector<T>{};
   transpose_registers<T>(square);
@@ -81,14 +93,16 @@ static void fill_region(const T* planes, std::int64_t channels, std::int64_t h, 
   const std::int64_t plane = h * w, first = in.row0 * w, last = in.row1 * w;
   if (r.pitch == 1) {
     for (std::int64_t y = in.row0; y < in.row1; ++y)
-      copy_values(planes + y * w + in.col0, in.col1 - in.col0, to + (y - r.row) * r.cols + in.col0 - r.col);
+      copy_values(planes + y * w + in.col0, in.col1 - in.col0,
+                  to + (y - r.row) * r.cols + in.col0 - r.col);
     return;
   }
   if (last - first < n) {
     RegionCursor<T> cursor(r, in, w, first, to);
     for (std::int64_t p = first; p < last; ++p, cursor.advance()) {
       if (!cursor.visible()) continue;
-      for (std::int64_t c = 0; c < r.pitch; ++c) cursor.place()[c] = c < channels ? planes[c * plane + p] : T(0);
+      for (std::int64_t c = 0; c < r.pitch; ++c)
+        cursor.place()[c] = c < channels ? planes[c * plane + p] : T(0);
     }
     return;
   }
@@ -124,8 +138,8 @@ static void fill_region(const T* planes, std::int64_t channels, std::int64_t h, 
 
 // to[c * plane + p] = from[p * pitch + c] + bias[c]. The pitch is a whole number of vectors.
 template <class T>
-static void emit_planes(const T* from, std::int64_t pitch, std::int64_t pixels, std::int64_t channels,
-                        const T* bias, T* to, std::int64_t plane) {
+static void emit_planes(const T* from, std::int64_t pitch, std::int64_t pixels,
+                        std::int64_t channels, const T* bias, T* to, std::int64_t plane) {
   constexpr int n = lanes<T>;
   for (std::int64_t c0 = 0; c0 < channels; c0 += n) {
     const int valid = static_cast<int>(smaller(n, channels - c0));
@@ -154,7 +168,9 @@ static void emit_planes(const T* from, std::int64_t pitch, std::int64_t pixels, 
 struct TileCut {
   std::int64_t parts, base, rest;
   explicit TileCut(std::int64_t count)
-      : parts((count + tile_rows - 1) / tile_rows), base(count / larger(parts, 1)), rest(count % larger(parts, 1)) {}
+      : parts((count + tile_rows - 1) / tile_rows),
+        base(count / larger(parts, 1)),
+        rest(count % larger(parts, 1)) {}
   int height(std::int64_t part) const { return static_cast<int>(base + (part < rest)); }
 };
 

@@ -41,10 +41,12 @@ struct Reach {
 };
 Reach reach(const std::vector<AxisPhase>& phases);
 
-template <class T> Images<T> input_images(const ConvShape& s, T* data) {
+template <class T>
+Images<T> input_images(const ConvShape& s, T* data) {
   return {data, s.in_channels / s.groups, s.in_h, s.in_w, s.in_channels * s.in_h * s.in_w};
 }
-template <class T> Images<T> output_images(const ConvShape& s, T* data) {
+template <class T>
+Images<T> output_images(const ConvShape& s, T* data) {
   return {data, s.out_channels / s.groups, s.out_h, s.out_w, s.out_channels * s.out_h * s.out_w};
 }
 

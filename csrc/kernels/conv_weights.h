@@ -8,7 +8,8 @@
 
 namespace fb {
 
-template <class T> const ConvKernels<T>& conv_kernels() {
+template <class T>
+const ConvKernels<T>& conv_kernels() {
   if constexpr (std::is_same_v<T, float>)
     return conv_loops().f32;
   else
@@ -16,7 +17,9 @@ template <class T> const ConvKernels<T>& conv_kernels() {
 }
 
 constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-constexpr std::int64_t round_up(std::int64_t a, std::int64_t unit) { return ceil_div(a, unit) * unit; }
+constexpr std::int64_t round_up(std::int64_t a, std::int64_t unit) {
+  return ceil_div(a, unit) * unit;
+}
 
 // Strides of a weight tensor seen as groups of out_channels x source_channels x taps.
 struct WeightLayout {
@@ -24,13 +27,15 @@ struct WeightLayout {
 };
 
 // Columns that the packed weights of one group take: its output channels in panels.
-template <class T> std::int64_t packed_columns(std::int64_t out_channels) {
+template <class T>
+std::int64_t packed_columns(std::int64_t out_channels) {
   const std::int64_t wide = conv_kernels<T>().tile_cols, narrow = conv_kernels<T>().lanes;
   const std::int64_t rest = out_channels % wide;
   return out_channels - rest + (rest == 0 ? 0 : rest <= narrow ? narrow : wide);
 }
 
-// packed[group][panel][tap][source channel][output channel in panel]; taps in the order of tap_index.
+// packed[group][panel][tap][source channel][output channel in panel]; taps in the order of
+// tap_index.
 template <class T>
 void pack_weights(const T* weights, const WeightLayout& layout, std::int64_t groups,
                   std::int64_t out_channels, std::int64_t source_channels,

@@ -45,11 +45,24 @@ void generate(const Tensor& out, F value) {
   });
 }
 
+// base + by * k, rounded once: as a fused multiply-add, which torch uses.
+template <class S>
+S along(S base, S by, std::int64_t k) {
+  if constexpr (std::is_same_v<S, float>)
+    return static_cast<float>(double{base} + double{by} * static_cast<double>(k));
+  else if constexpr (std::is_same_v<S, double>)
+    return std::fma(by, static_cast<double>(k), base);
+  else
+    return base + by * static_cast<S>(k);
+}
+
 template <class S>
 auto points(const Scalar& start, const Scalar& end, std::int64_t steps) {
   const S first = start.to<S>(), last = end.to<S>();
   const S by = steps > 1 ? (last - first) / static_cast<S>(steps - 1) : S(0);
-  return [=](std::int64_t k) { return k < steps / 2 || steps == 1 ? first + by * static_cast<S>(k) : last - by * static_cast<S>(steps - k - 1); };
+  return [=](std::int64_t k) {
+    return k < steps / 2 || steps == 1 ? along(first, by, k) : along(last, -by, steps - k - 1);
+  };
 }
 
 std::int64_t checked_steps(std::int64_t steps, const char* op) {
@@ -68,7 +81,8 @@ Tensor linspace(const Scalar& start, const Scalar& end, std::int64_t steps, DTyp
   return out;
 }
 
-Tensor logspace(const Scalar& start, const Scalar& end, std::int64_t steps, double base, DType dtype) {
+Tensor logspace(const Scalar& start, const Scalar& end, std::int64_t steps, double base,
+                DType dtype) {
   Tensor out = empty({checked_steps(steps, "logspace")}, dtype);
   dispatch_all(dtype, [&]<class T>() {
     using S = typename step_type<T>::type;
@@ -91,7 +105,8 @@ Tensor eye(std::int64_t n, std::int64_t m, DType dtype) {
 Tensor triangle(const Tensor& t, std::int64_t diagonal, bool upper) {
   const char* op = upper ? "triu" : "tril";
   require_cpu(t, op);
-  FB_CHECK(t.ndim() >= 2, Runtime, op, ": input tensor must have at least 2 dimensions: input is ", t.sizes());
+  FB_CHECK(t.ndim() >= 2, Runtime, op, ": input tensor must have at least 2 dimensions: input is ",
+           t.sizes());
   Tensor out = empty(t.sizes(), t.dtype(), t.device());
   copy_into(out, t);
   const std::int64_t rows = t.size(t.ndim() - 2), columns = t.size(t.ndim() - 1);
@@ -100,25 +115,34 @@ Tensor triangle(const Tensor& t, std::int64_t diagonal, bool upper) {
   const std::int64_t all_rows = out.numel() / columns;
   // Far diagonals are all the same, and stay clear of overflow.
   const std::int64_t k = std::clamp(diagonal, -rows - 1, columns + 1);
-  parallel_for(0, all_rows, std::max<std::int64_t>(default_grain / columns, 1), [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t row = begin; row < end; ++row) {
-      const std::int64_t cut = std::clamp<std::int64_t>(row % rows + k + (upper ? 0 : 1), 0, columns);
-      char* first = out.bytes() + (row * columns + (upper ? 0 : cut)) * item;
-      std::memset(first, 0, static_cast<std::size_t>((upper ? cut : columns - cut) * item));
-    }
-  });
+  parallel_for(0, all_rows, std::max<std::int64_t>(default_grain / columns, 1),
+               [&](std::int64_t begin, std::int64_t end) {
+                 for (std::int64_t row = begin; row < end; ++row) {
+                   const std::int64_t cut =
+                       std::clamp<std::int64_t>(row % rows + k + (upper ? 0 : 1), 0, columns);
+                   char* first = out.bytes() + (row * columns + (upper ? 0 : cut)) * item;
+                   std::memset(first, 0,
+                               static_cast<std::size_t>((upper ? cut : columns - cut) * item));
+                 }
+               });
   return out;
 }
 
-Tensor triangle_indices(std::int64_t rows, std::int64_t columns, std::int64_t offset, bool upper, DType dtype) {
+Tensor triangle_indices(std::int64_t rows, std::int64_t columns, std::int64_t offset, bool upper,
+                        DType dtype) {
   const char* op = upper ? "triu_indices" : "tril_indices";
   FB_CHECK(rows >= 0, Runtime, op, ": row must be non-negative, got", rows);
   FB_CHECK(columns >= 0, Runtime, op, ": col must be non-negative, got", columns);
-  FB_CHECK(dtype == DType::Int32 || dtype == DType::Int64, NotImplemented, "\"", op, "\" not implemented for '", dtype_name(dtype), "'");
+  FB_CHECK(dtype == DType::Int32 || dtype == DType::Int64, NotImplemented, "\"", op,
+           "\" not implemented for '", dtype_name(dtype), "'");
   checked_numel({rows, columns}, op);
   const std::int64_t k = std::clamp(offset, -rows - 1, columns + 1);
-  auto first = [&](std::int64_t row) { return upper ? std::clamp<std::int64_t>(row + k, 0, columns) : 0; };
-  auto last = [&](std::int64_t row) { return upper ? columns : std::clamp<std::int64_t>(row + k + 1, 0, columns); };
+  auto first = [&](std::int64_t row) {
+    return upper ? std::clamp<std::int64_t>(row + k, 0, columns) : 0;
+  };
+  auto last = [&](std::int64_t row) {
+    return upper ? columns : std::clamp<std::int64_t>(row + k + 1, 0, columns);
+  };
   std::int64_t count = 0;
   for (std::int64_t row = 0; row < rows; ++row) count += last(row) - first(row);
   Tensor out = empty({2, count}, dtype);
@@ -140,7 +164,8 @@ template <class T>
 void interleave(char* const* data, const std::int64_t* strides, std::int64_t n, const void*) {
   for (std::int64_t i = 0; i < n; ++i)
     *reinterpret_cast<std::complex<T>*>(data[0] + i * strides[0]) =
-        std::complex<T>(*reinterpret_cast<const T*>(data[1] + i * strides[1]), *reinterpret_cast<const T*>(data[2] + i * strides[2]));
+        std::complex<T>(*reinterpret_cast<const T*>(data[1] + i * strides[1]),
+                        *reinterpret_cast<const T*>(data[2] + i * strides[2]));
 }
 
 }  // namespace
@@ -149,12 +174,15 @@ Tensor make_complex(const Tensor& real, const Tensor& imag) {
   require_cpu(real, "complex");
   require_cpu(imag, "complex");
   FB_CHECK(real.dtype() == DType::Float32 || real.dtype() == DType::Float64, Runtime,
-           "complex: Expected both inputs to be Float or Double tensors but got ", dtype_name(real.dtype()), " and ", dtype_name(imag.dtype()));
-  FB_CHECK(real.dtype() == imag.dtype(), Runtime, "complex: Expected object of scalar type ", dtype_name(real.dtype()), " but got scalar type ",
-           dtype_name(imag.dtype()), " for second argument");
+           "complex: Expected both inputs to be Float or Double tensors but got ",
+           dtype_name(real.dtype()), " and ", dtype_name(imag.dtype()));
+  FB_CHECK(real.dtype() == imag.dtype(), Runtime, "complex: Expected object of scalar type ",
+           dtype_name(real.dtype()), " but got scalar type ", dtype_name(imag.dtype()),
+           " for second argument");
   const Dims shape = broadcast_shapes(real.sizes(), imag.sizes(), "complex");
   Tensor out = empty(shape, complex_dtype(real.dtype()));
-  run_loop(real.dtype() == DType::Float32 ? interleave<float> : interleave<double>, shape, {out, real, imag});
+  run_loop(real.dtype() == DType::Float32 ? interleave<float> : interleave<double>, shape,
+           {out, real, imag});
   return out;
 }
 

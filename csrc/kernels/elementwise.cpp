@@ -59,11 +59,9 @@ constexpr double no_parameters[max_parameters] = {};
 void choose(Kernel& kernel, DType dtype, const Loop* fast, const Loop* generic, int inputs,
             bool bool_result, const double* params) {
   if (!params) params = no_parameters;
-  if (!is_floating(dtype)) {
-    kernel.loop = generic[static_cast<int>(dtype)];
-    kernel.params = params;
-    return;
-  }
+  kernel.loop = generic[static_cast<int>(dtype)];
+  kernel.params = params;
+  if (kernel.loop || !is_floating(dtype)) return;
   kernel.call = {fast[dtype == DType::Float64], params, inputs, bool_result, 0};
   kernel.params = &kernel.call;
   if (!kernel.call.inner) return;
@@ -98,14 +96,11 @@ DType combine(DType high, DType low) {
     fail(ErrorKind::Runtime,
          "neg: Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a "
          "mask, use the `~` or `logical_not()` operator instead.");
-  if (std::strcmp(name, "sub") == 0)
-    fail(ErrorKind::Runtime,
-         "sub: Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to "
-         "invert a mask, use the `~` or `logical_not()` operator instead.");
   fail(ErrorKind::Runtime, name, ": Bool inputs not supported for ", name);
 }
 DType computed_dtype(DType common, const Info& op) {
-  if (op.result == Result::Float && is_integral(common, true)) return default_dtype();
+  const bool to_float = op.result == Result::Float || op.result == Result::RealFloat;
+  if (to_float && is_integral(common, true)) return default_dtype();
   if (op.result == Result::Numeric && common == DType::Bool) refuse_bool(op.name);
   return common;
 }
@@ -159,7 +154,6 @@ struct Input {
 // between numbers that the dtype has.
 unsigned widen_elements(Input* inputs, const Argument* arguments, int count, DType dtype,
                         Result result) {
-  if (dtype != DType::Float16 && dtype != DType::BFloat16) return 0;
   unsigned elements = 0;
   for (int k = 0; k < count; ++k) {
     if (inputs[k].operand.sizes) continue;
@@ -201,12 +195,14 @@ Tensor elementwise(const Info& op, const Loop* fast, const Loop* generic,
   choose(kernel, dtype, fast, generic, count, op.result == Result::Bool, params);
   FB_CHECK(kernel.loop, NotImplemented, op.name, ": not implemented for ", dtype_name(dtype));
   const DType result_dtype = op.result == Result::Bool   ? DType::Bool
-                             : op.result == Result::Real ? real_dtype(dtype)
-                                                         : dtype;
+                             : op.result == Result::Real || op.result == Result::RealFloat
+                                 ? real_dtype(dtype)
+                                 : dtype;
   const Dims shape = common_shape(arguments, op.name);
   Input inputs[count];
   for (int k = 0; k < count; ++k) inputs[k].set(arguments[k], dtype, out, op.name);
-  kernel.call.float_inputs = widen_elements(inputs, arguments, count, dtype, op.result);
+  if (kernel.call.inner && (dtype == DType::Float16 || dtype == DType::BFloat16))
+    kernel.call.float_inputs = widen_elements(inputs, arguments, count, dtype, op.result);
   Operand operands[count + 1];
   for (int k = 0; k < count; ++k) operands[k + 1] = inputs[k].operand;
   const Output output = prepare_output(out, shape, result_dtype, operands + 1, count, op.name);
@@ -215,6 +211,19 @@ Tensor elementwise(const Info& op, const Loop* fast, const Loop* generic,
   if (!out) return output.target;
   if (output.through_copy) copy_into(*out, output.target);
   return *out;
+}
+
+void check_subtraction(const Argument& a, const Argument& b) {
+  const auto is_bool = [](const Argument& x) {
+    return x.tensor ? x.tensor->dtype() == DType::Bool : x.scalar.kind == Scalar::Kind::Bool;
+  };
+  if (!is_bool(a) && !is_bool(b)) return;
+  FB_CHECK(!(is_bool(a) && is_bool(b)), Runtime,
+           "sub: Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or "
+           "`logical_xor()` operator instead.");
+  fail(ErrorKind::Runtime,
+       "sub: Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to "
+       "invert a mask, use the `~` or `logical_not()` operator instead.");
 }
 
 void check_exponent(const Argument& base, const Scalar& exponent) {
@@ -278,6 +287,7 @@ Tensor unary(int id, const Tensor& a, const Tensor* out, const double* params) {
 
 Tensor binary(int id, const Argument& a, const Argument& b, const Tensor* out,
               const double* params) {
+  if (id == static_cast<int>(BinaryId::sub)) check_subtraction(a, b);
   if (id == static_cast<int>(BinaryId::pow) && !b.tensor) check_exponent(a, b.scalar);
   const Argument arguments[] = {a, b};
   return elementwise(binary_infos[id], binary_fast(id), generic_binary(id), arguments, params, out);

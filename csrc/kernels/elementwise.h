@@ -14,6 +14,7 @@ enum class Result : std::uint8_t {
   Bool,     // a truth value
   Numeric,  // the common dtype, which must not be bool (subtraction, negation)
   Real,     // the dtype of the real part
+  RealFloat,  // the same, and integers become the default float first
 };
 
 // One line per operation: name, the functor for integers, bool and complex numbers (functors.h; NoFn
@@ -40,10 +41,7 @@ enum class Result : std::uint8_t {
   M(isneginf, NeverFn, Bool, 1, 0)           \
   M(signbit, SignBitFn, Bool, 1, 0)          \
   M(nan_to_num, KeepFn, Same, 1, 3)          \
-  M(angle, AngleFn, Real, 1, 0)              \
-  M(conj, ConjFn, Same, 1, 0)                \
-  M(real, RealFn, Real, 1, 0)                \
-  M(imag, ImagFn, Real, 1, 0)                \
+  M(angle, AngleFn, RealFloat, 1, 0)         \
   M(reciprocal, ReciprocalFn, Float, 1, 0)   \
   M(sqrt, SqrtFn, Float, 2, 0)               \
   M(rsqrt, RsqrtFn, Float, 2, 0)             \
@@ -98,7 +96,7 @@ enum class Result : std::uint8_t {
 
 #define FB_BINARY_MATH_OPS(M)                        \
   M(add, AddFn, Same, 1, 0)                          \
-  M(sub, SubFn, Numeric, 1, 0)                       \
+  M(sub, SubFn, Same, 1, 0)                          \
   M(add_scaled, NoFn, Same, 1, 1)                    \
   M(mul, MulFn, Same, 1, 0)                          \
   M(div, DivFn, Float, 1, 0)                         \
@@ -114,7 +112,7 @@ enum class Result : std::uint8_t {
   M(atan2, NoFn, Float, 2, 0)                        \
   M(hypot, NoFn, Same, 2, 0)                         \
   M(copysign, NoFn, Float, 1, 0)                     \
-  M(nextafter, NoFn, Same, 1, 0)                     \
+  M(nextafter, NextafterFn, Same, 1, 0)              \
   M(logaddexp, NoFn, Same, 2, 0)                     \
   M(logaddexp2, NoFn, Same, 2, 0)                    \
   M(xlogy, NoFn, Float, 2, 0)                        \
@@ -221,7 +219,8 @@ struct BlockLoops {
 };
 FB_ISA_TABLE(BlockLoops, block_loops)
 
-// Integers, bool and complex numbers, any strides; by dtype. Null: no such kernel.
+// Integers, bool, complex numbers and a few loops of 16-bit floats, any strides; by dtype. Null: no
+// such kernel.
 const Loop* generic_unary(int id);
 const Loop* generic_binary(int id);
 const Loop* generic_ternary(int id);

@@ -1,4 +1,4 @@
-// The elementwise loops over integers, bool and complex numbers.
+// The elementwise loops over integers, bool and complex numbers, any strides.
 #include "kernels/elementwise.h"
 #include "kernels/functors.h"
 
@@ -21,12 +21,14 @@ constexpr Loop loop3() {
   else return nullptr;
 }
 
-// In the order of DType; the floating types have loops elsewhere.
+// In the order of DType; float32 and float64 have loops elsewhere, and so have the 16-bit floats
+// except where an operation needs its own.
 #define FB_LOOPS(loop, Fn)                                                                      \
   {loop<Fn, bool>(),          loop<Fn, std::uint8_t>(),  loop<Fn, std::int8_t>(),               \
    loop<Fn, std::int16_t>(),  loop<Fn, std::int32_t>(),  loop<Fn, std::int64_t>(),              \
    loop<Fn, std::uint16_t>(), loop<Fn, std::uint32_t>(), loop<Fn, std::uint64_t>(),             \
-   nullptr, nullptr, nullptr, nullptr, loop<Fn, complex64>(), loop<Fn, complex128>()},
+   loop<Fn, Half>(),          loop<Fn, BFloat16>(),      nullptr,                                  \
+   nullptr,                   loop<Fn, complex64>(),     loop<Fn, complex128>()},
 #define FB_UNARY(name, Fn, result, cost, parameters) FB_LOOPS(loop1, Fn)
 #define FB_BINARY(name, Fn, result, cost, parameters) FB_LOOPS(loop2, Fn)
 #define FB_TERNARY(name, Fn, result, cost, parameters) FB_LOOPS(loop3, Fn)

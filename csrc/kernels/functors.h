@@ -22,6 +22,10 @@ template <class T>
 concept Integer = std::is_integral_v<T> && !Bool<T>;
 template <class T>
 concept Integral = std::is_integral_v<T>;
+template <class T>
+concept Any = Integral<T> || Complex<T>;
+template <class T>
+concept SixteenBit = std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>;
 
 #define FB_INLINE static inline __attribute__((always_inline))
 
@@ -88,7 +92,7 @@ struct BitwiseNotFn {
   template <Bool T> FB_INLINE T apply(T a) { return !a; }
 };
 struct LogicalNotFn {
-  template <class T> FB_INLINE bool apply(T a) { return a == T(0); }
+  template <Any T> FB_INLINE bool apply(T a) { return a == T(0); }
 };
 struct IsNanFn {
   template <Integral T> FB_INLINE bool apply(T) { return false; }
@@ -115,16 +119,6 @@ struct SignBitFn {
 };
 struct AngleFn {
   template <Complex T> FB_INLINE auto apply(T a) { return std::arg(a); }
-};
-struct ConjFn {
-  template <Integral T> FB_INLINE T apply(T a) { return a; }
-  template <Complex T> FB_INLINE T apply(T a) { return std::conj(a); }
-};
-struct RealFn {
-  template <Complex T> FB_INLINE auto apply(T a) { return a.real(); }
-};
-struct ImagFn {
-  template <Complex T> FB_INLINE auto apply(T a) { return a.imag(); }
 };
 struct ReluFn {
   template <Integer T> FB_INLINE T apply(T a) { return below_zero(a) ? T(0) : a; }
@@ -296,8 +290,8 @@ struct LcmFn {
   template <Integer T> FB_INLINE T apply(T a, T b) {
     const T divisor = GcdFn::apply(a, b);
     if (divisor == 0) return 0;
-    const T part = TruncDivideFn::apply(a, divisor);
-    return AbsFn::apply(MulFn::apply(part, b));
+    const auto part = static_cast<std::int64_t>(TruncDivideFn::apply(a, divisor));
+    return static_cast<T>(AbsFn::apply(MulFn::apply(part, static_cast<std::int64_t>(b))));
   }
 };
 struct BitwiseAndFn {
@@ -308,6 +302,19 @@ struct BitwiseOrFn {
 };
 struct BitwiseXorFn {
   template <Integral T> FB_INLINE T apply(T a, T b) { return a ^ b; }
+};
+// Halfs are in the order of their bits, apart from the sign. (Other 16-bit operations are done in
+// float, whose neighbours are too near.)
+struct NextafterFn {
+  template <SixteenBit T> FB_INLINE T apply(T a, T b) {
+    const float x = a, y = b;
+    if (x != x || y != y) return T(x + y);
+    if (x == y) return b;
+    T result = a;
+    if (x == 0) result.bits = static_cast<std::uint16_t>((b.bits & 0x8000u) | 1u);
+    else result.bits = static_cast<std::uint16_t>((x < y) == (x > 0) ? a.bits + 1 : a.bits - 1);
+    return result;
+  }
 };
 // A shift by a negative number or by more than the width shifts everything out.
 template <Integer T>
@@ -326,19 +333,19 @@ struct RightShiftFn {
   }
 };
 struct LogicalAndFn {
-  template <class T> FB_INLINE bool apply(T a, T b) { return a != T(0) && b != T(0); }
+  template <Any T> FB_INLINE bool apply(T a, T b) { return a != T(0) && b != T(0); }
 };
 struct LogicalOrFn {
-  template <class T> FB_INLINE bool apply(T a, T b) { return a != T(0) || b != T(0); }
+  template <Any T> FB_INLINE bool apply(T a, T b) { return a != T(0) || b != T(0); }
 };
 struct LogicalXorFn {
-  template <class T> FB_INLINE bool apply(T a, T b) { return (a != T(0)) != (b != T(0)); }
+  template <Any T> FB_INLINE bool apply(T a, T b) { return (a != T(0)) != (b != T(0)); }
 };
 struct EqFn {
-  template <class T> FB_INLINE bool apply(T a, T b) { return a == b; }
+  template <Any T> FB_INLINE bool apply(T a, T b) { return a == b; }
 };
 struct NeFn {
-  template <class T> FB_INLINE bool apply(T a, T b) { return a != b; }
+  template <Any T> FB_INLINE bool apply(T a, T b) { return a != b; }
 };
 struct LtFn {
   template <Integral T> FB_INLINE bool apply(T a, T b) { return a < b; }
@@ -386,7 +393,7 @@ struct LerpFn {
   template <Complex T> FB_INLINE T apply(T a, T b, T weight) { return a + weight * (b - a); }
 };
 struct ClampFn {
-  template <Integral T> FB_INLINE T apply(T a, T low, T high) {
+  template <Integer T> FB_INLINE T apply(T a, T low, T high) {
     return MinimumFn::apply(MaximumFn::apply(a, low), high);
   }
 };

@@ -15,8 +15,10 @@ namespace {
 // Multiplications below which another thread costs more than it brings.
 constexpr std::int64_t min_work_per_piece = 100'000;
 
-template <class T> constexpr bool is_complex_type = std::is_same_v<T, complex64> || std::is_same_v<T, complex128>;
-template <class T> constexpr bool is_half_type = std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>;
+template <class T>
+constexpr bool is_complex_type = std::is_same_v<T, complex64> || std::is_same_v<T, complex128>;
+template <class T>
+constexpr bool is_half_type = std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>;
 
 // How each product of a problem is cut into blocks of rows x cols.
 struct Grid {
@@ -24,17 +26,22 @@ struct Grid {
   std::int64_t row_blocks, col_blocks;  // blocks of one product
 };
 
+std::int64_t usable_threads() { return in_parallel() ? 1 : num_threads(); }
+
 std::int64_t round_up(std::int64_t n, std::int64_t unit) { return (n + unit - 1) / unit * unit; }
 
-// Chooses the cut with the least time for the slowest thread: the area of its blocks, plus the
-// packing of their two edges. Blocks are whole tiles.
-template <class T> Grid choose_grid(const GemmProblem<T>& p, std::int64_t tile_rows, std::int64_t tile_cols) {
-  const double work = static_cast<double>(p.batch) * p.m * p.n * p.k;
-  const std::int64_t threads = num_threads();
+// Chooses the cut with the least time for the slowest of `threads`: the area of its blocks, plus
+// the packing of their two edges. Blocks are whole tiles.
+template <class T>
+Grid choose_grid(const GemmProblem<T>& p, std::int64_t tile_rows, std::int64_t tile_cols,
+                 std::int64_t threads) {
+  const double work = static_cast<double>(p.batch) * static_cast<double>(p.m) *
+                      static_cast<double>(p.n) * static_cast<double>(p.k);
   const std::int64_t wanted = std::min<std::int64_t>(
-      (4 * threads + p.batch - 1) / p.batch, static_cast<std::int64_t>(work / p.batch / min_work_per_piece));
+      (4 * threads + p.batch - 1) / p.batch,
+      static_cast<std::int64_t>(work / static_cast<double>(p.batch * min_work_per_piece)));
   Grid best{p.m, p.n, 1, 1};
-  if (in_parallel() || threads == 1 || wanted <= 1) return best;
+  if (threads == 1 || wanted <= 1) return best;
   constexpr double packing_cost = 24;  // of a row or column, in elements of the result
   double least = 1e300;
   for (std::int64_t row_blocks = 1; row_blocks <= wanted; ++row_blocks) {
@@ -59,15 +66,18 @@ template <class T> Grid choose_grid(const GemmProblem<T>& p, std::int64_t tile_r
 }
 
 // Calls run(block) for every block of every product, several blocks to a piece of work.
-template <class T, class Run> void for_each_block(const GemmProblem<T>& p, const Grid& grid, Run run) {
+template <class T, class Run>
+void for_each_block(const GemmProblem<T>& p, const Grid& grid, Run run) {
   const std::int64_t per_product = grid.row_blocks * grid.col_blocks;
-  const std::int64_t work = std::max<std::int64_t>(std::min(grid.rows, p.m) * std::min(grid.cols, p.n) * p.k, 1);
+  const std::int64_t work =
+      std::max<std::int64_t>(std::min(grid.rows, p.m) * std::min(grid.cols, p.n) * p.k, 1);
   const std::int64_t grain = std::max<std::int64_t>(min_work_per_piece / work, 1);
   parallel_for(0, p.batch * per_product, grain, [&](std::int64_t begin, std::int64_t end) {
     Workspace<char> scratch(gemm_loops().scratch_bytes);
     for (std::int64_t index = begin; index < end; ++index) {
       const std::int64_t product = index / per_product, block = index % per_product;
-      const std::int64_t i = block / grid.col_blocks * grid.rows, j = block % grid.col_blocks * grid.cols;
+      const std::int64_t i = block / grid.col_blocks * grid.rows,
+                         j = block % grid.col_blocks * grid.cols;
       GemmBlock<T> g;
       g.m = std::min(grid.rows, p.m - i);
       g.n = std::min(grid.cols, p.n - j);
@@ -85,30 +95,38 @@ template <class T, class Run> void for_each_block(const GemmProblem<T>& p, const
 }
 
 // What BLAS takes: 32-bit sizes, a leading dimension no shorter than a row.
-template <class T> bool fits_blas(const GemmProblem<T>& p) {
-  const auto leading_dimension = [](const auto& view) { return std::max(view.row_stride, view.col_stride); };
+template <class T>
+bool fits_blas(const GemmProblem<T>& p) {
+  const auto leading_dimension = [](const auto& view) {
+    return std::max(view.row_stride, view.col_stride);
+  };
   return std::max({p.m, p.n, p.k}) <= INT_MAX && p.c_stride <= INT_MAX &&
          leading_dimension(p.a) <= INT_MAX && leading_dimension(p.b) <= INT_MAX &&
-         std::min(p.a.row_stride, p.a.col_stride) >= 1 && std::min(p.b.row_stride, p.b.col_stride) >= 1;
+         std::min(p.a.row_stride, p.a.col_stride) >= 1 &&
+         std::min(p.b.row_stride, p.b.col_stride) >= 1;
 }
 
 // One operand as CBLAS names it.
 struct BlasOperand {
   int transposed, leading_dimension;
 };
-template <class T> BlasOperand blas_operand(const MatrixView<T>& view, std::int64_t rows, std::int64_t cols) {
+template <class T>
+BlasOperand blas_operand(const MatrixView<T>& view, std::int64_t rows, std::int64_t cols) {
   if (view.col_stride == 1 && (view.row_stride >= cols || rows == 1))
-    return {CblasNoTrans, static_cast<int>(std::max(view.row_stride, static_cast<std::ptrdiff_t>(cols)))};
-  return {CblasTrans, static_cast<int>(std::max(view.col_stride, static_cast<std::ptrdiff_t>(rows)))};
+    return {CblasNoTrans,
+            static_cast<int>(std::max(view.row_stride, static_cast<std::ptrdiff_t>(cols)))};
+  return {CblasTrans,
+          static_cast<int>(std::max(view.col_stride, static_cast<std::ptrdiff_t>(rows)))};
 }
 
-template <class T> void blas_block(const BlasTable& blas, const GemmBlock<T>& g) {
+template <class T>
+void blas_block(const BlasTable& blas, const GemmBlock<T>& g) {
   const BlasOperand a = blas_operand(g.a, g.m, g.k), b = blas_operand(g.b, g.k, g.n);
   const int m = static_cast<int>(g.m), n = static_cast<int>(g.n), k = static_cast<int>(g.k);
   const int c_stride = static_cast<int>(std::max(g.c_stride, static_cast<std::ptrdiff_t>(g.n)));
   const auto call = [&](auto function, auto alpha, auto beta) {
-    function(CblasRowMajor, a.transposed, b.transposed, m, n, k, alpha, g.a.data, a.leading_dimension,
-             g.b.data, b.leading_dimension, beta, g.c, c_stride);
+    function(CblasRowMajor, a.transposed, b.transposed, m, n, k, alpha, g.a.data,
+             a.leading_dimension, g.b.data, b.leading_dimension, beta, g.c, c_stride);
   };
   if constexpr (std::is_same_v<T, float>) call(blas.sgemm, g.alpha, g.beta);
   if constexpr (std::is_same_v<T, double>) call(blas.dgemm, g.alpha, g.beta);
@@ -116,20 +134,31 @@ template <class T> void blas_block(const BlasTable& blas, const GemmBlock<T>& g)
   if constexpr (std::is_same_v<T, complex128>) call(blas.zgemm, &g.alpha, &g.beta);
 }
 
+// The library's bits may depend on how a product is cut, so the cut must not depend on the number
+// of threads.
+template <class T>
+void multiply_by_blas(const BlasTable& table, const GemmProblem<T>& p) {
+  constexpr std::int64_t unit = 64, assumed_threads = 4;
+  for_each_block(p, choose_grid(p, unit, unit, assumed_threads),
+                 [&](const GemmBlock<T>& g) { blas_block(table, g); });
+}
+
 // Without 256-bit vectors our tiles are no match for a library that knows the processor.
 bool has_wide_vectors() { return isa() == Isa::v3 || isa() == Isa::v4; }
 
-template <class T> void multiply_real(const GemmProblem<T>& p) {
+template <class T>
+void multiply_real(const GemmProblem<T>& p) {
   const GemmLoops& loops = gemm_loops();
   if (!has_wide_vectors() && fits_blas(p)) {
     if (const BlasTable* table = blas()) {
-      const Grid grid = choose_grid(p, 64, 64);
-      for_each_block(p, grid, [&](const GemmBlock<T>& g) { blas_block(*table, g); });
+      multiply_by_blas(*table, p);
       return;
     }
   }
   constexpr bool is_float = std::is_same_v<T, float>;
-  const Grid grid = choose_grid(p, p.m == 1 ? 1 : loops.tile_rows, is_float ? loops.tile_cols_f32 : loops.tile_cols_f64);
+  const Grid grid =
+      choose_grid(p, p.m == 1 ? 1 : loops.tile_rows,
+                  is_float ? loops.tile_cols_f32 : loops.tile_cols_f64, usable_threads());
   for_each_block(p, grid, [&](const GemmBlock<T>& g) {
     if constexpr (is_float)
       loops.block_f32(g);
@@ -146,7 +175,8 @@ using Accumulator =
                        std::conditional_t<sizeof(T) == 8, std::uint64_t, std::uint32_t>>;
 
 // Rows of C in strips of 16 columns held in registers; used for the types no fast kernel serves.
-template <class T> void plain_block(const GemmBlock<T>& g) {
+template <class T>
+void plain_block(const GemmBlock<T>& g) {
   using A = Accumulator<T>;
   constexpr int strip = 16;
   for (std::int64_t i = 0; i < g.m; ++i) {
@@ -159,28 +189,30 @@ template <class T> void plain_block(const GemmBlock<T>& g) {
         if (cols == strip && g.b.col_stride == 1) {
           for (int j = 0; j < strip; ++j) sums[j] += left * static_cast<A>(right[j]);
         } else {
-          for (int j = 0; j < cols; ++j) sums[j] += left * static_cast<A>(right[j * g.b.col_stride]);
+          for (int j = 0; j < cols; ++j)
+            sums[j] += left * static_cast<A>(right[j * g.b.col_stride]);
         }
       }
       T* c = g.c + i * g.c_stride + j0;
       for (int j = 0; j < cols; ++j) {
         const A sum = static_cast<A>(g.alpha) * sums[j];
-        c[j] = static_cast<T>(g.beta == T(0) ? sum : sum + static_cast<A>(g.beta) * static_cast<A>(c[j]));
+        c[j] = static_cast<T>(g.beta == T(0) ? sum
+                                             : sum + static_cast<A>(g.beta) * static_cast<A>(c[j]));
       }
     }
   }
 }
 
-template <class T> void multiply_plain(const GemmProblem<T>& p) {
+template <class T>
+void multiply_plain(const GemmProblem<T>& p) {
   if constexpr (is_complex_type<T>) {
     const BlasTable* table = fits_blas(p) ? blas() : nullptr;
     if (table) {
-      const Grid grid = choose_grid(p, 64, 64);
-      for_each_block(p, grid, [&](const GemmBlock<T>& g) { blas_block(*table, g); });
+      multiply_by_blas(*table, p);
       return;
     }
   }
-  for_each_block(p, choose_grid(p, 1, 16), plain_block<T>);
+  for_each_block(p, choose_grid(p, 1, 16, usable_threads()), plain_block<T>);
 }
 
 // Number of elements from the first to the last of `count` matrices, when they lie in one piece.
@@ -193,14 +225,19 @@ std::int64_t extent(const MatrixView<T>& view, std::int64_t rows, std::int64_t c
 constexpr std::int64_t convert_grain = 1 << 15;
 
 void widen(const Half* from, float* to, std::int64_t n) { gemm_loops().half_to_float(from, to, n); }
-void widen(const BFloat16* from, float* to, std::int64_t n) { gemm_loops().bfloat16_to_float(from, to, n); }
+void widen(const BFloat16* from, float* to, std::int64_t n) {
+  gemm_loops().bfloat16_to_float(from, to, n);
+}
 
-template <class T> void widen_all(const T* from, float* to, std::int64_t n) {
-  parallel_for(0, n, convert_grain, [&](std::int64_t b, std::int64_t e) { widen(from + b, to + b, e - b); });
+template <class T>
+void widen_all(const T* from, float* to, std::int64_t n) {
+  parallel_for(0, n, convert_grain,
+               [&](std::int64_t b, std::int64_t e) { widen(from + b, to + b, e - b); });
 }
 
 // The 16-bit floats: operands are widened as they lie in memory, the product is rounded once.
-template <class T> void multiply_half(const GemmProblem<T>& p) {
+template <class T>
+void multiply_half(const GemmProblem<T>& p) {
   const std::int64_t a_size = extent(p.a, p.m, p.k, p.batch, p.a_step);
   const std::int64_t b_size = extent(p.b, p.k, p.n, p.batch, p.b_step);
   const std::int64_t rows = p.batch * p.m;
@@ -208,7 +245,9 @@ template <class T> void multiply_half(const GemmProblem<T>& p) {
   Workspace<float> c(static_cast<std::size_t>(rows * p.n));
   widen_all(p.a.data, a.data(), a_size);
   widen_all(p.b.data, b.data(), b_size);
-  const auto row_of_c = [&](std::int64_t r) { return p.c + r / p.m * p.c_step + r % p.m * p.c_stride; };
+  const auto row_of_c = [&](std::int64_t r) {
+    return p.c + r / p.m * p.c_step + r % p.m * p.c_stride;
+  };
   const std::int64_t grain = std::max<std::int64_t>(convert_grain / p.n, 1);
   const float beta = p.beta;
   if (beta != 0) {
@@ -216,10 +255,19 @@ template <class T> void multiply_half(const GemmProblem<T>& p) {
       for (std::int64_t r = begin; r < end; ++r) widen(row_of_c(r), c.data() + r * p.n, p.n);
     });
   }
-  gemm<float>({.batch = p.batch, .m = p.m, .n = p.n, .k = p.k, .alpha = p.alpha,
-               .a = {a.data(), p.a.row_stride, p.a.col_stride}, .a_step = p.a_step,
-               .b = {b.data(), p.b.row_stride, p.b.col_stride}, .b_step = p.b_step,
-               .beta = beta, .c = c.data(), .c_stride = p.n, .c_step = p.m * p.n});
+  gemm<float>({.batch = p.batch,
+               .m = p.m,
+               .n = p.n,
+               .k = p.k,
+               .alpha = p.alpha,
+               .a = {a.data(), p.a.row_stride, p.a.col_stride},
+               .a_step = p.a_step,
+               .b = {b.data(), p.b.row_stride, p.b.col_stride},
+               .b_step = p.b_step,
+               .beta = beta,
+               .c = c.data(),
+               .c_stride = p.n,
+               .c_step = p.m * p.n});
   parallel_for(0, rows, grain, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t r = begin; r < end; ++r) {
       T* to = row_of_c(r);
@@ -228,7 +276,8 @@ template <class T> void multiply_half(const GemmProblem<T>& p) {
   });
 }
 
-template <class T> bool is_zero(T value) {
+template <class T>
+bool is_zero(T value) {
   if constexpr (is_half_type<T>)
     return static_cast<float>(value) == 0;
   else
@@ -236,17 +285,20 @@ template <class T> bool is_zero(T value) {
 }
 
 // C = beta * C: what remains when there is nothing to multiply.
-template <class T> void scale_result(const GemmProblem<T>& p) {
+template <class T>
+void scale_result(const GemmProblem<T>& p) {
   for (std::int64_t product = 0; product < p.batch; ++product) {
     for (std::int64_t i = 0; i < p.m; ++i) {
       T* row = p.c + product * p.c_step + i * p.c_stride;
-      for (std::int64_t j = 0; j < p.n; ++j) row[j] = is_zero(p.beta) ? T(0) : static_cast<T>(p.beta * row[j]);
+      for (std::int64_t j = 0; j < p.n; ++j)
+        row[j] = is_zero(p.beta) ? T(0) : static_cast<T>(p.beta * row[j]);
     }
   }
 }
 
 // A column vector as result: solved as its transpose, a row, which has kernels of its own.
-template <class T> GemmProblem<T> as_row(const GemmProblem<T>& p) {
+template <class T>
+GemmProblem<T> as_row(const GemmProblem<T>& p) {
   GemmProblem<T> t = p;
   std::swap(t.m, t.n);
   t.a = {p.b.data, p.b.col_stride, p.b.row_stride};
@@ -258,7 +310,8 @@ template <class T> GemmProblem<T> as_row(const GemmProblem<T>& p) {
 
 }  // namespace
 
-template <class T> void gemm(const GemmProblem<T>& p) {
+template <class T>
+void gemm(const GemmProblem<T>& p) {
   if (p.batch <= 0 || p.m <= 0 || p.n <= 0) return;
   if (p.k <= 0 || is_zero(p.alpha)) return scale_result(p);
   if constexpr (std::is_same_v<T, float> || std::is_same_v<T, double>) {
@@ -295,7 +348,8 @@ T dot(std::int64_t n, const T* x, std::ptrdiff_t x_stride, const T* y, std::ptrd
     return sum;
   };
   parallel_for(0, blocks, 8, [&](std::int64_t b, std::int64_t e) {
-    for (std::int64_t i = b; i < e; ++i) sums[static_cast<std::size_t>(i)] = sum_block(i * block, std::min(block, n - i * block));
+    for (std::int64_t i = b; i < e; ++i)
+      sums[static_cast<std::size_t>(i)] = sum_block(i * block, std::min(block, n - i * block));
   });
   using Total = std::conditional_t<std::is_same_v<Sum, float>, double, Sum>;
   Total total = Total(0);
@@ -306,11 +360,12 @@ T dot(std::int64_t n, const T* x, std::ptrdiff_t x_stride, const T* y, std::ptrd
 #define FB_INSTANTIATE(name, type)                    \
   template void gemm<type>(const GemmProblem<type>&); \
   template type dot<type>(std::int64_t, const type*, std::ptrdiff_t, const type*, std::ptrdiff_t);
-#define FB_INSTANTIATE_ALL(M)                                                                    \
-  M(UInt8, std::uint8_t) M(Int8, std::int8_t) M(Int16, std::int16_t) M(Int32, std::int32_t)      \
-  M(Int64, std::int64_t) M(UInt16, std::uint16_t) M(UInt32, std::uint32_t) M(UInt64, std::uint64_t) \
-  M(Float16, Half) M(BFloat16, BFloat16) M(Float32, float) M(Float64, double)                    \
-  M(Complex64, complex64) M(Complex128, complex128)
+#define FB_INSTANTIATE_ALL(M)                                                                     \
+  M(UInt8, std::uint8_t)                                                                          \
+  M(Int8, std::int8_t) M(Int16, std::int16_t) M(Int32, std::int32_t) M(Int64, std::int64_t)       \
+      M(UInt16, std::uint16_t) M(UInt32, std::uint32_t) M(UInt64, std::uint64_t) M(Float16, Half) \
+          M(BFloat16, BFloat16) M(Float32, float) M(Float64, double) M(Complex64, complex64)      \
+              M(Complex128, complex128)
 FB_INSTANTIATE_ALL(FB_INSTANTIATE)
 
 }  // namespace fb

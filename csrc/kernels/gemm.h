@@ -15,7 +15,8 @@
 namespace fb {
 
 // A matrix in memory: element (i, j) is data[i * row_stride + j * col_stride].
-template <class T> struct MatrixView {
+template <class T>
+struct MatrixView {
   T* data;
   std::ptrdiff_t row_stride, col_stride;
 };
@@ -24,7 +25,8 @@ template <class T> struct MatrixView {
 // beta * C, whose operands lie a_step, b_step and c_step elements apart (0 repeats one operand).
 // One stride of A and one of B must be 1. NaN and infinities propagate; k = 0 gives beta * C;
 // beta = 0 does not read C, and alpha = 0 does not read A and B. T is any element type but bool.
-template <class T> struct GemmProblem {
+template <class T>
+struct GemmProblem {
   std::int64_t batch, m, n, k;
   T alpha;
   MatrixView<const T> a;
@@ -35,14 +37,16 @@ template <class T> struct GemmProblem {
   T* c;
   std::ptrdiff_t c_stride, c_step;
 };
-template <class T> void gemm(const GemmProblem<T>& problem);
+template <class T>
+void gemm(const GemmProblem<T>& problem);
 
 // Sum of x[i * x_stride] * y[i * y_stride], in blocks so that long sums stay accurate.
 template <class T>
 T dot(std::int64_t n, const T* x, std::ptrdiff_t x_stride, const T* y, std::ptrdiff_t y_stride);
 
 // One block of a product, computed on one thread.
-template <class T> struct GemmBlock {
+template <class T>
+struct GemmBlock {
   std::int64_t m, n, k;
   MatrixView<const T> a, b;
   T* c;

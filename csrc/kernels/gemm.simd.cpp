@@ -9,23 +9,29 @@ namespace {
 
 // A slice of B (max_depth x max_cols) stays in the second-level cache, one panel of A
 // (tile_rows x max_depth) in the first.
-template <class T> constexpr std::int64_t max_depth = 1280 / static_cast<int>(sizeof(T));
-template <class T> constexpr std::int64_t max_cols = 1536 / static_cast<int>(sizeof(T));
+template <class T>
+constexpr std::int64_t max_depth = 1280 / static_cast<int>(sizeof(T));
+template <class T>
+constexpr std::int64_t max_cols = 1536 / static_cast<int>(sizeof(T));
 // Rows of a packed panel of A are this much longer than their values, so that they fall into
 // different cache sets.
-template <class T> constexpr std::int64_t row_padding = 64 / static_cast<int>(sizeof(T));
-template <class T> constexpr std::int64_t panel_size = tile_rows * (max_depth<T> + row_padding<T>);
+template <class T>
+constexpr std::int64_t row_padding = 64 / static_cast<int>(sizeof(T));
+template <class T>
+constexpr std::int64_t panel_size = tile_rows * (max_depth<T> + row_padding<T>);
 
 FB_INLINE std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
 
 // The inner dimension is cut into equal slices no deeper than max_depth. The cut depends on k only:
 // so does the order of every sum.
-template <class T> FB_INLINE std::int64_t slice_depth(std::int64_t k) {
+template <class T>
+FB_INLINE std::int64_t slice_depth(std::int64_t k) {
   const std::int64_t slices = (k + max_depth<T> - 1) / max_depth<T>;
   return (k + slices - 1) / slices;
 }
 
-template <class T> FB_INLINE int panel_width(std::int64_t cols) {
+template <class T>
+FB_INLINE int panel_width(std::int64_t cols) {
   return cols > lanes<T> ? tile_cols<T> : lanes<T>;
 }
 
@@ -45,7 +51,8 @@ void pack_rows(const T* b, std::ptrdiff_t stride, std::int64_t depth, int cols, 
 
 // A panel of B whose columns are contiguous: transposed on the way, missing columns are zero.
 template <class T>
-void pack_columns(const T* b, std::ptrdiff_t stride, std::int64_t depth, int cols, int width, T* to) {
+void pack_columns(const T* b, std::ptrdiff_t stride, std::int64_t depth, int cols, int width,
+                  T* to) {
   for (int j0 = 0; j0 < width; j0 += lanes<T>) {
     const int valid = cols - j0;
     std::int64_t k = 0;
@@ -66,15 +73,16 @@ void pack_columns(const T* b, std::ptrdiff_t stride, std::int64_t depth, int col
 
 // Where the panels of a slice of B are: packed one after the other, or (all but a ragged last one)
 // left where they lie.
-template <class T> struct RightSlice {
+template <class T>
+struct RightSlice {
   const T* direct;  // null: packed
   std::ptrdiff_t stride;
   const T* packed;
 };
 
 template <class T>
-RightSlice<T> right_slice(const GemmBlock<T>& g, std::int64_t k0, std::int64_t depth, std::int64_t j0,
-                          std::int64_t cols, T* packed) {
+RightSlice<T> right_slice(const GemmBlock<T>& g, std::int64_t k0, std::int64_t depth,
+                          std::int64_t j0, std::int64_t cols, T* packed) {
   const T* b = g.b.data + k0 * g.b.row_stride + j0 * g.b.col_stride;
   const bool rows_contiguous = g.b.col_stride == 1;
   // Packing costs one pass over B, which few rows of A cannot repay; neither can a slice that fits
@@ -92,7 +100,8 @@ RightSlice<T> right_slice(const GemmBlock<T>& g, std::int64_t k0, std::int64_t d
   return {direct ? b : nullptr, g.b.row_stride, packed};
 }
 
-template <class T> void copy(const T* from, std::int64_t n, T* to) {
+template <class T>
+void copy(const T* from, std::int64_t n, T* to) {
   for (std::int64_t i = 0; i < n; ++i) to[i] = from[i];
 }
 
@@ -117,9 +126,9 @@ void set_left(const GemmBlock<T>& g, std::int64_t i0, int rows, std::int64_t k0,
   }
 }
 
-template <class T, Left L> void multiply_slice(const GemmBlock<T>& g, std::int64_t k0,
-                                               std::int64_t depth, std::int64_t j0,
-                                               std::int64_t cols) {
+template <class T, Left L>
+void multiply_slice(const GemmBlock<T>& g, std::int64_t k0, std::int64_t depth, std::int64_t j0,
+                    std::int64_t cols) {
   T* panel = g.scratch;
   const RightSlice<T> right = right_slice(g, k0, depth, j0, cols, g.scratch + panel_size<T>);
   const bool copied = cols > 2 * tile_cols<T>;
@@ -147,7 +156,8 @@ template <class T, Left L> void multiply_slice(const GemmBlock<T>& g, std::int64
   }
 }
 
-template <class T> void multiply_block(const GemmBlock<T>& g) {
+template <class T>
+void multiply_block(const GemmBlock<T>& g) {
   const std::int64_t step = slice_depth<T>(g.k);
   for (std::int64_t j0 = 0; j0 < g.n; j0 += max_cols<T>) {
     const std::int64_t cols = smaller(max_cols<T>, g.n - j0);
@@ -161,7 +171,8 @@ template <class T> void multiply_block(const GemmBlock<T>& g) {
   }
 }
 
-template <class T> FB_INLINE T sum_lanes(Vector<T> v) {
+template <class T>
+FB_INLINE T sum_lanes(Vector<T> v) {
   T parts[lanes<T>];
   store(parts, v);
   FB_UNROLL
@@ -196,18 +207,21 @@ FB_INLINE void dot_rows(const T* a, std::ptrdiff_t stride, const T* x, std::int6
   }
 }
 
-template <class T> T dot_contiguous(std::int64_t n, const T* x, const T* y) {
+template <class T>
+T dot_contiguous(std::int64_t n, const T* x, const T* y) {
   T sum;
   dot_rows<T, 1>(x, 0, y, n, &sum);
   return sum;
 }
 
-template <class T> FB_INLINE void update(T* c, T value, T beta) {
+template <class T>
+FB_INLINE void update(T* c, T value, T beta) {
   *c = beta == T(0) ? value : value + beta * *c;
 }
 
 // m = 1 with contiguous columns of B: every element of C is a dot product.
-template <class T> void vector_times_columns(const GemmBlock<T>& g, const T* x) {
+template <class T>
+void vector_times_columns(const GemmBlock<T>& g, const T* x) {
   constexpr int group = 4;
   const T* b = g.b.data;
   const std::ptrdiff_t stride = g.b.col_stride;
@@ -226,7 +240,8 @@ template <class T> void vector_times_columns(const GemmBlock<T>& g, const T* x) 
 
 // m = 1 with contiguous rows of B: C is a combination of the rows, a first-level-cache strip at a
 // time and four rows per pass.
-template <class T> void vector_times_rows(const GemmBlock<T>& g, const T* x) {
+template <class T>
+void vector_times_rows(const GemmBlock<T>& g, const T* x) {
   constexpr std::int64_t strip = 1024;
   T sums[strip];
   for (std::int64_t j0 = 0; j0 < g.n; j0 += strip) {
@@ -247,7 +262,8 @@ template <class T> void vector_times_rows(const GemmBlock<T>& g, const T* x) {
   }
 }
 
-template <class T> void compute_block(const GemmBlock<T>& g) {
+template <class T>
+void compute_block(const GemmBlock<T>& g) {
   if (g.m == 1 && g.a.col_stride == 1 && g.b.row_stride == 1)
     vector_times_columns(g, g.a.data);
   else if (g.m == 1 && g.a.col_stride == 1)
@@ -282,7 +298,8 @@ extern const GemmLoops gemm_loops_table = {
     .tile_cols_f64 = tile_cols<double>,
     // float needs the most; a slice may end with a panel wider than its columns.
     .scratch_bytes = sizeof(float) * static_cast<std::size_t>(
-        panel_size<float> + max_depth<float> * (max_cols<float> + tile_cols<float>)),
+                                         panel_size<float> +
+                                         max_depth<float> * (max_cols<float> + tile_cols<float>)),
     .block_f32 = compute_block<float>,
     .block_f64 = compute_block<double>,
     .dot_f32 = dot_contiguous<float>,

@@ -15,7 +15,10 @@ struct Operand {
   std::int64_t rows, cols;
   std::ptrdiff_t row_stride, col_stride, step;
 
-  template <class T> MatrixView<const T> view() const { return {tensor.data<const T>(), row_stride, col_stride}; }
+  template <class T>
+  MatrixView<const T> view() const {
+    return {tensor.data<const T>(), row_stride, col_stride};
+  }
 };
 
 bool has_unit_stride(const Tensor& t) {
@@ -28,8 +31,8 @@ bool has_unit_stride(const Tensor& t) {
 Operand operand(const Tensor& t) {
   const Tensor source = has_unit_stride(t) ? t : contiguous(t);
   const int r = source.ndim() - 2, c = source.ndim() - 1;
-  Operand o{source, source.size(r), source.size(c), source.stride(r), source.stride(c),
-            source.ndim() == 3 ? source.stride(0) : 0};
+  Operand o{source,           source.size(r),   source.size(c),
+            source.stride(r), source.stride(c), source.ndim() == 3 ? source.stride(0) : 0};
   if (o.cols <= 1) {
     o.col_stride = 1;
     if (o.row_stride != 1 && o.rows > 1) return o;
@@ -43,13 +46,14 @@ Operand operand(const Tensor& t) {
 void check_dtypes(const Tensor& a, const Tensor& b, const char* op) {
   require_cpu(a, op);
   require_cpu(b, op);
-  FB_CHECK(a.dtype() == b.dtype(), DType, op, ": expected operands of the same dtype: a is ", dtype_name(a.dtype()),
-           ", b is ", dtype_name(b.dtype()));
+  FB_CHECK(a.dtype() == b.dtype(), DType, op, ": expected operands of the same dtype: a is ",
+           dtype_name(a.dtype()), ", b is ", dtype_name(b.dtype()));
   FB_CHECK(a.dtype() != DType::Bool, DType, op, ": not implemented for bool");
 }
 
 // out = beta * out + alpha * a x b; `out` is contiguous, (m, n) or (batch, m, n).
-void multiply(const Tensor& out, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha) {
+void multiply(const Tensor& out, const Tensor& a, const Tensor& b, const Scalar& beta,
+              const Scalar& alpha) {
   const Operand left = operand(a), right = operand(b);
   dispatch_all(a.dtype(), [&]<class T>() {
     if constexpr (!std::is_same_v<T, bool>) {
@@ -72,23 +76,26 @@ void multiply(const Tensor& out, const Tensor& a, const Tensor& b, const Scalar&
 
 void check_mm(const Tensor& a, const Tensor& b, const char* op) {
   check_dtypes(a, b, op);
-  FB_CHECK(a.ndim() == 2 && b.ndim() == 2, Shape, op, ": expected two matrices: a is ", a.sizes(), ", b is ", b.sizes());
-  FB_CHECK(a.size(1) == b.size(0), Shape, op, ": mat1 and mat2 shapes cannot be multiplied (", a.size(0), "x", a.size(1),
-           " and ", b.size(0), "x", b.size(1), "): a is ", a.sizes(), ", b is ", b.sizes());
+  FB_CHECK(a.ndim() == 2 && b.ndim() == 2, Shape, op, ": expected two matrices: a is ", a.sizes(),
+           ", b is ", b.sizes());
+  FB_CHECK(a.size(1) == b.size(0), Shape, op, ": mat1 and mat2 shapes cannot be multiplied (",
+           a.size(0), "x", a.size(1), " and ", b.size(0), "x", b.size(1), "): a is ", a.sizes(),
+           ", b is ", b.sizes());
 }
 
 void check_bmm(const Tensor& a, const Tensor& b, const char* op) {
   check_dtypes(a, b, op);
-  FB_CHECK(a.ndim() == 3 && b.ndim() == 3, Shape, op, ": batch1 must be a 3D tensor and batch2 too: a is ", a.sizes(),
-           ", b is ", b.sizes());
+  FB_CHECK(a.ndim() == 3 && b.ndim() == 3, Shape, op,
+           ": batch1 must be a 3D tensor and batch2 too: a is ", a.sizes(), ", b is ", b.sizes());
   FB_CHECK(a.size(0) == b.size(0) && a.size(2) == b.size(1), Shape, op,
            ": batches and inner sizes must agree: a is ", a.sizes(), ", b is ", b.sizes());
 }
 
-Tensor product_onto(const Tensor& input, const Tensor& a, const Tensor& b, Dims sizes, const Scalar& beta,
-                    const Scalar& alpha, const char* op) {
-  FB_CHECK(input.dtype() == a.dtype(), DType, op, ": expected operands of the same dtype: input is ",
-           dtype_name(input.dtype()), ", a is ", dtype_name(a.dtype()));
+Tensor product_onto(const Tensor& input, const Tensor& a, const Tensor& b, Dims sizes,
+                    const Scalar& beta, const Scalar& alpha, const char* op) {
+  FB_CHECK(input.dtype() == a.dtype(), DType, op,
+           ": expected operands of the same dtype: input is ", dtype_name(input.dtype()), ", a is ",
+           dtype_name(a.dtype()));
   const Tensor start = input.expand(sizes, op);
   const Tensor out = empty(sizes, a.dtype());
   const bool reads_input = beta.re != 0 || beta.im != 0;
@@ -111,7 +118,9 @@ Tensor as_batch(const Tensor& t, const Dims& batch, std::int64_t count) {
   const Tensor expanded = t.expand(sizes, "matmul");
   const Dims wanted{count, sizes[sizes.size() - 2], sizes[sizes.size() - 1]};
   // All leading axes may be repeats of one matrix.
-  if (numel(leading(t)) == 1) return expanded.restride(wanted, {0, t.stride(t.ndim() - 2), t.stride(t.ndim() - 1)}, t.offset());
+  if (numel(leading(t)) == 1)
+    return expanded.restride(wanted, {0, t.stride(t.ndim() - 2), t.stride(t.ndim() - 1)},
+                             t.offset());
   if (auto view = expanded.try_view(wanted)) return *view;
   return *contiguous(expanded).try_view(wanted);
 }
@@ -147,36 +156,42 @@ Tensor bmm(const Tensor& a, const Tensor& b) {
 
 Tensor mv(const Tensor& a, const Tensor& x) {
   check_dtypes(a, x, "mv");
-  FB_CHECK(a.ndim() == 2 && x.ndim() == 1, Shape, "mv: vector + matrix @ vector expected, got 1, 2, 1 dimensions: a is ",
-           a.sizes(), ", b is ", x.sizes());
-  FB_CHECK(a.size(1) == x.size(0), Shape, "mv: size mismatch, got input (", a.size(0), "x", a.size(1), "), vec (",
-           x.size(0), "): inner sizes must agree: a is ", a.sizes(), ", b is ", x.sizes());
+  FB_CHECK(a.ndim() == 2 && x.ndim() == 1, Shape,
+           "mv: vector + matrix @ vector expected, got 1, 2, 1 dimensions: a is ", a.sizes(),
+           ", b is ", x.sizes());
+  FB_CHECK(a.size(1) == x.size(0), Shape, "mv: size mismatch, got input (", a.size(0), "x",
+           a.size(1), "), vec (", x.size(0), "): inner sizes must agree: a is ", a.sizes(),
+           ", b is ", x.sizes());
   return without_axis(mm(a, x.unsqueeze(1)), 1);
 }
 
 Tensor dot(const Tensor& a, const Tensor& b) {
   check_dtypes(a, b, "dot");
-  FB_CHECK(a.ndim() == 1 && b.ndim() == 1, Shape, "dot: 1D tensors expected: a is ", a.sizes(), ", b is ", b.sizes());
-  FB_CHECK(a.size(0) == b.size(0), Shape, "dot: inconsistent tensor size: a is ", a.sizes(), ", b is ", b.sizes());
+  FB_CHECK(a.ndim() == 1 && b.ndim() == 1, Shape, "dot: 1D tensors expected: a is ", a.sizes(),
+           ", b is ", b.sizes());
+  FB_CHECK(a.size(0) == b.size(0), Shape, "dot: inconsistent tensor size: a is ", a.sizes(),
+           ", b is ", b.sizes());
   const Tensor out = empty({}, a.dtype());
   dispatch_all(a.dtype(), [&]<class T>() {
     if constexpr (!std::is_same_v<T, bool>)
-      *out.data<T>() = dot<T>(a.size(0), a.data<const T>(), a.stride(0), b.data<const T>(), b.stride(0));
+      *out.data<T>() =
+          dot<T>(a.size(0), a.data<const T>(), a.stride(0), b.data<const T>(), b.stride(0));
   });
   return out;
 }
 
 Tensor matmul(const Tensor& a, const Tensor& b) {
-  FB_CHECK(a.ndim() > 0 && b.ndim() > 0, Shape, "matmul: both arguments to matmul need to be at least 1D, but they are ",
-           a.ndim(), "D and ", b.ndim(), "D");
+  FB_CHECK(a.ndim() > 0 && b.ndim() > 0, Shape,
+           "matmul: both arguments to matmul need to be at least 1D, but they are ", a.ndim(),
+           "D and ", b.ndim(), "D");
   if (a.ndim() == 2 && b.ndim() == 2) return mm(a, b);
   if (a.ndim() == 1 && b.ndim() == 1) return dot(a, b);
   if (a.ndim() == 2 && b.ndim() == 1) return mv(a, b);
   if (a.ndim() == 1) return without_axis(matmul(a.unsqueeze(0), b), b.ndim() - 2);
   if (b.ndim() == 1) return without_axis(matmul(a, b.unsqueeze(1)), a.ndim() - 1);
   check_dtypes(a, b, "matmul");
-  FB_CHECK(a.size(a.ndim() - 1) == b.size(b.ndim() - 2), Shape, "matmul: inner sizes must agree: a is ", a.sizes(),
-           ", b is ", b.sizes());
+  FB_CHECK(a.size(a.ndim() - 1) == b.size(b.ndim() - 2), Shape,
+           "matmul: inner sizes must agree: a is ", a.sizes(), ", b is ", b.sizes());
   if (b.ndim() == 2) return fold_rows(a, b);
   const Dims batch = broadcast_shapes(leading(a), leading(b), "matmul");
   const std::int64_t count = checked_numel(batch, "matmul");
@@ -189,24 +204,29 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
   return out;
 }
 
-Tensor addmm(const Tensor& input, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha) {
+Tensor addmm(const Tensor& input, const Tensor& a, const Tensor& b, const Scalar& beta,
+             const Scalar& alpha) {
   check_mm(a, b, "addmm");
   return product_onto(input, a, b, {a.size(0), b.size(1)}, beta, alpha, "addmm");
 }
 
-Tensor baddbmm(const Tensor& input, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha) {
+Tensor baddbmm(const Tensor& input, const Tensor& a, const Tensor& b, const Scalar& beta,
+               const Scalar& alpha) {
   check_bmm(a, b, "baddbmm");
   return product_onto(input, a, b, {a.size(0), a.size(1), b.size(2)}, beta, alpha, "baddbmm");
 }
 
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   check_dtypes(x, weight, "linear");
-  FB_CHECK(weight.ndim() == 2, Shape, "linear: expected a weight of two axes, got ", weight.sizes());
+  FB_CHECK(weight.ndim() == 2, Shape, "linear: expected a weight of two axes, got ",
+           weight.sizes());
   FB_CHECK(x.ndim() > 0, Shape, "linear: the input needs at least one axis");
   const std::int64_t features = weight.size(1);
-  FB_CHECK(x.size(x.ndim() - 1) == features, Shape, "linear: mat1 and mat2 shapes cannot be multiplied (",
-           features == 0 || x.size(x.ndim() - 1) == 0 ? 0 : x.numel() / x.size(x.ndim() - 1), "x", x.size(x.ndim() - 1), " and ",
-           features, "x", weight.size(0), "): input is ", x.sizes(), ", weight is ", weight.sizes());
+  FB_CHECK(x.size(x.ndim() - 1) == features, Shape,
+           "linear: mat1 and mat2 shapes cannot be multiplied (",
+           features == 0 || x.size(x.ndim() - 1) == 0 ? 0 : x.numel() / x.size(x.ndim() - 1), "x",
+           x.size(x.ndim() - 1), " and ", features, "x", weight.size(0), "): input is ", x.sizes(),
+           ", weight is ", weight.sizes());
   const Tensor weight_t = weight.transpose(0, 1);
   if (!bias.defined()) return matmul(x, weight_t);
   if (x.ndim() == 2) return addmm(bias, x, weight_t, 1, 1);

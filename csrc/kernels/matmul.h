@@ -14,8 +14,10 @@ Tensor dot(const Tensor& a, const Tensor& b);  // (k) . (k), without conjugation
 Tensor matmul(const Tensor& a, const Tensor& b);
 
 // beta * input + alpha * (a x b), `input` broadcast to the product; beta = 0 does not read input.
-Tensor addmm(const Tensor& input, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha);
-Tensor baddbmm(const Tensor& input, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha);
+Tensor addmm(const Tensor& input, const Tensor& a, const Tensor& b, const Scalar& beta,
+             const Scalar& alpha);
+Tensor baddbmm(const Tensor& input, const Tensor& a, const Tensor& b, const Scalar& beta,
+               const Scalar& alpha);
 
 // x @ weight^T + bias over the last axis of x; `bias` may be undefined.
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias);

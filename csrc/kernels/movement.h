@@ -25,8 +25,8 @@ struct Geometry {
   Dims sizes, strides;
   std::int64_t offset = 0;
 };
-// With A the map from a tensor that lies as `whole` to its as_strided view `part`: A(t), its transpose
-// (repeated places add up), and t with the places of the view set to zero.
+// With A the map from a tensor that lies as `whole` to its as_strided view `part`: A(t), its
+// transpose (repeated places add up), and t with the places of the view set to zero.
 Tensor strided_gather(const Tensor& t, const Geometry& whole, const Geometry& part);
 Tensor strided_scatter_add(const Tensor& t, const Geometry& whole, const Geometry& part);
 Tensor strided_clear(const Tensor& t, const Geometry& whole, const Geometry& part);

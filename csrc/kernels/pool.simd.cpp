@@ -5,30 +5,36 @@
 namespace fb::FB_ISA {
 namespace {
 
-template <class T> struct Selection {
+template <class T>
+struct Selection {
   using Index = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
   typedef Index Places __attribute__((vector_size(vector_bytes)));
   Vector<T> value;
   Places place;
 };
 
-template <class T> void fill(const PoolPlan<T>& p, const T* x, T outside, T* buffer) {
-  fill_plane(x, p.in_h, p.in_w, -p.pad_h, -p.pad_w, p.stride_w, p.buffer_rows, p.buffer_cols, outside, buffer);
+template <class T>
+void fill(const PoolPlan<T>& p, const T* x, T outside, T* buffer) {
+  fill_plane(x, p.in_h, p.in_w, -p.pad_h, -p.pad_w, p.stride_w, p.buffer_rows, p.buffer_cols,
+             outside, buffer);
 }
 
 // The greatest of each window for a vector of neighbouring outputs. `place` starts as the first
 // element inside the plane, which stays if nothing is greater than minus infinity.
-template <class T> FB_INLINE void select_taps(const PoolPlan<T>& p, const T* source, Selection<T>& best) {
+template <class T>
+FB_INLINE void select_taps(const PoolPlan<T>& p, const T* source, Selection<T>& best) {
   using Places = typename Selection<T>::Places;
   for (std::int64_t t = 0; t < p.taps; ++t) {
     const Vector<T> v = load(source + p.offset[t]);
     const auto wins = (v > best.value) | (v != v);
     best.value = wins ? v : best.value;
-    best.place = wins ? Places{} + static_cast<typename Selection<T>::Index>(p.place[t]) : best.place;
+    best.place =
+        wins ? Places{} + static_cast<typename Selection<T>::Index>(p.place[t]) : best.place;
   }
 }
 
-template <class T> void max(const PoolPlan<T>& p, const T* x, T* out, std::int64_t* indices, T* scratch) {
+template <class T>
+void max(const PoolPlan<T>& p, const T* x, T* out, std::int64_t* indices, T* scratch) {
   constexpr int n = lanes<T>;
   fill<T>(p, x, -__builtin_inf(), scratch);
   for (std::int64_t i = 0; i < p.out_h; ++i) {
@@ -62,7 +68,8 @@ template <class T> void max(const PoolPlan<T>& p, const T* x, T* out, std::int64
   }
 }
 
-template <class T> void average(const PoolPlan<T>& p, const T* x, T* out, T* scratch) {
+template <class T>
+void average(const PoolPlan<T>& p, const T* x, T* out, T* scratch) {
   constexpr int n = lanes<T>;
   fill(p, x, T(0), scratch);
   for (std::int64_t i = 0; i < p.out_h; ++i, out += p.out_w) {
@@ -78,8 +85,20 @@ template <class T> void average(const PoolPlan<T>& p, const T* x, T* out, T* scr
   }
 }
 
+template <class T>
+T sum(const T* x, std::int64_t n) {
+  return sum_values(x, n);
+}
+template <class T>
+void set(T* to, std::int64_t n, T value) {
+  fill_values(to, n, value);
+}
+
+template <class T>
+constexpr PoolKernels<T> kernels = {max<T>, average<T>, sum<T>, set<T>};
+
 }  // namespace
 
-extern const PoolLoops pool_loops_table = {{max<float>, average<float>}, {max<double>, average<double>}};
+extern const PoolLoops pool_loops_table = {kernels<float>, kernels<double>};
 
 }  // namespace fb::FB_ISA

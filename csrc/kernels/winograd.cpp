@@ -12,7 +12,8 @@
 namespace fb {
 namespace {
 
-// The transformed tiles of a block, and the region they come from, should share a second-level cache.
+// The transformed tiles of a block, and the region they come from, should share a second-level
+// cache.
 constexpr std::int64_t block_bytes = 512 * 1024;
 constexpr std::int64_t region_bytes = 192 * 1024;
 constexpr std::int64_t partial_bytes = 32 * 1024 * 1024;
@@ -23,34 +24,41 @@ std::int64_t lanes() { return conv_loops().f32.lanes; }
 
 // Tiles transformed together: as many as fit, but enough to fill the tiles of the products.
 std::int64_t choose_tiles(std::int64_t channels, std::int64_t available) {
-  const std::int64_t per_tile = winograd_points * channels * static_cast<std::int64_t>(sizeof(float));
-  return std::min(std::max<std::int64_t>(block_bytes / per_tile, 12), std::max<std::int64_t>(available, 1));
+  const std::int64_t per_tile =
+      winograd_points * channels * static_cast<std::int64_t>(sizeof(float));
+  return std::min(std::max<std::int64_t>(block_bytes / per_tile, 12),
+                  std::max<std::int64_t>(available, 1));
 }
 
 std::int64_t choose_rows(std::int64_t tiles_h, std::int64_t tiles_w, std::int64_t channels) {
-  const std::int64_t row_bytes = 4 * (tiles_w * 4 + 2) * channels * static_cast<std::int64_t>(sizeof(float));
+  const std::int64_t row_bytes =
+      4 * (tiles_w * 4 + 2) * channels * static_cast<std::int64_t>(sizeof(float));
   return std::clamp<std::int64_t>(region_bytes / row_bytes, 1, tiles_h);
 }
 
 // Transformed weights of every group and panel: [groups][36][panel][source][o].
-void prepare_weights(const float* w, const WeightLayout& layout, const std::vector<std::int64_t>& tap_index,
-                     const WinogradPlan& plan, float* to) {
+void prepare_weights(const float* w, const WeightLayout& layout,
+                     const std::vector<std::int64_t>& tap_index, const WinogradPlan& plan,
+                     float* to) {
   const std::int64_t source = plan.source.channels, out = plan.out.channels;
   const std::int64_t plane = plan.padded_out * source, packed_group = 9 * plane;
   Workspace<float> packed(static_cast<std::size_t>(plan.groups * packed_group));
   pack_weights(w, layout, plan.groups, out, source, tap_index, packed.data());
   const std::int64_t panel = conv_loops().f32.tile_cols, panels = ceil_div(out, panel);
-  parallel_for(0, plan.groups * panels, std::max<std::int64_t>(16384 / (panel * source), 1), [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      const std::int64_t group = i / panels, o = i % panels * panel;
-      winograd_loops().transform_weights(packed.data() + group * packed_group + 9 * o * source, source,
-                                         std::min(panel, plan.padded_out - o),
-                                         to + group * winograd_points * plane + o * source, plane);
-    }
-  });
+  parallel_for(0, plan.groups * panels, std::max<std::int64_t>(16384 / (panel * source), 1),
+               [&](std::int64_t begin, std::int64_t end) {
+                 for (std::int64_t i = begin; i < end; ++i) {
+                   const std::int64_t group = i / panels, o = i % panels * panel;
+                   winograd_loops().transform_weights(
+                       packed.data() + group * packed_group + 9 * o * source, source,
+                       std::min(panel, plan.padded_out - o),
+                       to + group * winograd_points * plane + o * source, plane);
+                 }
+               });
 }
 
-void run(WinogradPlan& plan, const float* w, const WeightLayout& layout, const std::vector<std::int64_t>& tap_index) {
+void run(WinogradPlan& plan, const float* w, const WeightLayout& layout,
+         const std::vector<std::int64_t>& tap_index) {
   plan.tiles_h = ceil_div(plan.out.h, 4);
   plan.tiles_w = ceil_div(plan.out.w, 4);
   plan.padded_out = packed_columns<float>(plan.out.channels);
@@ -58,26 +66,33 @@ void run(WinogradPlan& plan, const float* w, const WeightLayout& layout, const s
   const std::int64_t per_image = plan.tiles_h * plan.tiles_w;
   plan.tiles_per_block = choose_tiles(plan.padded_source + plan.padded_out, plan.batch * per_image);
   plan.rows_per_task = choose_rows(plan.tiles_h, plan.tiles_w, plan.padded_source);
-  plan.images_per_task = std::max<std::int64_t>(plan.rows_per_task == plan.tiles_h ? plan.tiles_per_block / per_image : 1, 1);
+  plan.images_per_task = std::max<std::int64_t>(
+      plan.rows_per_task == plan.tiles_h ? plan.tiles_per_block / per_image : 1, 1);
   plan.images_per_task = std::min(plan.images_per_task, plan.batch);
-  plan.region_size = plan.images_per_task * (plan.rows_per_task * 4 + 2) * (plan.tiles_w * 4 + 2) * plan.padded_source;
-  plan.block_source_size = winograd_points * winograd_plane(plan.tiles_per_block, plan.padded_source);
+  plan.region_size = plan.images_per_task * (plan.rows_per_task * 4 + 2) * (plan.tiles_w * 4 + 2) *
+                     plan.padded_source;
+  plan.block_source_size =
+      winograd_points * winograd_plane(plan.tiles_per_block, plan.padded_source);
   plan.block_out_size = winograd_points * winograd_plane(plan.tiles_per_block, plan.padded_out);
-  Workspace<float> weights(static_cast<std::size_t>(plan.groups * winograd_points * plan.padded_out * plan.source.channels));
+  Workspace<float> weights(static_cast<std::size_t>(plan.groups * winograd_points *
+                                                    plan.padded_out * plan.source.channels));
   prepare_weights(w, layout, tap_index, plan, weights.data());
   plan.weights = weights.data();
 
   const std::int64_t row_tasks = ceil_div(plan.tiles_h, plan.rows_per_task);
   const std::int64_t image_tasks = ceil_div(plan.batch, plan.images_per_task);
-  parallel_for(0, image_tasks * plan.groups * row_tasks, 1, [&](std::int64_t begin, std::int64_t end) {
-    Workspace<float> scratch(static_cast<std::size_t>(plan.scratch_size()));
-    for (std::int64_t i = begin; i < end; ++i) {
-      const std::int64_t image = i / (plan.groups * row_tasks) * plan.images_per_task;
-      const std::int64_t row = i % row_tasks * plan.rows_per_task;
-      winograd_loops().forward(plan, image, std::min(plan.images_per_task, plan.batch - image), i / row_tasks % plan.groups,
-                               row, std::min(plan.rows_per_task, plan.tiles_h - row), scratch.data());
-    }
-  });
+  parallel_for(
+      0, image_tasks * plan.groups * row_tasks, 1, [&](std::int64_t begin, std::int64_t end) {
+        Workspace<float> scratch(static_cast<std::size_t>(plan.scratch_size()));
+        for (std::int64_t i = begin; i < end; ++i) {
+          const std::int64_t image = i / (plan.groups * row_tasks) * plan.images_per_task;
+          const std::int64_t row = i % row_tasks * plan.rows_per_task;
+          winograd_loops().forward(plan, image, std::min(plan.images_per_task, plan.batch - image),
+                                   i / row_tasks % plan.groups, row,
+                                   std::min(plan.rows_per_task, plan.tiles_h - row),
+                                   scratch.data());
+        }
+      });
 }
 
 }  // namespace
@@ -88,11 +103,12 @@ bool winograd_applies(const ConvShape& s) {
                       s.dilation_h == 1 && s.dilation_w == 1;
   // Half of the multiplications may fall outside a small image before the advantage is gone.
   const std::int64_t covered = round_up(s.out_h, 4) * round_up(s.out_w, 4);
-  return window && s.in_channels / s.groups >= min_channels && s.out_channels / s.groups >= min_channels &&
-         covered <= 2 * s.out_h * s.out_w;
+  return window && s.in_channels / s.groups >= min_channels &&
+         s.out_channels / s.groups >= min_channels && covered <= 2 * s.out_h * s.out_w;
 }
 
-void winograd_forward(const ConvShape& s, const float* x, const float* w, const float* bias, float* y) {
+void winograd_forward(const ConvShape& s, const float* x, const float* w, const float* bias,
+                      float* y) {
   const std::int64_t in = s.in_channels / s.groups, out = s.out_channels / s.groups;
   WinogradPlan plan{};
   plan.source = input_images(s, x);
@@ -118,11 +134,13 @@ void winograd_backward_input(const ConvShape& s, const float* grad, const float*
 }
 
 bool winograd_weight_applies(const ConvShape& s) {
-  const std::int64_t partial = winograd_points * s.in_channels * round_up(s.out_channels / s.groups, lanes());
+  const std::int64_t partial =
+      winograd_points * s.in_channels * round_up(s.out_channels / s.groups, lanes());
   return winograd_applies(s) && partial * static_cast<std::int64_t>(sizeof(float)) <= partial_bytes;
 }
 
-void winograd_backward_weight(const ConvShape& s, const float* grad, const float* x, float* grad_w) {
+void winograd_backward_weight(const ConvShape& s, const float* grad, const float* x,
+                              float* grad_w) {
   WinogradGradPlan plan{};
   plan.source = input_images(s, x);
   plan.grad = output_images(s, grad);
@@ -138,12 +156,15 @@ void winograd_backward_weight(const ConvShape& s, const float* grad, const float
 
   // All of this depends on the shape alone: it decides the order of the sums.
   const std::int64_t tiles = s.batch * plan.tiles_h * plan.tiles_w;
-  plan.rows_per_unit = choose_rows(plan.tiles_h, plan.tiles_w, plan.padded_source + plan.padded_grad);
+  plan.rows_per_unit =
+      choose_rows(plan.tiles_h, plan.tiles_w, plan.padded_source + plan.padded_grad);
   plan.units = ceil_div(plan.tiles_h, plan.rows_per_unit);
-  const std::int64_t splits = std::min({partial_bytes / (plan.partial_size() * static_cast<std::int64_t>(sizeof(float))),
-                                        max_splits, s.batch * plan.units, tiles / min_tiles_per_split});
+  const std::int64_t splits =
+      std::min({partial_bytes / (plan.partial_size() * static_cast<std::int64_t>(sizeof(float))),
+                max_splits, s.batch * plan.units, tiles / min_tiles_per_split});
   plan.splits = std::max<std::int64_t>(splits, 1);
-  const std::int64_t panel = conv_loops().f32.tile_cols, panels = ceil_div(plan.grad.channels, panel);
+  const std::int64_t panel = conv_loops().f32.tile_cols,
+                     panels = ceil_div(plan.grad.channels, panel);
   const std::int64_t wanted = std::min(panels, ceil_div(max_splits, plan.splits * s.groups));
   plan.channels_per_task = ceil_div(panels, wanted) * panel;
   plan.channel_tasks = ceil_div(plan.grad.channels, plan.channels_per_task);
@@ -151,7 +172,8 @@ void winograd_backward_weight(const ConvShape& s, const float* grad, const float
   plan.tiles_per_block = choose_tiles(plan.padded_source + task_channels, tiles);
   plan.region_size = (plan.rows_per_unit * 4 + 2) * (plan.tiles_w * 4 + 2) * plan.padded_source;
   plan.grad_region_size = plan.rows_per_unit * 4 * plan.tiles_w * 4 * task_channels;
-  plan.block_source_size = winograd_points * winograd_plane(plan.tiles_per_block, plan.padded_source);
+  plan.block_source_size =
+      winograd_points * winograd_plane(plan.tiles_per_block, plan.padded_source);
   plan.block_grad_size = winograd_points * winograd_plane(plan.tiles_per_block, task_channels);
 
   Workspace<float> partial(static_cast<std::size_t>(plan.splits * plan.partial_size()));
@@ -160,7 +182,8 @@ void winograd_backward_weight(const ConvShape& s, const float* grad, const float
   parallel_for(0, plan.splits * per_split, 1, [&](std::int64_t begin, std::int64_t end) {
     Workspace<float> scratch(static_cast<std::size_t>(plan.scratch_size()));
     for (std::int64_t i = begin; i < end; ++i)
-      winograd_loops().grad(plan, i / per_split, i % per_split / plan.channel_tasks, i % plan.channel_tasks, scratch.data());
+      winograd_loops().grad(plan, i / per_split, i % per_split / plan.channel_tasks,
+                            i % plan.channel_tasks, scratch.data());
   });
   const std::int64_t channels = plan.source.channels;
   const std::int64_t grain = std::max<std::int64_t>(4096 / plan.grad.channels, 1);

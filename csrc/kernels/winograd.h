@@ -18,15 +18,15 @@ constexpr int winograd_points = 36;  // of a 6x6 tile
 struct WinogradPlan {
   Images<const float> source;
   Images<float> out;
-  const float* bias;            // null: none
+  const float* bias;  // null: none
   std::int64_t batch, groups;
-  std::int64_t pad_h, pad_w;    // may be negative: the window starts inside the image
+  std::int64_t pad_h, pad_w;  // may be negative: the window starts inside the image
   std::int64_t tiles_h, tiles_w;
-  const float* weights;         // [groups][36][panel][source channel][output channel in panel]
-  std::int64_t padded_out;      // packed columns of the output channels
-  std::int64_t padded_source;   // source channels in whole vectors
+  const float* weights;        // [groups][36][panel][source channel][output channel in panel]
+  std::int64_t padded_out;     // packed columns of the output channels
+  std::int64_t padded_source;  // source channels in whole vectors
   std::int64_t images_per_task, rows_per_task;  // one of them may be more than one
-  std::int64_t tiles_per_block;  // tiles transformed and multiplied together
+  std::int64_t tiles_per_block;                 // tiles transformed and multiplied together
   std::int64_t region_size, block_source_size, block_out_size;
 
   std::int64_t scratch_size() const { return region_size + block_source_size + block_out_size; }
@@ -38,12 +38,12 @@ struct WinogradGradPlan {
   std::int64_t batch, groups;
   std::int64_t pad_h, pad_w;
   std::int64_t tiles_h, tiles_w;
-  std::int64_t padded_source, padded_grad;  // channels in whole vectors
-  std::int64_t rows_per_unit, units;        // rows of tiles in a unit, units per image
-  std::int64_t splits;                      // partial sums, fixed by the shape
+  std::int64_t padded_source, padded_grad;        // channels in whole vectors
+  std::int64_t rows_per_unit, units;              // rows of tiles in a unit, units per image
+  std::int64_t splits;                            // partial sums, fixed by the shape
   std::int64_t channels_per_task, channel_tasks;  // grad channels are divided among tasks too
   std::int64_t tiles_per_block;
-  float* partial;                           // [splits][groups][36][source channel][padded_grad]
+  float* partial;  // [splits][groups][36][source channel][padded_grad]
   std::int64_t region_size, grad_region_size, block_source_size, block_grad_size;
   float* grad_w;
 

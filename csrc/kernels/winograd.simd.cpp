@@ -10,12 +10,13 @@ namespace {
 using Vec = Vector<float>;
 constexpr int width = lanes<float>;
 
-// The transforms interpolate at the points 0, a, -a, b, -b and infinity. These values of a and b, whose
-// powers are exact, give a third of the error of the usual 1 and 2.
+// The transforms interpolate at the points 0, a, -a, b, -b and infinity. These values of a and b,
+// whose powers are exact, give a third of the error of the usual 1 and 2.
 constexpr float a1 = 0.625f, a2 = a1 * a1, a3 = a2 * a1;
 constexpr float b1 = 1.5f, b2 = b1 * b1, b3 = b2 * b1;
 // What the filter is divided by at each point.
-constexpr float at_zero = 1 / (a2 * b2), at_a = 1 / (2 * a2 * (a2 - b2)), at_b = 1 / (2 * b2 * (b2 - a2));
+constexpr float at_zero = 1 / (a2 * b2), at_a = 1 / (2 * a2 * (a2 - b2)),
+                at_b = 1 / (2 * b2 * (b2 - a2));
 
 // One axis of each transform: B^T d, A^T m, G g, and the transposes A y and G^T u for gradients.
 FB_INLINE void transform_source(const Vec (&d)[6], Vec (&t)[6]) {
@@ -91,7 +92,9 @@ FB_INLINE void transform_tile(const Vec (&in)[In][In], Vec (&out)[Out][Out], Tra
 }
 
 // Loads a square tile of pixels from a channels-last region, one vector of channels.
-template <int N> FB_INLINE void load_tile(const float* pixel, std::ptrdiff_t row, std::ptrdiff_t pitch, Vec (&d)[N][N]) {
+template <int N>
+FB_INLINE void load_tile(const float* pixel, std::ptrdiff_t row, std::ptrdiff_t pitch,
+                         Vec (&d)[N][N]) {
   FB_UNROLL
   for (int y = 0; y < N; ++y) {
     FB_UNROLL
@@ -107,31 +110,39 @@ FB_INLINE void load_points(const float* from, std::ptrdiff_t plane, Vec (&v)[6][
   for (int i = 0; i < winograd_points; ++i) v[i / 6][i % 6] = load(from + i * plane);
 }
 
-void transform_weights(const float* packed, std::int64_t source_channels, std::int64_t panel, float* to,
-                       std::int64_t point_stride) {
+void transform_weights(const float* packed, std::int64_t source_channels, std::int64_t panel,
+                       float* to, std::int64_t point_stride) {
   const std::int64_t tap_stride = source_channels * panel;
   for (std::int64_t i = 0; i < source_channels * panel; i += width) {
     Vec g[3][3], u[6][6];
     load_tile<3>(packed + i, 3 * tap_stride, tap_stride, g);
-    transform_tile(g, u, [](const Vec(&a)[3], Vec(&b)[6]) __attribute__((always_inline)) { transform_filter(a, b); });
+    transform_tile(g, u, [](const Vec(&a)[3], Vec(&b)[6]) __attribute__((always_inline)) {
+      transform_filter(a, b);
+    });
     store_points(u, to + i, point_stride);
   }
 }
 
-void transform_source_tile(const float* pixel, std::ptrdiff_t row, std::int64_t channels, float* to, std::ptrdiff_t plane) {
+void transform_source_tile(const float* pixel, std::ptrdiff_t row, std::int64_t channels, float* to,
+                           std::ptrdiff_t plane) {
   for (std::int64_t c = 0; c < channels; c += width) {
     Vec d[6][6], v[6][6];
     load_tile<6>(pixel + c, row, channels, d);
-    transform_tile(d, v, [](const Vec(&a)[6], Vec(&b)[6]) __attribute__((always_inline)) { transform_source(a, b); });
+    transform_tile(d, v, [](const Vec(&a)[6], Vec(&b)[6]) __attribute__((always_inline)) {
+      transform_source(a, b);
+    });
     store_points(v, to + c, plane);
   }
 }
 
-void transform_grad_tile(const float* pixel, std::ptrdiff_t row, std::int64_t channels, float* to, std::ptrdiff_t plane) {
+void transform_grad_tile(const float* pixel, std::ptrdiff_t row, std::int64_t channels, float* to,
+                         std::ptrdiff_t plane) {
   for (std::int64_t c = 0; c < channels; c += width) {
     Vec d[4][4], v[6][6];
     load_tile<4>(pixel + c, row, channels, d);
-    transform_tile(d, v, [](const Vec(&a)[4], Vec(&b)[6]) __attribute__((always_inline)) { transform_grad(a, b); });
+    transform_tile(d, v, [](const Vec(&a)[4], Vec(&b)[6]) __attribute__((always_inline)) {
+      transform_grad(a, b);
+    });
     store_points(v, to + c, plane);
   }
 }
@@ -139,25 +150,30 @@ void transform_grad_tile(const float* pixel, std::ptrdiff_t row, std::int64_t ch
 typedef float Quad __attribute__((vector_size(16)));
 typedef float UnalignedQuad __attribute__((vector_size(16), aligned(4), may_alias));
 
-template <int G> FB_INLINE void store_quads(const Vec& v, int channel, int valid, float* to, std::int64_t plane) {
+template <int G>
+FB_INLINE void store_quads(const Vec& v, int channel, int valid, float* to, std::int64_t plane) {
   const Quad quad = __builtin_shufflevector(v, v, 4 * G, 4 * G + 1, 4 * G + 2, 4 * G + 3);
-  if (4 * G + channel < valid) *reinterpret_cast<UnalignedQuad*>(to + (4 * G + channel) * plane) = quad;
+  if (4 * G + channel < valid)
+    *reinterpret_cast<UnalignedQuad*>(to + (4 * G + channel) * plane) = quad;
   if constexpr (G + 1 < width / 4) store_quads<G + 1>(v, channel, valid, to, plane);
 }
 
 // Writes a whole 4x4 tile: each row of four pixels is transposed within groups of four channels.
-FB_INLINE void store_whole(const Vec (&y)[4][4], int valid, float* to, std::int64_t w, std::int64_t plane) {
+FB_INLINE void store_whole(const Vec (&y)[4][4], int valid, float* to, std::int64_t w,
+                           std::int64_t plane) {
   FB_UNROLL
   for (int r = 0; r < 4; ++r, to += w) {
     Vec row[4] = {y[r][0], y[r][1], y[r][2], y[r][3]};
     transpose_in_groups<float>(row);
     FB_UNROLL
-    for (int channel = 0; channel < 4; ++channel) store_quads<0>(row[channel], channel, valid, to, plane);
+    for (int channel = 0; channel < 4; ++channel)
+      store_quads<0>(row[channel], channel, valid, to, plane);
   }
 }
 
 // Writes rows x cols of a tile that the edge of the image cuts.
-void store_part(const Vec (&y)[4][4], int valid, int rows, int cols, float* to, std::int64_t w, std::int64_t plane) {
+void store_part(const Vec (&y)[4][4], int valid, int rows, int cols, float* to, std::int64_t w,
+                std::int64_t plane) {
   for (int r = 0; r < rows; ++r) {
     for (int x = 0; x < cols; ++x) {
       float channels[width];
@@ -168,13 +184,16 @@ void store_part(const Vec (&y)[4][4], int valid, int rows, int cols, float* to, 
 }
 
 // From the products of one tile to its outputs, of which rows x cols are inside the image.
-void transform_result_tile(const float* points, std::ptrdiff_t plane, const float* bias, std::int64_t channels,
-                           int rows, int cols, float* to, std::int64_t w, std::int64_t out_plane) {
+void transform_result_tile(const float* points, std::ptrdiff_t plane, const float* bias,
+                           std::int64_t channels, int rows, int cols, float* to, std::int64_t w,
+                           std::int64_t out_plane) {
   for (std::int64_t c = 0; c < channels; c += width) {
     const int valid = static_cast<int>(smaller(width, channels - c));
     Vec m[6][6], y[4][4];
     load_points(points + c, plane, m);
-    transform_tile(m, y, [](const Vec(&a)[6], Vec(&b)[4]) __attribute__((always_inline)) { transform_result(a, b); });
+    transform_tile(m, y, [](const Vec(&a)[6], Vec(&b)[4]) __attribute__((always_inline)) {
+      transform_result(a, b);
+    });
     if (bias) {
       float shift[width] = {};
       copy_values(bias + c, valid, shift);
@@ -202,7 +221,8 @@ struct TilePosition {
 };
 
 // products[point] = sources[point] x weights[point] for a block of tiles.
-void multiply_points(const WinogradPlan& plan, std::int64_t group, std::int64_t tiles, const float* sources, float* products) {
+void multiply_points(const WinogradPlan& plan, std::int64_t group, std::int64_t tiles,
+                     const float* sources, float* products) {
   const std::int64_t source_plane = winograd_plane(plan.tiles_per_block, plan.padded_source);
   const std::int64_t product_plane = winograd_plane(plan.tiles_per_block, plan.padded_out);
   const std::int64_t weights_plane = plan.padded_out * plan.source.channels;
@@ -234,14 +254,15 @@ void multiply_points(const WinogradPlan& plan, std::int64_t group, std::int64_t 
   }
 }
 
-void forward(const WinogradPlan& plan, std::int64_t first_image, std::int64_t images, std::int64_t group,
-             std::int64_t first_row, std::int64_t rows, float* scratch) {
-  const Region region{first_row * 4 - plan.pad_h, -plan.pad_w, rows * 4 + 2, plan.tiles_w * 4 + 2, plan.padded_source};
+void forward(const WinogradPlan& plan, std::int64_t first_image, std::int64_t images,
+             std::int64_t group, std::int64_t first_row, std::int64_t rows, float* scratch) {
+  const Region region{first_row * 4 - plan.pad_h, -plan.pad_w, rows * 4 + 2, plan.tiles_w * 4 + 2,
+                      plan.padded_source};
   float* sources = scratch + plan.region_size;
   float* products = sources + plan.block_source_size;
   for (std::int64_t i = 0; i < images; ++i)
-    fill_region(plan.source.group(first_image + i, group), plan.source.channels, plan.source.h, plan.source.w, region,
-                scratch + i * region.size());
+    fill_region(plan.source.group(first_image + i, group), plan.source.channels, plan.source.h,
+                plan.source.w, region, scratch + i * region.size());
   const std::int64_t source_plane = winograd_plane(plan.tiles_per_block, plan.padded_source);
   const std::int64_t product_plane = winograd_plane(plan.tiles_per_block, plan.padded_out);
   const std::int64_t total = images * rows * plan.tiles_w;
@@ -250,23 +271,26 @@ void forward(const WinogradPlan& plan, std::int64_t first_image, std::int64_t im
   for (std::int64_t t0 = 0; t0 < total; t0 += plan.tiles_per_block) {
     const std::int64_t tiles = smaller(plan.tiles_per_block, total - t0);
     for (std::int64_t t = 0; t < tiles; ++t, in.advance(rows, plan.tiles_w)) {
-      const float* pixel = scratch + in.image * region.size() + (in.row * 4 * region.cols + in.col * 4) * region.pitch;
-      transform_source_tile(pixel, region.cols * region.pitch, region.pitch, sources + t * plan.padded_source, source_plane);
+      const float* pixel = scratch + in.image * region.size() +
+                           (in.row * 4 * region.cols + in.col * 4) * region.pitch;
+      transform_source_tile(pixel, region.cols * region.pitch, region.pitch,
+                            sources + t * plan.padded_source, source_plane);
     }
     multiply_points(plan, group, tiles, sources, products);
     for (std::int64_t t = 0; t < tiles; ++t, out.advance(rows, plan.tiles_w)) {
       const std::int64_t y = (first_row + out.row) * 4, x = out.col * 4;
       transform_result_tile(products + t * plan.padded_out, product_plane, bias, plan.out.channels,
-                            static_cast<int>(smaller(4, plan.out.h - y)), static_cast<int>(smaller(4, plan.out.w - x)),
-                            plan.out.group(first_image + out.image, group) + y * plan.out.w + x, plan.out.w,
-                            plan.out.h * plan.out.w);
+                            static_cast<int>(smaller(4, plan.out.h - y)),
+                            static_cast<int>(smaller(4, plan.out.w - x)),
+                            plan.out.group(first_image + out.image, group) + y * plan.out.w + x,
+                            plan.out.w, plan.out.h * plan.out.w);
     }
   }
 }
 
 // partial[point] += sources[point]^T x grads[point] for a block of tiles.
-void accumulate_points(const WinogradGradPlan& plan, std::int64_t tiles, std::int64_t pitch, const float* sources,
-                       const float* grads, float* partial, bool first) {
+void accumulate_points(const WinogradGradPlan& plan, std::int64_t tiles, std::int64_t pitch,
+                       const float* sources, const float* grads, float* partial, bool first) {
   const std::int64_t source_plane = winograd_plane(plan.tiles_per_block, plan.padded_source);
   const std::int64_t grad_plane = winograd_plane(plan.tiles_per_block, pitch);
   const TileCut cut(plan.source.channels);
@@ -296,7 +320,8 @@ void accumulate_points(const WinogradGradPlan& plan, std::int64_t tiles, std::in
   }
 }
 
-void grad(const WinogradGradPlan& plan, std::int64_t split, std::int64_t group, std::int64_t channel_task, float* scratch) {
+void grad(const WinogradGradPlan& plan, std::int64_t split, std::int64_t group,
+          std::int64_t channel_task, float* scratch) {
   float* source_region = scratch;
   float* grad_region = source_region + plan.region_size;
   float* sources = grad_region + plan.grad_region_size;
@@ -315,16 +340,20 @@ void grad(const WinogradGradPlan& plan, std::int64_t split, std::int64_t group, 
   for (std::int64_t unit = begin; unit < end; ++unit) {
     const std::int64_t image = unit / plan.units, row0 = unit % plan.units * plan.rows_per_unit;
     const std::int64_t rows = smaller(plan.rows_per_unit, plan.tiles_h - row0);
-    const Region in{row0 * 4 - plan.pad_h, -plan.pad_w, rows * 4 + 2, plan.tiles_w * 4 + 2, plan.padded_source};
+    const Region in{row0 * 4 - plan.pad_h, -plan.pad_w, rows * 4 + 2, plan.tiles_w * 4 + 2,
+                    plan.padded_source};
     const Region out{row0 * 4, 0, rows * 4, plan.tiles_w * 4, pitch};
-    fill_region(plan.source.group(image, group), plan.source.channels, plan.source.h, plan.source.w, in, source_region);
-    fill_region(plan.grad.group(image, group) + o0 * plan.grad.h * plan.grad.w, channels, plan.grad.h, plan.grad.w, out, grad_region);
+    fill_region(plan.source.group(image, group), plan.source.channels, plan.source.h, plan.source.w,
+                in, source_region);
+    fill_region(plan.grad.group(image, group) + o0 * plan.grad.h * plan.grad.w, channels,
+                plan.grad.h, plan.grad.w, out, grad_region);
     for (std::int64_t row = 0; row < rows; ++row) {
       for (std::int64_t col = 0; col < plan.tiles_w; ++col) {
-        transform_source_tile(source_region + (row * 4 * in.cols + col * 4) * in.pitch, in.cols * in.pitch, in.pitch,
-                              sources + tiles * plan.padded_source, source_plane);
-        transform_grad_tile(grad_region + (row * 4 * out.cols + col * 4) * pitch, out.cols * pitch, pitch,
-                            grads + tiles * pitch, grad_plane);
+        transform_source_tile(source_region + (row * 4 * in.cols + col * 4) * in.pitch,
+                              in.cols * in.pitch, in.pitch, sources + tiles * plan.padded_source,
+                              source_plane);
+        transform_grad_tile(grad_region + (row * 4 * out.cols + col * 4) * pitch, out.cols * pitch,
+                            pitch, grads + tiles * pitch, grad_plane);
         const bool last = unit + 1 == end && row + 1 == rows && col + 1 == plan.tiles_w;
         if (++tiles < plan.tiles_per_block && !last) continue;
         accumulate_points(plan, tiles, pitch, sources, grads, partial, first);
@@ -337,7 +366,8 @@ void grad(const WinogradGradPlan& plan, std::int64_t split, std::int64_t group, 
 
 void finish_grad(const WinogradGradPlan& plan, std::int64_t group, std::int64_t channel) {
   const std::int64_t plane = plan.source.channels * plan.padded_grad;
-  const float* partial = plan.partial + group * winograd_points * plane + channel * plan.padded_grad;
+  const float* partial =
+      plan.partial + group * winograd_points * plane + channel * plan.padded_grad;
   for (std::int64_t k = 0; k < plan.grad.channels; k += width) {
     Vec u[6][6] = {}, g[3][3];
     for (std::int64_t split = 0; split < plan.splits; ++split) {
@@ -345,13 +375,16 @@ void finish_grad(const WinogradGradPlan& plan, std::int64_t group, std::int64_t 
       FB_UNROLL
       for (int i = 0; i < winograd_points; ++i) u[i / 6][i % 6] += load(from + i * plane);
     }
-    transform_tile(u, g, [](const Vec(&a)[6], Vec(&b)[3]) __attribute__((always_inline)) { transform_filter_grad(a, b); });
+    transform_tile(u, g, [](const Vec(&a)[6], Vec(&b)[3]) __attribute__((always_inline)) {
+      transform_filter_grad(a, b);
+    });
     float taps[9][width];
     FB_UNROLL
     for (int t = 0; t < 9; ++t) store(taps[t], g[t / 3][t % 3]);
     const int valid = static_cast<int>(smaller(width, plan.grad.channels - k));
     for (int o = 0; o < valid; ++o) {
-      float* to = plan.grad_w + ((group * plan.grad.channels + k + o) * plan.source.channels + channel) * 9;
+      float* to =
+          plan.grad_w + ((group * plan.grad.channels + k + o) * plan.source.channels + channel) * 9;
       for (int t = 0; t < 9; ++t) to[t] = taps[t][o];
     }
   }

@@ -2,6 +2,17 @@
 
 from flambeau.backends import cpu
 
+_SWITCHES = ("cudnn", "mps")
+
+
+def __getattr__(name):
+    """The modules of switches that programs set load when they are named."""
+    if name in _SWITCHES:
+        from importlib import import_module
+
+        return import_module(f"flambeau.backends.{name}")
+    raise AttributeError(f"module 'flambeau.backends' has no attribute '{name}'")
+
 
 def kernels(tensor):
     """The kernels that compute on the device of `tensor`.

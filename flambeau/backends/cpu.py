@@ -8,5 +8,5 @@ blas.configure()
 
 
 def capability() -> str:
-    """The instruction set in use, chosen when the extension was loaded: "x86-64-v4" for instance."""
+    """The instruction set in use, chosen at load time: "x86-64-v4" for instance."""
     return _C.isa_name()

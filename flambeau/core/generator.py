@@ -18,7 +18,7 @@ def _wrapped_seed(seed: int) -> int:
     return seed & (1 << 64) - 1
 
 
-class Generator(_C.Generator):
+class Generator(_C.Generator):  # type: ignore[misc]
     """A source of random numbers: mt19937, whose stream and state are those of torch on the CPU.
 
     Args:
@@ -62,15 +62,16 @@ class Generator(_C.Generator):
 
     def seed(self) -> int:
         """Takes a new seed from the system's entropy, and returns it."""
-        return self._reseed_from_system()
+        return int(self._reseed_from_system())
 
     def initial_seed(self) -> int:
         """The seed that the present stream started from."""
-        return self._initial_seed()
+        return int(self._initial_seed())
 
     def get_state(self) -> Tensor:
         """The state as 5056 bytes (uint8), in torch's layout."""
-        return self._state()
+        state: Tensor = self._state()
+        return state
 
     def set_state(self, new_state: Tensor) -> None:
         """Continues from a state that `get_state` (or torch's) gave.
@@ -108,10 +109,10 @@ class Generator(_C.Generator):
     def __copy__(self) -> Generator:
         return self.clone_state()
 
-    def __deepcopy__(self, memo: dict) -> Generator:
+    def __deepcopy__(self, memo: dict[int, object]) -> Generator:
         return self.clone_state()
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[object, ...]:
         return (_restore, (self._state(),))
 
     def __repr__(self) -> str:
@@ -143,7 +144,7 @@ def manual_seed(seed: int) -> Generator:
         ValueError: if the seed does not fit.
 
     Example:
-        >>> flambeau.manual_seed(0)
+        >>> _ = flambeau.manual_seed(0)
         >>> flambeau.rand(2)
         tensor([0.4963, 0.7682])
     """

@@ -19,11 +19,14 @@ arguments are summed back by the engine, not by the rules.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from flambeau import _C
+from flambeau.core import graph as graph  # gives nodes their Python side
 from flambeau.core.tensor import Tensor
+
+TYPE_CHECKING = False  # importing typing would take a third of the time of `import flambeau`
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 _GRAD, _OUT, _INPUT, _SHAPE, _NEEDS, _LAYOUT = range(6)
 

@@ -80,7 +80,9 @@ class UntypedStorage:
         if isinstance(index, slice):
             start, stop, step = index.indices(len(self))
             if step != 1:
-                raise RuntimeError(f"Trying to slice with a step of {step}, but only a step of 1 is supported")
+                raise RuntimeError(
+                    f"Trying to slice with a step of {step}, but only a step of 1 is supported"
+                )
             return UntypedStorage(self._bytes().tolist()[start:stop])
         return self._bytes()[_checked(index, len(self))].item()
 
@@ -113,7 +115,8 @@ class UntypedStorage:
         other = source._untyped_storage if isinstance(source, TypedStorage) else source
         if len(other) != len(self):
             raise RuntimeError(
-                f"copy_: sizes must agree: this storage has {len(self)} bytes, the source {len(other)}"
+                f"copy_: sizes must agree: this storage has {len(self)} bytes, the source"
+                f" {len(other)}"
             )
         _C.copy_into(self._bytes(), other._bytes())
         return self
@@ -171,9 +174,7 @@ class UntypedStorage:
 
     def __repr__(self):
         lines = "\n ".join(str(b) for b in self.tolist())
-        return (
-            f" {lines}\n[torch.storage.UntypedStorage(device={self.device}) of size {len(self)}]"
-        )
+        return f" {lines}\n[torch.storage.UntypedStorage(device={self.device}) of size {len(self)}]"
 
 
 def _checked(index, length):
@@ -367,7 +368,7 @@ def _typed(storage, dtype):
 
 
 class _LegacyType(type):
-    """The class of FloatStorage and its like: makes TypedStorages, `isinstance` asks for the dtype."""
+    """The class of FloatStorage and its like: makes TypedStorages."""
 
     dtype: _C.dtype
 
@@ -407,3 +408,6 @@ def rebuild_from_type(cls, arguments, state):
         made = _C.as_class(made, cls, arguments[-1])
     made.__dict__.update(state)
     return made
+
+
+globals().update(LEGACY)

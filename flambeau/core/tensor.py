@@ -37,8 +37,8 @@ class Size(tuple):
 class Tensor(_C.TensorBase):
     """A multi-dimensional array of one element type that can take part in a recorded graph.
 
-    `Tensor(2, 3)` makes an uninitialised tensor of the default dtype, `Tensor([1, 2])` one with these
-    values; `flambeau.tensor` is the constructor with options.
+    `Tensor(2, 3)` makes an uninitialised tensor of the default dtype, `Tensor([1, 2])` one with
+    these values; `flambeau.tensor` is the constructor with options.
     """
 
     __hash__ = object.__hash__
@@ -51,14 +51,6 @@ class Tensor(_C.TensorBase):
 
         return creation.legacy_tensor(cls, *args, **kwargs)
 
-    @staticmethod
-    def _make_subclass(cls, data, require_grad: bool = False):
-        """A leaf of the class `cls` that shares the storage of `data`."""
-        made = _C.as_class(data, cls, False)
-        if require_grad:
-            made.requires_grad = True
-        return made
-
     # ---- sizes ----
 
     def size(self, dim: int | None = None):
@@ -69,7 +61,8 @@ class Tensor(_C.TensorBase):
         if not -len(shape) <= dim < len(shape):
             n = max(len(shape), 1)
             raise IndexError(
-                f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})"
+                f"Dimension out of range (expected to be in range of [{-n}, {n - 1}],"
+                f" but got {dim})"
             )
         return shape[dim]
 
@@ -81,7 +74,8 @@ class Tensor(_C.TensorBase):
         if not -n <= dim < n:
             n = max(n, 1)
             raise IndexError(
-                f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})"
+                f"Dimension out of range (expected to be in range of [{-n}, {n - 1}],"
+                f" but got {dim})"
             )
         return self._strides[dim]
 
@@ -218,7 +212,7 @@ class Tensor(_C.TensorBase):
 
     def storage_type(self):
         """The legacy class of the storage, for instance FloatStorage."""
-        from flambeau.core.storage import LEGACY, _TYPE_NAMES
+        from flambeau.core.storage import _TYPE_NAMES, LEGACY
 
         return LEGACY[_TYPE_NAMES[self.dtype]]
 
@@ -236,7 +230,9 @@ class Tensor(_C.TensorBase):
             raise GradError(f"cannot {what} variables that require grad")
 
     def resize_(self, *sizes, memory_format=None):
-        """Other sizes over the same storage, which grows if needed; new elements are not initialised.
+        """Other sizes over the same storage, which grows if needed.
+
+        New elements are not initialised.
 
         Raises:
             RuntimeError: if the tensor requires gradients, or the storage is not its own.
@@ -338,9 +334,7 @@ class Tensor(_C.TensorBase):
     @data.setter
     def data(self, value) -> None:
         if not isinstance(value, Tensor):
-            raise TypeError(
-                f"Variable data has to be a tensor, but got {type(value).__name__}"
-            )
+            raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
         _C.set_data(self, value)
 
     @property
@@ -418,7 +412,8 @@ class Tensor(_C.TensorBase):
         if isinstance(element, (Tensor, bool, int, float, complex)):
             return bool((self == element).any())
         raise RuntimeError(
-            f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}."
+            "Tensor.__contains__ only supports Tensor or scalar, but you passed in a"
+            f" {type(element)}."
         )
 
     def __complex__(self) -> complex:

@@ -8,10 +8,39 @@ import warnings
 
 from flambeau.core.grad_mode import no_grad
 from flambeau.ops import random as _random
+from flambeau.ops.activation import celu as celu
+from flambeau.ops.activation import celu_ as celu_
+from flambeau.ops.activation import elu as elu
+from flambeau.ops.activation import elu_ as elu_
+from flambeau.ops.activation import gelu as gelu
+from flambeau.ops.activation import glu as glu
+from flambeau.ops.activation import hardshrink as hardshrink
+from flambeau.ops.activation import hardsigmoid as hardsigmoid
+from flambeau.ops.activation import hardswish as hardswish
+from flambeau.ops.activation import hardtanh as hardtanh
+from flambeau.ops.activation import hardtanh_ as hardtanh_
+from flambeau.ops.activation import leaky_relu as leaky_relu
+from flambeau.ops.activation import leaky_relu_ as leaky_relu_
+from flambeau.ops.activation import logsigmoid as logsigmoid
+from flambeau.ops.activation import mish as mish
+from flambeau.ops.activation import prelu as prelu
+from flambeau.ops.activation import relu as relu
+from flambeau.ops.activation import relu6 as relu6
+from flambeau.ops.activation import relu_ as relu_
+from flambeau.ops.activation import rrelu as rrelu
+from flambeau.ops.activation import rrelu_ as rrelu_
+from flambeau.ops.activation import selu as selu
+from flambeau.ops.activation import selu_ as selu_
+from flambeau.ops.activation import silu as silu
+from flambeau.ops.activation import softplus as softplus
+from flambeau.ops.activation import softshrink as softshrink
+from flambeau.ops.activation import softsign as softsign
+from flambeau.ops.activation import tanhshrink as tanhshrink
+from flambeau.ops.activation import threshold as threshold
+from flambeau.ops.activation import threshold_ as threshold_
 from flambeau.ops.conv import conv1d as conv1d
 from flambeau.ops.conv import conv2d as conv2d
 from flambeau.ops.conv import conv_transpose2d as conv_transpose2d
-from flambeau.ops.elementwise import relu as _relu
 from flambeau.ops.index import embedding as _embedding
 from flambeau.ops.loss import binary_cross_entropy as binary_cross_entropy
 from flambeau.ops.loss import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
@@ -53,11 +82,8 @@ from flambeau.ops.pool import max_pool2d as max_pool2d
 from flambeau.ops.random import alpha_dropout as alpha_dropout
 from flambeau.ops.softmax import log_softmax as _log_softmax
 from flambeau.ops.softmax import softmax as _softmax
-
-
-def relu(input, inplace=False):
-    """`max(0, x)`; see `nn.ReLU`."""
-    return input.relu_() if inplace else _relu(input)
+from flambeau.ops.unary import sigmoid as sigmoid
+from flambeau.ops.unary import tanh as tanh
 
 
 def dropout(input, p=0.5, training=True, inplace=False):
@@ -126,8 +152,7 @@ def bilinear(input1, input2, weight, bias=None):
 def _check_bilinear(input1, input2, weight, bias):
     if input1.dim() != input2.dim():
         raise RuntimeError(
-            "bilinear(): input dimensions do not match: got "
-            f"{input1.dim()} and {input2.dim()}"
+            f"bilinear(): input dimensions do not match: got {input1.dim()} and {input2.dim()}"
         )
     for i, (one, two) in enumerate(zip(input1.shape[:-1], input2.shape[:-1], strict=True)):
         if one != two:

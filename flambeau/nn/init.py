@@ -350,19 +350,21 @@ def orthogonal_(tensor, gain=1, generator=None):
         raise ValueError("Only tensors with 2 or more dimensions are supported")
     if tensor.numel() == 0:
         return tensor
-    from flambeau.ops.linalg import qr
+    import numpy  # its LAPACK has the factorisation
+
+    from flambeau.ops.creation import from_numpy
 
     rows = tensor.size(0)
     columns = tensor.numel() // rows
     with no_grad():
         flattened = tensor.new_empty((rows, columns)).normal_(0, 1, generator=generator)
         if rows < columns:
-            flattened.t_()
-        q, r = qr(flattened)
+            flattened = flattened.t()
+        q, r = map(from_numpy, numpy.linalg.qr(flattened.numpy()))
         # The factorisation is unique, and the result uniform, only with a positive diagonal.
         q *= r.diagonal().sign()
         if rows < columns:
-            q.t_()
+            q = q.t()
         tensor.view_as(q).copy_(q)
         tensor.mul_(gain)
     return tensor

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 
+from flambeau.core.errors import GradError
 from flambeau.core.tensor import Tensor
 from flambeau.ops.creation import empty
 
@@ -31,6 +32,10 @@ class Parameter(Tensor):
             data = empty(0)
         elif not isinstance(data, Tensor):
             raise TypeError(f"Parameter: data must be a Tensor: data is {type(data).__name__}")
+        if requires_grad and not (data.is_floating_point() or data.is_complex()):
+            raise GradError(
+                "Only Tensors of floating point and complex dtype can require gradients"
+            )
         return Tensor._make_subclass(cls, data, requires_grad)
 
     def __deepcopy__(self, memo):

@@ -3,6 +3,7 @@
 from flambeau import _C
 from flambeau.ops import (
     _declare,
+    activation,
     conv,
     convert,
     creation,
@@ -14,6 +15,7 @@ from flambeau.ops import (
     norm,
     pad,
     pool,
+    query,
     random,
     reduce,
     softmax,
@@ -25,6 +27,7 @@ _C.set_engine_op("add", elementwise.add)
 
 __all__ = [
     "_declare",
+    "activation",
     "conv",
     "convert",
     "creation",
@@ -36,6 +39,7 @@ __all__ = [
     "norm",
     "pad",
     "pool",
+    "query",
     "random",
     "reduce",
     "softmax",

@@ -1,7 +1,7 @@
 """Making tensors: from Python values, NumPy arrays and buffers, filled, or from a formula.
 
-These are plain functions: nothing flows through them that a gradient could follow. `dtype`, `layout`,
-`device`, `pin_memory` and `requires_grad` mean the same everywhere and are described at `tensor`.
+These are plain functions: nothing flows through them that a gradient could follow. `dtype`,
+`layout`, `device`, `pin_memory` and `requires_grad` mean the same everywhere; `tensor` says what.
 """
 
 from __future__ import annotations
@@ -30,9 +30,7 @@ def _dtype(dtype, op):
         return dtype
     found = _dtypes.from_python(dtype) if isinstance(dtype, type) else None
     if found is None:
-        raise TypeError(
-            f"{op}(): argument 'dtype' must be torch.dtype, not {type(dtype).__name__}"
-        )
+        raise TypeError(f"{op}(): argument 'dtype' must be torch.dtype, not {type(dtype).__name__}")
     return found
 
 
@@ -46,8 +44,8 @@ def _check_storage(op, layout, pin_memory):
         raise NotImplementedError(f"{op}: only layout=torch.strided is supported, got {layout}")
     if pin_memory:
         raise RuntimeError(
-            "pin_memory=True requires a CUDA or other accelerator backend; no pinned memory allocator"
-            " is available on this system."
+            "pin_memory=True requires a CUDA or other accelerator backend; no pinned memory"
+            " allocator is available on this system."
         )
 
 
@@ -76,8 +74,8 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
 
     Args:
         data: number, nested sequence of numbers, NumPy array or tensor.
-        dtype: element type; by default what holds the values: bool, int64, the default floating type or
-            its complex twin, or the type of the array.
+        dtype: element type; by default what holds the values: bool, int64, the default floating
+            type or its complex twin, or the type of the array.
         device: where the tensor lives.
         requires_grad: whether gradients are recorded for it.
         pin_memory: page-locked memory; needs a GPU.
@@ -98,8 +96,9 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
         import warnings
 
         warnings.warn(
-            "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or"
-            " sourceTensor.detach().clone().requires_grad_(True), rather than torch.tensor(sourceTensor).",
+            "To copy construct from a tensor, it is recommended to use"
+            " sourceTensor.detach().clone() or sourceTensor.detach().clone().requires_grad_(True),"
+            " rather than torch.tensor(sourceTensor).",
             stacklevel=2,
         )
         out = _C.clone(data) if dtype in (None, data.dtype) else _C.cast(data, dtype)
@@ -115,10 +114,19 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
 
 
 @function
-def scalar_tensor(s, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
+def scalar_tensor(
+    s, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False
+):
     """A 0-dim tensor with the value `s`, of the default dtype unless told otherwise."""
-    return full((), s, dtype=dtype or _default_dtype(), layout=layout, device=device,
-                pin_memory=pin_memory, requires_grad=requires_grad)
+    return full(
+        (),
+        s,
+        dtype=dtype or _default_dtype(),
+        layout=layout,
+        device=device,
+        pin_memory=pin_memory,
+        requires_grad=requires_grad,
+    )
 
 
 @function
@@ -161,8 +169,8 @@ def _warn_read_only(text):
 
         warnings.warn(
             f"{text} is not writable, and PyTorch does not support non-writable tensors. This means"
-            " writing to this tensor will result in undefined behavior. Copy it first to protect its"
-            " data. This type of warning will be suppressed for the rest of this program.",
+            " writing to this tensor will result in undefined behavior. Copy it first to protect"
+            " its data. This type of warning will be suppressed for the rest of this program.",
             stacklevel=4,
         )
 
@@ -244,8 +252,16 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
 def _filled(op, value):
     """torch.zeros, torch.ones and torch.empty: sizes as integers or as one sequence."""
 
-    def create(*size, out=None, dtype=None, layout=None, device=None, pin_memory=False,
-               requires_grad=False, **sizes):
+    def create(
+        *size,
+        out=None,
+        dtype=None,
+        layout=None,
+        device=None,
+        pin_memory=False,
+        requires_grad=False,
+        **sizes,
+    ):
         memory_format = None
         if not size or sizes:
             size, memory_format = _size_keywords(op, size, sizes)
@@ -315,7 +331,9 @@ def _number(value, op):
     """The fill value as a Python number."""
     if isinstance(value, Tensor):
         if value.ndim:
-            raise TypeError(f"{op}(): argument 'fill_value' (position 2) must be Number, not Tensor")
+            raise TypeError(
+                f"{op}(): argument 'fill_value' (position 2) must be Number, not Tensor"
+            )
         return value.item()
     return value
 
@@ -352,8 +370,17 @@ def _fill(made, value, op):
 
 
 @function
-def full(size, fill_value, *, out=None, dtype=None, layout=None, device=None, pin_memory=False,
-         requires_grad=False):
+def full(
+    size,
+    fill_value,
+    *,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
+):
     """A tensor filled with one value, whose type decides the dtype if none is given.
 
     Raises:
@@ -380,8 +407,16 @@ def full(size, fill_value, *, out=None, dtype=None, layout=None, device=None, pi
 
 
 @function
-def empty_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False,
-               memory_format=None):
+def empty_like(
+    input,
+    *,
+    dtype=None,
+    layout=None,
+    device=None,
+    requires_grad=False,
+    pin_memory=False,
+    memory_format=None,
+):
     """An uninitialised tensor with the sizes, dtype and device of `input`.
 
     Args:
@@ -402,11 +437,25 @@ def empty_like(input, *, dtype=None, layout=None, device=None, requires_grad=Fal
 
 
 def _like(op, value):
-    def create(input, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False,
-               memory_format=None):
+    def create(
+        input,
+        *,
+        dtype=None,
+        layout=None,
+        device=None,
+        requires_grad=False,
+        pin_memory=False,
+        memory_format=None,
+    ):
         _require_tensor(input, op)
-        made = empty_like(input, dtype=dtype, layout=layout, device=device, pin_memory=pin_memory,
-                          memory_format=memory_format)
+        made = empty_like(
+            input,
+            dtype=dtype,
+            layout=layout,
+            device=device,
+            pin_memory=pin_memory,
+            memory_format=memory_format,
+        )
         _C.fill(made, value)
         if requires_grad:
             made.requires_grad = True
@@ -422,12 +471,27 @@ ones_like = _like("ones_like", 1)
 
 
 @function
-def full_like(input, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False,
-              pin_memory=False, memory_format=None):
+def full_like(
+    input,
+    fill_value,
+    *,
+    dtype=None,
+    layout=None,
+    device=None,
+    requires_grad=False,
+    pin_memory=False,
+    memory_format=None,
+):
     """A tensor filled with one value, like `input` in sizes, dtype and device."""
     _require_tensor(input, "full_like")
-    made = empty_like(input, dtype=dtype, layout=layout, device=device, pin_memory=pin_memory,
-                      memory_format=memory_format)
+    made = empty_like(
+        input,
+        dtype=dtype,
+        layout=layout,
+        device=device,
+        pin_memory=pin_memory,
+        memory_format=memory_format,
+    )
     _fill(made, _number(fill_value, "full_like"), "full_like")
     if requires_grad:
         made.requires_grad = True
@@ -435,8 +499,9 @@ def full_like(input, fill_value, *, dtype=None, layout=None, device=None, requir
 
 
 @function
-def empty_strided(size, stride, *, dtype=None, layout=None, device=None, requires_grad=False,
-                  pin_memory=False):
+def empty_strided(
+    size, stride, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
+):
     """An uninitialised tensor with these strides and just enough storage for them."""
     if len(size) != len(stride):
         raise RuntimeError(
@@ -453,21 +518,37 @@ def empty_strided(size, stride, *, dtype=None, layout=None, device=None, require
 
 
 @function
-def empty_permuted(size, physical_layout, *, dtype=None, layout=None, device=None,
-                   requires_grad=False, pin_memory=False):
+def empty_permuted(
+    size,
+    physical_layout,
+    *,
+    dtype=None,
+    layout=None,
+    device=None,
+    requires_grad=False,
+    pin_memory=False,
+):
     """An uninitialised dense tensor whose axes lie in memory in the order `physical_layout`."""
     if sorted(physical_layout) != list(range(len(size))):
         raise RuntimeError(
-            "Number of dimensions in size does not match the length of the physical_layout, or it is"
-            f" no permutation: size is {tuple(size)}, physical_layout is {tuple(physical_layout)}"
+            "Number of dimensions in size does not match the length of the physical_layout, or it"
+            f" is no permutation: size is {tuple(size)}, physical_layout is"
+            f" {tuple(physical_layout)}"
         )
     strides = [0] * len(size)
     step = 1
     for axis in reversed(physical_layout):
         strides[axis] = step
         step *= max(size[axis], 1)
-    return empty_strided(size, strides, dtype=dtype, layout=layout, device=device,
-                         requires_grad=requires_grad, pin_memory=pin_memory)
+    return empty_strided(
+        size,
+        strides,
+        dtype=dtype,
+        layout=layout,
+        device=device,
+        requires_grad=requires_grad,
+        pin_memory=pin_memory,
+    )
 
 
 # ---- ranges ----
@@ -490,12 +571,24 @@ def _plain(value, op):
         return value.item()
     if _C.is_numpy(value) and value.size == 1:
         return value.item()
-    raise TypeError(f"{op}(): expected a number or a tensor of one element, got {type(value).__name__}")
+    raise TypeError(
+        f"{op}(): expected a number or a tensor of one element, got {type(value).__name__}"
+    )
 
 
 @function
-def arange(start=0, end=None, step=1, *, out=None, dtype=None, layout=None, device=None,
-           pin_memory=False, requires_grad=False):
+def arange(
+    start=0,
+    end=None,
+    step=1,
+    *,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
+):
     """start, start + step, ... up to but without end.
 
     Args:
@@ -542,7 +635,7 @@ def _check_range(start, end, step):
 
 
 def _counted(start, end, step, dtype):
-    """How many elements a range has, its start and its step, in whole numbers for integer dtypes."""
+    """How many elements a range has, its start and its step; whole numbers for integer dtypes."""
     _check_range(start, end, step)
     if not dtype.is_floating_point:
         start, end, step = int(start), int(end), int(step)
@@ -554,15 +647,25 @@ def _counted(start, end, step, dtype):
     return math.ceil((end - start) / step), start, step
 
 
-def inclusive_range(start=0, end=None, step=1, *, out=None, dtype=None, layout=None, device=None,
-          pin_memory=False, requires_grad=False):
+def inclusive_range(
+    start=0,
+    end=None,
+    step=1,
+    *,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
+):
     """start, start + step, ... up to and with end: a deprecated form of `arange`."""
     import warnings
 
     warnings.warn(
         "torch.range is deprecated and will be removed in a future release because its behavior is"
-        " inconsistent with Python's range builtin. Instead, use torch.arange, which produces values in"
-        " [start, end).",
+        " inconsistent with Python's range builtin. Instead, use torch.arange, which produces"
+        " values in [start, end).",
         UserWarning,
         stacklevel=2,
     )
@@ -595,8 +698,18 @@ def _spaced(op, start, end, steps, dtype, out):
 
 
 @function
-def linspace(start, end, steps, *, out=None, dtype=None, layout=None, device=None, pin_memory=False,
-             requires_grad=False):
+def linspace(
+    start,
+    end,
+    steps,
+    *,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
+):
     """`steps` values from start to end, both included, at equal distances.
 
     Example:
@@ -615,8 +728,19 @@ def linspace(start, end, steps, *, out=None, dtype=None, layout=None, device=Non
 
 
 @function
-def logspace(start, end, steps, base=10.0, *, out=None, dtype=None, layout=None, device=None,
-             pin_memory=False, requires_grad=False):
+def logspace(
+    start,
+    end,
+    steps,
+    base=10.0,
+    *,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
+):
     """`steps` values from base**start to base**end, equally spaced on a logarithmic scale.
 
     Example:
@@ -638,8 +762,17 @@ def logspace(start, end, steps, base=10.0, *, out=None, dtype=None, layout=None,
 
 
 @function
-def eye(n, m=None, *, out=None, dtype=None, layout=None, device=None, pin_memory=False,
-        requires_grad=False):
+def eye(
+    n,
+    m=None,
+    *,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
+):
     """The (n, m) matrix with ones on the diagonal; m is n unless given."""
     dtype = _default_dtype() if dtype is None and out is None else _dtype(dtype or out.dtype, "eye")
     if layout is not None or pin_memory:
@@ -662,7 +795,7 @@ def _triangle_indices(op, upper):
     indices.__name__ = indices.__qualname__ = op
     side = "on and above" if upper else "on and below"
     indices.__doc__ = (
-        f"Row and column numbers of the elements {side} a diagonal of a (row, col) matrix: (2, count)."
+        f"Row and column numbers, (2, count), of the elements {side} a diagonal of a matrix."
     )
     return function(indices)
 
@@ -675,8 +808,16 @@ triu_indices = _triangle_indices("triu_indices", True)
 
 
 def _new(op, value):
-    def create(self, *size, dtype=None, layout=None, device=None, pin_memory=False,
-               requires_grad=False, **sizes):
+    def create(
+        self,
+        *size,
+        dtype=None,
+        layout=None,
+        device=None,
+        pin_memory=False,
+        requires_grad=False,
+        **sizes,
+    ):
         if not size or sizes:
             size, _ = _size_keywords(op, size, sizes)
         dtype = self.dtype if dtype is None else _dtype(dtype, op)
@@ -702,28 +843,55 @@ new_ones = _new("new_ones", 1)
 
 
 @_method
-def new_full(self, size, fill_value, *, dtype=None, layout=None, device=None, pin_memory=False,
-             requires_grad=False):
+def new_full(
+    self,
+    size,
+    fill_value,
+    *,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
+):
     """A new tensor filled with one value, with the dtype and device of this one."""
-    return full(size, fill_value, dtype=dtype or self.dtype, layout=layout,
-                device=self.device if device is None else device, pin_memory=pin_memory,
-                requires_grad=requires_grad)
+    return full(
+        size,
+        fill_value,
+        dtype=dtype or self.dtype,
+        layout=layout,
+        device=self.device if device is None else device,
+        pin_memory=pin_memory,
+        requires_grad=requires_grad,
+    )
 
 
 @_method
 def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
     """A new tensor with the values of `data` and the dtype and device of this one."""
-    return tensor(data, dtype=dtype or self.dtype, device=self.device if device is None else device,
-                  requires_grad=requires_grad, pin_memory=pin_memory)
+    return tensor(
+        data,
+        dtype=dtype or self.dtype,
+        device=self.device if device is None else device,
+        requires_grad=requires_grad,
+        pin_memory=pin_memory,
+    )
 
 
 @_method
-def new_empty_strided(self, size, stride, dtype=None, layout=None, device=None, pin_memory=False,
-                      requires_grad=False):
+def new_empty_strided(
+    self, size, stride, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False
+):
     """A new uninitialised tensor with these strides and the dtype and device of this one."""
-    return empty_strided(size, stride, dtype=dtype or self.dtype, layout=layout,
-                         device=self.device if device is None else device, pin_memory=pin_memory,
-                         requires_grad=requires_grad)
+    return empty_strided(
+        size,
+        stride,
+        dtype=dtype or self.dtype,
+        layout=layout,
+        device=self.device if device is None else device,
+        pin_memory=pin_memory,
+        requires_grad=requires_grad,
+    )
 
 
 @_method
@@ -776,11 +944,9 @@ class tensortype(type):
         return isinstance(value, Tensor) and value.dtype is cls.dtype and not cls.is_cuda
 
     def __call__(cls, *arguments, device=None):
-        if len(arguments) == 1 and isinstance(arguments[0], Tensor):
-            if arguments[0].dtype is not cls.dtype:
-                raise TypeError(
-                    f"{cls.__name__}: expected a tensor of {cls.dtype}, got {arguments[0].dtype}"
-                )
+        given = arguments[0] if len(arguments) == 1 else None
+        if isinstance(given, Tensor) and given.dtype is not cls.dtype:
+            raise TypeError(f"{cls.__name__}: expected a tensor of {cls.dtype}, got {given.dtype}")
         return _legacy(arguments, cls.dtype, device)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flambeau import _C
 from flambeau.backends import kernels
-from flambeau.core.registry import function, op
+from flambeau.core.registry import FUNCTIONS, function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import binary, conj, fast, integers, numpy, of, operators, scipy, zeros
 from flambeau.ops.index import where
@@ -27,6 +27,8 @@ def _scaled(input, other, alpha, name):
         raise RuntimeError(
             "For non-complex input tensors, argument alpha must not be a complex number."
         )
+    if dtype is _C.bool:
+        alpha = bool(alpha)
     k = kernels(of(input, other))
     if dtype.is_floating_point:
         return k.binary("add_scaled", input, other, alpha if name == "add" else -alpha)
@@ -297,6 +299,13 @@ def ldexp(input, other, *, out=None):
     """
     return mul(input, pow(2.0, other), out=out)
 
+
+def _ldexp_(self, other):
+    """In-place form of `ldexp`."""
+    return self.mul_(pow(2.0, other))
+
+
+Tensor.ldexp_ = _ldexp_
 
 # ---- the larger and the smaller ----
 
@@ -586,7 +595,9 @@ def equal(input, other):
     methods=("clamp",),
     aliases=("clip",),
     inplace=True,
-    samples=lambda s: (s(s.tensor(2, 3), *bounds) for bounds in ((-1.0, 1.0), (None, 0.5), (-0.5,))),
+    samples=lambda s: (
+        s(s.tensor(2, 3), *bounds) for bounds in ((-1.0, 1.0), (None, 0.5), (-0.5,))
+    ),
 )
 def clamp(input, min=None, max=None):
     """The elements brought into [min, max].
@@ -664,7 +675,6 @@ def clamp_max(input, max, *, out=None):
         tensor([-2,  0])
     """
     return clamp(input, None, max, out=out)
-
 
 
 def _clamp_min_(self, min):
@@ -769,6 +779,8 @@ def lerp(input, end, weight):
         tensor([2., 3.])
     """
     of(input), of(end)
+    if not (input.dtype.is_floating_point or input.dtype.is_complex):
+        raise NotImplementedError(f"lerp: not implemented for {input.dtype}")
     for name, value in (("end", end), ("weight", weight)):
         if isinstance(value, Tensor) and value.dtype is not input.dtype:
             raise RuntimeError(
@@ -791,3 +803,19 @@ def dist(input, other, p=2):
         tensor(5.)
     """
     return (input - other).norm(p)
+
+
+# ---- in-place forms that are functions of the namespace too ----
+
+# fmt: off
+_INPLACE_FUNCTIONS = (
+    "abs", "acos", "acosh", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh",
+    "asin", "asinh", "atan", "atanh", "ceil", "clamp", "clamp_max", "clamp_min", "clip", "cos",
+    "cosh", "deg2rad", "erf", "erfc", "exp", "exp2", "expm1", "fix", "floor", "frac", "gcd",
+    "lcm", "ldexp", "log", "log10", "log1p", "log2", "logit", "nan_to_num", "neg", "negative",
+    "rad2deg", "reciprocal", "round", "rsqrt", "sigmoid", "sin", "sinc", "sinh", "sqrt",
+    "square", "tan", "tanh", "trunc", "xlogy",
+)
+# fmt: on
+for _name in _INPLACE_FUNCTIONS:
+    FUNCTIONS[_name + "_"] = getattr(Tensor, _name + "_")

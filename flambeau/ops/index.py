@@ -326,7 +326,7 @@ def _distinct_rows(s, rows, columns):
 
 def _scatter_samples(s):
     yield s(s.tensor(4, 3), 0, _distinct_rows(s, 3, 3), s.tensor(3, 3))
-    yield s(s.tensor(4, 3), 0, _distinct_rows(s, 2, 2), s.tensor(2, 3))
+    yield s(s.tensor(4, 3), 0, _distinct_rows(s, 2, 2), s.tensor(2, 2))
 
 
 @op(inplace=True, backward_name="Scatter", public=False, out=False, torch="scatter", samples=_scatter_samples)
@@ -343,7 +343,7 @@ _scatter.vjp("src")(lambda g, dim, index: g.gather(dim, index))
 
 def _scatter_add_samples(s):
     yield s(s.tensor(3, 4), 0, s.indices(5, 4, high=3), s.tensor(5, 4))
-    yield s(s.tensor(2, 3, 4), -1, s.indices(2, 2, 5, high=4), s.tensor(2, 3, 5))
+    yield s(s.tensor(2, 3, 4), -1, s.indices(2, 2, 5, high=4), s.tensor(2, 2, 5))
 
 
 @op(methods=("scatter_add",), inplace=True, samples=_scatter_add_samples)
@@ -385,7 +385,7 @@ def _spread(source, index, input):
 
 def _reduce_samples(s):
     for mode in ("prod", "amax", "amin"):
-        yield s(s.distinct(3, 4), 0, s.indices(5, 4, high=3), s.distinct(5, 4), mode)
+        yield s(s.distinct(3, 4), 0, s.indices(5, 4, high=3), s.tensor(5, 4), mode)
 
 
 @op(public=False, out=False, torch="scatter_reduce", backward_name="ScatterReduce", samples=_reduce_samples)
@@ -888,7 +888,7 @@ def column_stack(tensors, *, out=None):
 
 def _embedding_samples(s):
     yield s(s.indices(2, 3, high=5), s.tensor(5, 4), None)
-    yield s(s.indices(6, high=5), s.tensor(5, 2), 1)
+    yield s(s.indices(6, high=4), s.tensor(5, 2), 4)  # a row that is not looked up
 
 
 @op(public=False, out=False, backward_name="Embedding", torch="nn.functional.embedding", samples=_embedding_samples)

@@ -41,7 +41,7 @@ def _into_zeros(g, shape, view):
 # ---- copies and layout ----
 
 
-@op(methods=("clone",), out=False)
+@op(methods=("clone",), out=False, samples=lambda s: [s(s.tensor(2, 3)), s(s.tensor())])
 def clone(input, *, memory_format=None):
     """A copy with its own storage; gradients flow back to the original.
 
@@ -84,7 +84,14 @@ def contiguous(self, memory_format=_layout.contiguous_format):
 Tensor.contiguous = contiguous
 
 
-@op(public=False, out=False, name="_to_copy", backward_name="ToCopy")
+@op(
+    public=False,
+    out=False,
+    name="_to_copy",
+    backward_name="ToCopy",
+    samples=lambda s: [s(s.tensor(2, 3), _C.float64)],
+    torch="",
+)
 def cast(input, dtype):
     """The elements converted to another dtype."""
     return kernels(input).cast(input, dtype)
@@ -95,7 +102,15 @@ cast.vjp("input")(lambda g: g)
 # ---- other sizes, same elements ----
 
 
-@op(methods=("view",), view=True, out=False, pack="size", public=False)
+@op(
+    methods=("view",),
+    view=True,
+    out=False,
+    pack="size",
+    public=False,
+    samples=lambda s: [s(s.tensor(2, 6), (3, 4)), s(s.tensor(2, 3), (-1,))],
+    layout_dependent=True,
+)
 def view(input, size):
     """The same data under other sizes, without copying; one size may be -1.
 
@@ -117,7 +132,18 @@ def _(g, size, input_shape):
     return g.reshape(input_shape)
 
 
-@op(methods=("reshape",), view=True, out=False, pack="shape", backward_name="View")
+@op(
+    methods=("reshape",),
+    view=True,
+    out=False,
+    pack="shape",
+    backward_name="View",
+    samples=lambda s: [
+        s(s.tensor(2, 6), (3, 4)),
+        s(s.tensor(2, 3), (-1,)),
+        s(s.tensor(2, 0), (0, 5)),
+    ],
+)
 def reshape(input, shape):
     """The same elements under other sizes: a view if the strides allow it, else a copy.
 
@@ -194,17 +220,41 @@ Tensor.view_as = view_as
 Tensor.reshape_as = reshape_as
 
 
-@op(view=True, out=False, public=False, name="_squeeze_all", backward_name="Squeeze")
+@op(
+    view=True,
+    out=False,
+    public=False,
+    name="_squeeze_all",
+    backward_name="Squeeze",
+    samples=lambda s: [s(s.tensor(1, 3, 1))],
+    torch="squeeze",
+)
 def _squeeze_all(input):
     return _C.squeeze(input, None)
 
 
-@op(view=True, out=False, public=False, name="_squeeze_dim", backward_name="SqueezeBackward1")
+@op(
+    view=True,
+    out=False,
+    public=False,
+    name="_squeeze_dim",
+    backward_name="SqueezeBackward1",
+    samples=lambda s: [s(s.tensor(1, 3, 1), -1), s(s.tensor(2, 3), 0)],
+    torch="squeeze",
+)
 def _squeeze_dim(input, dim):
     return _C.squeeze(input, dim)
 
 
-@op(view=True, out=False, public=False, name="_squeeze_dims", backward_name="SqueezeBackward2")
+@op(
+    view=True,
+    out=False,
+    public=False,
+    name="_squeeze_dims",
+    backward_name="SqueezeBackward2",
+    samples=lambda s: [s(s.tensor(1, 3, 1), (0, 2))],
+    torch="squeeze",
+)
 def _squeeze_dims(input, dim):
     return _C.squeeze(input, dim)
 
@@ -221,7 +271,12 @@ def squeeze(input, dim=None):
     return (_squeeze_dims if isinstance(dim, (tuple, list)) else _squeeze_dim)(input, dim)
 
 
-@op(methods=("unsqueeze",), view=True, out=False)
+@op(
+    methods=("unsqueeze",),
+    view=True,
+    out=False,
+    samples=lambda s: [s(s.tensor(2, 3), 1), s(s.tensor(), -1)],
+)
 def unsqueeze(input, dim):
     """A view with a new axis of size one at `dim`."""
     return _C.unsqueeze(input, dim)
@@ -232,7 +287,13 @@ unsqueeze.vjp("input")(lambda g, dim: g.squeeze(dim))
 # ---- the order of axes ----
 
 
-@op(methods=("transpose", "swapaxes", "swapdims"), aliases=("swapaxes", "swapdims"), view=True, out=False)
+@op(
+    methods=("transpose", "swapaxes", "swapdims"),
+    aliases=("swapaxes", "swapdims"),
+    view=True,
+    out=False,
+    samples=lambda s: [s(s.tensor(2, 3, 4), 0, -1)],
+)
 def transpose(input, dim0, dim1):
     """A view with two axes exchanged."""
     return _C.transpose(input, dim0, dim1)
@@ -241,7 +302,13 @@ def transpose(input, dim0, dim1):
 transpose.vjp("input")(lambda g, dim0, dim1: g.transpose(dim0, dim1))
 
 
-@op(methods=("permute",), view=True, out=False, pack="dims")
+@op(
+    methods=("permute",),
+    view=True,
+    out=False,
+    pack="dims",
+    samples=lambda s: [s(s.tensor(2, 3, 4), (2, 0, 1)), s(s.tensor(2, 3), (-1, 0))],
+)
 def permute(input, dims):
     """A view with the axes in another order.
 
@@ -261,13 +328,11 @@ def _(g, dims):
     return g.permute(inverse)
 
 
-@op(methods=("t",), view=True, out=False)
+@op(methods=("t",), view=True, out=False, samples=lambda s: [s(s.tensor(2, 3)), s(s.tensor(3))])
 def t(input):
     """The transpose of a matrix; vectors and numbers as they are."""
     if input.ndim > 2:
-        raise RuntimeError(
-            f"t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D"
-        )
+        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D")
     return _C.transpose(input, 0, input.ndim - 1) if input.ndim else _C.alias(input)
 
 
@@ -281,8 +346,8 @@ def movedim(input, source, destination):
     destination = (destination,) if hasattr(destination, "__index__") else tuple(destination)
     if len(source) != len(destination):
         raise RuntimeError(
-            f"movedim: Invalid source or destination dims: source ({list(source)} dims) should contain"
-            f" the same number of dims as destination ({list(destination)} dims)"
+            f"movedim: Invalid source or destination dims: source ({list(source)} dims) should"
+            f" contain the same number of dims as destination ({list(destination)} dims)"
         )
     from_axes = [_axis(d, input.ndim) for d in source]
     to_axes = [_axis(d, input.ndim) for d in destination]
@@ -302,10 +367,10 @@ def _reversed(self):
         import warnings
 
         warnings.warn(
-            "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated"
-            " and it will throw an error in a future release. Consider `x.mT` to transpose batches of"
-            " matrices or `x.permute(*torch.arange(x.ndim - 1, -1, -1))` to reverse the dimensions of a"
-            " tensor.",
+            "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is"
+            " deprecated and it will throw an error in a future release. Consider `x.mT` to"
+            " transpose batches of matrices or `x.permute(*torch.arange(x.ndim - 1, -1, -1))` to"
+            " reverse the dimensions of a tensor.",
             stacklevel=2,
         )
     return permute(self, tuple(range(self.ndim - 1, -1, -1)))
@@ -360,31 +425,53 @@ def adjoint(input):
 # ---- parts ----
 
 
-@op(methods=("select",), view=True, out=False)
+@op(
+    methods=("select",),
+    view=True,
+    out=False,
+    samples=lambda s: [s(s.tensor(2, 3), 1, -1), s(s.tensor(4), 0, 2)],
+)
 def select(input, dim, index):
     """A view of one slice along `dim`, without that axis."""
     return _C.select(input, dim, index)
 
 
-@op(public=False, out=False, backward_name="SelectBackwardBackward0")
+@op(
+    public=False,
+    out=False,
+    backward_name="SelectBackwardBackward0",
+    samples=lambda s: [s(s.tensor(2), (2, 3), 1, 2)],
+    torch="",
+)
 def select_backward(g, input_shape, dim, index):
     """Zeros with g in the place of one slice."""
     return _into_zeros(g, input_shape, lambda out: _C.select(out, dim, index))
 
 
-select.vjp("input")(
-    lambda g, dim, index, input_shape: select_backward(g, input_shape, dim, index)
-)
+select.vjp("input")(lambda g, dim, index, input_shape: select_backward(g, input_shape, dim, index))
 select_backward.vjp("g")(lambda g, dim, index: g.select(dim, index))
 
 
-@op(methods=(), view=True, out=False, public=False)
+@op(
+    methods=(),
+    view=True,
+    out=False,
+    public=False,
+    samples=lambda s: [s(s.tensor(2, 5), 1, 1, 5, 2), s(s.tensor(4), 0, -2)],
+    torch="",
+)
 def slice(input, dim=0, start=None, end=None, step=1):
     """A view of a range along one axis."""
     return _C.slice(input, dim, start, end, step)
 
 
-@op(public=False, out=False, backward_name="SliceBackwardBackward0")
+@op(
+    public=False,
+    out=False,
+    backward_name="SliceBackwardBackward0",
+    samples=lambda s: [s(s.tensor(2, 2), (2, 5), 1, 1, 5, 2)],
+    torch="",
+)
 def slice_backward(g, input_shape, dim, start, end, step):
     """Zeros with g in the place of a range."""
     return _into_zeros(g, input_shape, lambda out: _C.slice(out, dim, start, end, step))
@@ -424,13 +511,24 @@ def narrow_copy(input, dim, start, length):
     return narrow(input, dim, start, length).clone()
 
 
-@op(methods=("diagonal",), view=True, out=False)
+@op(
+    methods=("diagonal",),
+    view=True,
+    out=False,
+    samples=lambda s: [s(s.tensor(3, 4)), s(s.tensor(2, 3, 4), 1, 0, 2)],
+)
 def diagonal(input, offset=0, dim1=0, dim2=1):
     """A view of a diagonal of the matrices in axes dim1 and dim2; it becomes the last axis."""
     return _C.diagonal(input, offset, dim1, dim2)
 
 
-@op(public=False, out=False, backward_name="DiagonalBackwardBackward0")
+@op(
+    public=False,
+    out=False,
+    backward_name="DiagonalBackwardBackward0",
+    samples=lambda s: [s(s.tensor(3), (3, 4), 0, 0, 1)],
+    torch="",
+)
 def diagonal_backward(g, input_shape, offset, dim1, dim2):
     """Zeros with g on a diagonal."""
     return _into_zeros(g, input_shape, lambda out: _C.diagonal(out, offset, dim1, dim2))
@@ -444,7 +542,12 @@ def _(g, input_shape, offset, dim1, dim2):
 diagonal_backward.vjp("g")(lambda g, offset, dim1, dim2: g.diagonal(offset, dim1, dim2))
 
 
-@op(public=False, out=False, backward_name="DiagonalBackward0_copy")
+@op(
+    public=False,
+    out=False,
+    backward_name="DiagonalBackward0_copy",
+    samples=lambda s: [s(s.tensor(3, 4))],
+)
 def diagonal_copy(input, offset=0, dim1=0, dim2=1):
     """`diagonal` with a storage of its own."""
     return kernels(input).clone(_C.diagonal(input, offset, dim1, dim2))
@@ -455,7 +558,7 @@ def _(g, input_shape, offset, dim1, dim2):
     return diagonal_backward(g, input_shape, offset, dim1, dim2)
 
 
-@op(methods=("diag_embed",), out=False)
+@op(methods=("diag_embed",), out=False, samples=lambda s: [s(s.tensor(2, 3)), s(s.tensor(3), 1)])
 def diag_embed(input, offset=0, dim1=-2, dim2=-1):
     """Matrices, in axes dim1 and dim2, whose diagonals are the last axis of input."""
     n = input.ndim + 1
@@ -489,13 +592,29 @@ def diagflat(input, offset=0):
     return diag_embed(reshape(input, (-1,)), offset)
 
 
-@op(methods=("unfold",), view=True, out=False, public=False)
+@op(
+    methods=("unfold",),
+    view=True,
+    out=False,
+    public=False,
+    samples=lambda s: [s(s.tensor(7), 0, 3, 2), s(s.tensor(2, 5), -1, 2, 1)],
+    torch="Tensor.unfold",
+)
 def unfold(input, dimension, size, step):
-    """A view of all windows of `size` at distances of `step` along an axis; windows become the last axis."""
+    """A view of all windows of `size` at distances of `step` along an axis.
+
+    What is within a window becomes the last axis.
+    """
     return _C.unfold(input, dimension, size, step)
 
 
-@op(public=False, out=False, backward_name="UnfoldBackwardBackward0")
+@op(
+    public=False,
+    out=False,
+    backward_name="UnfoldBackwardBackward0",
+    samples=lambda s: [s(s.tensor(3, 3), (7,), 0, 3, 2)],
+    torch="",
+)
 def unfold_backward(g, input_shape, dimension, size, step):
     """The sum of overlapping windows, each added in its place."""
     whole = (input_shape, _row_major(input_shape), 0)
@@ -518,7 +637,13 @@ def _part(layout, size, stride, storage_offset):
     return size, stride, layout[2] if storage_offset is None else storage_offset
 
 
-@op(methods=("as_strided",), view=True, out=False)
+@op(
+    methods=("as_strided",),
+    view=True,
+    out=False,
+    samples=lambda s: [s(s.tensor(3, 4), (2, 2), (4, 2), 1), s(s.tensor(6), (2, 3), (1, 1))],
+    layout_dependent=True,
+)
 def as_strided(input, size, stride, storage_offset=None):
     """A view of the storage with any sizes and strides.
 
@@ -528,19 +653,37 @@ def as_strided(input, size, stride, storage_offset=None):
     return _C.as_strided(input, size, stride, storage_offset)
 
 
-@op(public=False, out=False)
+@op(
+    public=False,
+    out=False,
+    samples=lambda s: [s(s.tensor(3, 4), ((3, 4), (4, 1), 0), ((2, 2), (4, 2), 1))],
+    torch="",
+    layout_dependent=True,
+)
 def strided_gather(input, layout, part):
     """What an as_strided view `part` shows of a tensor that lies as `layout`."""
     return kernels(input).strided_gather(input, layout, part)
 
 
-@op(public=False, out=False)
+@op(
+    public=False,
+    out=False,
+    samples=lambda s: [s(s.tensor(2, 2), ((3, 4), (4, 1), 0), ((2, 2), (4, 2), 1))],
+    torch="",
+    layout_dependent=True,
+)
 def strided_scatter_add(input, layout, part):
     """The transpose of strided_gather: elements of the view added up in their places."""
     return kernels(input).strided_scatter_add(input, layout, part)
 
 
-@op(public=False, out=False)
+@op(
+    public=False,
+    out=False,
+    samples=lambda s: [s(s.tensor(3, 4), ((3, 4), (4, 1), 0), ((2, 2), (4, 2), 1))],
+    torch="",
+    layout_dependent=True,
+)
 def strided_clear(input, layout, part):
     """A copy of a tensor that lies as `layout`, with zeros where the view `part` looks."""
     return kernels(input).strided_clear(input, layout, part)
@@ -556,14 +699,24 @@ def _(g, input_layout, size, stride, storage_offset):
     return strided_scatter_add(g, input_layout, _part(input_layout, size, stride, storage_offset))
 
 
-@op(methods=("as_strided_scatter",), out=False)
+@op(
+    methods=("as_strided_scatter",),
+    out=False,
+    samples=lambda s: [s(s.tensor(3, 4), s.tensor(2, 2), (2, 2), (4, 2), 1)],
+    layout_dependent=True,
+    torch="",  # torch 2.13's own gradient of it fails its gradcheck
+)
 def as_strided_scatter(input, src, size, stride, storage_offset=None):
     """A copy of input in which an as_strided view holds src."""
     out = kernels(input).clone_strided(input, input.stride())
     offset = 0 if storage_offset is None else storage_offset - input.storage_offset()
     target = _C.as_strided(out, size, stride, offset)
-    require(target.shape == src.shape, "as_strided_scatter: src must have the sizes of the view",
-            size=tuple(size), src=src)
+    require(
+        target.shape == src.shape,
+        "as_strided_scatter: src must have the sizes of the view",
+        size=tuple(size),
+        src=src,
+    )
     _C.copy_into(target, src)
     return out
 
@@ -581,13 +734,19 @@ def _(g, input_layout, size, stride, storage_offset):
 def _scattered(input, src, view, name):
     out = kernels(input).clone(input)
     target = view(out)
-    require(target.shape == src.shape, f"{name}: src must have the sizes of the part it replaces",
-            part=target, src=src)
+    require(
+        target.shape == src.shape,
+        f"{name}: src must have the sizes of the part it replaces",
+        part=target,
+        src=src,
+    )
     _C.copy_into(target, src)
     return out
 
 
-@op(methods=("select_scatter",), out=False)
+@op(
+    methods=("select_scatter",), out=False, samples=lambda s: [s(s.tensor(2, 3), s.tensor(2), 1, 2)]
+)
 def select_scatter(input, src, dim, index):
     """A copy of input in which one slice along `dim` is src."""
     return _scattered(input, src, lambda out: _C.select(out, dim, index), "select_scatter")
@@ -601,7 +760,11 @@ def _(g, dim, index, src_shape):
 select_scatter.vjp("src")(lambda g, dim, index: g.select(dim, index))
 
 
-@op(methods=("slice_scatter",), out=False)
+@op(
+    methods=("slice_scatter",),
+    out=False,
+    samples=lambda s: [s(s.tensor(2, 5), s.tensor(2, 2), 1, 1, 5, 2)],
+)
 def slice_scatter(input, src, dim=0, start=None, end=None, step=1):
     """A copy of input in which a range along `dim` is src."""
     return _scattered(input, src, lambda out: _C.slice(out, dim, start, end, step), "slice_scatter")
@@ -615,7 +778,7 @@ def _(g, dim, start, end, step, src_shape):
 slice_scatter.vjp("src")(lambda g, dim, start, end, step: slice(g, dim, start, end, step))
 
 
-@op(methods=("diagonal_scatter",), out=False)
+@op(methods=("diagonal_scatter",), out=False, samples=lambda s: [s(s.tensor(3, 4), s.tensor(3))])
 def diagonal_scatter(input, src, offset=0, dim1=0, dim2=1):
     """A copy of input in which a diagonal is src."""
     return _scattered(
@@ -633,7 +796,14 @@ diagonal_scatter.vjp("src")(lambda g, offset, dim1, dim2: g.diagonal(offset, dim
 # ---- repeating ----
 
 
-@op(methods=("expand",), view=True, out=False, pack="size", public=False)
+@op(
+    methods=("expand",),
+    view=True,
+    out=False,
+    pack="size",
+    public=False,
+    samples=lambda s: [s(s.tensor(2, 1), (2, 3)), s(s.tensor(3), (2, -1))],
+)
 def expand(input, size, *, implicit=False):
     """A view that repeats axes of size one without copying; -1 keeps a size."""
     return _C.expand(input, size)
@@ -679,11 +849,17 @@ def broadcast_tensors(*tensors):
     return tuple(expand(x, shape) for x in tensors)
 
 
-@op(public=False, out=False)
+@op(
+    public=False,
+    out=False,
+    samples=lambda s: [s(s.tensor(2, 3), (1, 3)), s(s.tensor(4, 2, 3), (3,))],
+)
 def sum_to_size(input, size):
     """Sums over the axes that broadcasting added or stretched, down to `size`."""
     lead = input.ndim - len(size)
-    dims = [d for d in range(input.ndim) if d < lead or (size[d - lead] == 1 and input.shape[d] != 1)]
+    dims = [
+        d for d in range(input.ndim) if d < lead or (size[d - lead] == 1 and input.shape[d] != 1)
+    ]
     out = kernels(input).sum(input, dims, True) if dims else input
     return _C.reshape(out, size)
 
@@ -707,7 +883,13 @@ def _sum_to_size_method(self, *size):
 Tensor.sum_to_size = _sum_to_size_method
 
 
-@op(methods=("repeat",), out=False, pack="repeats", public=False)
+@op(
+    methods=("repeat",),
+    out=False,
+    pack="repeats",
+    public=False,
+    samples=lambda s: [s(s.tensor(2, 3), (2, 1)), s(s.tensor(2), (3, 2))],
+)
 def repeat(input, repeats):
     """A copy of input repeated along each axis.
 
@@ -749,8 +931,8 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
     """Each element, or each slice along `dim`, repeated in place.
 
     Args:
-        repeats: how often: one number, or one per slice. `repeat_interleave(repeats)` gives the numbers
-            of the slices themselves.
+        repeats: how often: one number, or one per slice. `repeat_interleave(repeats)` gives the
+            numbers of the slices themselves.
         dim: the axis; without it the flattened input is used.
         output_size: the resulting size of the axis, if known.
 
@@ -776,7 +958,7 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
     indices = kernels(repeats).repeat_indices(repeats)
     if output_size is not None and indices.shape[0] != output_size:
         raise RuntimeError(
-            f"repeat_interleave: output_size must be the sum of repeats: output_size is {output_size},"
+            f"repeat_interleave: output_size must be the sum of repeats: it is {output_size},"
             f" the sum is {indices.shape[0]}"
         )
     return input.index_select(axis, indices)
@@ -797,7 +979,12 @@ def _repeat_each(input, times, axis):
 # ---- rearranging ----
 
 
-@op(methods=("flip",), out=False, pack="dims")
+@op(
+    methods=("flip",),
+    out=False,
+    pack="dims",
+    samples=lambda s: [s(s.tensor(2, 3), (0,)), s(s.tensor(2, 3), (0, -1))],
+)
 def flip(input, dims):
     """A copy with the order reversed along the named axes."""
     return kernels(input).flip(input, dims)
@@ -822,7 +1009,11 @@ def flipud(input):
     return flip(input, (0,))
 
 
-@op(methods=("roll",), out=False)
+@op(
+    methods=("roll",),
+    out=False,
+    samples=lambda s: [s(s.tensor(2, 3), 1), s(s.tensor(2, 3), (1, -2), (0, 1))],
+)
 def roll(input, shifts, dims=()):
     """A copy with the elements moved along axes; what leaves at one end comes in at the other.
 
@@ -839,9 +1030,9 @@ def _(g, shifts, dims):
     return g.roll(back, dims)
 
 
-@op(methods=("rot90",), out=False)
+@op(methods=("rot90",), out=False, samples=lambda s: [s(s.tensor(2, 3)), s(s.tensor(2, 3), 3)])
 def rot90(input, k=1, dims=(0, 1)):
-    """A copy turned k times by 90 degrees in the plane of two axes, from the first to the second."""
+    """A copy turned k times by 90 degrees in a plane, from its first axis to the second."""
     if len(dims) != 2:
         raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
     if input.ndim < 2:
@@ -862,7 +1053,7 @@ def rot90(input, k=1, dims=(0, 1)):
 rot90.vjp("input")(lambda g, k, dims: g.rot90(-k, dims))
 
 
-@op(methods=("tril",), inplace=True)
+@op(methods=("tril",), inplace=True, samples=lambda s: [s(s.tensor(3, 4)), s(s.tensor(2, 3, 3), 1)])
 def tril(input, diagonal=0):
     """The lower triangles of the matrices in the last two axes, zeros above.
 
@@ -874,7 +1065,9 @@ def tril(input, diagonal=0):
     return kernels(input).triangle(input, diagonal, False)
 
 
-@op(methods=("triu",), inplace=True)
+@op(
+    methods=("triu",), inplace=True, samples=lambda s: [s(s.tensor(3, 4)), s(s.tensor(2, 3, 3), -1)]
+)
 def triu(input, diagonal=0):
     """The upper triangles of the matrices in the last two axes, zeros below."""
     return kernels(input).triangle(input, diagonal, True)
@@ -935,7 +1128,8 @@ def meshgrid(*tensors, indexing=None):
         import warnings
 
         warnings.warn(
-            "torch.meshgrid: in an upcoming release, it will be required to pass the indexing argument.",
+            "torch.meshgrid: in an upcoming release, it will be required to pass the indexing"
+            " argument.",
             stacklevel=2,
         )
         indexing = "ij"
@@ -945,7 +1139,9 @@ def meshgrid(*tensors, indexing=None):
         )
     for x in tensors:
         if x.ndim > 1:
-            raise RuntimeError(f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: {x}")
+            raise RuntimeError(
+                f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: {x}"
+            )
         if x.dtype is not tensors[0].dtype:
             raise RuntimeError("torch.meshgrid expects all tensors to have the same dtype")
     swap = indexing == "xy" and len(tensors) > 1
@@ -958,7 +1154,6 @@ def meshgrid(*tensors, indexing=None):
         sizes[axis] = shape[axis]
         grids.append(x.view(sizes).expand(shape))
     if swap:
-        grids = [g.transpose(0, 1) for g in grids]
         grids[0], grids[1] = grids[1], grids[0]
     return tuple(grids)
 

@@ -614,9 +614,45 @@ def _dropout_backward(grad_output, mask, p):
 _dropout_backward.vjp("grad_output")(lambda g, mask, p: _dropout_backward(g, mask, p))
 
 
-def _check_probability(name, p):
+def _inactive(input, p, train):
+    """Whether a dropout leaves its input as it is; checks the probability."""
     if not 0 <= p <= 1:
-        raise RuntimeFailure(f"{name} probability has to be between 0 and 1, but got {p}")
+        raise RuntimeFailure(f"dropout probability has to be between 0 and 1, but got {p}")
+    return p == 0 or not train or input.numel() == 0
+
+
+def _kept(input, p, by_feature):
+    """Ones with probability 1 - p, and zeros: for each element, or each channel of each sample."""
+    if not by_feature:
+        keep = kernels(input).empty_like(input, input.dtype)
+    elif input.ndim < 2:
+        raise RuntimeFailure("Feature dropout requires at least 2 dimensions in the input")
+    else:
+        keep = kernels(input).empty((*input.shape[:2], *([1] * (input.ndim - 2))), input.dtype)
+    if p == 1:
+        return keep.zero_()
+    kernels(keep).bernoulli_(keep, 1 - p, None)
+    return keep
+
+
+def _noise(input, p, by_feature):
+    """The factors of a dropout: 0 and 1 / (1 - p)."""
+    keep = _kept(input, p, by_feature)
+    return keep.div_(1 - p) if p < 1 else keep
+
+
+#: Minus the limit of SELU for large negative arguments.
+_SELU_LIMIT = 1.7580993408473766
+
+
+def _alpha_noise(input, p, by_feature):
+    """Factor and summand that replace dropped elements by the limit and keep mean and variance."""
+    keep = _kept(input, p, by_feature)
+    if p == 1:
+        return keep, 0
+    scale = 1 / ((_SELU_LIMIT**2 * p + 1) * (1 - p)) ** 0.5
+    shift = (keep - 1).mul_(_SELU_LIMIT * scale).add_(_SELU_LIMIT * scale * p)
+    return keep.mul_(scale), shift
 
 
 @function
@@ -638,39 +674,13 @@ def dropout(input, p, train):
         >>> flambeau.dropout(flambeau.ones(3), 0.5, False)
         tensor([1., 1., 1.])
     """
-    _check_probability("dropout", p)
-    if p == 0 or not train or input.numel() == 0:
-        return input
-    return native_dropout(input, p, True)[0]
+    return input if _inactive(input, p, train) else native_dropout(input, p, True)[0]
 
 
 @function
 def dropout_(input, p, train):
     """In-place form of `dropout`."""
-    _check_probability("dropout", p)
-    if p == 0 or not train or input.numel() == 0:
-        return input
-    return input.mul_(_noise(input, p, False))
-
-
-def _noise(input, p, by_feature):
-    """The factors 0 and 1 / (1 - p), one for each element or for each channel of each sample."""
-    keep = _kept(input, p, by_feature)
-    return keep.div_(1 - p) if p < 1 else keep
-
-
-def _kept(input, p, by_feature):
-    """Ones with probability 1 - p, and zeros."""
-    if not by_feature:
-        keep = _C.empty_like(input, input.dtype)
-    else:
-        if input.ndim < 2:
-            raise RuntimeFailure("Feature dropout requires at least 2 dimensions in the input")
-        keep = _C.empty((*input.shape[:2], *([1] * (input.ndim - 2))), input.dtype)
-    if p == 1:
-        return keep.zero_()
-    kernels(keep).bernoulli_(keep, 1 - p, None)
-    return keep
+    return input if _inactive(input, p, train) else input.mul_(_noise(input, p, False))
 
 
 @function
@@ -680,35 +690,27 @@ def feature_dropout(input, p, train):
     Raises:
         RuntimeError: if `p` is not in [0, 1], or the input has fewer than two axes.
     """
-    _check_probability("dropout", p)
-    if p == 0 or not train or input.numel() == 0:
-        return input
-    return input * _noise(input, p, True)
+    return input if _inactive(input, p, train) else input * _noise(input, p, True)
 
 
 @function
 def feature_dropout_(input, p, train):
     """In-place form of `feature_dropout`."""
-    _check_probability("dropout", p)
-    if p == 0 or not train or input.numel() == 0:
-        return input
-    return input.mul_(_noise(input, p, True))
-
-
-#: Minus the limit that SELU tends to for large negative arguments.
-_SELU_LIMIT = 1.7580993408473766
+    return input if _inactive(input, p, train) else input.mul_(_noise(input, p, True))
 
 
 def _alpha_dropout(input, p, train, by_feature):
-    _check_probability("dropout", p)
-    if p == 0 or not train or input.numel() == 0:
+    if _inactive(input, p, train):
         return input
-    if p == 1:
-        return input * _kept(input, p, by_feature)
-    keep = _kept(input, p, by_feature)
-    scale = 1 / ((_SELU_LIMIT**2 * p + 1) * (1 - p)) ** 0.5
-    shift = (keep - 1).mul_(_SELU_LIMIT * scale).add_(_SELU_LIMIT * scale * p)
-    return (input * keep.mul_(scale)).add_(shift)
+    factor, shift = _alpha_noise(input, p, by_feature)
+    return input * factor + shift
+
+
+def _alpha_dropout_(input, p, train, by_feature):
+    if _inactive(input, p, train):
+        return input
+    factor, shift = _alpha_noise(input, p, by_feature)
+    return input.mul_(factor).add_(shift)
 
 
 @function
@@ -722,6 +724,12 @@ def alpha_dropout(input, p, train):
 
 
 @function
+def alpha_dropout_(input, p, train):
+    """In-place form of `alpha_dropout`."""
+    return _alpha_dropout_(input, p, train, False)
+
+
+@function
 def feature_alpha_dropout(input, p, train):
     """`alpha_dropout` of whole channels.
 
@@ -729,3 +737,9 @@ def feature_alpha_dropout(input, p, train):
         RuntimeError: if `p` is not in [0, 1], or the input has fewer than two axes.
     """
     return _alpha_dropout(input, p, train, True)
+
+
+@function
+def feature_alpha_dropout_(input, p, train):
+    """In-place form of `feature_alpha_dropout`."""
+    return _alpha_dropout_(input, p, train, True)

@@ -760,6 +760,7 @@ def _logcumsumexp_from_end(input, dim):
 def _through_logarithms(g, input, out, dim, accumulate):
     """exp(input) * (sums of g * exp(-out)), the positive and negative g in logarithms."""
     zero = _C.full((), 0, g.dtype)
+    out = out.masked_fill(out == float("-inf"), 0)  # nothing but -inf so far: exp(input) is 0 there
     total = None
     for part in (where(g > 0, g, zero), where(g < 0, -g, zero)):
         weights = (accumulate(part.log() - out, dim) + input).exp()

@@ -53,7 +53,7 @@ sign = unary(
 def _(g, input, out):
     if not input.dtype.is_complex:
         return zeros(g)
-    along = out * real(conj(g) * out)  # the part of g that changes only the magnitude
+    along = out * (conj(g) * out).real  # the part of g that changes only the magnitude
     return where(input == 0, 0.0, (g - along) / abs(input))
 
 
@@ -69,18 +69,6 @@ def positive(input):
     return input
 
 
-conj_physical = unary(
-    "conj",
-    "The complex conjugate, as a new tensor.",
-    lambda g: conj(g),
-    aliases=("conj_physical",),
-    inplace=False,
-    reference=numpy("conj"),
-)
-real = unary(
-    "real", "The real part.", lambda g: g, methods=(), inplace=False, reference=numpy("real")
-)
-imag = unary("imag", "The imaginary part.", lambda g: g * 1j, methods=(), inplace=False)
 angle = unary(
     "angle",
     "The argument of a complex number; 0 or pi for real ones.",
@@ -97,21 +85,6 @@ def _(g, input):
     size = abs(input)
     return where(input == 0, 0.0, g * (input * 1j) / (size * size))
 
-
-def _real_part(self):
-    """The real part; of a real tensor the tensor itself."""
-    return real(self) if self.dtype.is_complex else self
-
-
-def _imaginary_part(self):
-    """The imaginary part of a complex tensor."""
-    if not self.dtype.is_complex:
-        raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.")
-    return imag(self)
-
-
-Tensor.real = property(_real_part)
-Tensor.imag = property(_imaginary_part)
 
 # ---- rounding ----
 
@@ -139,7 +112,7 @@ trunc = _rounding(
     reference=numpy("round"),
 )
 def round(input, *, decimals=0):
-    """The nearest integer, of two equally near the even one; or the nearest multiple of 10**-decimals.
+    """The nearest integer, of two equally near the even one; or multiple of 10**-decimals.
 
     Args:
         input: a tensor.
@@ -229,9 +202,8 @@ def nan_to_num(input, nan=None, posinf=None, neginf=None):
         -largest if neginf is None else neginf,
     )
     if input.dtype.is_complex:
-        parts = (k.unary("nan_to_num", k.unary(part, input), *values) for part in ("real", "imag"))
-        whole, imaginary = parts
-        return k.binary("add", whole, k.binary("mul", imaginary, 1j))
+        parts = k.unary("nan_to_num", _C.view_as_real(input), *values)
+        return _C.view_as_complex(parts)
     return k.unary("nan_to_num", input, *values)
 
 
@@ -246,7 +218,13 @@ nan_to_num.vjp("input")(lambda g, input: where(isfinite(input), g, 0.0))
 # ---- powers, exponentials, logarithms ----
 
 
-@op(methods=("square",), inplace=True, domain=(-3.0, 3.0), elementwise=True, reference=numpy("square"))
+@op(
+    methods=("square",),
+    inplace=True,
+    domain=(-3.0, 3.0),
+    elementwise=True,
+    reference=numpy("square"),
+)
 def square(input):
     """input * input.
 

@@ -8,10 +8,9 @@ import sys
 from collections.abc import Callable
 
 import flambeau
-from flambeau.serialization._names import StorageType
+from flambeau.core.storage import TypedStorage, UntypedStorage
 from flambeau.serialization._pickler import StorageTable, make_pickler
-from flambeau.serialization._rebuild import LoadedStorage
-from flambeau.serialization._tensors import memory_of, storage_bytes, tensor_over
+from flambeau.serialization._tensors import storage_memory, storage_over
 from flambeau.serialization._unpickler import DataUnpickler, make_unpickler
 from flambeau.serialization._zip import ALIGNMENT, ArchiveReader, ArchiveWriter
 
@@ -31,18 +30,17 @@ def write_archive(obj, write: Callable, root: str, pickle_module, protocol: int,
         protocol: The pickle protocol.
         checksums: Whether to write checksums.
     """
-    storages = StorageTable()
+    table = StorageTable()
     body = io.BytesIO()
     # Everything is pickled before anything is written: what cannot be saved leaves no trace.
-    make_pickler(pickle_module, body, protocol, storages).dump(obj)
+    make_pickler(pickle_module, body, protocol, table).dump(obj)
     archive = ArchiveWriter(write, root, checksums)
     archive.add("data.pkl", body.getbuffer())
     archive.add(".format_version", b"1")
     archive.add(".storage_alignment", str(ALIGNMENT).encode())
     archive.add("byteorder", sys.byteorder.encode())
-    for key, tensor in enumerate(storages.tensors):
-        owner = tensor.detach().cpu()
-        archive.add(f"data/{key}", storage_bytes(owner))
+    for key, storage in enumerate(table.storages):
+        archive.add(f"data/{key}", storage_memory(storage.cpu()))
     archive.add("version", _FORMAT_VERSION)
     digits = random.SystemRandom().randrange(10**_ID_DIGITS)
     archive.add(".data/serialization_id", f"{digits:0{_ID_DIGITS}}".encode())
@@ -55,7 +53,7 @@ def read_archive(file, name: str, restore: Callable, pickle_module, map_file: bo
     Args:
         file: A seekable binary file.
         name: What to call it in messages.
-        restore: Takes memory to its device (see `make_restorer`).
+        restore: Takes a storage to its device (see `make_restorer`).
         pickle_module: What to unpickle with; None reads nothing but data.
         map_file: Whether tensors lie in the file's mapping instead of being read.
         options: For the unpickler.
@@ -95,39 +93,45 @@ class _StorageLoader:
             # Writes to the tensors stay in this process.
             self._mapping = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
 
-    def load(self, kind: StorageType, key: str, location: str, numel: int) -> LoadedStorage:
+    def load(self, kind: type, key: str, location: str, numel: int):
+        """The storage of a reference, as an object of the class it asks for."""
+        dtype = flambeau.uint8 if kind is UntypedStorage else kind.dtype
         if key not in self._loaded:
-            nbytes = numel * kind.dtype.itemsize
-            if self._archive.size(f"data/{key}") != nbytes:
-                raise RuntimeError(
-                    f"load: storage {key} should have {nbytes} bytes, its record has "
-                    f"{self._archive.size(f'data/{key}')}: the file is damaged"
-                )
-            memory = self._map(key, nbytes, kind.dtype) if self._mapping else None
-            if memory is None:
-                memory = self._read(key, numel, kind.dtype)
-            if self._swap:
-                _swap_bytes(memory)
-            self._loaded[key] = self._restore(memory, location)
-        return LoadedStorage(self._loaded[key], kind.dtype)
+            self._loaded[key] = self._restore(
+                self._read(f"data/{key}", numel * dtype.itemsize, dtype), location
+            )
+        storage = self._loaded[key]
+        if kind is UntypedStorage:
+            return storage
+        return TypedStorage(wrap_storage=storage, dtype=dtype)
 
-    def _read(self, key: str, numel: int, dtype):
-        memory = flambeau.empty(numel, dtype=dtype)
-        self._archive.read_into(f"data/{key}", memory_of(memory.data_ptr(), memory.nbytes))
-        return memory
+    def _read(self, record: str, nbytes: int, dtype) -> UntypedStorage:
+        if self._archive.size(record) != nbytes:
+            raise RuntimeError(
+                f"load: record {record} should have {nbytes} bytes and has "
+                f"{self._archive.size(record)}: the file is damaged"
+            )
+        storage = self._map(record, nbytes)
+        if storage is None:
+            storage = UntypedStorage(nbytes)
+            self._archive.read_into(record, storage_memory(storage))
+        if self._swap:
+            _swap_bytes(storage, dtype)
+        return storage
 
-    def _map(self, key: str, nbytes: int, dtype):
+    def _map(self, record: str, nbytes: int) -> UntypedStorage | None:
         """The storage in the mapped file; None if it cannot be used where it lies."""
-        start = self._archive.offset(f"data/{key}")
+        if self._mapping is None:
+            return None
+        start = self._archive.offset(record)
         if start is None or start % ALIGNMENT:
             return None
-        return tensor_over(self._mapping[start : start + nbytes], dtype)
+        return storage_over(self._mapping[start : start + nbytes])
 
 
-def _swap_bytes(memory) -> None:
+def _swap_bytes(storage: UntypedStorage, dtype) -> None:
     """Turns elements round that were written on a machine of the other byte order."""
     import numpy
 
-    width = memory.dtype.itemsize // (2 if memory.dtype.is_complex else 1)
-    raw = memory_of(memory.data_ptr(), memory.nbytes)
-    numpy.frombuffer(raw, dtype=f"u{width}").byteswap(inplace=True)
+    width = dtype.itemsize // (2 if dtype.is_complex else 1)
+    numpy.frombuffer(storage_memory(storage), dtype=f"u{width}").byteswap(inplace=True)

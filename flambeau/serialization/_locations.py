@@ -20,25 +20,26 @@ def location_tag(storage) -> str:
     return str(storage.device)
 
 
-def default_restore_location(memory, location: str):
-    """Takes bytes that have been read to the device they were saved from.
+def default_restore_location(storage, location: str):
+    """Takes a storage that has been read to the device it was saved from.
 
     Args:
-        memory: A tensor on the CPU.
+        storage: A storage on the CPU.
         location: The device, as `location_tag` gives it.
 
     Returns:
-        The tensor, on that device.
+        The storage, on that device.
 
     Raises:
         RuntimeError: If the device is unknown, or not there.
     """
     kind = location.partition(":")[0]
     if kind == "cpu":
-        return memory
+        return storage
     if kind != "cuda":
         raise RuntimeError(
-            f"don't know how to restore data location of a storage (tagged with {location})"
+            "don't know how to restore data location of torch.storage.UntypedStorage (tagged with "
+            f"{location})"
         )
     if not flambeau.cuda.is_available():
         raise RuntimeError(
@@ -52,11 +53,11 @@ def default_restore_location(memory, location: str):
             f"torch.cuda.device_count() is {flambeau.cuda.device_count()}. Please use torch.load "
             "with map_location to map your storages to an existing device."
         )
-    return memory.to(location)
+    return flambeau.empty(0, dtype=flambeau.uint8).set_(storage).to(location).untyped_storage()
 
 
 def make_restorer(map_location):
-    """The function of (memory, location) that a `map_location` argument stands for.
+    """The function of (storage, location) that a `map_location` argument stands for.
 
     Args:
         map_location: None, a device or its name, a dictionary of names of devices, or a function of
@@ -65,24 +66,20 @@ def make_restorer(map_location):
     if map_location is None:
         return default_restore_location
     if isinstance(map_location, dict):
-        return lambda memory, location: default_restore_location(
-            memory, str(map_location.get(location, location))
+        return lambda storage, location: default_restore_location(
+            storage, str(map_location.get(location, location))
         )
     if isinstance(map_location, (str, flambeau.device)):
         wanted = str(map_location)
-        return lambda memory, location: default_restore_location(memory, wanted)
+        return lambda storage, location: default_restore_location(storage, wanted)
     if not callable(map_location):
         raise TypeError(
             "load: map_location must be a device, its name, a dictionary or a function: "
             f"'{type(map_location).__name__}' object is not callable"
         )
 
-    def restore(memory, location: str):
-        storage = map_location(memory.untyped_storage(), location)
-        if storage is None:
-            return default_restore_location(memory, location)
-        if storage.data_ptr() == memory.data_ptr():
-            return memory
-        return flambeau.empty(0, dtype=flambeau.uint8, device=storage.device).set_(storage)
+    def restore(storage, location: str):
+        restored = map_location(storage, location)
+        return default_restore_location(storage, location) if restored is None else restored
 
     return restore

@@ -9,92 +9,36 @@ import importlib
 from collections import Counter, OrderedDict
 
 import flambeau
+from flambeau.core.storage import LEGACY, UntypedStorage
 
 # Packages whose modules have the same paths in torch.
 _SHARED = frozenset(("autograd", "distributions", "nn", "optim", "utils"))
 
-_STORAGE_DTYPES = {
-    "BoolStorage": "bool",
-    "ByteStorage": "uint8",
-    "CharStorage": "int8",
-    "ShortStorage": "int16",
-    "IntStorage": "int32",
-    "LongStorage": "int64",
-    "HalfStorage": "float16",
-    "BFloat16Storage": "bfloat16",
-    "FloatStorage": "float32",
-    "DoubleStorage": "float64",
-    "ComplexFloatStorage": "complex64",
-    "ComplexDoubleStorage": "complex128",
-}
-_STORAGE_NAMES = {dtype: name for name, dtype in _STORAGE_DTYPES.items()}
 
-
-class TorchGlobal:
-    """A name to be written that need not be one here.
+def name_of(value, name: str | None = None) -> tuple[str, str] | None:
+    """How files name something of flambeau: a module and a name in it. None for anything else.
 
     Args:
-        module: The module it names.
-        name: What it names in there.
-    """
-
-    def __init__(self, module: str, name: str):
-        self.module = module
-        self.name = name
-
-
-class StorageType:
-    """What a storage's name stands for when it is read: how wide its elements are.
-
-    Args:
-        dtype: The element type.
-    """
-
-    def __init__(self, dtype):
-        self.dtype = dtype
-
-
-@functools.cache
-def torch_global(module: str, name: str) -> TorchGlobal:
-    """The one object for a name: picklers remember objects, not names."""
-    return TorchGlobal(module, name)
-
-
-def storage_global(dtype) -> TorchGlobal | None:
-    """The name of the storage class of a dtype, or None for dtypes that have none."""
-    name = _STORAGE_NAMES.get(dtype_name(dtype))
-    return torch_global("torch", name) if name else None
-
-
-def dtype_name(dtype) -> str:
-    """ "float32" """
-    return str(dtype).rpartition(".")[2]
-
-
-def global_of(value, name: str | None = None) -> TorchGlobal | None:
-    """How files name a class, a function or a constant of flambeau; None for anything else.
-
-    Args:
-        value: The object.
+        value: A class, a function or a constant.
         name: Its name in its module, where it does not know it itself.
     """
     if isinstance(value, flambeau.dtype):
-        return torch_global("torch", dtype_name(value))
+        return "torch", str(value).rpartition(".")[2]
     if id(value) in _known_names():
-        return torch_global(*_known_names()[id(value)])
+        return _known_names()[id(value)]
     module = getattr(value, "__module__", None) or ""
     package, _, path = module.partition(".")
     name = name or getattr(value, "__qualname__", None)
     if package != "flambeau" or name is None or path.partition(".")[0] not in _SHARED:
         return None
-    return torch_global(f"torch.{path}", name)
+    return f"torch.{path}", name
 
 
 def find_data_global(module: str, name: str):
     """What a name stands for in a file that may hold nothing but data.
 
     Returns:
-        A function, a class, a dtype or a `StorageType`; None for names that are not allowed.
+        A function, a class or a dtype; None for names that are not allowed.
     """
     package, dot, path = module.partition(".")
     if package == "flambeau":
@@ -127,7 +71,7 @@ def find_global(module: str, name: str):
 
 @functools.cache
 def _torch_objects() -> dict[tuple[str, str], object]:
-    """What data is made of, by the name it has in files."""
+    """What tensors are made of, by the name it has in files."""
     from flambeau.serialization import _rebuild
 
     return {
@@ -135,6 +79,8 @@ def _torch_objects() -> dict[tuple[str, str], object]:
         ("torch", "Size"): flambeau.Size,
         ("torch", "device"): flambeau.device,
         ("torch.nn.parameter", "Parameter"): flambeau.nn.Parameter,
+        ("torch.storage", "UntypedStorage"): UntypedStorage,
+        **{("torch", name): kind for name, kind in LEGACY.items()},
         ("torch._tensor", "_rebuild_from_type_v2"): _rebuild.rebuild_from_type,
         ("torch._utils", "_rebuild_tensor"): _rebuild.rebuild_tensor,
         ("torch._utils", "_rebuild_tensor_v2"): _rebuild.rebuild_tensor_v2,
@@ -155,9 +101,6 @@ def _data_globals() -> dict[tuple[str, str], object]:
     from flambeau.serialization import _rebuild
 
     names = dict(_torch_objects())
-    for name, dtype in _STORAGE_DTYPES.items():
-        names["torch", name] = StorageType(getattr(flambeau, dtype))
-    names["torch.storage", "UntypedStorage"] = StorageType(flambeau.uint8)
     names["collections", "OrderedDict"] = OrderedDict
     names["collections", "Counter"] = Counter
     names["_codecs", "encode"] = _rebuild.rebuild_bytes

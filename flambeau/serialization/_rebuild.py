@@ -6,28 +6,8 @@ Nothing here trusts its arguments: a file may call these with anything.
 from collections import OrderedDict
 
 import flambeau
-from flambeau.serialization._tensors import view_of
-
-
-class LoadedStorage:
-    """A storage that has been read.
-
-    Args:
-        memory: All of it, as a one-dimensional tensor.
-        dtype: What its elements are.
-    """
-
-    def __init__(self, memory, dtype):
-        self.memory = memory
-        self.dtype = dtype
-
-    def view(self, dtype, offset, size, stride):
-        """A tensor over the storage."""
-        flat = self.memory
-        if flat.dtype != dtype:
-            whole = flat.nbytes // dtype.itemsize * dtype.itemsize
-            flat = flat.view(flambeau.uint8)[:whole].view(dtype)
-        return view_of(flat, size, stride, offset).detach()
+from flambeau.core.storage import TypedStorage, UntypedStorage
+from flambeau.serialization._tensors import view_storage
 
 
 def rebuild_tensor(storage, storage_offset, size, stride):
@@ -39,8 +19,11 @@ def rebuild_tensor_v2(
     storage, storage_offset, size, stride, requires_grad, backward_hooks, metadata=None
 ):
     """A tensor over a storage of its own dtype."""
+    if not isinstance(storage, TypedStorage):
+        raise TypeError(f"a tensor needs a storage, not {type(storage).__name__}")
+    dtype = storage.dtype
     return rebuild_tensor_v3(
-        storage, storage_offset, size, stride, requires_grad, backward_hooks, None, metadata
+        storage, storage_offset, size, stride, requires_grad, backward_hooks, dtype, metadata
     )
 
 
@@ -48,9 +31,9 @@ def rebuild_tensor_v3(
     storage, storage_offset, size, stride, requires_grad, backward_hooks, dtype, metadata=None
 ):
     """A tensor over a storage of any dtype, seen as `dtype`."""
-    if not isinstance(storage, LoadedStorage):
+    if not isinstance(storage, (TypedStorage, UntypedStorage)):
         raise TypeError(f"a tensor needs a storage, not {type(storage).__name__}")
-    tensor = storage.view(dtype or storage.dtype, storage_offset, size, stride)
+    tensor = view_storage(storage.untyped(), dtype, size, stride, storage_offset)
     # Lazily conjugated or negated tensors say so beside their data.
     if metadata and metadata.get("conj"):
         tensor = tensor.conj().resolve_conj()

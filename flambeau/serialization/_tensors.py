@@ -1,24 +1,24 @@
 """Tensors as bytes and bytes as tensors: all that files and worker processes need to know."""
 
-import ctypes
 import math
 
 import flambeau
+from flambeau import _C
+from flambeau.core.storage import UntypedStorage, rebuild_tensor
 
 _MAX_ELEMENTS = 2**63 - 1
 
 
-def memory_of(address: int, nbytes: int) -> memoryview:
-    """The bytes at an address, readable and writable, valid as long as their owner is kept."""
-    if nbytes == 0:
-        return memoryview(bytearray())
-    return memoryview((ctypes.c_ubyte * nbytes).from_address(address)).cast("B")
+def storage_memory(storage: UntypedStorage) -> memoryview:
+    """The bytes of a storage, readable and writable; they keep it alive."""
+    return memoryview(_C.memory(storage._bytes())).cast("B")
 
 
-def storage_bytes(tensor) -> memoryview:
-    """The whole storage under a CPU tensor; the caller keeps the tensor alive."""
-    storage = tensor.untyped_storage()
-    return memory_of(storage.data_ptr(), storage.nbytes())
+def storage_over(buffer) -> UntypedStorage:
+    """A storage over the memory of a writable buffer, which it keeps alive."""
+    if memoryview(buffer).nbytes == 0:
+        return UntypedStorage(0)
+    return flambeau.frombuffer(buffer, dtype=flambeau.uint8).untyped_storage()
 
 
 def element_span(size, stride) -> int:
@@ -28,17 +28,18 @@ def element_span(size, stride) -> int:
     return 1 + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
 
 
-def view_of(flat, size, stride, offset: int = 0):
-    """A view of a one-dimensional tensor that is known to start its storage.
+def view_storage(storage: UntypedStorage, dtype, size, stride, offset: int = 0):
+    """A tensor over a storage. The numbers may come from a file, and are checked.
 
     Args:
-        flat: The tensor.
+        storage: The storage.
+        dtype: The element type.
         size: The sizes.
         stride: The strides, in elements.
         offset: Where the first element is, in elements.
 
     Raises:
-        ValueError: If the view would leave the tensor.
+        ValueError: If there is no such tensor, or it would leave the storage.
     """
     size, stride = tuple(size), tuple(stride)
     numbers = (*size, *stride, offset)
@@ -48,22 +49,10 @@ def view_of(flat, size, stride, offset: int = 0):
             f"a tensor cannot have size {size}, stride {stride} and storage offset {offset}"
         )
     span = element_span(size, stride)
-    if span and offset + span > flat.numel():
+    available = storage.nbytes() // dtype.itemsize
+    if span and offset + span > available:
         raise ValueError(
             f"a tensor of size {size}, stride {stride} and storage offset {offset} needs "
-            f"{offset + span} elements: its storage has {flat.numel()}"
+            f"{offset + span} elements: its storage has {available}"
         )
-    return flat.as_strided(size, stride, offset if span else 0)
-
-
-def tensor_over(buffer, dtype):
-    """A one-dimensional tensor over the memory of `buffer`, which it keeps alive.
-
-    Args:
-        buffer: A writable object with the buffer protocol.
-        dtype: The element type.
-    """
-    count = memoryview(buffer).nbytes // dtype.itemsize
-    if count == 0:
-        return flambeau.empty(0, dtype=dtype)
-    return flambeau.frombuffer(buffer, dtype=dtype, count=count)
+    return rebuild_tensor(storage, dtype, offset if span else 0, size, stride, False)

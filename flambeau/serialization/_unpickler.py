@@ -6,7 +6,8 @@ from collections.abc import Callable
 from types import FunctionType
 
 import flambeau
-from flambeau.serialization._names import StorageType, find_data_global, find_global
+from flambeau.core.storage import LEGACY, UntypedStorage
+from flambeau.serialization._names import find_data_global, find_global
 
 # What data is made of. Not among them: the registry of extensions, classic instances, and buffers
 # from outside the pickle.
@@ -40,7 +41,7 @@ class DataUnpickler(pickle._Unpickler):
 
     Args:
         file: The pickle.
-        load_storage: Called with (storage type, key, location, numel) for each storage.
+        load_storage: Called with (class, key, location, numel) for each reference to a storage.
         encoding: How to read the byte strings of Python 2.
     """
 
@@ -135,7 +136,7 @@ def make_unpickler(pickle_module, file, load_storage: Callable, **options):
     Args:
         pickle_module: `pickle`, or a module with the same interface.
         file: The pickle.
-        load_storage: Called with (storage type, key, location, numel) for each storage.
+        load_storage: Called with (class, key, location, numel) for each reference to a storage.
         options: For the module's `Unpickler`.
     """
 
@@ -156,7 +157,7 @@ def load_reference(reference, load_storage: Callable):
         raise pickle.UnpicklingError(f"the file refers to something unknown: {reference!r:.100}")
     _, kind, key, location, numel = reference
     if not (
-        isinstance(kind, StorageType)
+        (kind is UntypedStorage or _is_one_of(kind, LEGACY.values()))
         and isinstance(key, str)
         and isinstance(location, str)
         and type(numel) is int

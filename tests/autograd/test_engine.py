@@ -391,3 +391,35 @@ def test_backward_from_two_threads():
     for t in threads:
         t.join()
     assert x.grad.item() == sum(range(8))
+
+
+def test_next_functions():
+    x = leaf(1.0)
+    y = (x * 2).exp()
+    ((multiply, number),) = y.grad_fn.next_functions
+    assert (multiply.name(), number) == ("MulBackward0", 0)
+    (first, second) = multiply.next_functions
+    assert first[0].name() == "AccumulateGrad"
+    assert first[0].variable is x
+    assert second == (None, 0)
+
+
+def test_hooks_of_nodes():
+    x = leaf(1.0)
+    y = x * 2
+    z = y * 3
+    seen = []
+    y.grad_fn.register_prehook(lambda grads: seen.append(grads[0].item()))
+    handle = y.grad_fn.register_hook(lambda inputs, outputs: (inputs[0] * 10, *inputs[1:]))
+    z.backward(retain_graph=True)
+    assert seen == [3.0]
+    assert x.grad.item() == 60
+    handle.remove()
+    z.backward()
+    assert x.grad.item() == 66
+
+
+def test_metadata_is_the_users():
+    y = leaf(1.0) * 2
+    y.grad_fn.metadata["note"] = 1
+    assert y.grad_fn.metadata == {"note": 1}

@@ -63,7 +63,9 @@ def test_rows_are_registered_once_and_selected_by_pattern():
     harness.row("conv 3x3", 1.0)(counting)
     harness.row("conv 1x1", 1.0)(counting)
     harness.row("mm", 1.0)(counting)
+    harness.row("x[1]", 1.0)(counting)
     assert [r.name for r in harness.select(["conv*"])] == ["conv 3x3", "conv 1x1"]
+    assert [r.name for r in harness.select(["x[1]", "mm"])] == ["mm", "x[1]"]
     with pytest.raises(ValueError, match="registered twice"):
         harness.row("mm", 1.0)(counting)
     with pytest.raises(ValueError, match="no benchmark row matches 'nn'"):
@@ -105,16 +107,32 @@ def test_the_record_is_json_with_machine_and_rows(tmp_path):
         Result(Row("bad", 1.0, lambda s: None), error="broken"),
     ]
     path = tmp_path / "deep" / "run.json"
-    harness.write_json(path, results, BRIEF)
+    harness.write_json(path, results, BRIEF, 0.123)
     run = json.loads(path.read_text())
     assert {"date", "processor", "cores", "python", "versions"} <= run["machine"].keys()
+    assert run["machine"]["cores_busy_with_other_programs"] == 0.12
     assert run["rows"][0]["ratio"] == 1.0
     assert run["rows"][1] == {"row": "bad", "target": 1.0, "verdict": "error", "error": "broken"}
+
+
+def test_the_load_of_other_programs_is_noticed(monkeypatch):
+    readings = iter([(10.0, 4.0, 100.0), (14.0, 5.0, 102.0)])
+    monkeypatch.setattr(harness.ForeignLoad, "_now", staticmethod(lambda: next(readings)))
+    assert harness.ForeignLoad().cores() == 1.5
+
+
+def test_own_work_is_no_foreign_load():
+    before = harness.ForeignLoad._now()
+    sum(range(3_000_000))
+    busy, own, wall = (b - a for a, b in zip(before, harness.ForeignLoad._now(), strict=True))
+    assert own > 0
+    assert wall > 0
+    assert busy >= 0
 
 
 def test_the_readme_section_marks_what_missed():
     from benchmarks.readme import section
 
     results = [Result(Row("slow", 0.5, lambda s: None), Measurement([3e-3], [2e-3]))]
-    text = section(harness.record(results, BRIEF))
+    text = section(harness.record(results, BRIEF, 0.0))
     assert "| slow | 3 ms | 2 ms | **1.50** | 0.50 |" in text

@@ -19,7 +19,14 @@ CASES = {
     "winograd": ((3, 32, 8, 8), (64, 32, 3, 3), (1, 1), (1, 1), (1, 1), 1),
     "winograd odd channels": ((2, 17, 13, 19), (33, 17, 3, 3), (1, 1), (1, 1), (1, 1), 1),
     "winograd no padding": ((2, 16, 7, 7), (16, 16, 3, 3), (1, 1), (0, 0), (1, 1), 1),
-    "winograd padding beyond the kernel": ((2, 19, 9, 18), (18, 19, 3, 3), (1, 1), (4, 3), (1, 1), 1),
+    "winograd padding beyond the kernel": (
+        (2, 19, 9, 18),
+        (18, 19, 3, 3),
+        (1, 1),
+        (4, 3),
+        (1, 1),
+        1,
+    ),
     "winograd groups": ((1, 48, 16, 16), (96, 24, 3, 3), (1, 1), (1, 1), (1, 1), 2),
     "winograd many rows": ((1, 64, 60, 30), (64, 64, 3, 3), (1, 1), (1, 1), (1, 1), 1),
     "winograd many images": ((70, 16, 4, 4), (16, 16, 3, 3), (1, 1), (1, 1), (1, 1), 1),
@@ -129,7 +136,9 @@ def test_empty_batch(sizes):
     case = (sizes, (6, sizes[1], 3, 3), (1, 1), (0, 0), (1, 1), 1)
     x, w = np.zeros(sizes, np.float32), np.ones(case[1], np.float32)
     grad = np.zeros((0, 6, sizes[2] - 2, sizes[3] - 2), np.float32)
-    y, grad_x, grad_w, grad_bias = run(case, tensor(x), tensor(w), tensor(np.ones(6, np.float32)), tensor(grad))
+    y, grad_x, grad_w, grad_bias = run(
+        case, tensor(x), tensor(w), tensor(np.ones(6, np.float32)), tensor(grad)
+    )
     assert tuple(y.shape) == grad.shape
     assert tuple(grad_x.shape) == sizes
     np.testing.assert_array_equal(grad_w.numpy(), 0)
@@ -142,7 +151,9 @@ def test_winograd_accuracy(channels):
     rng = np.random.default_rng(0)
     x = rng.standard_normal((1, channels, 12, 12)).astype(np.float32)
     w = rng.standard_normal((16, channels, 3, 3)).astype(np.float32)
-    exact = torch.nn.functional.conv2d(torch.from_numpy(x).double(), torch.from_numpy(w).double()).numpy()
+    exact = torch.nn.functional.conv2d(
+        torch.from_numpy(x).double(), torch.from_numpy(w).double()
+    ).numpy()
     result = _C.conv2d(tensor(x), tensor(w), None, (1, 1), (0, 0), (1, 1), 1).numpy()
     assert np.abs(result - exact).max() / np.abs(exact).max() < 1e-4
 
@@ -161,12 +172,16 @@ def test_depthwise_weight_gradient_ignores_what_no_product_reads():
     x = np.ones((1, 2, 3, 20), np.float32)
     x[0, 0, 0, 19] = np.nan
     grad = np.ones((1, 2, 3, 18), np.float32)
-    result = _C.conv2d_backward_weight(tensor(grad), tensor(x), (2, 1, 1, 3), (1, 1), (0, 0), (1, 1), 2).numpy()
+    result = _C.conv2d_backward_weight(
+        tensor(grad), tensor(x), (2, 1, 1, 3), (1, 1), (0, 0), (1, 1), 2
+    ).numpy()
     np.testing.assert_array_equal(np.isnan(result[0, 0, 0]), [False, False, True])
     np.testing.assert_array_equal(result[1], 54)
 
 
-@pytest.mark.parametrize("case", ["winograd many images", "winograd many rows", "7x7 stride 2", "depthwise", "1x1"])
+@pytest.mark.parametrize(
+    "case", ["winograd many images", "winograd many rows", "7x7 stride 2", "depthwise", "1x1"]
+)
 def test_bits_do_not_depend_on_the_number_of_threads(case):
     inputs = [tensor(a) for a in oracle(CASES[case], "float32")[0]]
     _C.set_num_threads(1)
@@ -180,13 +195,25 @@ def test_bits_do_not_depend_on_the_number_of_threads(case):
 def test_transposed_convolution_is_the_input_gradient():
     rng = np.random.default_rng(1)
     x, w = rng.standard_normal((2, 6, 5, 7)), rng.standard_normal((6, 3, 4, 3))
-    expected = torch.nn.functional.conv_transpose2d(torch.from_numpy(x), torch.from_numpy(w), None, (2, 3), (1, 0), (1, 1))
+    expected = torch.nn.functional.conv_transpose2d(
+        torch.from_numpy(x), torch.from_numpy(w), None, (2, 3), (1, 0), (1, 1)
+    )
     sizes = tuple(expected.shape)
-    result = _C.conv2d_backward_input(tensor(x), tensor(w), sizes, (2, 3), (1, 0), (1, 1), 1).numpy()
+    result = _C.conv2d_backward_input(
+        tensor(x), tensor(w), sizes, (2, 3), (1, 0), (1, 1), 1
+    ).numpy()
     np.testing.assert_allclose(result, expected.numpy(), rtol=1e-12, atol=1e-12)
 
 
-def call(x=(2, 4, 8, 8), w=(6, 4, 3, 3), bias=None, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1):
+def call(
+    x=(2, 4, 8, 8),
+    w=(6, 4, 3, 3),
+    bias=None,
+    stride=(1, 1),
+    padding=(0, 0),
+    dilation=(1, 1),
+    groups=1,
+):
     tensors = [None if s is None else _C.full(s, 1.0, flambeau.float32) for s in (x, w, bias)]
     return _C.conv2d(*tensors, stride, padding, dilation, groups)
 
@@ -195,7 +222,10 @@ def call(x=(2, 4, 8, 8), w=(6, 4, 3, 3), bias=None, stride=(1, 1), padding=(0, 0
     ("arguments", "text"),
     [
         ({"x": (4, 8, 8)}, "conv2d: expected an input and a weight of four axes"),
-        ({"x": (2, 5, 8, 8)}, "expected input(2, 5, 8, 8) to have 4 channels, but got 5 channels instead"),
+        (
+            {"x": (2, 5, 8, 8)},
+            "expected input(2, 5, 8, 8) to have 4 channels, but got 5 channels instead",
+        ),
         ({"x": (2, 4, 2, 8)}, "Kernel size can't be greater than actual input size"),
         ({"x": (2, 4, 8, 8), "dilation": (4, 1)}, "Kernel size: (9 x 3)"),
         ({"groups": 4, "w": (6, 1, 3, 3)}, "divisible by groups=4"),
@@ -221,7 +251,10 @@ def test_gradient_of_other_sizes_is_refused():
 
 
 def test_dtypes_must_agree():
-    x, w = _C.full((1, 1, 3, 3), 1.0, flambeau.float32), _C.full((1, 1, 3, 3), 1.0, flambeau.float64)
+    x, w = (
+        _C.full((1, 1, 3, 3), 1.0, flambeau.float32),
+        _C.full((1, 1, 3, 3), 1.0, flambeau.float64),
+    )
     with pytest.raises(RuntimeError, match="same dtype: input is float32, weight is float64"):
         _C.conv2d(x, w, None, (1, 1), (0, 0), (1, 1), 1)
     i = _C.full((1, 1, 3, 3), 1, flambeau.int64)

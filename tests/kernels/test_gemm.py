@@ -93,10 +93,14 @@ def test_mm_of_strided_matrices(rng, dtype):
 def test_mm_of_bfloat16_rounds_once(rng):
     a, b = values(rng, "float32", 30, 200), values(rng, "float32", 200, 40)
     a16, b16 = (_C.cast(tensor(x), flambeau.bfloat16) for x in (a, b))
-    exact = wide(_C.cast(a16, flambeau.float32).numpy()) @ wide(_C.cast(b16, flambeau.float32).numpy())
+    exact = wide(_C.cast(a16, flambeau.float32).numpy()) @ wide(
+        _C.cast(b16, flambeau.float32).numpy()
+    )
     result = _C.mm(a16, b16)
     assert result.dtype == flambeau.bfloat16
-    np.testing.assert_allclose(_C.cast(result, flambeau.float32).numpy(), exact, rtol=2**-8, atol=1e-3)
+    np.testing.assert_allclose(
+        _C.cast(result, flambeau.float32).numpy(), exact, rtol=2**-8, atol=1e-3
+    )
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "complex128", "int64"])
@@ -163,14 +167,22 @@ def test_beta_zero_does_not_read_the_input(rng):
 
 def test_no_inner_dimension_gives_beta_times_input(rng):
     bias = values(rng, "float32", 3, 5)
-    empty = _C.addmm(tensor(bias), _C.empty([3, 0], flambeau.float32), _C.empty([0, 5], flambeau.float32), 2, 1)
+    empty = _C.addmm(
+        tensor(bias), _C.empty([3, 0], flambeau.float32), _C.empty([0, 5], flambeau.float32), 2, 1
+    )
     check(empty, 2 * wide(bias), "float32")
 
 
 def test_linear(rng):
     x, w, bias = (values(rng, "float32", *s) for s in ((4, 6, 50), (20, 50), (20,)))
-    check(_C.linear(tensor(x), tensor(w), tensor(bias)), wide(x) @ wide(w).T + wide(bias), "float32")
-    check(_C.linear(tensor(x[0]), tensor(w), tensor(bias)), wide(x[0]) @ wide(w).T + wide(bias), "float32")
+    check(
+        _C.linear(tensor(x), tensor(w), tensor(bias)), wide(x) @ wide(w).T + wide(bias), "float32"
+    )
+    check(
+        _C.linear(tensor(x[0]), tensor(w), tensor(bias)),
+        wide(x[0]) @ wide(w).T + wide(bias),
+        "float32",
+    )
     check(_C.linear(tensor(x[0, 0]), tensor(w), None), wide(w) @ wide(x[0, 0]), "float32")
 
 
@@ -190,7 +202,9 @@ def test_zero_times_infinity_is_not_skipped():
     assert np.isnan(_C.mm(tensor(a), tensor(b)).numpy()).all()
 
 
-@pytest.mark.parametrize("shape", [(64, 64, 64), (300, 200, 400), (1, 3000, 500), (3000, 1, 500)], ids=str)
+@pytest.mark.parametrize(
+    "shape", [(64, 64, 64), (300, 200, 400), (1, 3000, 500), (3000, 1, 500)], ids=str
+)
 def test_bits_do_not_depend_on_the_number_of_threads(rng, shape):
     m, n, k = shape
     a, b = tensor(values(rng, "float32", m, k)), tensor(values(rng, "float32", n, k).T)

@@ -42,7 +42,10 @@ def effective(kernel, dilation):
 @pytest.mark.parametrize("ceil_mode", [False, True])
 @pytest.mark.parametrize(("sizes", "window"), list(itertools.product(INPUTS, WINDOWS)), ids=str)
 def test_max_pool2d(sizes, window, ceil_mode, dtype):
-    if any(e > n + 2 * p for e, n, p in zip(effective(window[0], window[3]), sizes[-2:], window[2], strict=True)):
+    if any(
+        e > n + 2 * p
+        for e, n, p in zip(effective(window[0], window[3]), sizes[-2:], window[2], strict=True)
+    ):
         pytest.skip("the window is larger than the image")
     x = distinct(sizes, dtype)
     reference = torch.from_numpy(x).requires_grad_()
@@ -68,20 +71,32 @@ def test_max_pool2d_ties_infinities_and_nan():
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
-@pytest.mark.parametrize("options", [(False, True, 0), (False, False, 0), (True, True, 0), (True, False, 0), (False, True, 7)], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [(False, True, 0), (False, False, 0), (True, True, 0), (True, False, 0), (False, True, 7)],
+    ids=str,
+)
 @pytest.mark.parametrize(("sizes", "window"), list(itertools.product(INPUTS, UNDILATED)), ids=str)
 def test_avg_pool2d(sizes, window, options, dtype):
     ceil_mode, include_pad, divisor = options
     kernel, stride, padding, _ = window
     x = np.random.default_rng(2).standard_normal(sizes).astype(dtype)
     reference = torch.from_numpy(x).double().requires_grad_()
-    expected = F.avg_pool2d(reference, kernel, stride, padding, ceil_mode, include_pad, divisor or None)
+    expected = F.avg_pool2d(
+        reference, kernel, stride, padding, ceil_mode, include_pad, divisor or None
+    )
     result = _C.avg_pool2d(tensor(x), kernel, stride, padding, ceil_mode, include_pad, divisor)
-    np.testing.assert_allclose(result.numpy(), expected.detach().numpy(), rtol=0, atol=TOLERANCE[dtype])
+    np.testing.assert_allclose(
+        result.numpy(), expected.detach().numpy(), rtol=0, atol=TOLERANCE[dtype]
+    )
     grad = np.random.default_rng(3).standard_normal(expected.shape).astype(dtype)
     expected.backward(torch.from_numpy(grad).double())
-    result = _C.avg_pool2d_backward(tensor(grad), sizes, kernel, stride, padding, ceil_mode, include_pad, divisor)
-    np.testing.assert_allclose(result.numpy(), reference.grad.numpy(), rtol=0, atol=TOLERANCE[dtype])
+    result = _C.avg_pool2d_backward(
+        tensor(grad), sizes, kernel, stride, padding, ceil_mode, include_pad, divisor
+    )
+    np.testing.assert_allclose(
+        result.numpy(), reference.grad.numpy(), rtol=0, atol=TOLERANCE[dtype]
+    )
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
@@ -91,7 +106,9 @@ def test_adaptive_pools(sizes, output, dtype):
     x = distinct(sizes, dtype) / 16
     reference = torch.from_numpy(x).double().requires_grad_()
     expected = F.adaptive_avg_pool2d(reference, output)
-    np.testing.assert_allclose(_C.adaptive_avg_pool2d(tensor(x), output).numpy(), expected.detach().numpy(), rtol=1e-5)
+    np.testing.assert_allclose(
+        _C.adaptive_avg_pool2d(tensor(x), output).numpy(), expected.detach().numpy(), rtol=1e-5
+    )
     grad = distinct(expected.shape, dtype)
     expected.backward(torch.from_numpy(grad).double())
     result = _C.adaptive_avg_pool2d_backward(tensor(grad), sizes).numpy()
@@ -127,14 +144,40 @@ def full(*sizes):
 @pytest.mark.parametrize(
     ("call", "text"),
     [
-        (lambda: _C.max_pool2d(full(3, 3), (2, 2), (2, 2), (0, 0), (1, 1), False), "Expected 3D or 4D"),
-        (lambda: _C.max_pool2d(full(1, 0, 3, 3), (2, 2), (2, 2), (0, 0), (1, 1), False), "only the batch size may be 0"),
-        (lambda: _C.max_pool2d(full(1, 3, 3), (5, 5), (1, 1), (0, 0), (1, 1), False), "Output size is too small"),
-        (lambda: _C.max_pool2d(full(1, 3, 3), (2, 2), (1, 1), (2, 2), (1, 1), False), "pad should be at most half"),
-        (lambda: _C.max_pool2d(full(1, 3, 3), (0, 2), (1, 1), (0, 0), (1, 1), False), "kernel_size must be at least 1"),
-        (lambda: _C.max_pool2d(full(1, 3, 3), (2, 2), (1, 0), (0, 0), (1, 1), False), "stride must be at least 1"),
-        (lambda: _C.avg_pool2d(full(1, 3, 3), (2,), (1, 1), (0, 0), False, True, 0), "expected two values of kernel_size"),
-        (lambda: _C.avg_pool2d_backward(full(1, 3, 3), (1, 4, 4), (2, 2), (2, 2), (0, 0), False, True, 0), "sizes of the output"),
+        (
+            lambda: _C.max_pool2d(full(3, 3), (2, 2), (2, 2), (0, 0), (1, 1), False),
+            "Expected 3D or 4D",
+        ),
+        (
+            lambda: _C.max_pool2d(full(1, 0, 3, 3), (2, 2), (2, 2), (0, 0), (1, 1), False),
+            "only the batch size may be 0",
+        ),
+        (
+            lambda: _C.max_pool2d(full(1, 3, 3), (5, 5), (1, 1), (0, 0), (1, 1), False),
+            "Output size is too small",
+        ),
+        (
+            lambda: _C.max_pool2d(full(1, 3, 3), (2, 2), (1, 1), (2, 2), (1, 1), False),
+            "pad should be at most half",
+        ),
+        (
+            lambda: _C.max_pool2d(full(1, 3, 3), (0, 2), (1, 1), (0, 0), (1, 1), False),
+            "kernel_size must be at least 1",
+        ),
+        (
+            lambda: _C.max_pool2d(full(1, 3, 3), (2, 2), (1, 0), (0, 0), (1, 1), False),
+            "stride must be at least 1",
+        ),
+        (
+            lambda: _C.avg_pool2d(full(1, 3, 3), (2,), (1, 1), (0, 0), False, True, 0),
+            "expected two values of kernel_size",
+        ),
+        (
+            lambda: _C.avg_pool2d_backward(
+                full(1, 3, 3), (1, 4, 4), (2, 2), (2, 2), (0, 0), False, True, 0
+            ),
+            "sizes of the output",
+        ),
         (lambda: _C.adaptive_avg_pool2d(full(1, 3, 3), (-1, 2)), "output_size must be at least 0"),
     ],
 )

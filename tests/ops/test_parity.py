@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import flambeau
+from flambeau.core.errors import DTypeError, UnsupportedError
 from flambeau.core.registry import OPS
 from flambeau.testing import samples_of
 
@@ -30,7 +31,7 @@ def oracle(op):
 def to_torch(value):
     if isinstance(value, flambeau.Tensor):
         if value.dtype == flambeau.bfloat16:
-            return torch.tensor(value.tolist(), dtype=torch.bfloat16)
+            return torch.tensor(value.tolist(), dtype=torch.bfloat16).reshape(tuple(value.shape))
         return torch.from_numpy(np.array(value.detach().numpy(), copy=True))
     if isinstance(value, (list, tuple)):
         return type(value)(to_torch(v) for v in value)
@@ -47,7 +48,7 @@ def outputs(result):
     return []
 
 
-def compare(ours, theirs, call, tolerance):
+def compare(ours, theirs, call, op):
     a, b = outputs(ours), outputs(theirs)
     assert len(a) == len(b), call
     for x, y in zip(a, b, strict=True):
@@ -55,6 +56,7 @@ def compare(ours, theirs, call, tolerance):
         assert str(x.dtype) == str(y.dtype), call
         found = np.array(x.tolist())
         expected = np.array(y.tolist())
+        tolerance = tolerance_of(op, x.dtype.name)
         np.testing.assert_allclose(found, expected, **tolerance, err_msg=call, equal_nan=True)
 
 
@@ -65,7 +67,7 @@ def tolerance_of(op, dtype):
         "float64": {"rtol": 1e-9, "atol": 1e-11},
         "float32": {"rtol": 2e-5, "atol": 1e-6},
         "bfloat16": {"rtol": 2e-2, "atol": 1e-2},
-    }.get(dtype, {"rtol": 0, "atol": 0} if dtype != "int64" else {"rtol": 1e-6, "atol": 0})
+    }.get(dtype, {"rtol": 0, "atol": 0})
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -90,8 +92,13 @@ def test_values(name, dtype):
             if dtype in ("float64", "float32"):
                 raise
             continue  # torch has no such kernel; ours may have one
-        ours = op(*sample.args, **sample.kwargs)
-        compare(ours, theirs, call, tolerance_of(op, dtype))
+        try:
+            ours = op(*sample.args, **sample.kwargs)
+        except (DTypeError, UnsupportedError):
+            if dtype in ("float64", "float32"):
+                raise
+            continue  # ours has no kernel for this dtype, and says so
+        compare(ours, theirs, call, op)
 
 
 @pytest.mark.parametrize("name", sorted(n for n in OPS if OPS[n].info.rules))
@@ -135,7 +142,7 @@ def test_gradients(name):
                 continue
             np.testing.assert_allclose(
                 np.array(leaf.grad.tolist()),
-                np.array(wanted.tolist()),
+                np.array((wanted + torch.zeros(())).tolist()),  # zeros may have no storage
                 rtol=1e-7,
                 atol=1e-9,
                 err_msg=f"{name}{sample}",

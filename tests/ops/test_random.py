@@ -263,7 +263,15 @@ def test_feature_dropout_equals_torch():
     skip_for_mkl("dropout")
     both(lambda m: m.feature_dropout(m.ones(5, 7, 2), 0.4, True))
     both(lambda m: m.feature_alpha_dropout(m.ones(5, 7, 2), 0.4, True))
-    both(lambda m: m.dropout_(m.ones(50), 0.4, True))
+
+
+def test_dropout_in_place_equals_torch():
+    skip_for_mkl("dropout")
+    both(lambda m: m.dropout_(m.rand(50), 0.4, True))
+    both(lambda m: m.alpha_dropout_(m.rand(50), 0.4, True))
+    both(lambda m: m.feature_dropout_(m.rand(5, 7, 2), 0.4, True))
+    both(lambda m: m.feature_alpha_dropout_(m.rand(5, 7, 2), 0.4, True))
+    both(lambda m: m.dropout_(m.rand(50), 1.0, True))
 
 
 SEEDS = (1, 2**32 + 7, 2**63, 2**64 - 1, -1, -(2**63))

@@ -32,7 +32,7 @@ def test_a_writer_killed_at_any_moment_leaves_a_whole_file(tmp_path):
     path = tmp_path / "checkpoint.pt"
     save({"number": 0, "data": flambeau.zeros(10)}, path)
     rng = random.Random(0)
-    for _ in range(6):
+    for _ in range(4):
         process = subprocess.Popen([sys.executable, "-c", WRITER, path], stdout=subprocess.PIPE)
         process.stdout.readline()
         time.sleep(rng.uniform(0.0, 0.05))
@@ -69,21 +69,21 @@ def test_temporary_files_of_others_stay(tmp_path):
 
 def test_writers_at_the_same_time_do_not_disturb_each_other(tmp_path):
     path = tmp_path / "a.pt"
-    writers = [
-        subprocess.Popen([sys.executable, "-c", WRITER, path], stdout=subprocess.PIPE)
-        for _ in range(2)
-    ]
-    for process in writers:
-        process.stdout.readline()
-    end = time.monotonic() + 0.5
-    while time.monotonic() < end:
-        if path.exists():
-            loaded = load(path)
-            assert (loaded["data"] == loaded["number"]).all()
-    for process in writers:
-        assert process.poll() is None
-        process.kill()
-        process.communicate()
+    command = [sys.executable, "-c", WRITER, path]
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE) as one,
+        subprocess.Popen(command, stdout=subprocess.PIPE) as two,
+    ):
+        try:
+            one.stdout.readline(), two.stdout.readline()
+            end = time.monotonic() + 0.5
+            while time.monotonic() < end:
+                if path.exists():
+                    loaded = load(path)
+                    assert (loaded["data"] == loaded["number"]).all()
+            assert one.poll() is None and two.poll() is None
+        finally:
+            one.kill(), two.kill()
 
 
 def test_permissions_and_links_are_kept(tmp_path):

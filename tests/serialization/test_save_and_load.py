@@ -99,6 +99,15 @@ def test_the_same_object_stays_the_same():
     assert loaded[0] is loaded
 
 
+def test_storages():
+    tensor = flambeau.arange(3.0)
+    typed, untyped, view = round_trip([tensor.storage(), tensor.untyped_storage(), tensor])
+    assert typed.tolist() == [0, 1, 2]
+    view[0] = 5
+    assert typed.tolist() == [5, 1, 2]
+    assert untyped.data_ptr() == view.data_ptr()
+
+
 def test_requires_grad_and_parameters():
     weight = flambeau.ones(2, requires_grad=True)
     parameter = flambeau.nn.Parameter(flambeau.ones(2), requires_grad=False)

@@ -13,8 +13,13 @@ def test_an_entry_has_signature_text_methods_and_rules():
 
 def test_every_operation_is_on_its_familys_page(tmp_path):
     docs.write(tmp_path)
-    index = (tmp_path / "index.md").read_text()
+    index = (tmp_path / "README.md").read_text()
     for operation in OPS.values():
-        family = operation.__module__.rpartition(".")[2]
         assert f"`{operation.__name__}`" in index
-        assert f"## {operation.__name__}\n" in (tmp_path / f"{family}.md").read_text()
+        page = tmp_path / f"{docs.family(operation)}.md"
+        assert f"## {operation.__name__}\n" in page.read_text()
+
+
+def test_operations_made_by_a_helper_belong_to_the_file_that_names_them():
+    assert docs.family(OPS["sin"]) == docs.family(OPS["cos"])
+    assert not docs.family(OPS["sin"]).startswith("_")

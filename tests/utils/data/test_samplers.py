@@ -1,7 +1,13 @@
 import pytest
 from parity import assert_same
 
-from flambeau.utils.data import BatchSampler, RandomSampler, Sampler, SequentialSampler
+from flambeau.utils.data import (
+    BatchSampler,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    WeightedRandomSampler,
+)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +41,6 @@ def test_random_sampler_is_torchs(keywords, seeded):
         lambda torch, data: list(data.WeightedRandomSampler([1, 2, 3], 10)),
         lambda torch, data: list(data.WeightedRandomSampler([1, 2, 3], 3, False)),
         lambda torch, data: data.WeightedRandomSampler([1, 2], 3).weights.tolist(),
-        lambda torch, data: list(data.WeightedRandomSampler([1, 2], 3, False)),
         lambda torch, data: data.WeightedRandomSampler([[1, 2]], 1),
         lambda torch, data: data.WeightedRandomSampler([1, 2], 0),
         lambda torch, data: data.WeightedRandomSampler([1, 2], True),
@@ -56,6 +61,11 @@ def test_random_sampler_is_torchs(keywords, seeded):
 )
 def test_same_outcome_as_torch(program):
     assert_same(program)
+
+
+def test_too_many_without_replacement():
+    with pytest.raises(RuntimeError, match="without replacement"):
+        list(WeightedRandomSampler([1, 2], 3, False))
 
 
 def test_sequential():

@@ -521,19 +521,32 @@ def test_a_fork_of_the_process_does_not_keep_or_end_workers():
     assert [batch.item() for batch in iterator] == list(range(1, 20))
 
 
-def run_script(script, **keywords):
-    header = "import os, signal, sys, time, flambeau\nfrom flambeau.utils.data import *\n"
-    return subprocess.Popen(
-        [sys.executable, "-c", header + textwrap.dedent(script)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        **keywords,
-    )
+@pytest.fixture
+def run_script():
+    """Starts a program; none outlives its test."""
+    processes = []
+
+    def run(script, **keywords):
+        header = "import os, signal, sys, time, flambeau\nfrom flambeau.utils.data import *\n"
+        processes.append(
+            subprocess.Popen(
+                [sys.executable, "-c", header + textwrap.dedent(script)],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                **keywords,
+            )
+        )
+        return processes[-1]
+
+    yield run
+    for process in processes:
+        with process:
+            process.kill()
 
 
 @pytest.mark.parametrize("how", ["pass", "sys.exit(0)", "raise SystemExit(0)"])
-def test_a_program_ends_with_workers_at_work(how):
+def test_a_program_ends_with_workers_at_work(run_script, how):
     process = run_script(f"""
         iterator = iter(DataLoader(list(range(100)), num_workers=2))
         print(next(iterator).item())
@@ -543,7 +556,7 @@ def test_a_program_ends_with_workers_at_work(how):
     assert (process.returncode, out, err) == (0, "0\n", "")
 
 
-def test_workers_end_when_their_parent_is_killed():
+def test_workers_end_when_their_parent_is_killed(run_script):
     process = run_script("""
         class Slow(Dataset):
             def __len__(self):
@@ -564,7 +577,7 @@ def test_workers_end_when_their_parent_is_killed():
     wait_until(lambda: not any(map(is_running, pids)))
 
 
-def test_ctrl_c():
+def test_ctrl_c(run_script):
     process = run_script(
         """
         class Slow(Dataset):

@@ -23,7 +23,12 @@ import weakref
 from typing import NamedTuple
 
 import flambeau
-from flambeau.serialization._tensors import element_span, memory_of, tensor_over, view_of
+from flambeau.serialization._tensors import (
+    element_span,
+    storage_memory,
+    storage_over,
+    view_storage,
+)
 
 # Below this the socket is faster than bookkeeping for shared memory.
 INLINE_BYTES = 64 * 1024
@@ -67,7 +72,7 @@ class Channel:
         Raises:
             Exception: Whatever pickling raises.
         """
-        body, buffers, owners = _dump(content)
+        body, buffers = _dump(content)
         spans, total = _layout(buffers)
         segment = None
         retired: tuple[int, ...] = ()
@@ -78,7 +83,6 @@ class Channel:
             target = memoryview(bytearray(total))
         for (start, size), buffer in zip(spans, buffers, strict=True):
             target[start : start + size] = buffer
-        del owners  # not before the copies: buffers do not keep tensors alive
         reference = segment and (segment.number, len(segment.memory), total)
         head = pickle.dumps((tag, body, spans, reference, retired, self._take_released()))
         tail = b"" if segment else target
@@ -218,14 +222,12 @@ def _release(held: set, released: collections.deque, number: int) -> None:
     released.append(number)
 
 
-def _dump(content) -> tuple[bytes, list[memoryview], list]:
-    """The pickle, the buffers left out of it, and the tensors whose memory these are."""
+def _dump(content) -> tuple[bytes, list[memoryview]]:
+    """The pickle, and the buffers left out of it."""
     file = io.BytesIO()
     buffers: list[pickle.PickleBuffer] = []
-    pickler = _Pickler(file, protocol=5, buffer_callback=buffers.append)
-    pickler.owners = []
-    pickler.dump(content)
-    return file.getvalue(), [buffer.raw() for buffer in buffers], pickler.owners
+    _Pickler(file, protocol=5, buffer_callback=buffers.append).dump(content)
+    return file.getvalue(), [buffer.raw() for buffer in buffers]
 
 
 def _layout(buffers: list[memoryview]) -> tuple[list[tuple[int, int]], int]:
@@ -240,8 +242,6 @@ def _layout(buffers: list[memoryview]) -> tuple[list[tuple[int, int]], int]:
 
 class _Pickler(pickle.Pickler):
     """Leaves the memory of tensors out of the pickle, as protocol 5 does for arrays."""
-
-    owners: list
 
     def reducer_override(self, value):
         if not isinstance(value, flambeau.Tensor):
@@ -258,9 +258,10 @@ class _Pickler(pickle.Pickler):
         data = value.detach()
         if element_span(data.shape, data.stride()) > data.numel():
             data = data.contiguous()
-        span = element_span(data.shape, data.stride())
-        memory = memory_of(data.data_ptr(), span * data.element_size())
-        self.owners.append(data)
+        width = data.element_size()
+        start = data.storage_offset() * width
+        end = start + element_span(data.shape, data.stride()) * width
+        memory = storage_memory(data.untyped_storage())[start:end]
         layout = (tuple(data.shape), tuple(data.stride()))
         kind = type(value)
         attributes = getattr(value, "__dict__", None) or None
@@ -275,7 +276,7 @@ class _Pickler(pickle.Pickler):
 
 
 def _rebuild(buffer, dtype, layout, requires_grad: bool, kind: type | None, attributes):
-    tensor = view_of(tensor_over(buffer, dtype), *layout)
+    tensor = view_storage(storage_over(buffer), dtype, *layout)
     if kind is not None:
         tensor = flambeau.Tensor._make_subclass(kind, tensor, requires_grad)
     elif requires_grad:

@@ -1,0 +1,135 @@
+"""Settings of the whole process: threads, determinism, precision, default device and dtype."""
+
+from __future__ import annotations
+
+from flambeau import _C
+from flambeau.core import device as _device
+from flambeau.core.dtype import set_default_dtype
+
+get_num_threads = _C.get_num_threads
+
+
+def set_num_threads(number: int) -> None:
+    """Sets how many threads an operation may use.
+
+    Raises:
+        RuntimeError: if the number is not positive.
+    """
+    if not isinstance(number, int):
+        raise RuntimeError(f"set_num_threads expects an int, but got {type(number).__name__}")
+    _C.set_num_threads(number)
+
+
+def get_num_interop_threads() -> int:
+    """1: operations run one after the other."""
+    return 1
+
+
+def set_num_interop_threads(number: int) -> None:
+    """Accepted for the sake of programs that set it: operations run one after the other.
+
+    Raises:
+        RuntimeError: if the number is not positive.
+    """
+    if number < 1:
+        raise RuntimeError("set_num_interop_threads expects a positive integer")
+
+
+def set_flush_denormal(mode: bool) -> bool:
+    """Returns False: subnormal numbers are always kept."""
+    return False
+
+
+# ---- determinism ----
+
+_deterministic = {"enabled": False, "warn_only": False}
+
+
+def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
+    """Records the wish for results that do not vary between runs; kernels on the CPU never do."""
+    _deterministic.update(enabled=bool(mode), warn_only=bool(warn_only))
+
+
+def are_deterministic_algorithms_enabled() -> bool:
+    """What `use_deterministic_algorithms` set."""
+    return _deterministic["enabled"]
+
+
+def is_deterministic_algorithms_warn_only_enabled() -> bool:
+    """What `use_deterministic_algorithms` set for `warn_only`."""
+    return _deterministic["warn_only"]
+
+
+_warn_always = False
+
+
+def set_warn_always(b: bool) -> None:
+    """Records whether warnings that appear once per process should always appear."""
+    global _warn_always
+    _warn_always = bool(b)
+
+
+def is_warn_always_enabled() -> bool:
+    """What `set_warn_always` set."""
+    return _warn_always
+
+
+# ---- precision ----
+
+_matmul_precision = "highest"
+
+
+def set_float32_matmul_precision(precision: str) -> None:
+    """Records how exact matrix products of float32 should be; on the CPU they always are.
+
+    Raises:
+        ValueError: if it is not "highest", "high" or "medium".
+    """
+    global _matmul_precision
+    if precision not in ("highest", "high", "medium"):
+        raise ValueError(
+            f"set_float32_matmul_precision: expected highest, high or medium, got {precision!r}"
+        )
+    _matmul_precision = precision
+
+
+def get_float32_matmul_precision() -> str:
+    """What `set_float32_matmul_precision` set."""
+    return _matmul_precision
+
+
+# ---- defaults of new tensors ----
+
+
+def set_default_device(device) -> None:
+    """Sets where new tensors live.
+
+    Raises:
+        RuntimeError: if that device is not available.
+    """
+    _device.require_available(device)
+
+
+def get_default_device():
+    """Where new tensors live."""
+    return _device.cpu
+
+
+def set_default_tensor_type(t) -> None:
+    """Sets the default dtype by a legacy type such as DoubleTensor, or its name.
+
+    Raises:
+        TypeError: if it is not a floating point type.
+    """
+    name = t if isinstance(t, str) else f"torch.{getattr(t, '__name__', t)}"
+    known = {
+        "torch.HalfTensor": _C.float16,
+        "torch.BFloat16Tensor": _C.bfloat16,
+        "torch.FloatTensor": _C.float32,
+        "torch.DoubleTensor": _C.float64,
+    }
+    if name not in known:
+        raise TypeError(
+            "invalid type object: only floating-point types are supported as the default type"
+        )
+    set_default_dtype(known[name])

@@ -1,0 +1,110 @@
+"""Questions about tensors and dtypes: plain functions, nothing is recorded."""
+
+from __future__ import annotations
+
+from flambeau import _C
+from flambeau.core.registry import function
+from flambeau.core.tensor import Tensor
+
+
+def _question(name, doc):
+    """A method of Tensor as a function."""
+    method = getattr(Tensor, name)
+
+    def ask(input):
+        if not isinstance(input, Tensor):
+            raise TypeError(
+                f"{name}(): argument 'input' (position 1) must be Tensor,"
+                f" not {type(input).__name__}"
+            )
+        return method(input)
+
+    ask.__name__ = ask.__qualname__ = name
+    ask.__doc__ = doc
+    return function(ask)
+
+
+is_floating_point = _question("is_floating_point", "Whether the elements are real floats.")
+is_complex = _question("is_complex", "Whether the elements are complex.")
+is_signed = _question("is_signed", "Whether the dtype has negative numbers.")
+is_nonzero = _question("is_nonzero", "The truth value of the only element.")
+is_inference = _question("is_inference", "Whether the tensor was made in inference mode.")
+is_conj = _question("is_conj", "False: conjugates are computed at once.")
+is_neg = _question("is_neg", "False: negations are computed at once.")
+numel = _question("numel", "The number of elements.")
+get_device = _question("get_device", "The number of the GPU, or -1 for the CPU.")
+
+
+@function()
+def is_same_size(input, other):
+    """Whether both have the same sizes."""
+    return input.shape == other.shape
+
+
+@function()
+def promote_types(type1, type2):
+    """The smallest dtype that both convert to.
+
+    Example:
+        >>> flambeau.promote_types(flambeau.int32, flambeau.float16)
+        torch.float16
+    """
+    return _C.promote(type1, type2)
+
+
+@function()
+def can_cast(from_, to):
+    """Whether an operation may write results of one dtype into a tensor of the other."""
+    return _C.can_cast(from_, to)
+
+
+@function()
+def result_type(tensor1, tensor2):
+    """The dtype that arithmetic on the two, tensors or numbers, would give.
+
+    Example:
+        >>> flambeau.result_type(flambeau.tensor([1]), 2.5)
+        torch.float32
+    """
+    return _C.result_type([tensor1, tensor2])
+
+
+@function()
+def typename(obj):
+    """The name of an object's type; of a tensor, its legacy type.
+
+    Example:
+        >>> flambeau.typename(flambeau.ones(1))
+        'torch.FloatTensor'
+    """
+    if isinstance(obj, Tensor):
+        return obj.type()
+    kind = obj if isinstance(obj, type) else type(obj)
+    module = getattr(obj, "__module__", None) or ""
+    name = getattr(obj, "__qualname__", None) or kind.__qualname__
+    return name if module in ("", "builtins") else f"{module}.{name}"
+
+
+# ---- comparing tensors ----
+
+
+@function(methods=("equal",))
+def equal(input, other):
+    """Whether both have the same sizes and elements.
+
+    Example:
+        >>> flambeau.equal(flambeau.tensor([1, 2]), flambeau.tensor([1, 2]))
+        True
+    """
+    return input.shape == other.shape and bool((input == other).all())
+
+
+@function(methods=("allclose",))
+def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
+    """Whether all elements are close, see `isclose`.
+
+    Example:
+        >>> flambeau.allclose(flambeau.tensor([1.0]), flambeau.tensor([1.0 + 1e-9]))
+        True
+    """
+    return bool(input.isclose(other, rtol, atol, equal_nan).all())
