@@ -24,9 +24,20 @@ def _to_one_place(g, dim, keepdim, indices, input_shape):
     return g.new_zeros(input_shape).scatter(dim, indices, g)
 
 
+def _untied(samples):
+    """Samples in floating dtypes only: integers have ties, whose places PyTorch leaves open."""
+
+    def floating(s):
+        if s.dtype.is_floating_point:
+            yield from samples(s)
+
+    return floating
+
+
 # ---- sorting ----
 
 
+@_untied
 def _sort_samples(s):
     yield s(s.distinct(2, 5))
     yield s(s.distinct(2, 3, 4), 1)
@@ -72,6 +83,7 @@ def msort(input, *, out=None):
     return values if out is None else out.copy_(values)
 
 
+@_untied
 def _topk_samples(s):
     yield s(s.distinct(2, 5), 2)
     yield s(s.distinct(3, 4), 2, 0, largest=False)
@@ -105,6 +117,7 @@ topk.vjp("input")(_to_places)
 # ---- one element of each line ----
 
 
+@_untied
 def _kth_samples(s):
     yield s(s.distinct(2, 5), 2)
     yield s(s.distinct(3, 4), 1, 0, keepdim=True)
@@ -121,6 +134,7 @@ def kthvalue(input, k, dim=-1, keepdim=False):
     return kernels(input).kthvalue(input, k, dim, keepdim)
 
 
+@_untied
 def _one_samples(s):
     yield s(s.distinct(2, 5), 1)
     yield s(s.distinct(4, 3), 0, keepdim=True)
