@@ -53,32 +53,6 @@ class Tensor(_C.TensorBase):
 
     # ---- sizes ----
 
-    def size(self, dim: int | None = None):
-        """The sizes, or the size of one axis."""
-        if dim is None:
-            return self.shape
-        shape = self.shape
-        if not -len(shape) <= dim < len(shape):
-            n = max(len(shape), 1)
-            raise IndexError(
-                f"Dimension out of range (expected to be in range of [{-n}, {n - 1}],"
-                f" but got {dim})"
-            )
-        return shape[dim]
-
-    def stride(self, dim: int | None = None):
-        """The strides in elements, or the stride of one axis."""
-        if dim is None:
-            return self._strides
-        n = self.ndim
-        if not -n <= dim < n:
-            n = max(n, 1)
-            raise IndexError(
-                f"Dimension out of range (expected to be in range of [{-n}, {n - 1}],"
-                f" but got {dim})"
-            )
-        return self._strides[dim]
-
     def dim(self) -> int:
         """The number of axes."""
         return self.ndim

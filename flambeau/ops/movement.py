@@ -158,7 +158,18 @@ def reshape(input, shape):
 reshape.vjp("input")(lambda g, input_shape: g.reshape(input_shape))
 
 
-@function(methods=("flatten",))
+@op(
+    methods=("flatten",),
+    view=True,
+    out=False,
+    backward_name="View",
+    samples=lambda s: [
+        s(s.tensor(2, 3, 4), 1),
+        s(s.tensor(2, 0, 3), 0, 1),
+        s(s.tensor()),
+        s(s.tensor(2)),
+    ],
+)
 def flatten(input, start_dim=0, end_dim=-1):
     """The axes from start_dim to end_dim joined into one.
 
@@ -166,16 +177,10 @@ def flatten(input, start_dim=0, end_dim=-1):
         >>> flambeau.zeros(2, 3, 4).flatten(1).shape
         torch.Size([2, 12])
     """
-    shape = input.shape
-    start, end = _axis(start_dim, len(shape)), _axis(end_dim, len(shape))
-    if start > end:
-        raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
-    if start == end and shape:
-        return input
-    joined = 1
-    for size in shape[start : end + 1]:
-        joined *= size
-    return reshape(input, (*shape[:start], joined, *shape[end + 1 :]))
+    return _C.flatten(input, start_dim, end_dim)
+
+
+flatten.vjp("input")(lambda g, input_shape: g.reshape(input_shape))
 
 
 @function(methods=("unflatten",))
