@@ -30,7 +30,8 @@ by_name = {
 
 
 def _dtype_by_name(name: str) -> _C.dtype:
-    return by_name[name]
+    found: _C.dtype = by_name[name]
+    return found
 
 
 def get_default_dtype() -> _C.dtype:
@@ -55,9 +56,10 @@ def from_python(value: object) -> _C.dtype | None:
     """bool, int, float and complex as dtypes: what torch accepts for `dtype=`."""
     import builtins
 
-    return {
+    known: dict[object, _C.dtype] = {
         builtins.bool: bool,
         builtins.int: int64,
         builtins.float: float64,
         builtins.complex: complex128,
-    }.get(value)  # type: ignore[call-overload, no-any-return]
+    }
+    return known.get(value)

@@ -6,6 +6,13 @@ import math
 
 from flambeau import _C
 
+TYPE_CHECKING = False  # see core/registry.py
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from flambeau.core.tensor import Tensor
+
 
 class _Options:
     """What set_printoptions sets."""
@@ -22,7 +29,12 @@ _PROFILES = {"default": (4, 1000, 3, 80), "short": (2, 1000, 2, 80), "full": (4,
 
 
 def set_printoptions(
-    precision=None, threshold=None, edgeitems=None, linewidth=None, profile=None, sci_mode=None
+    precision: int | None = None,
+    threshold: float | None = None,
+    edgeitems: int | None = None,
+    linewidth: int | None = None,
+    profile: str | None = None,
+    sci_mode: bool | None = None,
 ) -> None:
     """Sets how tensors print.
 
@@ -64,23 +76,23 @@ def set_printoptions(
 class _PlainFormat:
     """Integers and truth values: right-aligned."""
 
-    def __init__(self, values):
+    def __init__(self, values: Sequence[object]) -> None:
         self.width = max((len(str(v)) for v in values), default=1)
 
-    def __call__(self, value) -> str:
+    def __call__(self, value: object) -> str:
         return str(value).rjust(self.width)
 
 
 class _FloatFormat:
     """Floats: whole numbers as `2.`, others with `precision` digits, or scientific."""
 
-    def __init__(self, values):
+    def __init__(self, values: Sequence[float]) -> None:
         self.whole, self.scientific, self.width = True, False, 1
         shown = [v for v in values if v != 0 and math.isfinite(v)]
         if shown:
             self._decide(shown)
 
-    def _decide(self, shown):
+    def _decide(self, shown: list[float]) -> None:
         largest, smallest = max(map(abs, shown)), min(map(abs, shown))
         self.whole = all(v.is_integer() for v in shown)
         if _options.sci_mode is None:
@@ -90,7 +102,7 @@ class _FloatFormat:
             self.scientific = _options.sci_mode
         self.width = max(len(self._text(v)) for v in shown)
 
-    def _text(self, value) -> str:
+    def _text(self, value: float) -> str:
         if self.scientific:
             return f"{value:.{_options.precision}e}"
         if self.whole:
@@ -98,24 +110,28 @@ class _FloatFormat:
             return text + "." if math.isfinite(value) else text
         return f"{value:.{_options.precision}f}"
 
-    def __call__(self, value) -> str:
+    def __call__(self, value: float) -> str:
         return self._text(value).rjust(self.width)
 
 
 class _ComplexFormat:
     """Complex numbers: both parts formatted on their own."""
 
-    def __init__(self, values):
+    def __init__(self, values: Sequence[complex]) -> None:
         self.real = _FloatFormat([v.real for v in values])
         self.imag = _FloatFormat([v.imag for v in values])
         self.width = self.real.width + self.imag.width + 1
 
-    def __call__(self, value) -> str:
+    def __call__(self, value: complex) -> str:
         imag = self.imag(value.imag).strip() + "j"
         return self.real(value.real) + (imag if imag[0] == "-" else "+" + imag)
 
 
-def _format_for(dtype, values):
+if TYPE_CHECKING:
+    _Format = _PlainFormat | _FloatFormat | _ComplexFormat
+
+
+def _format_for(dtype: _C.dtype, values: Sequence[Any]) -> _Format:
     if dtype.is_complex:
         return _ComplexFormat(values)
     return (_FloatFormat if dtype.is_floating_point else _PlainFormat)(values)
@@ -128,7 +144,7 @@ class _Gap:
     """Stands for the elements that a summary leaves out."""
 
 
-def _nested(t, summarise):
+def _nested(t: Tensor, summarise: bool) -> Any:
     """The elements as nested lists; in a summary only the ends of long axes."""
     if t.ndim == 0:
         return t.item()
@@ -142,7 +158,7 @@ def _nested(t, summarise):
     return [*first, _Gap, *last]
 
 
-def _leaves(nested, into):
+def _leaves(nested: Any, into: list[Any]) -> None:
     if isinstance(nested, list):
         for element in nested:
             _leaves(element, into)
@@ -150,7 +166,7 @@ def _leaves(nested, into):
         into.append(nested)
 
 
-def _row(values, write, indent):
+def _row(values: Sequence[Any], write: _Format, indent: int) -> str:
     """One innermost list, broken into lines."""
     per_line = max(1, math.floor((_options.linewidth - indent) / (write.width + 2)))
     texts = [" ..." if v is _Gap else write(v) for v in values]
@@ -158,7 +174,7 @@ def _row(values, write, indent):
     return "[" + (",\n" + " " * (indent + 1)).join(lines) + "]"
 
 
-def _lists(nested, depth, write, indent):
+def _lists(nested: Any, depth: int, write: _Format, indent: int) -> str:
     if depth == 0:
         return write(nested)
     if depth == 1:
@@ -169,10 +185,10 @@ def _lists(nested, depth, write, indent):
     return "[" + ("," + "\n" * (depth - 1) + " " * (indent + 1)).join(parts) + "]"
 
 
-def _contents(t, indent):
+def _contents(t: Tensor, indent: int) -> str:
     summarise = t.numel() > _options.threshold
     nested = _nested(t, summarise)
-    leaves = []
+    leaves: list[Any] = []
     _leaves(nested, leaves)
     return _lists(nested, t.ndim, _format_for(t.dtype, leaves), indent)
 
@@ -180,7 +196,7 @@ def _contents(t, indent):
 # ---- the whole ----
 
 
-def _suffixes(t):
+def _suffixes(t: Tensor) -> list[str]:
     """What follows the elements: device, size of empty tensors, dtype, place in the graph."""
     default = _C.get_default_dtype()
     found = []
@@ -200,7 +216,7 @@ def _suffixes(t):
     return found
 
 
-def _with_suffixes(text, suffixes, indent):
+def _with_suffixes(text: str, suffixes: Sequence[str], indent: int) -> str:
     """Suffixes follow on the last line while they fit."""
     used = len(text) - text.rfind("\n") + 1
     for suffix in suffixes:
@@ -213,14 +229,14 @@ def _with_suffixes(text, suffixes, indent):
     return text + ")"
 
 
-def _prefix(t) -> str:
+def _prefix(t: Tensor) -> str:
     from flambeau.core.tensor import Tensor
 
     plain = type(t) is Tensor or type(t).__name__ == "Parameter"
     return "tensor(" if plain else f"{type(t).__name__}("
 
 
-def tensor_str(t, contents: str | None = None) -> str:
+def tensor_str(t: Tensor, contents: str | None = None) -> str:
     """The text of a tensor.
 
     Args:

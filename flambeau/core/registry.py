@@ -49,10 +49,10 @@ class Info:
         self.domain: Any = None
         self.reference: Any = None
         self.dtypes: str = "float"
-        self.rules: dict[tuple[str, ...], Callable] = {}
-        self.fast_rules: dict[tuple[str, ...], Callable] = {}
-        self.jvp: Callable | None = None
-        self.batch: Callable | None = None
+        self.rules: dict[tuple[str, ...], Callable[..., Any]] = {}
+        self.fast_rules: dict[tuple[str, ...], Callable[..., Any]] = {}
+        self.jvp: Callable[..., Any] | None = None
+        self.batch: Callable[..., Any] | None = None
         self.cuda: Any = None
         self.outputs: tuple[str, ...] | None = None
         self.elementwise = False
@@ -76,7 +76,7 @@ def _node_name(stem: str) -> str:
     return stem if "Backward" in stem else stem + "Backward0"
 
 
-def _signature(function: Callable) -> tuple[tuple[str, ...], tuple[Any, ...], int]:
+def _signature(function: Callable[..., Any]) -> tuple[tuple[str, ...], tuple[Any, ...], int]:
     """Names, defaults (REQUIRED where there is none) and how many may be positional."""
     code = function.__code__
     positional = code.co_argcount
@@ -91,7 +91,7 @@ def _signature(function: Callable) -> tuple[tuple[str, ...], tuple[Any, ...], in
     return names, tuple(defaults), positional
 
 
-def _positional(function: Callable) -> Callable:
+def _positional(function: Any) -> Any:
     """The recorder passes one value per parameter, by position: keyword-only ones become positional.
 
     The function itself stays as it was written, for `inspect.signature` and the documentation.
@@ -104,7 +104,7 @@ def _positional(function: Callable) -> Callable:
     return type(function)(code, function.__globals__, function.__name__, None, function.__closure__)
 
 
-def _sources(target: Any, rule: Callable) -> list[tuple[int, int, int]]:
+def _sources(target: Any, rule: Callable[..., Any]) -> list[tuple[int, int, int]]:
     """Resolves a rule's parameter names; saved values are numbered per op."""
     names, outputs, slots = target.params, target.info.outputs or ("out",), target.slots
     found = []
@@ -134,9 +134,11 @@ def _sources(target: Any, rule: Callable) -> list[tuple[int, int, int]]:
     return found
 
 
-def _rule_decorator(target: Any, add: Callable, kept: dict) -> Callable:
-    def register(*arguments: str) -> Callable:
-        def decorate(rule: Callable) -> Callable:
+def _rule_decorator(
+    target: Any, add: Callable[..., Any], kept: dict[tuple[str, ...], Callable[..., Any]]
+) -> Callable[..., Any]:
+    def register(*arguments: str) -> Callable[..., Any]:
+        def decorate(rule: Callable[..., Any]) -> Callable[..., Any]:
             ordered = sorted(target.params.index(a) for a in arguments)
             if ordered != [target.params.index(a) for a in arguments]:
                 raise TypeError(f"{target.name}: name the inputs of a rule in the op's own order")
@@ -149,8 +151,8 @@ def _rule_decorator(target: Any, add: Callable, kept: dict) -> Callable:
     return register
 
 
-def _writer_decorator(target: Any) -> Callable:
-    def register(writer: Callable) -> Callable:
+def _writer_decorator(target: Any) -> Callable[..., Any]:
+    def register(writer: Callable[..., Any]) -> Callable[..., Any]:
         _C.set_writer(target, _positional(writer))
         return writer
 
@@ -171,7 +173,7 @@ def _install(target: Any, names: tuple[str, ...]) -> None:
 
 
 def op(
-    function: Callable | None = None,
+    function: Callable[..., Any] | None = None,
     *,
     name: str | None = None,
     backward_name: str | None = None,
@@ -187,7 +189,7 @@ def op(
     multi_output: bool = False,
     grad_list: bool = False,
     differentiable_outputs: int = 1,
-    result_type: Callable | None = None,
+    result_type: Callable[..., Any] | None = None,
     native: str = "",
     native_arity: int = 0,
     **info: Any,
@@ -215,7 +217,7 @@ def op(
         info: fields of `Info`: samples, domain, reference, dtypes, ...
     """
 
-    def register(forward: Callable) -> Any:
+    def register(forward: Callable[..., Any]) -> Any:
         names, defaults, positional = _signature(forward)
         own = name or forward.__name__
         target = _C.make_op(
@@ -265,7 +267,9 @@ def op(
             _install(target, aliases)
         if inplace:
             variant = _C.make_variant(target, True, False, False)
-            variant.__doc__ = f"In-place form of `{own}`: writes the result into the tensor and returns it."
+            variant.__doc__ = (
+                f"In-place form of `{own}`: writes the result into the tensor and returns it."
+            )
             variant.__name__ = short + "_"
             target.inplace = variant
             for base in (short, *aliases):
@@ -276,7 +280,7 @@ def op(
 
 
 def function(
-    implementation: Callable | None = None,
+    implementation: Callable[..., Any] | None = None,
     *,
     methods: tuple[str, ...] = (),
     aliases: tuple[str, ...] = (),
@@ -288,7 +292,7 @@ def function(
         aliases: further names at torch level.
     """
 
-    def register(target: Callable) -> Callable:
+    def register(target: Callable[..., Any]) -> Callable[..., Any]:
         for name in (target.__name__, *aliases):
             FUNCTIONS[name] = target
         for name in methods:

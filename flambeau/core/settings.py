@@ -101,7 +101,7 @@ def get_float32_matmul_precision() -> str:
 # ---- defaults of new tensors ----
 
 
-def set_default_device(device) -> None:
+def set_default_device(device: _device.device | str | int | None) -> None:
     """Sets where new tensors live.
 
     Raises:
@@ -110,12 +110,12 @@ def set_default_device(device) -> None:
     _device.require_available(device)
 
 
-def get_default_device():
+def get_default_device() -> _device.device:
     """Where new tensors live."""
     return _device.cpu
 
 
-def set_default_tensor_type(t) -> None:
+def set_default_tensor_type(t: type | str) -> None:
     """Sets the default dtype by a legacy type such as DoubleTensor, or its name.
 
     Raises:

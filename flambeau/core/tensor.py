@@ -7,8 +7,16 @@ from flambeau.core import device as _device
 from flambeau.core import layout as _layout
 from flambeau.core.errors import GradError
 
+TYPE_CHECKING = False  # see core/registry.py
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import Any, SupportsIndex
 
-class Size(tuple):
+    from flambeau.core.hooks import RemovableHandle
+    from flambeau.core.storage import TypedStorage, UntypedStorage
+
+
+class Size(tuple[int, ...]):
     """The sizes of a tensor: a tuple of ints that prints as `torch.Size([2, 3])`."""
 
     __slots__ = ()
@@ -23,14 +31,14 @@ class Size(tuple):
     def __repr__(self) -> str:
         return f"torch.Size({list(self)})"
 
-    def __add__(self, other):
+    def __add__(self, other: Iterable[int]) -> Size:  # type: ignore[override]
         return Size(tuple.__add__(self, tuple(other)))
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: Any) -> Any:
         picked = tuple.__getitem__(self, index)
         return Size(picked) if isinstance(index, slice) else picked
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return (Size, (tuple(self),))
 
 
@@ -41,10 +49,29 @@ class Tensor(_C.TensorBase):
     these values; `flambeau.tensor` is the constructor with options.
     """
 
+    # What the extension keeps for each tensor.
+    shape: Size
+    ndim: int
+    dtype: _C.dtype
+    device: _device.device
+    is_leaf: bool
+    requires_grad: bool
+    grad: Tensor | None
+    grad_fn: Any
+    output_nr: int
+    _numel: int
+    _offset: int
+    _data_ptr: int
+    _strides: tuple[int, ...]
+    _is_inference: bool
+    _is_differentiable_view: bool
+    _hooks: dict[int, Any] | None
+    _accumulate_hooks: dict[int, Any] | None
+
     __hash__ = object.__hash__
     __array_priority__ = 1000
 
-    def __new__(cls, *args, **kwargs):
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         if not args and not kwargs:
             return super().__new__(cls)
         from flambeau.ops import creation
@@ -67,17 +94,17 @@ class Tensor(_C.TensorBase):
 
     def element_size(self) -> int:
         """Bytes of one element."""
-        return self.dtype.itemsize
+        return int(self.dtype.itemsize)
 
     @property
     def itemsize(self) -> int:
         """Bytes of one element."""
-        return self.dtype.itemsize
+        return int(self.dtype.itemsize)
 
     @property
     def nbytes(self) -> int:
         """Bytes of all elements."""
-        return self._numel * self.dtype.itemsize
+        return self._numel * int(self.dtype.itemsize)
 
     def storage_offset(self) -> int:
         """The first element's place in the storage, in elements."""
@@ -90,13 +117,13 @@ class Tensor(_C.TensorBase):
     # ---- kinds ----
 
     def is_floating_point(self) -> bool:
-        return self.dtype.is_floating_point
+        return bool(self.dtype.is_floating_point)
 
     def is_complex(self) -> bool:
-        return self.dtype.is_complex
+        return bool(self.dtype.is_complex)
 
     def is_signed(self) -> bool:
-        return self.dtype.is_signed
+        return bool(self.dtype.is_signed)
 
     def is_inference(self) -> bool:
         return self._is_inference
@@ -130,10 +157,12 @@ class Tensor(_C.TensorBase):
         """The number of the GPU, or -1 for the CPU."""
         return -1 if self.device.index is None else self.device.index
 
-    def is_contiguous(self, memory_format=_layout.contiguous_format) -> bool:
+    def is_contiguous(
+        self, memory_format: _layout.memory_format = _layout.contiguous_format
+    ) -> bool:
         """Whether the elements lie in memory without gaps, in the order of a memory format."""
         if memory_format in (_layout.contiguous_format, _layout.preserve_format):
-            return self._is_contiguous()
+            return bool(self._is_contiguous())
         rank = 4 if memory_format is _layout.channels_last else 5
         if self.ndim != rank:
             return False
@@ -147,14 +176,14 @@ class Tensor(_C.TensorBase):
         """The axes from the outermost in memory to the innermost."""
         return tuple(sorted(range(self.ndim), key=lambda axis: -self._strides[axis]))
 
-    def is_same_size(self, other) -> bool:
+    def is_same_size(self, other: Tensor) -> bool:
         """Whether both have the same sizes."""
         return self.shape == other.shape
 
-    def is_set_to(self, tensor) -> bool:
+    def is_set_to(self, tensor: Tensor) -> bool:
         """Whether both look at the same storage in the same way."""
         return (
-            _C.share_storage(self, tensor)
+            bool(_C.share_storage(self, tensor))
             and self._offset == tensor._offset
             and self.shape == tensor.shape
             and self._strides == tensor._strides
@@ -170,13 +199,13 @@ class Tensor(_C.TensorBase):
 
     # ---- storage ----
 
-    def untyped_storage(self):
+    def untyped_storage(self) -> UntypedStorage:
         """The bytes that this tensor and its views share."""
         from flambeau.core.storage import UntypedStorage
 
         return UntypedStorage._of(self)
 
-    def storage(self):
+    def storage(self) -> TypedStorage:
         """The storage seen as elements of this tensor's dtype."""
         from flambeau.core.storage import TypedStorage
 
@@ -184,7 +213,7 @@ class Tensor(_C.TensorBase):
 
     _typed_storage = storage
 
-    def storage_type(self):
+    def storage_type(self) -> type:
         """The legacy class of the storage, for instance FloatStorage."""
         from flambeau.core.storage import _TYPE_NAMES, LEGACY
 
@@ -192,9 +221,9 @@ class Tensor(_C.TensorBase):
 
     def is_shared(self) -> bool:
         """Whether the storage is in memory that other processes can map."""
-        return _C.storage_info(self)[3]
+        return bool(_C.storage_info(self)[3])
 
-    def share_memory_(self):
+    def share_memory_(self) -> Tensor:
         """Moves the storage into memory that other processes can map; views follow."""
         _C.share(self)
         return self
@@ -203,7 +232,7 @@ class Tensor(_C.TensorBase):
         if self.requires_grad:
             raise GradError(f"cannot {what} variables that require grad")
 
-    def resize_(self, *sizes, memory_format=None):
+    def resize_(self, *sizes: Any, memory_format: _layout.memory_format | None = None) -> Tensor:
         """Other sizes over the same storage, which grows if needed.
 
         New elements are not initialised.
@@ -220,11 +249,19 @@ class Tensor(_C.TensorBase):
             _C.set_data(self, _C.as_strided(self, sizes, strides, self._offset))
         return self
 
-    def resize_as_(self, the_template, *, memory_format=None):
+    def resize_as_(
+        self, the_template: Tensor, *, memory_format: _layout.memory_format | None = None
+    ) -> Tensor:
         """`resize_` to the sizes of another tensor."""
         return self.resize_(the_template.shape, memory_format=memory_format)
 
-    def set_(self, source=None, storage_offset=0, size=None, stride=None):
+    def set_(
+        self,
+        source: Tensor | UntypedStorage | TypedStorage | None = None,
+        storage_offset: int = 0,
+        size: int | Sequence[int] | None = None,
+        stride: int | Sequence[int] | None = None,
+    ) -> Tensor:
         """Makes this tensor look at another storage, or at the storage of another tensor.
 
         Raises:
@@ -251,11 +288,11 @@ class Tensor(_C.TensorBase):
         return self
 
     @staticmethod
-    def _make_subclass(cls, data, require_grad=False):
+    def _make_subclass(cls: type, data: Tensor, require_grad: bool = False) -> Any:
         """A tensor of class `cls` over the storage of `data`, outside its graph."""
         return _C.as_class(data, cls, require_grad)
 
-    def as_subclass(self, cls):
+    def as_subclass(self, cls: type) -> Any:
         """The same data as an object of a subclass of Tensor."""
         made = self.view_as(self)
         made.__class__ = cls
@@ -263,7 +300,13 @@ class Tensor(_C.TensorBase):
 
     # ---- autograd ----
 
-    def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None) -> None:
+    def backward(
+        self,
+        gradient: Tensor | None = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+        inputs: Tensor | Sequence[Tensor] | None = None,
+    ) -> None:
         """Adds the gradients of this tensor to `.grad` of the leaves it depends on.
 
         Args:
@@ -279,11 +322,12 @@ class Tensor(_C.TensorBase):
 
         backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
-    def detach(self):
+    def detach(self) -> Tensor:
         """The same data outside the graph: shares storage, never requires gradients."""
-        return _C.detach(self)
+        detached: Tensor = _C.detach(self)
+        return detached
 
-    def detach_(self):
+    def detach_(self) -> Tensor:
         """Takes this tensor itself out of the graph."""
         if self._is_differentiable_view:
             raise GradError(
@@ -295,18 +339,19 @@ class Tensor(_C.TensorBase):
         _C.make_leaf(self)
         return self
 
-    def requires_grad_(self, requires_grad: bool = True):
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Sets `requires_grad` and returns the tensor."""
         self.requires_grad = requires_grad
         return self
 
     @property
-    def data(self):
+    def data(self) -> Tensor:
         """The same storage without history; writing to it is not seen by autograd's checks."""
-        return _C.detach(self)
+        detached: Tensor = _C.detach(self)
+        return detached
 
     @data.setter
-    def data(self, value) -> None:
+    def data(self, value: Tensor) -> None:
         if not isinstance(value, Tensor):
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
         _C.set_data(self, value)
@@ -316,7 +361,7 @@ class Tensor(_C.TensorBase):
         """True for a non-leaf tensor whose gradient backward keeps."""
         node = self.grad_fn
         retained = node._retained if node is not None else None
-        return bool(retained) and self.output_nr in retained
+        return self.output_nr in (retained or ())
 
     def retain_grad(self) -> None:
         """Makes backward write `.grad` of this tensor although it is not a leaf."""
@@ -331,7 +376,7 @@ class Tensor(_C.TensorBase):
             node._retained = {}
         node._retained[self.output_nr] = weakref.ref(self)
 
-    def register_hook(self, hook):
+    def register_hook(self, hook: Callable[[Tensor], Any]) -> RemovableHandle:
         """Calls `hook(grad)` when the gradient of this tensor is known; it may return another one.
 
         Returns:
@@ -353,7 +398,7 @@ class Tensor(_C.TensorBase):
             node._tensor_hooks = {}
         return RemovableHandle.add(node._tensor_hooks.setdefault(self.output_nr, {}), hook)
 
-    def register_post_accumulate_grad_hook(self, hook):
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], Any]) -> RemovableHandle:
         """Calls `hook(tensor)` after a gradient was added to `.grad` of this leaf."""
         if not self.requires_grad:
             raise GradError("cannot register a hook on a tensor that doesn't require gradient")
@@ -367,24 +412,25 @@ class Tensor(_C.TensorBase):
 
     # ---- Python ----
 
-    def __repr__(self, *, tensor_contents=None) -> str:
+    def __repr__(self, *, tensor_contents: str | None = None) -> str:
         from flambeau.core.printing import tensor_str
 
         return tensor_str(self, contents=tensor_contents)
 
     def __format__(self, spec: str) -> str:
         if self.ndim == 0:
-            return self.item().__format__(spec)
+            return format(self.item(), spec)
         return object.__format__(self, spec)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Tensor]:
         if self.ndim == 0:
             raise TypeError("iteration over a 0-d tensor")
         return iter(self.unbind(0))
 
-    def __contains__(self, element) -> bool:
+    def __contains__(self, element: object) -> bool:
         if isinstance(element, (Tensor, bool, int, float, complex)):
-            return bool((self == element).any())
+            found: Any = self == element
+            return bool(found.any())
         raise RuntimeError(
             "Tensor.__contains__ only supports Tensor or scalar, but you passed in a"
             f" {type(element)}."
@@ -393,7 +439,7 @@ class Tensor(_C.TensorBase):
     def __complex__(self) -> complex:
         return complex(self.item())
 
-    def __deepcopy__(self, memo):
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if not self.is_leaf:
             raise GradError(
                 "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
@@ -402,10 +448,10 @@ class Tensor(_C.TensorBase):
                 "https://github.com/pytorch/pytorch/pull/103001"
             )
         if id(self) in memo:
-            return memo[id(self)]
+            return memo[id(self)]  # type: ignore[no-any-return]
         import copy
 
-        with_data = _C.as_class(_C.clone(self), type(self), self.requires_grad)
+        with_data: Tensor = _C.as_class(_C.clone(self), type(self), self.requires_grad)
         if self.grad is not None:
             with_data.grad = copy.deepcopy(self.grad, memo)
         for name, value in self.__dict__.items():
@@ -413,7 +459,7 @@ class Tensor(_C.TensorBase):
         memo[id(self)] = with_data
         return with_data
 
-    def __reduce_ex__(self, protocol):
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
         from flambeau.core.storage import rebuild_from_type, rebuild_tensor
 
         arguments = (
@@ -428,7 +474,7 @@ class Tensor(_C.TensorBase):
             return (rebuild_tensor, arguments)
         return (rebuild_from_type, (type(self), arguments, self.__dict__))
 
-    def __dir__(self):
+    def __dir__(self) -> list[str]:
         return sorted(name for name in set(object.__dir__(self)) if not name.startswith("_C"))
 
 
