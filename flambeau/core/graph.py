@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-Node = _C.Node
+Node: Any = _C.Node
 
 
 class AccumulateGrad:

@@ -933,7 +933,7 @@ def _legacy(arguments, dtype, device):
     return place.new_empty("new", arguments, dtype)
 
 
-def legacy_tensor(cls, *arguments, device=None):
+def legacy_tensor(cls: type, *arguments: object, device: object = None) -> object:
     """`Tensor(2, 3)`, `Tensor([1, 2])`, and the same for subclasses."""
     made = _legacy(arguments, _default_dtype(), device)
     return made if type(made) is cls else _C.as_class(made, cls, made.requires_grad)
