@@ -126,7 +126,12 @@ def _kth_samples(s):
 
 @op(methods=("kthvalue",), outputs=_PICKED, result_type=return_types.kthvalue, samples=_kth_samples)
 def kthvalue(input, k, dim=-1, keepdim=False):
-    """The k-th smallest element along one axis and where it is, as (values, indices); k counts from 1.
+    """The k-th smallest element along one axis and where it is, as (values, indices).
+
+    Args:
+        k: from 1 to the number of elements.
+        dim: the axis.
+        keepdim: keep the axis with size one.
 
     Raises:
         RuntimeError: if k is not between 1 and the number of elements.
@@ -203,7 +208,7 @@ def median(input, dim=None, keepdim=False, *, out=None):
 
 @function(methods=("nanmedian",))
 def nanmedian(input, dim=None, keepdim=False, *, out=None):
-    """The median of the elements that are not NaN: of all, or along one axis as (values, indices)."""
+    """The median without NaN elements: of all, or along one axis as (values, indices)."""
     if dim is None:
         return _over_all(_nanmedian_along, input)
     return _nanmedian_along(input, dim, keepdim, out=out)
@@ -257,7 +262,7 @@ def _quantile(name, input, q, dim, keepdim, interpolation, ignore_nan):
 
 
 def _interpolated(ordered, q, interpolation, ignore_nan):
-    """The quantile of each line of a tensor sorted along its last axis, which stays with size one."""
+    """The quantile of each line of a tensor sorted along its last axis, which gets size one."""
     from flambeau.ops.index import where
 
     n = ordered.shape[-1]

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from oracle import check_parity, compare
 
 import flambeau
 import flambeau.nn.functional as F
 from flambeau.testing import gradcheck, gradgradcheck
-from oracle import check_parity, compare
 
 torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
 T = torch.nn.functional
@@ -78,7 +78,10 @@ def test_channels_last_keeps_its_layout():
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize("shape, groups", [((3, 4, 5), 2), ((2, 6, 3, 3), 3), ((3, 4), 2), ((2, 4, 70), 1), ((2, 4, 9), 4)])
+@pytest.mark.parametrize(
+    "shape, groups",
+    [((3, 4, 5), 2), ((2, 6, 3, 3), 3), ((3, 4), 2), ((2, 4, 70), 1), ((2, 4, 9), 4)],
+)
 @pytest.mark.parametrize("affine", [True, False])
 def test_group_norm(shape, groups, affine):
     weights = (some(shape[1]), some(shape[1])) if affine else ()
@@ -98,7 +101,10 @@ def test_group_norm(shape, groups, affine):
 def test_instance_norm(shape, own):
     c = shape[1]
     start = some(c), rng.uniform(0.5, 2, c)
-    here, there = [flambeau.from_numpy(s.copy()) for s in start], [torch.from_numpy(s.copy()) for s in start]
+    here, there = (
+        [flambeau.from_numpy(s.copy()) for s in start],
+        [torch.from_numpy(s.copy()) for s in start],
+    )
     check_parity(
         torch,
         lambda x, w, b: F.instance_norm(x, *here, w, b, use_input_stats=own),
@@ -111,7 +117,9 @@ def test_instance_norm(shape, own):
     compare(here, there, rtol=1e-8)
 
 
-@pytest.mark.parametrize("shape, normal", [((5, 3), (3,)), ((70, 4, 33), (33,)), ((2, 3, 4), (3, 4)), ((40,), (40,))])
+@pytest.mark.parametrize(
+    "shape, normal", [((5, 3), (3,)), ((70, 4, 33), (33,)), ((2, 3, 4), (3, 4)), ((40,), (40,))]
+)
 @pytest.mark.parametrize("affine", [True, False])
 def test_layer_norm(shape, normal, affine):
     weights = (some(*normal), some(*normal)) if affine else ()
@@ -163,9 +171,19 @@ def wrong(function, *arguments, error=RuntimeError, match, **keywords):
 
 def test_errors():
     x, three = flambeau.zeros(2, 4, 3), flambeau.zeros(3)
-    wrong(F.batch_norm, x[:1, :, :1], None, None, training=True, error=ValueError, match="more than 1 value per channel")
+    wrong(
+        F.batch_norm,
+        x[:1, :, :1],
+        None,
+        None,
+        training=True,
+        error=ValueError,
+        match="more than 1 value per channel",
+    )
     wrong(F.batch_norm, x, three, three, match="running_mean should contain 4 elements not 3")
-    wrong(F.batch_norm, x, None, None, three, training=True, match="weight should contain 4 elements")
+    wrong(
+        F.batch_norm, x, None, None, three, training=True, match="weight should contain 4 elements"
+    )
     wrong(F.batch_norm, x, None, None, match="Expected running_mean and running_var")
     wrong(F.batch_norm, x.to(flambeau.int64), None, None, training=True, match="floating point")
     wrong(F.layer_norm, x, (4,), match="Given normalized_shape=")

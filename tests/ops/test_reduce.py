@@ -10,7 +10,19 @@ import flambeau
 from flambeau import _C
 
 rng = np.random.default_rng(3)
-SHAPES = [(), (7,), (0,), (4, 3), (0, 3), (3, 0, 2), (7, 1, 5, 3), (200, 3), (3, 2500), (70000,), (40, 30, 20)]
+SHAPES = [
+    (),
+    (7,),
+    (0,),
+    (4, 3),
+    (0, 3),
+    (3, 0, 2),
+    (7, 1, 5, 3),
+    (200, 3),
+    (3, 2500),
+    (70000,),
+    (40, 30, 20),
+]
 DTYPES = ["bool", "uint8", "int32", "int64", "float32", "float64"]
 
 
@@ -31,7 +43,9 @@ def axes_of(x):
 
 
 def numbers(dtype, shape):
-    return np.asarray(rng.integers(0, 3, shape) if dtype == "bool" else rng.standard_normal(shape) * 3).astype(dtype)
+    return np.asarray(
+        rng.integers(0, 3, shape) if dtype == "bool" else rng.standard_normal(shape) * 3
+    ).astype(dtype)
 
 
 def check(found, wanted, rtol=2e-6, atol=2e-6):
@@ -104,7 +118,9 @@ def test_float32_sums_keep_their_digits():
     columns = x[: 1000 * 1000].reshape(1000, 1000)
     for axis in (0, 1):
         wanted = columns.astype(np.float64).sum(axis)
-        np.testing.assert_allclose(flambeau.from_numpy(columns).sum(axis).numpy(), wanted, rtol=2e-7)
+        np.testing.assert_allclose(
+            flambeau.from_numpy(columns).sum(axis).numpy(), wanted, rtol=2e-7
+        )
 
 
 def test_variance_of_a_large_mean():
@@ -121,7 +137,13 @@ def test_same_bits_for_any_number_of_threads():
     try:
         for threads in (1, 2, 3):
             _C.set_num_threads(threads)
-            results.append([f(x, d).tolist() for f in (flambeau.sum, flambeau.std, flambeau.logsumexp) for d in ((0, 1), 0, 1)])
+            results.append(
+                [
+                    f(x, d).tolist()
+                    for f in (flambeau.sum, flambeau.std, flambeau.logsumexp)
+                    for d in ((0, 1), 0, 1)
+                ]
+            )
     finally:
         _C.set_num_threads(before)
     assert results[0] == results[1] == results[2]
@@ -149,7 +171,9 @@ def test_infinities():
     assert flambeau.tensor([-INF, -INF]).logsumexp(0).item() == -INF
     assert flambeau.tensor([INF, 800.0, -900.0]).logsumexp(0).item() == INF
     assert flambeau.tensor([800.0] * 2000 + [INF]).logsumexp(0).item() == INF
-    assert flambeau.tensor([1000.0, 1000.0]).logsumexp(0).item() == pytest.approx(1000.6931, rel=1e-6)
+    assert flambeau.tensor([1000.0, 1000.0]).logsumexp(0).item() == pytest.approx(
+        1000.6931, rel=1e-6
+    )
     assert flambeau.tensor([-INF, 3.0]).logcumsumexp(0).tolist() == [-INF, 3.0]
     assert flambeau.tensor([INF, -INF]).amax().item() == INF
 
@@ -219,7 +243,9 @@ def test_gradient_of_a_product_with_zeros():
 def test_spread_arguments():
     x = flambeau.tensor([1.0, 2.0, 3.0, 6.0])
     biased = pytest.approx(3.5)
-    assert x.var(unbiased=False).item() == x.var(False).item() == x.var(correction=0).item() == biased
+    assert (
+        x.var(unbiased=False).item() == x.var(False).item() == x.var(correction=0).item() == biased
+    )
     assert x.var(0, False, True).shape == (1,)
     assert flambeau.var_mean(x)[1].item() == 3
     with pytest.warns(UserWarning, match="degrees of freedom is <= 0"):

@@ -18,7 +18,9 @@ def softmax(x, axis):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (2, 17), (2, 16), (5, 3000), (2, 70, 130), (2, 3, 4, 5)])
+@pytest.mark.parametrize(
+    "shape", [(1, 1), (3, 5), (2, 17), (2, 16), (5, 3000), (2, 70, 130), (2, 3, 4, 5)]
+)
 def test_values_and_gradients(dtype, shape):
     x, g = (rng.standard_normal(shape) * 4 for _ in range(2))
     rtol, atol = (1e-5, 1e-6) if dtype == "float32" else (1e-12, 1e-13)
@@ -42,7 +44,10 @@ def test_special_values():
     assert flambeau.tensor([1e30, -1e30]).softmax(0).tolist() == [1.0, 0.0]
     assert flambeau.tensor([-inf, 0.0]).log_softmax(0).tolist() == [-inf, 0.0]
     for values in ([-inf, -inf], [inf, 0.0], [nan, 0.0] + [0.0] * 40):
-        for columns in (flambeau.tensor(values), flambeau.tensor(values).reshape(-1, 1).expand(-1, 3)):
+        for columns in (
+            flambeau.tensor(values),
+            flambeau.tensor(values).reshape(-1, 1).expand(-1, 3),
+        ):
             assert all(math.isnan(v) for v in columns.softmax(0).reshape(-1).tolist())
             assert all(math.isnan(v) for v in columns.log_softmax(0).reshape(-1).tolist())
 
@@ -51,7 +56,10 @@ def test_dtype_and_axes():
     x = flambeau.zeros(2, 4, dtype=flambeau.float16)
     assert x.softmax(-1).dtype == flambeau.float16
     assert x.softmax(-1, dtype=flambeau.float32).tolist() == [[0.25] * 4] * 2
-    assert flambeau.softmax(flambeau.tensor([1, 1]), 0, dtype=flambeau.float64).tolist() == [0.5, 0.5]
+    assert flambeau.softmax(flambeau.tensor([1, 1]), 0, dtype=flambeau.float64).tolist() == [
+        0.5,
+        0.5,
+    ]
     assert flambeau.tensor(3.0).softmax(0).item() == 1.0
     with pytest.raises(IndexError, match="Dimension out of range"):
         x.softmax(2)
@@ -63,5 +71,7 @@ def test_functional_forms():
     x = flambeau.from_numpy(rng.standard_normal((2, 3)))
     assert F.softmin(x, 1).tolist() == F.softmax(-x, 1).tolist()
     for name in ("softmax", "log_softmax", "softmin"):
-        with pytest.warns(UserWarning, match=f"Implicit dimension choice for {name} has been deprecated"):
+        with pytest.warns(
+            UserWarning, match=f"Implicit dimension choice for {name} has been deprecated"
+        ):
             assert getattr(F, name)(x).tolist() == getattr(F, name)(x, dim=1).tolist()

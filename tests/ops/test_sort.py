@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from oracle import check_parity, compare
 
 import flambeau
-from oracle import check_parity, compare
 
 torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
 
@@ -26,7 +26,9 @@ def both(x):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("descending", [False, True])
-@pytest.mark.parametrize("shape, dim", [((1,), 0), ((60,), 0), ((700,), 0), ((9000,), 0), ((3, 70, 5), 1)])
+@pytest.mark.parametrize(
+    "shape, dim", [((1,), 0), ((60,), 0), ((700,), 0), ((9000,), 0), ((3, 70, 5), 1)]
+)
 def test_sort_is_stable(dtype, descending, shape, dim):
     x = some(dtype, *shape)
     mine, theirs = both(x)
@@ -104,9 +106,15 @@ def test_unique(dtype, consecutive):
     x = some(dtype, 6, 50)
     if dtype == "float32":
         x = np.where(np.isnan(x), 1, x)
-    for arguments in ({}, {"return_inverse": True}, {"return_counts": True, "return_inverse": True}):
+    for arguments in (
+        {},
+        {"return_inverse": True},
+        {"return_counts": True, "return_inverse": True},
+    ):
         mine, theirs = both(x)
-        compare(getattr(flambeau, name)(mine, **arguments), getattr(torch, name)(theirs, **arguments))
+        compare(
+            getattr(flambeau, name)(mine, **arguments), getattr(torch, name)(theirs, **arguments)
+        )
 
 
 @pytest.mark.parametrize("name", ["unique", "unique_consecutive"])
@@ -119,7 +127,9 @@ def test_unique_slices(name, dim):
 
 
 def test_unique_counts_each_nan():
-    values, counts = flambeau.unique(flambeau.tensor([float("nan"), 1.0, float("nan")]), return_counts=True)
+    values, counts = flambeau.unique(
+        flambeau.tensor([float("nan"), 1.0, float("nan")]), return_counts=True
+    )
     assert counts.tolist() == [1, 1, 1]
     assert values.shape == (3,)
 
@@ -143,9 +153,12 @@ def test_searchsorted_of_special_values():
     nan, inf = float("nan"), float("inf")
     s, v = np.array([-inf, 1.0, inf, nan]), np.array([nan, inf, -inf, 0.0])
     for right in (False, True):
-        assert flambeau.searchsorted(
-            flambeau.from_numpy(s), flambeau.from_numpy(v), right=right
-        ).tolist() == np.searchsorted(s, v, "right" if right else "left").tolist()
+        assert (
+            flambeau.searchsorted(
+                flambeau.from_numpy(s), flambeau.from_numpy(v), right=right
+            ).tolist()
+            == np.searchsorted(s, v, "right" if right else "left").tolist()
+        )
     sorter = flambeau.tensor([1, 2, 0])
     assert flambeau.searchsorted(flambeau.tensor([5, 1, 3]), 2, sorter=sorter).item() == 1
     assert flambeau.searchsorted(flambeau.tensor([]), flambeau.tensor([1.0])).tolist() == [0]
