@@ -111,7 +111,7 @@ void first_k(const T* x, std::int64_t stride, std::int64_t n, std::int64_t k, bo
   using Key = KeyOf<T>;
   constexpr Key sign = Key{1} << (key_bits<T> - 1), all = sign | (sign - 1);
   const Key flip = largest ? all : 0;
-  const std::int64_t capacity = std::min(n, 2 * k + 512);
+  const std::int64_t capacity = std::min(n, 2 * k + 32);
   std::int64_t size = 0;
   Key bound = all;
   bool bounded = false;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <type_traits>
+#include <utility>
 
 #include "core/allocator.h"
 #include "core/dtype.h"
@@ -93,33 +94,27 @@ void load_entries(EntryOf<T>* entries, const T* x, std::int64_t stride, std::int
 
 constexpr std::int64_t few_entries = 64;
 
-// Counts of each digit, turned into where the entries of a digit begin. False: all are in one
-// digit.
-template <int digit_bits, class Entry>
-bool digit_starts(const Entry* entries, std::int64_t n, int shift, std::uint32_t* starts) {
-  constexpr std::uint32_t digits = 1u << digit_bits;
-  std::fill(starts, starts + digits, 0u);
-  for (std::int64_t k = 0; k < n; ++k) ++starts[entries[k].key() >> shift & (digits - 1)];
-  std::uint32_t sum = 0;
-  for (std::uint32_t d = 0; d < digits; ++d) {
-    const std::uint32_t count = starts[d];
-    if (count == static_cast<std::uint32_t>(n)) return false;
-    starts[d] = sum;
-    sum += count;
-  }
-  return true;
-}
-
-// Sorts by digits from the lowest; returns the buffer that holds the result.
+// Sorts by digits from the lowest, passing over digits that all entries share; returns the buffer
+// that holds the result.
 template <int digit_bits, class Entry>
 Entry* radix_sort(Entry* entries, Entry* other, std::int64_t n, int bits) {
-  std::uint32_t starts[1u << digit_bits];
-  for (int shift = 0; shift < bits; shift += digit_bits) {
-    if (!digit_starts<digit_bits>(entries, n, shift, starts)) continue;
-    for (std::int64_t k = 0; k < n; ++k) {
-      const auto digit = entries[k].key() >> shift & ((1u << digit_bits) - 1);
-      other[starts[digit]++] = entries[k];
-    }
+  constexpr std::uint32_t digits = 1u << digit_bits;
+  constexpr int most_passes = (64 + digit_bits - 1) / digit_bits;
+  const auto first = entries[0].key();
+  auto differing = first ^ first;
+  for (std::int64_t k = 0; k < n; ++k) differing |= entries[k].key() ^ first;
+  int shifts[most_passes], passes = 0;
+  for (int shift = 0; shift < bits; shift += digit_bits)
+    if (differing >> shift & (digits - 1)) shifts[passes++] = shift;
+  std::uint32_t starts[most_passes][digits];
+  for (int p = 0; p < passes; ++p) std::fill(starts[p], starts[p] + digits, 0u);
+  for (std::int64_t k = 0; k < n; ++k)
+    for (int p = 0; p < passes; ++p) ++starts[p][entries[k].key() >> shifts[p] & (digits - 1)];
+  for (int p = 0; p < passes; ++p) {
+    std::uint32_t sum = 0;
+    for (std::uint32_t& start : starts[p]) sum += std::exchange(start, sum);
+    for (std::int64_t k = 0; k < n; ++k)
+      other[starts[p][entries[k].key() >> shifts[p] & (digits - 1)]++] = entries[k];
     std::swap(entries, other);
   }
   return entries;

@@ -32,16 +32,23 @@ std::vector<std::int64_t> ascending(std::int64_t n) {
 
 template <class T>
 Groups group_elements(const T* x, std::int64_t n, bool sorted) {
-  std::vector<std::int64_t> order = ascending(n);
-  if (sorted) {
-    Workspace<EntryOf<T>> entries(static_cast<std::size_t>(n)), spare(static_cast<std::size_t>(n));
-    load_entries<T>(entries.data(), x, 1, n, false);
-    const EntryOf<T>* found = sort_entries(entries.data(), spare.data(), n, key_bits<T>);
-    for (std::int64_t k = 0; k < n; ++k) order[static_cast<std::size_t>(k)] = found[k].place();
+  if (!sorted)
+    return split(ascending(n), [x](std::int64_t a, std::int64_t b) {
+      return element_at(x, a) == element_at(x, b);
+    });
+  Workspace<EntryOf<T>> entries(static_cast<std::size_t>(n)), spare(static_cast<std::size_t>(n));
+  load_entries<T>(entries.data(), x, 1, n, false);
+  const EntryOf<T>* found = sort_entries(entries.data(), spare.data(), n, key_bits<T>);
+  Groups groups;
+  groups.order.resize(static_cast<std::size_t>(n));
+  for (std::int64_t k = 0; k < n; ++k) {
+    const std::int64_t place = found[k].place();
+    groups.order[static_cast<std::size_t>(k)] = place;
+    const bool joins =
+        k > 0 && found[k].key() == found[k - 1].key() && !is_nan(element_at(x, place));
+    if (!joins) groups.begins.push_back(k);
   }
-  return split(std::move(order), [x](std::int64_t a, std::int64_t b) {
-    return element_at(x, a) == element_at(x, b);
-  });
+  return groups;
 }
 
 template <class T>

@@ -27,8 +27,8 @@ def _reduction(size_average, reduce, reduction):
 
     chosen = "none" if reduce is False else "sum" if size_average is False else "mean"
     warnings.warn(
-        f"size_average and reduce args will be deprecated, please use reduction='{chosen}' "
-        "instead.",
+        "size_average and reduce args will be deprecated, please use "
+        f"reduction='{chosen}' instead.",
         stacklevel=3,
     )
     return chosen
@@ -363,8 +363,8 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
         warnings.warn(
             "reduction: 'mean' divides the total loss by both the batch size and the support size."
             "'batchmean' divides only by the batch size, and aligns with the KL div math "
-            "definition."
-            "'mean' will be changed to behave the same as 'batchmean' in the next major release.",
+            "definition.'mean' will be changed to behave the same as 'batchmean' in the next major "
+            "release.",
             stacklevel=2,
         )
     shape = _C.broadcast_shapes(input.shape, target.shape)
@@ -398,9 +398,7 @@ def _target_shares(input, target, weight, ignore_index, smoothing=0.0):
 
 
 def _position_share(g, reduction, total_weight, axis):
-    """The gradient that reaches each position's loss, in a shape that broadcasts with the
-    scores.
-    """
+    """The gradient that reaches each position's loss, so that it broadcasts with the scores."""
     if reduction == "none":
         return g.unsqueeze(axis)
     return g / total_weight if reduction == "mean" else g
@@ -525,9 +523,8 @@ def _soft_cross_entropy(input, target, weight, ignore_index, reduction, smoothin
     if weight is not None:
         if tuple(weight.shape) != (classes,):
             raise RuntimeError(
-                f"cross_entropy: weight tensor should be defined either for all {classes} "
-                "classes or "
-                f"no classes but got weight tensor of shape: {list(weight.shape)}"
+                f"cross_entropy: weight tensor should be defined either for all {classes} classes "
+                f"or no classes but got weight tensor of shape: {list(weight.shape)}"
             )
         terms = terms * weight.reshape([-1 if d == axis else 1 for d in range(input.ndim)])
     if reduction == "mean":
@@ -568,8 +565,8 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
 
     Args:
         input: the expectation.
-        var: the variance, a number or a tensor of the input's shape (an axis may be missing or
-            one).
+        var: the variance, a number or a tensor of the input's shape (the last axis may be missing
+            or one).
         full: add the constant term.
         eps: the smallest variance.
 
@@ -616,7 +613,8 @@ def poisson_nll_loss(
         eps: added to the rate before its logarithm.
     """
     reduction = _reduction(size_average, reduce, reduction)
-    loss = input.exp() - target * input if log_input else input - target * (input + eps).log()
+    log_rate = input if log_input else (input + eps).log()
+    loss = (input.exp() if log_input else input) - target * log_rate
     if full:
         stirling = target * target.log() - target + 0.5 * (2 * math.pi * target).log()
         loss = loss + where(target > 1, stirling, _C.full((), 0, stirling.dtype))

@@ -191,9 +191,7 @@ def _group_samples(s):
     out=False,
 )
 def _native_group_norm(input, groups, weight, bias, eps):
-    """Group normalisation and the statistics used: (result, means, reciprocal standard
-    deviations).
-    """
+    """The result, and the mean and reciprocal standard deviation of each group."""
     return kernels(input).group_norm(input, groups, weight, bias, eps)
 
 
@@ -244,9 +242,7 @@ def _layer_samples(s):
     out=False,
 )
 def _native_layer_norm(input, normalized_shape, weight, bias, eps):
-    """Layer normalisation and the statistics used: (result, means, reciprocal standard
-    deviations).
-    """
+    """The result, and the mean and reciprocal standard deviation of each row."""
     return kernels(input).layer_norm(input, normalized_shape, weight, bias, eps)
 
 

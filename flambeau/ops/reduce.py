@@ -1,7 +1,6 @@
 """Reductions over axes, and running sums, products and extremes along one axis.
 
-`dim` is an integer, a tuple or None for all axes; an empty tuple means all axes too (of any and
-all: none).
+`dim` is an integer, a tuple or None for all axes; so is an empty tuple, but not for any and all.
 Floating sums are added in blocks whose partial sums are double: the result has the same bits for
 any number of threads.
 """
@@ -210,9 +209,7 @@ def _products_of_others(input, dim):
 
 
 def _all_but_one(input, dim):
-    """(..., n) -> (..., n, n) with dim last: row i holds the elements with the i-th replaced
-    by one.
-    """
+    """(..., n) -> (..., n, n), dim last: row i has the elements with the i-th replaced by one."""
     rows = input.transpose(dim, -1).unsqueeze(-2)
     n = rows.shape[-1]
     return where(_C.cast(_C.eye(n, n, input.dtype), _C.bool), _C.full((), 1, input.dtype), rows)
@@ -342,9 +339,8 @@ max = _extreme(_max_all, _max_along, _maximum)
 max.__name__ = "max"
 max.__doc__ = """The largest element, or the largest along one axis and where it is.
 
-`max(input)` is the largest of all; `max(input, dim, keepdim=False)` returns (values, indices),
-the first
-index where several are equal; `max(input, other)` compares elementwise.
+`max(input)` is the largest of all; `max(input, dim, keepdim=False)` returns (values, indices), the
+first index where several are equal; `max(input, other)` compares elementwise.
 
 Raises:
     RuntimeError: for a tensor without elements.
@@ -358,9 +354,8 @@ min = _extreme(_min_all, _min_along, _minimum)
 min.__name__ = "min"
 min.__doc__ = """The smallest element, or the smallest along one axis and where it is.
 
-`min(input)` is the smallest of all; `min(input, dim, keepdim=False)` returns (values, indices),
-the first
-index where several are equal; `min(input, other)` compares elementwise.
+`min(input)` is the smallest of all; `min(input, dim, keepdim=False)` returns (values, indices), the
+first index where several are equal; `min(input, other)` compares elementwise.
 
 Raises:
     RuntimeError: for a tensor without elements.
@@ -376,8 +371,7 @@ function(min, methods=("min",))
 
 @op(methods=("argmax",), samples=_along, gradcheck=False)
 def argmax(input, dim=None, keepdim=False):
-    """The place of the largest element: in row-major order, or along one axis. The first of
-    equal ones.
+    """The place of the (first) largest element: in row-major order, or along one axis.
 
     Example:
         >>> flambeau.argmax(flambeau.tensor([1., 9., 3.]))
@@ -388,9 +382,7 @@ def argmax(input, dim=None, keepdim=False):
 
 @op(methods=("argmin",), samples=_along, gradcheck=False)
 def argmin(input, dim=None, keepdim=False):
-    """The place of the smallest element: in row-major order, or along one axis. The first of
-    equal ones.
-    """
+    """The place of the (first) smallest element: in row-major order, or along one axis."""
     return kernels(input).argmin(input, dim, keepdim)
 
 
