@@ -3,10 +3,13 @@
 #pragma once
 #include <algorithm>
 #include <bit>
+#include <limits>
 #include <type_traits>
 
 #include "core/allocator.h"
 #include "core/dtype.h"
+#include "core/iter.h"
+#include "core/parallel.h"
 
 namespace fb {
 namespace {
@@ -45,16 +48,23 @@ KeyOf<T> order_key(T x) {
     else
       return static_cast<Key>(x);
   } else {
-    if (is_nan(x)) return all;
-    Key bits;
-    if constexpr (std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>)
+    Key bits, infinity;
+    if constexpr (std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>) {
       bits = x.bits;
-    else
+      infinity = std::is_same_v<T, Half> ? 0x7c00u : 0x7f80u;
+    } else {
       bits = std::bit_cast<Key>(x);
-    if (bits == sign) bits = 0;  // -0
-    return bits & sign ? ~bits & all : bits | sign;
+      infinity = std::bit_cast<Key>(std::numeric_limits<T>::infinity());
+    }
+    // Selections, not branches: what is random must not be predicted.
+    const Key magnitude = bits & (sign - 1);
+    const Key number = bits & sign ? ~bits & all : bits | sign;
+    const Key key = magnitude == 0 ? sign : number;
+    return magnitude > infinity ? all : key;
   }
 }
+
+}  // namespace
 
 // Key and place in one number: the order of entries is that of a stable sort.
 struct NarrowEntry {
@@ -77,65 +87,39 @@ struct WideEntry {
     return key_ != other.key_ ? key_ < other.key_ : place_ < other.place_;
   }
 };
+namespace {
+
 template <class T>
 using EntryOf = std::conditional_t<sizeof(T) == 8, WideEntry, NarrowEntry>;
 
-// The entries of a line; `descending` turns the order of the keys around, places still ascend.
+// What turns the order of keys around, if wanted.
 template <class T>
-void load_entries(EntryOf<T>* entries, const T* x, std::int64_t stride, std::int64_t n,
-                  bool descending) {
-  using Key = KeyOf<T>;
-  constexpr Key sign = Key{1} << (key_bits<T> - 1);
-  const Key flip = descending ? sign | (sign - 1) : 0;
-  for (std::int64_t k = 0; k < n; ++k)
-    entries[k] = EntryOf<T>(order_key(element_at(x, k * stride)) ^ flip, k);
+KeyOf<T> key_flip(bool descending) {
+  constexpr KeyOf<T> sign = KeyOf<T>{1} << (key_bits<T> - 1);
+  return descending ? sign | (sign - 1) : 0;
 }
 
+// The entries of a line; when descending, keys are turned around and places still ascend.
+template <class T>
+void load_entries(EntryOf<T>* entries, const T* x, std::int64_t n, bool descending) {
+  const KeyOf<T> flip = key_flip<T>(descending);
+  parallel_for(0, n, default_grain, [=](std::int64_t b, std::int64_t e) {
+    for (std::int64_t k = b; k < e; ++k)
+      entries[k] = EntryOf<T>(order_key(element_at(x, k)) ^ flip, k);
+  });
+}
+
+// So few are sorted by comparisons.
 constexpr std::int64_t few_entries = 64;
 
-// Counts of each digit, turned into where the entries of a digit begin. False: all are in one
-// digit.
-template <int digit_bits, class Entry>
-bool digit_starts(const Entry* entries, std::int64_t n, int shift, std::uint32_t* starts) {
-  constexpr std::uint32_t digits = 1u << digit_bits;
-  std::fill(starts, starts + digits, 0u);
-  for (std::int64_t k = 0; k < n; ++k) ++starts[entries[k].key() >> shift & (digits - 1)];
-  std::uint32_t sum = 0;
-  for (std::uint32_t d = 0; d < digits; ++d) {
-    const std::uint32_t count = starts[d];
-    if (count == static_cast<std::uint32_t>(n)) return false;
-    starts[d] = sum;
-    sum += count;
-  }
-  return true;
-}
+}  // namespace
 
-// Sorts by digits from the lowest; returns the buffer that holds the result.
-template <int digit_bits, class Entry>
-Entry* radix_sort(Entry* entries, Entry* other, std::int64_t n, int bits) {
-  std::uint32_t starts[1u << digit_bits];
-  for (int shift = 0; shift < bits; shift += digit_bits) {
-    if (!digit_starts<digit_bits>(entries, n, shift, starts)) continue;
-    for (std::int64_t k = 0; k < n; ++k) {
-      const auto digit = entries[k].key() >> shift & ((1u << digit_bits) - 1);
-      other[starts[digit]++] = entries[k];
-    }
-    std::swap(entries, other);
-  }
-  return entries;
-}
-
-// Sorts n entries whose places ascend; `other` is as long. Returns where the result is.
+// Sorts n entries whose places ascend; `other` is as long. Returns where the result is. Long lines
+// are sorted by several threads.
 template <class Entry>
-Entry* sort_entries(Entry* entries, Entry* other, std::int64_t n, int bits) {
-  constexpr std::int64_t many_entries = 4096;
-  if (n <= few_entries) {
-    std::sort(entries, entries + n);
-    return entries;
-  }
-  return n < many_entries ? radix_sort<8>(entries, other, n, bits)
-                          : radix_sort<11>(entries, other, n, bits);
-}
+Entry* sort_entries(Entry* entries, Entry* other, std::int64_t n, int bits);
+
+namespace {
 
 // The entry that has k smaller ones. Changes the order of the entries.
 template <class Entry>

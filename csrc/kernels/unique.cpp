@@ -35,7 +35,7 @@ Groups group_elements(const T* x, std::int64_t n, bool sorted) {
   std::vector<std::int64_t> order = ascending(n);
   if (sorted) {
     Workspace<EntryOf<T>> entries(static_cast<std::size_t>(n)), spare(static_cast<std::size_t>(n));
-    load_entries<T>(entries.data(), x, 1, n, false);
+    load_entries<T>(entries.data(), x, n, false);
     const EntryOf<T>* found = sort_entries(entries.data(), spare.data(), n, key_bits<T>);
     for (std::int64_t k = 0; k < n; ++k) order[static_cast<std::size_t>(k)] = found[k].place();
   }
