@@ -4,7 +4,8 @@ Importing loads tensors and operations; `flambeau.nn`, `flambeau.optim` and the 
 when they are first named.
 """
 
-from flambeau import _C, ops
+from flambeau import _C as _C
+from flambeau import ops
 from flambeau.core.device import device
 from flambeau.core.dtype import (
     bfloat16,

@@ -28,6 +28,21 @@ Tensor reshape(const Tensor& t, const Dims& sizes) {
   return *contiguous(t).try_view(wanted);
 }
 
+Tensor flatten(const Tensor& t, std::int64_t start_dim, std::int64_t end_dim) {
+  const int start = normalize_dim(start_dim, t.ndim(), "flatten"), end = normalize_dim(end_dim, t.ndim(), "flatten");
+  FB_CHECK(start <= end, Runtime, "flatten() has invalid args: start_dim cannot come after end_dim");
+  if (start == end && t.ndim()) return t;
+  Dims sizes;
+  std::int64_t joined = 1;
+  for (int d = 0; d < t.ndim(); ++d) {
+    if (d < start || d > end) sizes.push_back(t.size(d));
+    else joined *= t.size(d);
+    if (d == end) sizes.push_back(joined);
+  }
+  if (t.ndim() == 0) sizes.push_back(1);
+  return reshape(t, sizes);
+}
+
 Tensor transpose(const Tensor& t, std::int64_t a, std::int64_t b) {
   return t.transpose(normalize_dim(a, t.ndim(), "transpose"), normalize_dim(b, t.ndim(), "transpose"));
 }
@@ -84,6 +99,7 @@ void bind_tensor(nb::module_& m) {
   m.def("alias", [](const Tensor& t) { return t; });
   m.def("view", view);
   m.def("reshape", reshape);
+  m.def("flatten", flatten);
   m.def("transpose", transpose);
   m.def("permute", permute);
   m.def("expand", [](const Tensor& t, const Dims& sizes) { return t.expand(sizes, "expand"); });

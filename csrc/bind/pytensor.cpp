@@ -419,7 +419,34 @@ PyObject* tensor_tolist(PyObject* self, PyObject*) {
   FB_PY_CATCH(nullptr)
 }
 
+// size() and stride(): all, or that of one axis. Here because programs call x.size(0) everywhere.
+template <PyObject* (*all)(PyObject*, void*)>
+PyObject* along_axes(PyObject* self, PyObject* const* args, Py_ssize_t n, PyObject* kwnames) {
+  const Py_ssize_t keywords = kwnames ? PyTuple_GET_SIZE(kwnames) : 0;
+  if (n + keywords > 1 || (keywords && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(kwnames, 0), "dim") != 0)) {
+    PyErr_SetString(PyExc_TypeError, "size() and stride() take one argument, dim");
+    return nullptr;
+  }
+  PyObject* everything = all(self, nullptr);
+  if (!everything || n + keywords == 0 || args[0] == Py_None) return everything;
+  const Py_ssize_t dim = PyNumber_AsSsize_t(args[0], PyExc_IndexError);
+  PyObject* one = nullptr;
+  if (!(dim == -1 && PyErr_Occurred())) {
+    FB_PY_TRY
+    const int ndim = as_tensor(self)->t.ndim();
+    FB_CHECK(ndim > 0, Index, "Dimension specified as ", dim, " but tensor has no dimensions");
+    one = Py_NewRef(PyTuple_GET_ITEM(everything, normalize_dim(dim, ndim, "size")));
+    FB_PY_CATCH((Py_DECREF(everything), nullptr))
+  }
+  Py_DECREF(everything);
+  return one;
+}
+
 PyMethodDef methods[] = {{"_is_contiguous", is_contiguous, METH_NOARGS, nullptr},
+                         {"size", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(along_axes<get_shape>)), METH_FASTCALL | METH_KEYWORDS,
+                          "The sizes, or the size of one axis."},
+                         {"stride", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(along_axes<get_strides>)), METH_FASTCALL | METH_KEYWORDS,
+                          "The strides in elements, or the stride of one axis."},
                          {"item", tensor_item, METH_NOARGS, "The only element as a Python number."},
                          {"tolist", tensor_tolist, METH_NOARGS, "The elements as nested lists of Python numbers."},
                          {}};

@@ -15,16 +15,24 @@ from flambeau.core.grad_mode import (
 )
 from flambeau.core.tensor import Tensor
 
+TYPE_CHECKING = False  # see core/registry.py
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    _Tensors = Tensor | Sequence[Tensor]
+    _Gradients = Tensor | Sequence[Tensor | None] | None
+
 Variable = Tensor
 
 
-def _as_tuple(value):
+def _as_tuple(value: Any) -> tuple[Any, ...]:
     if isinstance(value, Tensor):
         return (value,)
     return tuple(value)
 
 
-def _initial(outputs, gradients):
+def _initial(outputs: tuple[Any, ...], gradients: Any) -> list[Tensor]:
     """The gradients to start from: ones for single elements, checked shapes for the rest."""
     if gradients is None:
         gradients = (None,) * len(outputs)
@@ -72,7 +80,12 @@ def _initial(outputs, gradients):
 
 
 def backward(
-    tensors, grad_tensors=None, retain_graph=None, create_graph=False, grad_variables=None, inputs=None
+    tensors: _Tensors,
+    grad_tensors: _Gradients = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    grad_variables: _Gradients = None,
+    inputs: _Tensors | None = None,
 ) -> None:
     """Adds the gradients of `tensors` to `.grad` of the leaves they depend on.
 
@@ -101,7 +114,9 @@ def backward(
             raise GradError("`inputs` argument to `backward()` cannot be empty.")
         for k, tensor in enumerate(inputs):
             if not tensor.requires_grad:
-                raise GradError(f"One of the differentiated Tensors (inputs[{k}]) does not require grad")
+                raise GradError(
+                    f"One of the differentiated Tensors (inputs[{k}]) does not require grad"
+                )
             if not tensor.is_leaf:
                 tensor.retain_grad()
     start = _initial(outputs, grad_tensors)
@@ -110,16 +125,16 @@ def backward(
 
 
 def grad(
-    outputs,
-    inputs,
-    grad_outputs=None,
-    retain_graph=None,
-    create_graph=False,
-    only_inputs=True,
-    allow_unused=None,
-    is_grads_batched=False,
-    materialize_grads=False,
-):
+    outputs: _Tensors,
+    inputs: _Tensors,
+    grad_outputs: _Gradients = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    only_inputs: bool = True,
+    allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
+    materialize_grads: bool = False,
+) -> tuple[Any, ...]:
     """The gradients of `outputs` with respect to `inputs`, without touching any `.grad`.
 
     Args:
@@ -149,7 +164,9 @@ def grad(
     if not only_inputs:
         raise ValueError("grad: only_inputs=False is not supported")
     if allow_unused is False and materialize_grads:
-        raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True")
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True"
+        )
     for tensor in inputs:
         if not tensor.requires_grad:
             raise GradError("One of the differentiated Tensors does not require grad")
@@ -171,7 +188,14 @@ def grad(
     return tuple(found)
 
 
-def _batched(outputs, inputs, grad_outputs, retain, create_graph, allow_unused):
+def _batched(
+    outputs: tuple[Any, ...],
+    inputs: tuple[Any, ...],
+    grad_outputs: Any,
+    retain: bool,
+    create_graph: bool,
+    allow_unused: bool | None,
+) -> tuple[Any, ...]:
     """One backward per vector of the leading axis; the results are stacked."""
     from flambeau import stack
 

@@ -6,6 +6,11 @@ from flambeau import _C
 from flambeau.core.errors import GradError
 from flambeau.core.grad_mode import _Mode
 
+TYPE_CHECKING = False  # see core/registry.py
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
 _state = {"enabled": False, "check_nan": True}
 
 
@@ -14,13 +19,13 @@ def is_anomaly_enabled() -> bool:
     return _state["enabled"]
 
 
-def _remember_stack(node) -> None:
+def _remember_stack(node: Any) -> None:
     import traceback
 
     node.metadata["traceback_"] = traceback.format_stack()[:-1]
 
 
-def _check(node, gradients) -> None:
+def _check(node: Any, gradients: Sequence[Any]) -> None:
     for k, gradient in enumerate(gradients):
         if gradient is not None and bool((gradient != gradient).any()):
             text = f"Function '{node.name()}' returned nan values in its {k}th output."
@@ -47,29 +52,29 @@ class set_detect_anomaly:
         check_nan: raise when a backward gives NaN.
     """
 
-    def __init__(self, mode: bool, check_nan: bool = True):
+    def __init__(self, mode: bool, check_nan: bool = True) -> None:
         self._before = (_state["enabled"], _state["check_nan"])
         _apply(mode, check_nan)
 
-    def __enter__(self):
+    def __enter__(self) -> None:
         return None
 
-    def __exit__(self, *exc):
+    def __exit__(self, *exc: object) -> None:
         _apply(*self._before)
 
 
 class detect_anomaly(_Mode):
     """Anomaly mode for a block: forward calls keep their stack, backward refuses NaN."""
 
-    def __init__(self, check_nan: bool = True):
+    def __init__(self, check_nan: bool = True) -> None:
         self.check_nan = check_nan
 
-    def __enter__(self):
+    def __enter__(self) -> None:
         self._before = (_state["enabled"], _state["check_nan"])
         _apply(True, self.check_nan)
 
-    def __exit__(self, *exc):
+    def __exit__(self, *exc: object) -> None:
         _apply(*self._before)
 
-    def _fresh(self):
+    def _fresh(self) -> detect_anomaly:
         return type(self)(self.check_nan)

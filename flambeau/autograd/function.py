@@ -8,6 +8,11 @@ from flambeau import _C
 from flambeau.core.errors import GradError
 from flambeau.core.tensor import Tensor
 
+TYPE_CHECKING = False  # see core/registry.py
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
 _FREED = (
     "Trying to backward through the graph a second time (or directly access saved tensors after they "
     "have already been freed). Saved intermediate values of the graph are freed when you call "
@@ -22,14 +27,14 @@ class FunctionCtx:
     needs_input_grad: tuple[bool, ...] = ()
     materialize_grads = True
 
-    def __init__(self):
-        self._to_save: tuple = ()
-        self._saved: list | None = []
-        self._dirty: tuple = ()
-        self._non_differentiable: tuple = ()
-        self._node = None
+    def __init__(self) -> None:
+        self._to_save: tuple[Tensor | None, ...] = ()
+        self._saved: list[tuple[Tensor, int, int | None] | None] | None = []
+        self._dirty: tuple[Tensor, ...] = ()
+        self._non_differentiable: tuple[Tensor, ...] = ()
+        self._node: weakref.ref[Any] | None = None
 
-    def save_for_backward(self, *tensors) -> None:
+    def save_for_backward(self, *tensors: Tensor | None) -> None:
         """Keeps inputs or outputs for backward; in-place changes to them are detected."""
         for tensor in tensors:
             if tensor is not None and not isinstance(tensor, Tensor):
@@ -39,11 +44,11 @@ class FunctionCtx:
                 )
         self._to_save = tensors
 
-    def mark_dirty(self, *tensors) -> None:
+    def mark_dirty(self, *tensors: Tensor) -> None:
         """Names the inputs that forward changed in place (and returns)."""
         self._dirty = tensors
 
-    def mark_non_differentiable(self, *tensors) -> None:
+    def mark_non_differentiable(self, *tensors: Tensor) -> None:
         """Names the outputs that carry no gradient."""
         self._non_differentiable = tensors
 
@@ -52,7 +57,7 @@ class FunctionCtx:
         self.materialize_grads = value
 
     @property
-    def saved_tensors(self) -> tuple:
+    def saved_tensors(self) -> tuple[Any, ...]:
         """What save_for_backward kept.
 
         Raises:
@@ -62,7 +67,7 @@ class FunctionCtx:
             raise GradError(_FREED)
         return tuple(self._unpack(entry) for entry in self._saved)
 
-    def _unpack(self, entry):
+    def _unpack(self, entry: tuple[Tensor, int, int | None] | None) -> Tensor | None:
         if entry is None:
             return None
         tensor, version, output_nr = entry
@@ -76,9 +81,12 @@ class FunctionCtx:
         if output_nr is None:
             return tensor
         node = self._node() if self._node is not None else None
-        return tensor if node is None else _C.output_of(tensor, node, output_nr)
+        if node is None:
+            return tensor
+        output: Tensor = _C.output_of(tensor, node, output_nr)
+        return output
 
-    def _pack(self, outputs) -> None:
+    def _pack(self, outputs: Sequence[Any]) -> None:
         """Outputs are kept without their history: the node must not keep itself alive."""
         positions = {id(o): k for k, o in enumerate(outputs) if isinstance(o, Tensor)}
         self._saved = []
@@ -97,17 +105,19 @@ class _Backward:
 
     __slots__ = ("ctx", "function", "input_count", "outputs", "wanted")
 
-    def __init__(self, function, ctx, input_count, wanted):
+    def __init__(
+        self, function: type[Function], ctx: FunctionCtx, input_count: int, wanted: list[int]
+    ) -> None:
         self.function = function
         self.ctx = ctx
         self.input_count = input_count
         self.wanted = wanted  # positions of the inputs that have an edge
-        self.outputs: list = []  # (shape, dtype) of each output
+        self.outputs: list[tuple[Any, ...] | None] = []  # (shape, dtype) of each output
 
-    def __call__(self, gradients):
+    def __call__(self, gradients: tuple[Any, ...]) -> tuple[Any, ...]:
         if self.ctx.materialize_grads:
             gradients = tuple(
-                _C.full(*meta[:1], 0, meta[1]) if g is None and meta is not None else g
+                _C.full(meta[0], 0, meta[1]) if g is None and meta is not None else g
                 for g, meta in zip(gradients, self.outputs, strict=True)
             )
         result = self.function.backward(self.ctx, *gradients)
@@ -149,7 +159,7 @@ class Function:
         tensor(6.)
     """
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         raise RuntimeError(
             f"{type(self)} should not be instantiated. Methods on autograd functions are all static, "
             "so you should invoke them on the class itself. Instantiating an autograd function will "
@@ -157,19 +167,19 @@ class Function:
         )
 
     @staticmethod
-    def forward(*args, **kwargs):
+    def forward(*args: Any, **kwargs: Any) -> Any:
         """Computes the outputs; nothing in here is recorded."""
         raise NotImplementedError(
             "You must implement the forward function for custom autograd.Function."
         )
 
     @staticmethod
-    def setup_context(ctx, inputs, output):
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
         """Fills `ctx` after forward, for the form of forward without `ctx`."""
         raise NotImplementedError("setup_context is not implemented.")
 
     @staticmethod
-    def backward(ctx, *grad_outputs):
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:
         """Gradients of the inputs from those of the outputs."""
         raise NotImplementedError(
             "You must implement either the backward or vjp method for your custom autograd.Function "
@@ -177,7 +187,7 @@ class Function:
         )
 
     @classmethod
-    def apply(cls, *args, **kwargs):
+    def apply(cls, *args: Any, **kwargs: Any) -> Any:
         """Runs forward and records the node."""
         ctx = FunctionCtx()
         flags = tuple(isinstance(a, Tensor) and a.requires_grad for a in args)
@@ -202,7 +212,9 @@ class Function:
         return outputs[0] if single else tuple(outputs)
 
     @classmethod
-    def _record(cls, ctx, args, flags, outputs) -> None:
+    def _record(
+        cls, ctx: FunctionCtx, args: tuple[Any, ...], flags: tuple[bool, ...], outputs: list[Any]
+    ) -> None:
         dirty = {id(t) for t in ctx._dirty}
         inputs = {id(a) for a in args if isinstance(a, Tensor)}
         for tensor in ctx._dirty:
@@ -242,22 +254,22 @@ class _Twice(Function):
     """Stands after a gradient that cannot be differentiated again."""
 
     @staticmethod
-    def forward(ctx, gradient, *inputs):
+    def forward(ctx: Any, gradient: Tensor, *inputs: Any) -> Any:
         return _C.detach(gradient)
 
     @staticmethod
-    def backward(ctx, *gradients):
+    def backward(ctx: Any, *gradients: Any) -> Any:
         raise GradError(
             "trying to differentiate twice a function that was marked with @once_differentiable"
         )
 
 
-def once_differentiable(backward):
+def once_differentiable(backward: Callable[..., Any]) -> Callable[..., Any]:
     """Marks a backward whose own gradient does not exist: differentiating it again raises."""
     import functools
 
     @functools.wraps(backward)
-    def wrapper(ctx, *gradients):
+    def wrapper(ctx: Any, *gradients: Any) -> Any:
         recording = _C.is_grad_enabled()
         _C.set_grad_enabled(False)
         try:
@@ -267,9 +279,7 @@ def once_differentiable(backward):
         if not recording or not any(isinstance(g, Tensor) and g.requires_grad for g in gradients):
             return result
         values = result if isinstance(result, tuple) else (result,)
-        values = tuple(
-            _Twice.apply(v, *gradients) if isinstance(v, Tensor) else v for v in values
-        )
+        values = tuple(_Twice.apply(v, *gradients) if isinstance(v, Tensor) else v for v in values)
         return values if isinstance(result, tuple) else values[0]
 
     return wrapper

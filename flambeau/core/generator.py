@@ -18,7 +18,7 @@ def _wrapped_seed(seed: int) -> int:
     return seed & (1 << 64) - 1
 
 
-class Generator(_C.Generator):  # type: ignore[misc]
+class Generator(_C.Generator):
     """A source of random numbers: mt19937, whose stream and state are those of torch on the CPU.
 
     Args:
@@ -33,7 +33,7 @@ class Generator(_C.Generator):  # type: ignore[misc]
         tensor([0.4963, 0.7682])
     """
 
-    def __init__(self, device: _device | str | int = "cpu"):
+    def __init__(self, device: _device | str | int = "cpu") -> None:
         self._device = require_available(device)
         super().__init__()
 
@@ -188,7 +188,7 @@ class fork_rng:
         ...     _ = flambeau.manual_seed(0)
     """
 
-    def __init__(self, devices: object = None, enabled: bool = True):
+    def __init__(self, devices: object = None, enabled: bool = True) -> None:
         self._enabled = enabled
 
     def __enter__(self) -> None:

@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from flambeau import _C
 
+TYPE_CHECKING = False  # see core/registry.py
+if TYPE_CHECKING:
+    from typing import Any
+
 is_grad_enabled = _C.is_grad_enabled
 is_inference_mode_enabled = _C.is_inference_mode_enabled
 
@@ -14,23 +18,23 @@ is_inference_mode_enabled = _C.is_inference_mode_enabled
 class _Mode:
     """Base: what is set while the block or the decorated function runs, and put back after."""
 
-    def __enter__(self):
+    def __enter__(self) -> None:
         raise NotImplementedError(type(self).__name__)
 
-    def __exit__(self, *exc):
+    def __exit__(self, *exc: Any) -> None:
         raise NotImplementedError(type(self).__name__)
 
-    def _fresh(self):
+    def _fresh(self) -> _Mode:
         return type(self)()
 
-    def __call__(self, function):
+    def __call__(self, function: Any) -> Any:
         import functools
 
         code = getattr(function, "__code__", None)
         if code is not None and code.co_flags & 0x20:  # a generator: the mode holds while it runs
 
             @functools.wraps(function)
-            def generator(*args, **kwargs):
+            def generator(*args: Any, **kwargs: Any) -> Any:
                 iterator = function(*args, **kwargs)
                 sent = None
                 while True:
@@ -44,7 +48,7 @@ class _Mode:
             return generator
 
         @functools.wraps(function)
-        def wrapper(*args, **kwargs):
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
             with self._fresh():
                 return function(*args, **kwargs)
 
@@ -61,30 +65,30 @@ class no_grad(_Mode):
         False
     """
 
-    def __new__(cls, function=None):
+    def __new__(cls, function: Any = None) -> Any:
         self = super().__new__(cls)
         return self if function is None else self(function)
 
-    def __enter__(self):
+    def __enter__(self) -> None:
         self._before = _C.is_grad_enabled()
         _C.set_grad_enabled(False)
 
-    def __exit__(self, *exc):
+    def __exit__(self, *exc: Any) -> None:
         _C.set_grad_enabled(self._before)
 
 
 class enable_grad(_Mode):
     """Operations in the block are recorded, also inside `no_grad`."""
 
-    def __new__(cls, function=None):
+    def __new__(cls, function: Any = None) -> Any:
         self = super().__new__(cls)
         return self if function is None else self(function)
 
-    def __enter__(self):
+    def __enter__(self) -> None:
         self._before = _C.is_grad_enabled()
         _C.set_grad_enabled(True)
 
-    def __exit__(self, *exc):
+    def __exit__(self, *exc: Any) -> None:
         _C.set_grad_enabled(self._before)
 
 
@@ -95,21 +99,21 @@ class set_grad_enabled(_Mode):
         mode: True to record.
     """
 
-    def __init__(self, mode: bool):
+    def __init__(self, mode: bool) -> None:
         self._before = _C.is_grad_enabled()
         self._mode = mode
         _C.set_grad_enabled(bool(mode))
 
-    def __enter__(self):
+    def __enter__(self) -> None:
         _C.set_grad_enabled(bool(self._mode))
 
-    def __exit__(self, *exc):
+    def __exit__(self, *exc: Any) -> None:
         _C.set_grad_enabled(self._before)
 
-    def _fresh(self):
+    def _fresh(self) -> _Mode:
         return type(self)(self._mode)
 
-    def __call__(self, function):
+    def __call__(self, function: Any) -> Any:
         _C.set_grad_enabled(self._before)
         return super().__call__(function)
 
@@ -121,22 +125,22 @@ class inference_mode(_Mode):
         mode: False leaves inference mode for the block.
     """
 
-    def __new__(cls, mode=True):
+    def __new__(cls, mode: Any = True) -> Any:
         if isinstance(mode, bool):
             return super().__new__(cls)
         return cls()(mode)
 
-    def __init__(self, mode: bool = True):
+    def __init__(self, mode: bool = True) -> None:
         self.mode = mode
 
-    def __enter__(self):
+    def __enter__(self) -> None:
         self._before = (_C.is_inference_mode_enabled(), _C.is_grad_enabled())
         _C.set_inference_mode(self.mode)
         _C.set_grad_enabled(not self.mode)
 
-    def __exit__(self, *exc):
+    def __exit__(self, *exc: Any) -> None:
         _C.set_inference_mode(self._before[0])
         _C.set_grad_enabled(self._before[1])
 
-    def _fresh(self):
+    def _fresh(self) -> _Mode:
         return type(self)(self.mode)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from flambeau import _C
 from flambeau.core.hooks import RemovableHandle
 
-Node = _C.Node
+TYPE_CHECKING = False  # see core/registry.py
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+Node: Any = _C.Node
 
 
 class AccumulateGrad:
@@ -36,7 +38,7 @@ class AccumulateGrad:
 
 
 def _next_functions(node: Any) -> tuple[tuple[Any, int], ...]:
-    """Where the gradients of this node's inputs go: (node, output number), (None, 0) for constants."""
+    """Where the gradients of the inputs go: (node, output number), (None, 0) for constants."""
     return tuple(
         (target if target is None or isinstance(target, Node) else AccumulateGrad(target), number)
         for target, number in node._edges
@@ -44,7 +46,7 @@ def _next_functions(node: Any) -> tuple[tuple[Any, int], ...]:
 
 
 def _register_hook(node: Any, hook: Callable[..., Any]) -> RemovableHandle:
-    """Calls `hook(grad_inputs, grad_outputs)` after this node ran; it may return other grad_inputs."""
+    """Calls `hook(grad_inputs, grad_outputs)` after this node; it may return other grad_inputs."""
     if node._posthooks is None:
         node._posthooks = {}
     return RemovableHandle.add(node._posthooks, hook)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-import weakref
+from _weakref import ref  # what weakref.ref is, without loading the rest of weakref
+
+TYPE_CHECKING = False  # see core/registry.py
+if TYPE_CHECKING:
+    from typing import Any
 
 _next_id = 0
 
@@ -10,18 +14,18 @@ _next_id = 0
 class RemovableHandle:
     """Removes one hook from the dictionary it was registered in; also usable in a `with` block."""
 
-    def __init__(self, hooks, *, extra_dict=None):
+    def __init__(self, hooks: Any, *, extra_dict: Any = None) -> None:
         global _next_id
         self.id = _next_id
         _next_id += 1
         self._extras = [extra_dict] if isinstance(extra_dict, dict) else list(extra_dict or ())
         try:
-            self._hooks = weakref.ref(hooks)
+            self._hooks: Any = ref(hooks)
         except TypeError:  # a plain dict cannot be referred to weakly
             self._hooks = lambda: hooks
 
     @classmethod
-    def add(cls, hooks, hook):
+    def add(cls, hooks: Any, hook: Any) -> RemovableHandle:
         handle = cls(hooks)
         hooks[handle.id] = hook
         return handle
@@ -34,8 +38,8 @@ class RemovableHandle:
         for extra in self._extras:
             extra.pop(self.id, None)
 
-    def __enter__(self):
+    def __enter__(self) -> RemovableHandle:
         return self
 
-    def __exit__(self, *exc) -> None:
+    def __exit__(self, *exc: Any) -> None:
         self.remove()

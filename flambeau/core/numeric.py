@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from flambeau import _C
 
+TYPE_CHECKING = False  # see core/registry.py
+if TYPE_CHECKING:
+    from typing import Any
+
 # bits, eps, max, smallest normal, decimal digits
 _FLOATS = {
     _C.float16: (16, 2.0**-10, 65504.0, 2.0**-14, 3),
@@ -31,7 +35,7 @@ class finfo:
         1.1920928955078125e-07
     """
 
-    def __init__(self, type=None):
+    def __init__(self, type: Any = None) -> None:
         dtype = _C.get_default_dtype() if type is None else type
         if not isinstance(dtype, _C.dtype):
             raise TypeError(
@@ -50,13 +54,13 @@ class finfo:
         self.smallest_normal = self.tiny
         self.resolution = 10.0**-digits
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         return isinstance(other, finfo) and self.dtype == other.dtype
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         return hash(self.dtype)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return (
             f"finfo(resolution={_short(self.resolution)}, min={_short(self.min)},"
             f" max={_short(self.max)}, eps={_short(self.eps)},"
@@ -76,7 +80,7 @@ class iinfo:
         127
     """
 
-    def __init__(self, type):
+    def __init__(self, type: Any) -> None:
         if not isinstance(type, _C.dtype) or type.is_floating_point or type.is_complex:
             raise TypeError(
                 f"torch.iinfo() requires an integer input type. Use torch.finfo to handle '{type}'"
@@ -88,11 +92,11 @@ class iinfo:
         self.min = -(2 ** (self.bits - 1)) if type.is_signed else 0
         self.max = 2 ** (self.bits - type.is_signed) - 1
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         return isinstance(other, iinfo) and self.dtype == other.dtype
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         return hash(self.dtype)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"iinfo(min={_short(self.min)}, max={_short(self.max)}, dtype={self.dtype})"

@@ -9,12 +9,19 @@
     def _(g, other, input_shape):
         return g @ other.mH
 
-A rule is called with what its parameter names say: `g` (the gradient of the output), `out` or a named
-output, the name of an argument of the op, `<argument>_shape`, `<argument>_layout` (sizes, strides and
-offset), `needs` (one bool per target of the
-rule). Only that is saved. A rule is written in differentiable operations, so its own gradient exists;
-`fast_vjp` adds a fused form for when no graph of the backward is wanted. Gradients of broadcast
-arguments are summed back by the engine, not by the rules.
+A rule is called with what its parameter names say: `g` (the gradient of the output), `out` or a
+named output, the name of an argument of the op, `<argument>_shape`, `<argument>_layout` (sizes,
+strides and offset), `needs` (one bool per target of the rule). Only that is saved. A rule is
+written in differentiable operations, so its own gradient exists; `fast_vjp` adds a fused form for
+when no graph of the backward is wanted. Gradients of broadcast arguments are summed back by the
+engine, not by the rules.
+
+An op that has an in-place form may write straight into its first argument, instead of computing a
+new tensor that is then copied:
+
+    @fill.writer
+    def _(input, value):
+        kernels(input).fill(input, value)
 """
 
 from __future__ import annotations
@@ -49,10 +56,10 @@ class Info:
         self.domain: Any = None
         self.reference: Any = None
         self.dtypes: str = "float"
-        self.rules: dict[tuple[str, ...], Callable] = {}
-        self.fast_rules: dict[tuple[str, ...], Callable] = {}
-        self.jvp: Callable | None = None
-        self.batch: Callable | None = None
+        self.rules: dict[tuple[str, ...], Callable[..., Any]] = {}
+        self.fast_rules: dict[tuple[str, ...], Callable[..., Any]] = {}
+        self.jvp: Callable[..., Any] | None = None
+        self.batch: Callable[..., Any] | None = None
         self.cuda: Any = None
         self.outputs: tuple[str, ...] | None = None
         self.elementwise = False
@@ -76,7 +83,7 @@ def _node_name(stem: str) -> str:
     return stem if "Backward" in stem else stem + "Backward0"
 
 
-def _signature(function: Callable) -> tuple[tuple[str, ...], tuple[Any, ...], int]:
+def _signature(function: Callable[..., Any]) -> tuple[tuple[str, ...], tuple[Any, ...], int]:
     """Names, defaults (REQUIRED where there is none) and how many may be positional."""
     code = function.__code__
     positional = code.co_argcount
@@ -91,8 +98,8 @@ def _signature(function: Callable) -> tuple[tuple[str, ...], tuple[Any, ...], in
     return names, tuple(defaults), positional
 
 
-def _positional(function: Callable) -> Callable:
-    """The recorder passes one value per parameter, by position: keyword-only ones become positional.
+def _positional(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The recorder passes one value per parameter by position: keyword-only ones become positional.
 
     The function itself stays as it was written, for `inspect.signature` and the documentation.
     """
@@ -101,10 +108,11 @@ def _positional(function: Callable) -> Callable:
         return function
     count = code.co_argcount + code.co_kwonlyargcount
     code = code.replace(co_argcount=count, co_kwonlyargcount=0)
-    return type(function)(code, function.__globals__, function.__name__, None, function.__closure__)
+    copy: Any = type(function)
+    return copy(code, function.__globals__, function.__name__, None, function.__closure__)
 
 
-def _sources(target: Any, rule: Callable) -> list[tuple[int, int, int]]:
+def _sources(target: Any, rule: Callable[..., Any]) -> list[tuple[int, int, int]]:
     """Resolves a rule's parameter names; saved values are numbered per op."""
     names, outputs, slots = target.params, target.info.outputs or ("out",), target.slots
     found = []
@@ -127,16 +135,18 @@ def _sources(target: Any, rule: Callable) -> list[tuple[int, int, int]]:
             key = (_LAYOUT, names.index(parameter[:-7]))
         else:
             raise TypeError(
-                f"the gradient rule of {target.name} asks for '{parameter}', which is neither g, out,"
-                f" needs, an argument ({', '.join(names)}) nor the shape of one"
+                f"the gradient rule of {target.name} asks for '{parameter}', which is neither g,"
+                f" out, needs, an argument ({', '.join(names)}) nor the shape of one"
             )
         found.append((*key, slots.setdefault(key, len(slots))))
     return found
 
 
-def _rule_decorator(target: Any, add: Callable, kept: dict) -> Callable:
-    def register(*arguments: str) -> Callable:
-        def decorate(rule: Callable) -> Callable:
+def _rule_decorator(
+    target: Any, add: Callable[..., Any], kept: dict[Any, Any]
+) -> Callable[..., Any]:
+    def register(*arguments: str) -> Callable[..., Any]:
+        def decorate(rule: Callable[..., Any]) -> Callable[..., Any]:
             ordered = sorted(target.params.index(a) for a in arguments)
             if ordered != [target.params.index(a) for a in arguments]:
                 raise TypeError(f"{target.name}: name the inputs of a rule in the op's own order")
@@ -149,8 +159,8 @@ def _rule_decorator(target: Any, add: Callable, kept: dict) -> Callable:
     return register
 
 
-def _writer_decorator(target: Any) -> Callable:
-    def register(writer: Callable) -> Callable:
+def _writer_decorator(target: Any) -> Callable[..., Any]:
+    def register(writer: Callable[..., Any]) -> Callable[..., Any]:
         _C.set_writer(target, _positional(writer))
         return writer
 
@@ -171,7 +181,7 @@ def _install(target: Any, names: tuple[str, ...]) -> None:
 
 
 def op(
-    function: Callable | None = None,
+    function: Callable[..., Any] | None = None,
     *,
     name: str | None = None,
     backward_name: str | None = None,
@@ -187,7 +197,8 @@ def op(
     multi_output: bool = False,
     grad_list: bool = False,
     differentiable_outputs: int = 1,
-    result_type: Callable | None = None,
+    result_type: Callable[..., Any] | None = None,
+    compiled: Callable[..., Any] | None = None,
     native: str = "",
     native_arity: int = 0,
     **info: Any,
@@ -197,8 +208,8 @@ def op(
     Args:
         name: the op's name, if not the function's.
         backward_name: the node's name or its stem, if that is not the op's name in camel case.
-        methods: names under which the op becomes a method of Tensor; operators (`__add__`, `__radd__`,
-            `__iadd__`) get their calling convention from their name.
+        methods: names under which the op becomes a method of Tensor; operators (`__add__`,
+            `__radd__`, `__iadd__`) get their calling convention from their name.
         aliases: further names at torch level and as methods.
         inplace: adds the method `<name>_` (and `<alias>_`).
         out: accepts `out=`.
@@ -208,20 +219,23 @@ def op(
         pack: the argument that also may be given as separate integers.
         outputs: names of the outputs, if several; rules may save them by name.
         multi_output: the result is a tuple or list of tensors.
-        grad_list: rules get `g` as the list of the gradients of all outputs (None where there is none).
+        grad_list: rules get `g` as the list of the gradients of all outputs, None where there is
+            none.
         differentiable_outputs: bits; by default only the first output carries gradients.
         result_type: makes the named tuple out of the tuple of outputs.
+        compiled: a compiled function with the same positional arguments, called in place of the
+            function (views, whose whole cost is the call).
         native: the elementwise kernel that does the same as the function for tensors on the CPU.
         info: fields of `Info`: samples, domain, reference, dtypes, ...
     """
 
-    def register(forward: Callable) -> Any:
+    def register(forward: Callable[..., Any]) -> Any:
         names, defaults, positional = _signature(forward)
         own = name or forward.__name__
         target = _C.make_op(
             name=own,
             backward_name=_node_name(backward_name or _camel(own.rpartition(".")[2])),
-            forward=_positional(forward),
+            forward=compiled or _positional(forward),
             params=names,
             defaults=defaults,
             positional_count=positional,
@@ -265,7 +279,9 @@ def op(
             _install(target, aliases)
         if inplace:
             variant = _C.make_variant(target, True, False, False)
-            variant.__doc__ = f"In-place form of `{own}`: writes the result into the tensor and returns it."
+            variant.__doc__ = (
+                f"In-place form of `{own}`: writes the result into the tensor and returns it."
+            )
             variant.__name__ = short + "_"
             target.inplace = variant
             for base in (short, *aliases):
@@ -276,7 +292,7 @@ def op(
 
 
 def function(
-    implementation: Callable | None = None,
+    implementation: Callable[..., Any] | None = None,
     *,
     methods: tuple[str, ...] = (),
     aliases: tuple[str, ...] = (),
@@ -288,7 +304,7 @@ def function(
         aliases: further names at torch level.
     """
 
-    def register(target: Callable) -> Callable:
+    def register(target: Callable[..., Any]) -> Callable[..., Any]:
         for name in (target.__name__, *aliases):
             FUNCTIONS[name] = target
         for name in methods:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import itemgetter
 
 
-class Fields(tuple):
+class Fields(tuple[object, ...]):
     """A tuple of tensors whose places have names; prints as torch's structures do."""
 
     __slots__ = ()
@@ -15,13 +15,15 @@ class Fields(tuple):
         body = ",\n".join(f"{k}={v!r}" for k, v in zip(self._fields, self, strict=True))
         return f"torch.return_types.{type(self).__name__}(\n{body})"
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[object, ...]:
         return (type(self), (tuple(self),))
 
 
 def _named(name: str, *fields: str) -> type[Fields]:
     places = {field: property(itemgetter(k)) for k, field in enumerate(fields)}
-    made = type(name, (Fields,), {"__slots__": (), "_fields": fields, "__module__": __name__, **places})
+    made = type(
+        name, (Fields,), {"__slots__": (), "_fields": fields, "__module__": __name__, **places}
+    )
     made.__doc__ = f"The result of `{name}`: {', '.join(fields)}."
     return made
 

@@ -6,6 +6,11 @@ from flambeau import _C
 from flambeau.core import device as _device
 from flambeau.core.tensor import Tensor
 
+TYPE_CHECKING = False  # see core/registry.py
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
 
 class UntypedStorage:
     """The bytes that a tensor and its views share.
@@ -24,7 +29,7 @@ class UntypedStorage:
     is_cuda = False
     is_sparse = False
 
-    def __init__(self, source=0, *, device=None):
+    def __init__(self, source: Any = 0, *, device: Any = None) -> None:
         _device.require_available(device)
         if isinstance(source, int):
             self._holder = _C.empty((source,), _C.uint8)
@@ -32,51 +37,51 @@ class UntypedStorage:
             self._holder = _C.tensor_from(source, _C.uint8)
 
     @classmethod
-    def _of(cls, holder):
+    def _of(cls, holder: Any) -> UntypedStorage:
         """The storage of a tensor."""
         self = cls.__new__(cls)
         self._holder = _C.storage_bytes(holder)
         return self
 
-    def _bytes(self):
+    def _bytes(self) -> Tensor:
         """All bytes as a tensor; storages can be resized, so it is made anew each time."""
         return _C.storage_bytes(self._holder)
 
     @property
-    def device(self):
+    def device(self) -> _device.device:
         """Where the bytes are."""
         return self._holder.device
 
     @property
-    def _cdata(self):
+    def _cdata(self) -> int:
         """A number that only this storage has among the living ones."""
         return _C.storage_address(self._holder)
 
-    def nbytes(self):
+    def nbytes(self) -> int:
         """How many bytes there are."""
         return _C.storage_info(self._holder)[1]
 
     size = nbytes
     __len__ = nbytes
 
-    def element_size(self):
+    def element_size(self) -> int:
         """1: elements are bytes."""
         return 1
 
-    def data_ptr(self):
+    def data_ptr(self) -> int:
         """The address of the first byte."""
         return _C.storage_info(self._holder)[0]
 
-    def resizable(self):
+    def resizable(self) -> bool:
         """Whether the storage owns its memory and may change its size."""
         return _C.storage_info(self._holder)[2]
 
-    def resize_(self, size):
+    def resize_(self, size: Any) -> UntypedStorage:
         """Changes the number of bytes; those that remain keep their values."""
         _C.storage_resize(self._holder, size)
         return self
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             start, stop, step = index.indices(len(self))
             if step != 1:
@@ -86,7 +91,7 @@ class UntypedStorage:
             return UntypedStorage(self._bytes().tolist()[start:stop])
         return self._bytes()[_checked(index, len(self))].item()
 
-    def __setitem__(self, index, value):
+    def __setitem__(self, index: Any, value: Any) -> None:
         target = self._bytes()
         if isinstance(index, slice):
             start, stop, _ = index.indices(len(self))
@@ -94,10 +99,10 @@ class UntypedStorage:
         else:
             _C.fill(_C.select(target, 0, _checked(index, len(self))), value)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Any]:
         return iter(self.tolist())
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         if not isinstance(other, UntypedStorage):
             return NotImplemented
         return _C.share_storage(self._holder, other._holder) or (
@@ -106,11 +111,11 @@ class UntypedStorage:
 
     __hash__ = object.__hash__
 
-    def tolist(self):
+    def tolist(self) -> list[Any]:
         """The bytes as a list of integers."""
         return self._bytes().tolist()
 
-    def copy_(self, source, non_blocking=None):
+    def copy_(self, source: Any, non_blocking: Any = None) -> UntypedStorage:
         """Takes over the bytes of another storage of the same size."""
         other = source._untyped_storage if isinstance(source, TypedStorage) else source
         if len(other) != len(self):
@@ -121,69 +126,69 @@ class UntypedStorage:
         _C.copy_into(self._bytes(), other._bytes())
         return self
 
-    def fill_(self, value):
+    def fill_(self, value: Any) -> UntypedStorage:
         """Sets every byte."""
         _C.fill(self._bytes(), value)
         return self
 
-    def clone(self):
+    def clone(self) -> UntypedStorage:
         """A storage with the same bytes in memory of its own."""
         return UntypedStorage._of(_C.clone(self._bytes()))
 
-    def __copy__(self):
+    def __copy__(self) -> UntypedStorage:
         return self.clone()
 
-    def __deepcopy__(self, memo):
+    def __deepcopy__(self, memo: Any) -> UntypedStorage:
         made = memo.get(self._cdata)
         if made is None:
             made = memo[self._cdata] = self.clone()
         return made
 
-    def cpu(self):
+    def cpu(self) -> UntypedStorage:
         """This storage: it is in the memory of the CPU."""
         return self
 
-    def is_shared(self):
+    def is_shared(self) -> bool:
         """Whether other processes may map these bytes."""
         return _C.storage_info(self._holder)[3]
 
-    def share_memory_(self):
+    def share_memory_(self) -> UntypedStorage:
         """Moves the bytes into memory that other processes can map; views stay valid."""
         _C.share(self._holder)
         return self
 
-    def is_pinned(self, device="cuda"):
+    def is_pinned(self, device: Any = "cuda") -> bool:
         """False: there is no page-locked memory."""
         return False
 
-    def _shared_descriptor(self):
+    def _shared_descriptor(self) -> int:
         """The file descriptor behind shared memory."""
         return _C.shared_descriptor(self._holder)
 
     @classmethod
-    def _from_shared_descriptor(cls, descriptor, nbytes):
+    def _from_shared_descriptor(cls, descriptor: Any, nbytes: Any) -> UntypedStorage:
         """The storage that another process shares through a descriptor."""
         return cls._of(_C.map_shared(descriptor, nbytes))
 
-    def untyped(self):
+    def untyped(self) -> UntypedStorage:
         """This storage itself."""
         return self
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return (_from_bytes, (bytes(_C.memory(self._bytes())),))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         lines = "\n ".join(str(b) for b in self.tolist())
         return f" {lines}\n[torch.storage.UntypedStorage(device={self.device}) of size {len(self)}]"
 
 
-def _checked(index, length):
+def _checked(index: Any, length: Any) -> int:
     if not -length <= index < length:
         raise IndexError(f"index {index} out of range for storage of size {length}")
     return index
 
 
-def _from_bytes(data):
+def _from_bytes(data: Any) -> UntypedStorage:
     made = UntypedStorage(len(data))
     if data:
         _C.copy_into(made._bytes(), _C.from_buffer(data, _C.uint8, -1, 0))
@@ -217,7 +222,9 @@ class TypedStorage:
 
     __slots__ = ("__weakref__", "_untyped_storage", "dtype")
 
-    def __init__(self, source=0, *, wrap_storage=None, dtype=None, device=None):
+    def __init__(
+        self, source: Any = 0, *, wrap_storage: Any = None, dtype: Any = None, device: Any = None
+    ) -> None:
         _device.require_available(device)
         self.dtype = dtype or _C.get_default_dtype()
         if wrap_storage is not None:
@@ -227,60 +234,60 @@ class TypedStorage:
         else:
             self._untyped_storage = UntypedStorage._of(_C.tensor_from(source, self.dtype))
 
-    def _elements(self):
+    def _elements(self) -> Tensor:
         return _C.storage_view(self._untyped_storage._holder, self.dtype, 0, None, None)
 
     @property
-    def device(self):
+    def device(self) -> _device.device:
         """Where the elements are."""
         return self._untyped_storage.device
 
     @property
-    def is_cuda(self):
+    def is_cuda(self) -> bool:
         """False: the elements are in the memory of the CPU."""
         return False
 
     @property
-    def _cdata(self):
+    def _cdata(self) -> int:
         return self._untyped_storage._cdata
 
-    def untyped(self):
+    def untyped(self) -> UntypedStorage:
         """The bytes."""
         return self._untyped_storage
 
-    def element_size(self):
+    def element_size(self) -> int:
         """Bytes of one element."""
         return self.dtype.itemsize
 
-    def nbytes(self):
+    def nbytes(self) -> int:
         """How many bytes there are."""
         return self._untyped_storage.nbytes()
 
-    def size(self):
+    def size(self) -> int:
         """How many elements there are."""
         return self.nbytes() // self.dtype.itemsize
 
     __len__ = size
 
-    def data_ptr(self):
+    def data_ptr(self) -> int:
         """The address of the first element."""
         return self._untyped_storage.data_ptr()
 
-    def resize_(self, size):
+    def resize_(self, size: Any) -> TypedStorage:
         """Changes the number of elements."""
         self._untyped_storage.resize_(size * self.dtype.itemsize)
         return self
 
-    def resizable(self):
+    def resizable(self) -> bool:
         """Whether the storage may change its size."""
         return self._untyped_storage.resizable()
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             raise NotImplementedError("slices are only supported in UntypedStorage.__getitem__")
         return self._elements()[_checked(index, len(self))].item()
 
-    def __setitem__(self, index, value):
+    def __setitem__(self, index: Any, value: Any) -> None:
         elements = self._elements()
         if isinstance(index, slice):
             start, stop, _ = index.indices(len(self))
@@ -288,26 +295,26 @@ class TypedStorage:
         else:
             _C.fill(_C.select(elements, 0, _checked(index, len(self))), value)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Any]:
         return iter(self.tolist())
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         if not isinstance(other, TypedStorage):
             return NotImplemented
         return self.dtype is other.dtype and self._untyped_storage == other._untyped_storage
 
     __hash__ = object.__hash__
 
-    def tolist(self):
+    def tolist(self) -> list[Any]:
         """The elements as a list."""
         return self._elements().tolist()
 
-    def fill_(self, value):
+    def fill_(self, value: Any) -> TypedStorage:
         """Sets every element."""
         _C.fill(self._elements(), value)
         return self
 
-    def copy_(self, source, non_blocking=None):
+    def copy_(self, source: Any, non_blocking: Any = None) -> TypedStorage:
         """Takes over the elements of another storage of as many elements."""
         if len(source) != len(self):
             raise RuntimeError(
@@ -317,45 +324,45 @@ class TypedStorage:
         _C.copy_into(self._elements(), source._elements())
         return self
 
-    def clone(self):
+    def clone(self) -> TypedStorage:
         """A storage with the same elements in memory of its own."""
         return TypedStorage(wrap_storage=self._untyped_storage.clone(), dtype=self.dtype)
 
-    def __copy__(self):
+    def __copy__(self) -> TypedStorage:
         return self.clone()
 
-    def __deepcopy__(self, memo):
+    def __deepcopy__(self, memo: Any) -> TypedStorage:
         import copy
 
         return TypedStorage(
             wrap_storage=copy.deepcopy(self._untyped_storage, memo), dtype=self.dtype
         )
 
-    def cpu(self):
+    def cpu(self) -> TypedStorage:
         """This storage: it is in the memory of the CPU."""
         return self
 
-    def type(self):
+    def type(self) -> str:
         """The name of the legacy class, for instance "torch.FloatStorage"."""
         return "torch." + _TYPE_NAMES[self.dtype]
 
-    def pickle_storage_type(self):
+    def pickle_storage_type(self) -> str:
         """The name of the legacy class, for instance "FloatStorage"."""
         return _TYPE_NAMES[self.dtype]
 
-    def is_shared(self):
+    def is_shared(self) -> bool:
         """Whether other processes may map these elements."""
         return self._untyped_storage.is_shared()
 
-    def share_memory_(self):
+    def share_memory_(self) -> TypedStorage:
         """Moves the elements into memory that other processes can map."""
         self._untyped_storage.share_memory_()
         return self
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return (_typed, (self._untyped_storage, self.dtype))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         lines = "\n ".join(str(v) for v in self.tolist())
         return (
             f" {lines}\n[torch.storage.TypedStorage(dtype={self.dtype}, device={self.device})"
@@ -363,7 +370,7 @@ class TypedStorage:
         )
 
 
-def _typed(storage, dtype):
+def _typed(storage: Any, dtype: Any) -> TypedStorage:
     return TypedStorage(wrap_storage=storage, dtype=dtype)
 
 
@@ -372,10 +379,12 @@ class _LegacyType(type):
 
     dtype: _C.dtype
 
-    def __instancecheck__(cls, value):
+    def __instancecheck__(cls, value: Any) -> bool:
         return isinstance(value, TypedStorage) and value.dtype is cls.dtype
 
-    def __call__(cls, source=0, *, wrap_storage=None, device=None):
+    def __call__(
+        cls, source: Any = 0, *, wrap_storage: Any = None, device: Any = None
+    ) -> TypedStorage:
         return TypedStorage(source, wrap_storage=wrap_storage, dtype=cls.dtype, device=device)
 
 
@@ -388,12 +397,14 @@ LEGACY = {
 }
 
 
-def is_storage(obj) -> bool:
+def is_storage(obj: Any) -> bool:
     """True if `obj` is a storage."""
     return isinstance(obj, (UntypedStorage, TypedStorage))
 
 
-def rebuild_tensor(storage, dtype, offset, size, stride, requires_grad):
+def rebuild_tensor(
+    storage: Any, dtype: Any, offset: Any, size: Any, stride: Any, requires_grad: Any
+) -> Tensor:
     """The tensor that a pickle describes: a view of a storage."""
     made = _C.storage_view(storage._holder, dtype, offset, size, stride)
     if requires_grad:
@@ -401,7 +412,7 @@ def rebuild_tensor(storage, dtype, offset, size, stride, requires_grad):
     return made
 
 
-def rebuild_from_type(cls, arguments, state):
+def rebuild_from_type(cls: Any, arguments: Any, state: Any) -> Tensor:
     """A tensor of a subclass, or one with attributes of its own."""
     made = rebuild_tensor(*arguments)
     if cls is not Tensor:

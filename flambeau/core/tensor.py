@@ -7,8 +7,16 @@ from flambeau.core import device as _device
 from flambeau.core import layout as _layout
 from flambeau.core.errors import GradError
 
+TYPE_CHECKING = False  # see core/registry.py
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
 
-class Size(tuple):
+    from flambeau.core.hooks import RemovableHandle
+    from flambeau.core.storage import TypedStorage, UntypedStorage
+
+
+class Size(tuple[int, ...]):
     """The sizes of a tensor: a tuple of ints that prints as `torch.Size([2, 3])`."""
 
     __slots__ = ()
@@ -23,14 +31,14 @@ class Size(tuple):
     def __repr__(self) -> str:
         return f"torch.Size({list(self)})"
 
-    def __add__(self, other):
+    def __add__(self, other: Any) -> Size:
         return Size(tuple.__add__(self, tuple(other)))
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: Any) -> Any:
         picked = tuple.__getitem__(self, index)
         return Size(picked) if isinstance(index, slice) else picked
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return (Size, (tuple(self),))
 
 
@@ -41,43 +49,21 @@ class Tensor(_C.TensorBase):
     these values; `flambeau.tensor` is the constructor with options.
     """
 
+    _hooks: Any
+    _accumulate_hooks: Any
+
     __hash__ = object.__hash__
     __array_priority__ = 1000
 
-    def __new__(cls, *args, **kwargs):
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         if not args and not kwargs:
             return super().__new__(cls)
         from flambeau.ops import creation
 
-        return creation.legacy_tensor(cls, *args, **kwargs)
+        legacy_tensor: Any = creation.legacy_tensor
+        return legacy_tensor(cls, *args, **kwargs)
 
     # ---- sizes ----
-
-    def size(self, dim: int | None = None):
-        """The sizes, or the size of one axis."""
-        if dim is None:
-            return self.shape
-        shape = self.shape
-        if not -len(shape) <= dim < len(shape):
-            n = max(len(shape), 1)
-            raise IndexError(
-                f"Dimension out of range (expected to be in range of [{-n}, {n - 1}],"
-                f" but got {dim})"
-            )
-        return shape[dim]
-
-    def stride(self, dim: int | None = None):
-        """The strides in elements, or the stride of one axis."""
-        if dim is None:
-            return self._strides
-        n = self.ndim
-        if not -n <= dim < n:
-            n = max(n, 1)
-            raise IndexError(
-                f"Dimension out of range (expected to be in range of [{-n}, {n - 1}],"
-                f" but got {dim})"
-            )
-        return self._strides[dim]
 
     def dim(self) -> int:
         """The number of axes."""
@@ -156,7 +142,7 @@ class Tensor(_C.TensorBase):
         """The number of the GPU, or -1 for the CPU."""
         return -1 if self.device.index is None else self.device.index
 
-    def is_contiguous(self, memory_format=_layout.contiguous_format) -> bool:
+    def is_contiguous(self, memory_format: Any = _layout.contiguous_format) -> bool:
         """Whether the elements lie in memory without gaps, in the order of a memory format."""
         if memory_format in (_layout.contiguous_format, _layout.preserve_format):
             return self._is_contiguous()
@@ -173,11 +159,11 @@ class Tensor(_C.TensorBase):
         """The axes from the outermost in memory to the innermost."""
         return tuple(sorted(range(self.ndim), key=lambda axis: -self._strides[axis]))
 
-    def is_same_size(self, other) -> bool:
+    def is_same_size(self, other: Any) -> bool:
         """Whether both have the same sizes."""
         return self.shape == other.shape
 
-    def is_set_to(self, tensor) -> bool:
+    def is_set_to(self, tensor: Any) -> bool:
         """Whether both look at the same storage in the same way."""
         return (
             _C.share_storage(self, tensor)
@@ -196,13 +182,13 @@ class Tensor(_C.TensorBase):
 
     # ---- storage ----
 
-    def untyped_storage(self):
+    def untyped_storage(self) -> UntypedStorage:
         """The bytes that this tensor and its views share."""
         from flambeau.core.storage import UntypedStorage
 
         return UntypedStorage._of(self)
 
-    def storage(self):
+    def storage(self) -> TypedStorage:
         """The storage seen as elements of this tensor's dtype."""
         from flambeau.core.storage import TypedStorage
 
@@ -210,7 +196,7 @@ class Tensor(_C.TensorBase):
 
     _typed_storage = storage
 
-    def storage_type(self):
+    def storage_type(self) -> Any:
         """The legacy class of the storage, for instance FloatStorage."""
         from flambeau.core.storage import _TYPE_NAMES, LEGACY
 
@@ -220,7 +206,7 @@ class Tensor(_C.TensorBase):
         """Whether the storage is in memory that other processes can map."""
         return _C.storage_info(self)[3]
 
-    def share_memory_(self):
+    def share_memory_(self) -> Tensor:
         """Moves the storage into memory that other processes can map; views follow."""
         _C.share(self)
         return self
@@ -229,7 +215,7 @@ class Tensor(_C.TensorBase):
         if self.requires_grad:
             raise GradError(f"cannot {what} variables that require grad")
 
-    def resize_(self, *sizes, memory_format=None):
+    def resize_(self, *sizes: Any, memory_format: Any = None) -> Tensor:
         """Other sizes over the same storage, which grows if needed.
 
         New elements are not initialised.
@@ -246,11 +232,13 @@ class Tensor(_C.TensorBase):
             _C.set_data(self, _C.as_strided(self, sizes, strides, self._offset))
         return self
 
-    def resize_as_(self, the_template, *, memory_format=None):
+    def resize_as_(self, the_template: Any, *, memory_format: Any = None) -> Tensor:
         """`resize_` to the sizes of another tensor."""
         return self.resize_(the_template.shape, memory_format=memory_format)
 
-    def set_(self, source=None, storage_offset=0, size=None, stride=None):
+    def set_(
+        self, source: Any = None, storage_offset: Any = 0, size: Any = None, stride: Any = None
+    ) -> Tensor:
         """Makes this tensor look at another storage, or at the storage of another tensor.
 
         Raises:
@@ -277,11 +265,11 @@ class Tensor(_C.TensorBase):
         return self
 
     @staticmethod
-    def _make_subclass(cls, data, require_grad=False):
+    def _make_subclass(cls: Any, data: Any, require_grad: Any = False) -> Any:
         """A tensor of class `cls` over the storage of `data`, outside its graph."""
         return _C.as_class(data, cls, require_grad)
 
-    def as_subclass(self, cls):
+    def as_subclass(self, cls: Any) -> Any:
         """The same data as an object of a subclass of Tensor."""
         made = self.view_as(self)
         made.__class__ = cls
@@ -289,7 +277,13 @@ class Tensor(_C.TensorBase):
 
     # ---- autograd ----
 
-    def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None) -> None:
+    def backward(
+        self,
+        gradient: Any = None,
+        retain_graph: Any = None,
+        create_graph: Any = False,
+        inputs: Any = None,
+    ) -> None:
         """Adds the gradients of this tensor to `.grad` of the leaves it depends on.
 
         Args:
@@ -305,11 +299,11 @@ class Tensor(_C.TensorBase):
 
         backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
-    def detach(self):
+    def detach(self) -> Tensor:
         """The same data outside the graph: shares storage, never requires gradients."""
         return _C.detach(self)
 
-    def detach_(self):
+    def detach_(self) -> Tensor:
         """Takes this tensor itself out of the graph."""
         if self._is_differentiable_view:
             raise GradError(
@@ -321,18 +315,18 @@ class Tensor(_C.TensorBase):
         _C.make_leaf(self)
         return self
 
-    def requires_grad_(self, requires_grad: bool = True):
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Sets `requires_grad` and returns the tensor."""
         self.requires_grad = requires_grad
         return self
 
     @property
-    def data(self):
+    def data(self) -> Tensor:
         """The same storage without history; writing to it is not seen by autograd's checks."""
         return _C.detach(self)
 
     @data.setter
-    def data(self, value) -> None:
+    def data(self, value: Any) -> None:
         if not isinstance(value, Tensor):
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
         _C.set_data(self, value)
@@ -341,7 +335,7 @@ class Tensor(_C.TensorBase):
     def retains_grad(self) -> bool:
         """True for a non-leaf tensor whose gradient backward keeps."""
         node = self.grad_fn
-        retained = node._retained if node is not None else None
+        retained: Any = node._retained if node is not None else None
         return bool(retained) and self.output_nr in retained
 
     def retain_grad(self) -> None:
@@ -357,7 +351,7 @@ class Tensor(_C.TensorBase):
             node._retained = {}
         node._retained[self.output_nr] = weakref.ref(self)
 
-    def register_hook(self, hook):
+    def register_hook(self, hook: Any) -> RemovableHandle:
         """Calls `hook(grad)` when the gradient of this tensor is known; it may return another one.
 
         Returns:
@@ -379,7 +373,7 @@ class Tensor(_C.TensorBase):
             node._tensor_hooks = {}
         return RemovableHandle.add(node._tensor_hooks.setdefault(self.output_nr, {}), hook)
 
-    def register_post_accumulate_grad_hook(self, hook):
+    def register_post_accumulate_grad_hook(self, hook: Any) -> RemovableHandle:
         """Calls `hook(tensor)` after a gradient was added to `.grad` of this leaf."""
         if not self.requires_grad:
             raise GradError("cannot register a hook on a tensor that doesn't require gradient")
@@ -393,7 +387,7 @@ class Tensor(_C.TensorBase):
 
     # ---- Python ----
 
-    def __repr__(self, *, tensor_contents=None) -> str:
+    def __repr__(self, *, tensor_contents: Any = None) -> str:
         from flambeau.core.printing import tensor_str
 
         return tensor_str(self, contents=tensor_contents)
@@ -403,14 +397,15 @@ class Tensor(_C.TensorBase):
             return self.item().__format__(spec)
         return object.__format__(self, spec)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Tensor]:
         if self.ndim == 0:
             raise TypeError("iteration over a 0-d tensor")
         return iter(self.unbind(0))
 
-    def __contains__(self, element) -> bool:
+    def __contains__(self, element: Any) -> bool:
         if isinstance(element, (Tensor, bool, int, float, complex)):
-            return bool((self == element).any())
+            equal: Any = self == element
+            return bool(equal.any())
         raise RuntimeError(
             "Tensor.__contains__ only supports Tensor or scalar, but you passed in a"
             f" {type(element)}."
@@ -419,7 +414,7 @@ class Tensor(_C.TensorBase):
     def __complex__(self) -> complex:
         return complex(self.item())
 
-    def __deepcopy__(self, memo):
+    def __deepcopy__(self, memo: Any) -> Any:
         if not self.is_leaf:
             raise GradError(
                 "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
@@ -439,7 +434,7 @@ class Tensor(_C.TensorBase):
         memo[id(self)] = with_data
         return with_data
 
-    def __reduce_ex__(self, protocol):
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         from flambeau.core.storage import rebuild_from_type, rebuild_tensor
 
         arguments = (
@@ -454,7 +449,7 @@ class Tensor(_C.TensorBase):
             return (rebuild_tensor, arguments)
         return (rebuild_from_type, (type(self), arguments, self.__dict__))
 
-    def __dir__(self):
+    def __dir__(self) -> list[str]:
         return sorted(name for name in set(object.__dir__(self)) if not name.startswith("_C"))
 
 

@@ -605,16 +605,21 @@ def arange(
     """
     if end is None:
         start, end = 0, start
-    start, end, step = _plain(start, "arange"), _plain(end, "arange"), _plain(step, "arange")
-    if dtype is None:
-        dtype = _range_dtype(start, end, step) if out is None else out.dtype
-    dtype = _dtype(dtype, "arange")
-    if dtype is _dtypes.bool or dtype.is_complex:
-        raise NotImplementedError(f"arange: not implemented for '{dtype}'")
-    count, start, step = _counted(start, end, step, dtype)
+    whole = type(start) is int and type(end) is int and type(step) is int
+    if whole and dtype is None and out is None and step and (end - start) * step >= 0:
+        dtype, count = _dtypes.int64, -((start - end) // step)
+    else:
+        start, end, step = _plain(start, "arange"), _plain(end, "arange"), _plain(step, "arange")
+        if dtype is None:
+            dtype = _range_dtype(start, end, step) if out is None else out.dtype
+        dtype = _dtype(dtype, "arange")
+        if dtype is _dtypes.bool or dtype.is_complex:
+            raise NotImplementedError(f"arange: not implemented for '{dtype}'")
+        count, start, step = _counted(start, end, step, dtype)
     if layout is not None or pin_memory:
         _check_storage("arange", layout, pin_memory)
-    made = _place(device).arange(start, step, count, dtype)
+    place = _C if device is None else _place(device)
+    made = place.arange(start, step, count, dtype)
     if out is not None:
         return _into(out, made, dtype)
     if requires_grad:
@@ -928,7 +933,7 @@ def _legacy(arguments, dtype, device):
     return place.new_empty("new", arguments, dtype)
 
 
-def legacy_tensor(cls, *arguments, device=None):
+def legacy_tensor(cls: type, *arguments: object, device: object = None) -> object:
     """`Tensor(2, 3)`, `Tensor([1, 2])`, and the same for subclasses."""
     made = _legacy(arguments, _default_dtype(), device)
     return made if type(made) is cls else _C.as_class(made, cls, made.requires_grad)

@@ -43,7 +43,9 @@ def values(rng, shape):
         lambda: np.round(normal * 10.0 ** rng.integers(0, 10)),
         lambda: normal * 10.0 ** rng.integers(-6, 7, size=shape),
         lambda: np.where(rng.random(shape) < 0.3, np.nan, normal),
-        lambda: np.where(rng.random(shape) < 0.3, rng.choice([np.inf, -np.inf, -0.0], shape), normal),
+        lambda: np.where(
+            rng.random(shape) < 0.3, rng.choice([np.inf, -np.inf, -0.0], shape), normal
+        ),
         lambda: np.zeros(shape),
         lambda: normal,
     )

@@ -125,8 +125,13 @@ def test_pickling_of_subclasses_and_attributes():
 
 
 def test_pickling_of_names():
-    for thing in (flambeau.float16, flambeau.strided, flambeau.channels_last, flambeau.Size([2]),
-                  flambeau.device("cpu")):
+    for thing in (
+        flambeau.float16,
+        flambeau.strided,
+        flambeau.channels_last,
+        flambeau.Size([2]),
+        flambeau.device("cpu"),
+    ):
         again = pickle.loads(pickle.dumps(thing))
         assert again == thing
         assert copy.deepcopy(thing) == thing

@@ -90,7 +90,6 @@ def test_code_is_not_run(protocol, tmp_path):
         (frozenset([1]), "frozenset"),
         (Plain(), f"{__name__}.Plain"),
     ],
-    ids=str,
 )
 def test_the_error_names_what_was_refused(value, name):
     with pytest.raises(pickle.UnpicklingError) as caught:
