@@ -150,9 +150,10 @@ std::int64_t first_k(const T* x, std::int64_t begin, std::int64_t end, std::int6
 // Elements that are worth another thread.
 constexpr std::int64_t piece_elements = 65536;
 
-// The first k of a whole line in sorted order; the pieces of a long one are searched in parallel.
+// The first k of a long line in sorted order; its pieces are searched in parallel.
 template <class T>
-void first_k_sorted(const T* x, std::int64_t n, std::int64_t k, bool largest, EntryOf<T>* entries) {
+void first_k_of_long(const T* x, std::int64_t n, std::int64_t k, bool largest,
+                     EntryOf<T>* entries) {
   const std::int64_t pieces =
       in_parallel() ? 1 : std::clamp<std::int64_t>(n / (piece_elements + 4 * k), 1, num_threads());
   const std::int64_t length = (n + pieces - 1) / pieces, room = 2 * k + 64;
@@ -169,6 +170,25 @@ void first_k_sorted(const T* x, std::int64_t n, std::int64_t k, bool largest, En
       entries[size++] = found[static_cast<std::size_t>(p * room + i)];
   std::partial_sort(entries, entries + k, entries + size);
 }
+
+// The first k of a short line in sorted order: what does not come behind the k-th.
+template <class T>
+void first_k_of_short(const T* x, std::int64_t n, std::int64_t k, bool largest, EntryOf<T>* entries,
+                      EntryOf<T>* spare) {
+  load_entries<T>(spare, x, n, largest);
+  std::copy_n(spare, n, entries);
+  const EntryOf<T> last = select_entry(spare, n, k - 1, key_bits<T>);
+  std::int64_t size = 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    const EntryOf<T> entry = entries[i];
+    entries[size] = entry;
+    size += !(last < entry);
+  }
+  std::sort(entries, entries + k);
+}
+
+// Lines that fit into the cache are selected from by counting digits.
+constexpr std::int64_t short_line = 8192;
 
 }  // namespace
 
@@ -200,8 +220,10 @@ TensorPair topk(const Tensor& t, std::int64_t k, std::int64_t dim, bool largest)
       if (k > lines.n / 8) {
         load_entries<T>(entries, x, lines.n, largest);
         sorted = sort_entries(entries, spare, lines.n, key_bits<T>);
+      } else if (lines.n <= short_line) {
+        first_k_of_short(x, lines.n, k, largest, entries, spare);
       } else {
-        first_k_sorted(x, lines.n, k, largest, entries);
+        first_k_of_long(x, lines.n, k, largest, entries);
       }
       out.put<T>(line, [sorted](std::int64_t i) { return sorted[i].place(); });
     });
@@ -222,15 +244,15 @@ TensorPair kthvalue(const Tensor& t, std::int64_t k, std::int64_t dim, bool keep
 TensorPair median(const Tensor& t, std::int64_t dim, bool keepdim, bool ignore_nan) {
   FB_CHECK(t.dtype() != DType::Bool, NotImplemented, "median: not implemented for bool");
   return choose_one(t, dim, keepdim, ignore_nan ? "nanmedian" : "median",
-                    [ignore_nan](const auto* x, std::int64_t n, auto* entries, auto*) {
-                      std::int64_t nans = 0, first_nan = 0;
-                      for (std::int64_t k = n - 1; k >= 0; --k)
-                        if (is_nan(x[k])) {
-                          ++nans;
-                          first_nan = k;
-                        }
-                      if (nans && (!ignore_nan || nans == n)) return first_nan;
-                      return place_of_kth(x, n, (n - nans - 1) / 2, entries);
+                    [ignore_nan]<class T>(const T* x, std::int64_t n, auto* entries, auto*) {
+                      load_entries<T>(entries, x, n, false);
+                      constexpr auto nan = is_floating(dtype_of<T>::value) ? key_flip<T>(true) : 0;
+                      std::int64_t nans = 0;
+                      if constexpr (nan != 0)
+                        for (std::int64_t k = 0; k < n; ++k) nans += entries[k].key() == nan;
+                      const bool is_nan = nans && (!ignore_nan || nans == n);
+                      const std::int64_t k = is_nan ? n - nans : (n - nans - 1) / 2;
+                      return select_entry(entries, n, k, key_bits<T>).place();
                     });
 }
 

@@ -94,7 +94,7 @@ using EntryOf = std::conditional_t<sizeof(T) == 8, WideEntry, NarrowEntry>;
 
 // What turns the order of keys around, if wanted.
 template <class T>
-KeyOf<T> key_flip(bool descending) {
+constexpr KeyOf<T> key_flip(bool descending) {
   constexpr KeyOf<T> sign = KeyOf<T>{1} << (key_bits<T> - 1);
   return descending ? sign | (sign - 1) : 0;
 }
