@@ -11,22 +11,45 @@
 namespace fb {
 namespace {
 
-// How many elements come before `value`. The loop halves without branching on what it finds.
-template <class T>
-std::int64_t position(const T* row, const std::int64_t* sorter, std::int64_t n, T value,
-                      bool right) {
-  const auto before = [&](std::int64_t k) {
-    const T x = row[sorter ? sorter[k] : k];
-    if (right) return !(value < x) && !(is_nan(x) && !is_nan(value));
-    return x < value || (is_nan(value) && !is_nan(x));
+// Values that are searched for side by side: the waits for memory of one overlap with the others'.
+constexpr std::int64_t lanes = 16;
+
+// out[j] = how many of the n elements of a row come before values[j]. All lanes halve alike,
+// without branching on what they find.
+template <bool right, class T, class Element>
+void positions(Element&& element, std::int64_t n, const T* values, std::int64_t count,
+               std::int64_t* out) {
+  const auto before = [&](std::int64_t k, T value) -> bool {
+    const T x = element(k);
+    const bool last = value != value;  // NaN
+    return right ? (x <= value) | last : (x < value) | (last & (x == x));
   };
-  std::int64_t base = 0;
-  while (n > 1) {
-    const std::int64_t half = n / 2;
-    base = before(base + half - 1) ? base + half : base;
-    n -= half;
+  for (std::int64_t from = 0; from < count; from += lanes) {
+    const std::int64_t used = std::min(lanes, count - from);
+    std::int64_t at[lanes] = {};
+    std::int64_t left = n;
+    for (; left > 1; left -= left / 2)
+      for (std::int64_t j = 0; j < used; ++j)
+        at[j] += before(at[j] + left / 2 - 1, values[from + j]) ? left / 2 : 0;
+    for (std::int64_t j = 0; j < used; ++j)
+      out[from + j] = at[j] + (left == 1 && before(at[j], values[from + j]));
   }
-  return n == 1 ? base + before(base) : base;
+}
+
+// The same for a row whose sorted order `sorter` gives, if there is one.
+template <class T>
+void search_row(const T* row, const std::int64_t* sorter, std::int64_t n, bool right,
+                const T* values, std::int64_t count, std::int64_t* out) {
+  const auto search = [&](auto&& element) {
+    if (right)
+      positions<true>(element, n, values, count, out);
+    else
+      positions<false>(element, n, values, count, out);
+  };
+  if (sorter)
+    search([=](std::int64_t k) { return row[sorter[k]]; });
+  else
+    search([=](std::int64_t k) { return row[k]; });
 }
 
 void check_rows(const Tensor& sequence, const Tensor& values) {
@@ -75,11 +98,11 @@ Tensor searchsorted(const Tensor& sequence, const Tensor& values, bool right, bo
   const std::int64_t each = shared ? in.numel() : in.sizes().back();
   dispatch_real(common, op, [&]<class T>() {
     parallel_for(0, in.numel(), 2048, [&](std::int64_t b, std::int64_t e) {
-      for (std::int64_t k = b; k < e; ++k) {
+      for (std::int64_t k = b, end; k < e; k = end) {
         const std::int64_t at = shared ? 0 : k / each * n;
-        out.data<std::int64_t>()[k] =
-            position(rows.data<T>() + at, sorter ? places.data<std::int64_t>() + at : nullptr, n,
-                     in.data<T>()[k], right);
+        end = std::min(e, (k / each + 1) * each);
+        search_row(rows.data<T>() + at, sorter ? places.data<std::int64_t>() + at : nullptr, n,
+                   right, in.data<T>() + k, end - k, out.data<std::int64_t>() + k);
       }
     });
   });

@@ -246,12 +246,12 @@ TensorPair median(const Tensor& t, std::int64_t dim, bool keepdim, bool ignore_n
   return choose_one(t, dim, keepdim, ignore_nan ? "nanmedian" : "median",
                     [ignore_nan]<class T>(const T* x, std::int64_t n, auto* entries, auto*) {
                       load_entries<T>(entries, x, n, false);
-                      constexpr auto nan = is_floating(dtype_of<T>::value) ? key_flip<T>(true) : 0;
                       std::int64_t nans = 0;
-                      if constexpr (nan != 0)
-                        for (std::int64_t k = 0; k < n; ++k) nans += entries[k].key() == nan;
-                      const bool is_nan = nans && (!ignore_nan || nans == n);
-                      const std::int64_t k = is_nan ? n - nans : (n - nans - 1) / 2;
+                      if constexpr (is_floating(dtype_of<T>::value))
+                        for (std::int64_t k = 0; k < n; ++k)
+                          nans += entries[k].key() == nan_key<T>();
+                      const bool found_nan = nans && (!ignore_nan || nans == n);
+                      const std::int64_t k = found_nan ? n - nans : (n - nans - 1) / 2;
                       return select_entry(entries, n, k, key_bits<T>).place();
                     });
 }

@@ -99,6 +99,12 @@ constexpr KeyOf<T> key_flip(bool descending) {
   return descending ? sign | (sign - 1) : 0;
 }
 
+// The key of NaN, for floating types.
+template <class T>
+constexpr KeyOf<T> nan_key() {
+  return key_flip<T>(true);
+}
+
 // The entries of a line; when descending, keys are turned around and places still ascend.
 template <class T>
 void load_entries(EntryOf<T>* entries, const T* x, std::int64_t n, bool descending) {

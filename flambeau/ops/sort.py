@@ -126,7 +126,7 @@ def _kth_samples(s):
 
 @op(methods=("kthvalue",), outputs=_PICKED, result_type=return_types.kthvalue, samples=_kth_samples)
 def kthvalue(input, k, dim=-1, keepdim=False):
-    """The k-th smallest element along one axis and where it is, as (values, indices); k counts from 1.
+    """The k-th smallest element along an axis and its place, as (values, indices); k counts from 1.
 
     Raises:
         RuntimeError: if k is not between 1 and the number of elements.
@@ -203,7 +203,7 @@ def median(input, dim=None, keepdim=False, *, out=None):
 
 @function(methods=("nanmedian",))
 def nanmedian(input, dim=None, keepdim=False, *, out=None):
-    """The median of the elements that are not NaN: of all, or along one axis as (values, indices)."""
+    """The median of the elements that are not NaN: of all, or of an axis as (values, indices)."""
     if dim is None:
         return _over_all(_nanmedian_along, input)
     return _nanmedian_along(input, dim, keepdim, out=out)
@@ -257,7 +257,7 @@ def _quantile(name, input, q, dim, keepdim, interpolation, ignore_nan):
 
 
 def _interpolated(ordered, q, interpolation, ignore_nan):
-    """The quantile of each line of a tensor sorted along its last axis, which stays with size one."""
+    """The quantile of each line of a tensor sorted along its last axis, which keeps size one."""
     from flambeau.ops.index import where
 
     n = ordered.shape[-1]
@@ -310,8 +310,10 @@ def nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear", ou
 # ---- distinct elements ----
 
 
-def _chosen(parts, return_inverse, return_counts):
-    values, inverse, counts = parts
+def _distinct(input, dim, sorted, return_inverse, return_counts):
+    values, inverse, counts = kernels(input).unique(
+        input, dim, sorted, return_inverse, return_counts
+    )
     if not return_inverse and not return_counts:
         return values
     return (values, *((inverse,) if return_inverse else ()), *((counts,) if return_counts else ()))
@@ -331,7 +333,7 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
         >>> flambeau.unique(flambeau.tensor([2, 1, 2]))
         tensor([1, 2])
     """
-    return _chosen(kernels(input).unique(input, dim, True), return_inverse, return_counts)
+    return _distinct(input, dim, True, return_inverse, return_counts)
 
 
 @function(methods=("unique_consecutive",))
@@ -343,7 +345,7 @@ def unique_consecutive(input, return_inverse=False, return_counts=False, dim=Non
         return_counts: also return the lengths of the runs.
         dim: compare the slices along this axis instead.
     """
-    return _chosen(kernels(input).unique(input, dim, False), return_inverse, return_counts)
+    return _distinct(input, dim, False, return_inverse, return_counts)
 
 
 @function
