@@ -22,7 +22,8 @@ Tensor run_released(std::int64_t work, F&& f) {
 
 int required(int id, int arity, const char* name) {
   if (id < 0) {
-    const std::string text = "no elementwise kernel of " + std::to_string(arity) + " operands is called " + name;
+    const std::string text =
+        "no elementwise kernel of " + std::to_string(arity) + " operands is called " + name;
     throw nb::value_error(text.c_str());
   }
   return id;

@@ -47,7 +47,7 @@ void bind_movement(nb::module_& m) {
   m.def("unfold", [](const Tensor& t, std::int64_t dim, std::int64_t size, std::int64_t step) {
     return unfold(t, normalize_dim(dim, t.ndim(), "unfold"), size, step);
   });
-  m.def("view_dtype", view_as_dtype);
+  m.def("view", view_as_dtype);  // x.view(dtype); the one for sizes is in bind_tensor.cpp
   m.def("view_as_real", view_as_real);
   m.def("view_as_complex", view_as_complex);
   m.def("flip", [](const Tensor& t, const Dims& dims) {

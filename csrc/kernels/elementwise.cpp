@@ -67,19 +67,31 @@ void choose(Kernel& kernel, DType dtype, const Loop* fast, const Loop* generic, 
   if (!kernel.call.inner) return;
   const BlockLoops& loops = block_loops();
   switch (dtype) {
-    case DType::Float16: kernel.loop = loops.f16; break;
-    case DType::BFloat16: kernel.loop = loops.bf16; break;
-    case DType::Float32: kernel.loop = loops.f32; break;
-    default: kernel.loop = loops.f64; break;
+    case DType::Float16:
+      kernel.loop = loops.f16;
+      break;
+    case DType::BFloat16:
+      kernel.loop = loops.bf16;
+      break;
+    case DType::Float32:
+      kernel.loop = loops.f32;
+      break;
+    default:
+      kernel.loop = loops.f64;
+      break;
   }
 }
 
 DType scalar_dtype(const Scalar& s) {
   switch (s.kind) {
-    case Scalar::Kind::Bool: return DType::Bool;
-    case Scalar::Kind::Int: return DType::Int64;
-    case Scalar::Kind::Float: return default_dtype();
-    default: return complex_dtype(default_dtype());
+    case Scalar::Kind::Bool:
+      return DType::Bool;
+    case Scalar::Kind::Int:
+      return DType::Int64;
+    case Scalar::Kind::Float:
+      return default_dtype();
+    default:
+      return complex_dtype(default_dtype());
   }
 }
 
@@ -94,7 +106,8 @@ DType combine(DType high, DType low) {
 [[noreturn]] void refuse_bool(const char* name) {
   if (std::strcmp(name, "neg") == 0)
     fail(ErrorKind::Runtime,
-         "neg: Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a "
+         "neg: Negation, the `-` operator, on a bool tensor is not supported. If you are trying to "
+         "invert a "
          "mask, use the `~` or `logical_not()` operator instead.");
   fail(ErrorKind::Runtime, name, ": Bool inputs not supported for ", name);
 }
@@ -110,12 +123,14 @@ struct Output {
   Tensor target;
   bool through_copy = false;
 };
-Output prepare_output(const Tensor* out, const Dims& shape, DType dtype, const Operand* inputs, int count, const char* name) {
+Output prepare_output(const Tensor* out, const Dims& shape, DType dtype, const Operand* inputs,
+                      int count, const char* name) {
   if (!out) return {empty_result(shape, dtype, inputs, count), false};
   require_cpu(*out, name);
-  FB_CHECK(out->sizes() == shape, Shape, name, ": output with shape ", out->sizes(), " doesn't match the broadcast shape ", shape);
-  FB_CHECK(can_cast(dtype, out->dtype()), DType, name, ": result type ", dtype_name(dtype), " can't be cast to the desired output type ",
-           dtype_name(out->dtype()));
+  FB_CHECK(out->sizes() == shape, Shape, name, ": output with shape ", out->sizes(),
+           " doesn't match the broadcast shape ", shape);
+  FB_CHECK(can_cast(dtype, out->dtype()), DType, name, ": result type ", dtype_name(dtype),
+           " can't be cast to the desired output type ", dtype_name(out->dtype()));
   check_writable(*out, name);
   if (out->dtype() == dtype) return {*out, false};
   return {empty(shape, dtype), true};
@@ -159,8 +174,8 @@ unsigned widen_elements(Input* inputs, const Argument* arguments, int count, DTy
     if (inputs[k].operand.sizes) continue;
     const Argument& a = arguments[k];
     const Scalar value = result == Result::Bool ? load_scalar(dtype, inputs[k].buffer)
-                         : a.tensor ? load_scalar(a.tensor->dtype(), a.tensor->bytes())
-                                    : a.scalar;
+                         : a.tensor             ? load_scalar(a.tensor->dtype(), a.tensor->bytes())
+                                                : a.scalar;
     store_scalar(value, DType::Float32, inputs[k].buffer);
     elements |= 1u << k;
   }
@@ -194,7 +209,7 @@ Tensor elementwise(const Info& op, const Loop* fast, const Loop* generic,
   Kernel kernel;
   choose(kernel, dtype, fast, generic, count, op.result == Result::Bool, params);
   FB_CHECK(kernel.loop, NotImplemented, op.name, ": not implemented for ", dtype_name(dtype));
-  const DType result_dtype = op.result == Result::Bool   ? DType::Bool
+  const DType result_dtype = op.result == Result::Bool ? DType::Bool
                              : op.result == Result::Real || op.result == Result::RealFloat
                                  ? real_dtype(dtype)
                                  : dtype;
@@ -218,17 +233,20 @@ void check_subtraction(const Argument& a, const Argument& b) {
     return x.tensor ? x.tensor->dtype() == DType::Bool : x.scalar.kind == Scalar::Kind::Bool;
   };
   if (!is_bool(a) && !is_bool(b)) return;
-  FB_CHECK(!(is_bool(a) && is_bool(b)), Runtime,
-           "sub: Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or "
-           "`logical_xor()` operator instead.");
+  FB_CHECK(
+      !(is_bool(a) && is_bool(b)), Runtime,
+      "sub: Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or "
+      "`logical_xor()` operator instead.");
   fail(ErrorKind::Runtime,
-       "sub: Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to "
+       "sub: Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying "
+       "to "
        "invert a mask, use the `~` or `logical_not()` operator instead.");
 }
 
 void check_exponent(const Argument& base, const Scalar& exponent) {
-  FB_CHECK(!(is_integral(base.tensor->dtype(), true) && exponent.is_integral(true) && exponent.i < 0),
-           Runtime, "pow: Integers to negative integer powers are not allowed.");
+  FB_CHECK(
+      !(is_integral(base.tensor->dtype(), true) && exponent.is_integral(true) && exponent.i < 0),
+      Runtime, "pow: Integers to negative integer powers are not allowed.");
 }
 
 // What the loops of `equal` share.

@@ -9,165 +9,166 @@ namespace fb {
 
 // How the result's dtype follows from the operands' common dtype.
 enum class Result : std::uint8_t {
-  Same,     // the common dtype
-  Float,    // integers become the default float first
-  Bool,     // a truth value
-  Numeric,  // the common dtype, which must not be bool (subtraction, negation)
-  Real,     // the dtype of the real part
+  Same,       // the common dtype
+  Float,      // integers become the default float first
+  Bool,       // a truth value
+  Numeric,    // the common dtype, which must not be bool (subtraction, negation)
+  Real,       // the dtype of the real part
   RealFloat,  // the same, and integers become the default float first
 };
 
-// One line per operation: name, the functor for integers, bool and complex numbers (functors.h; NoFn
-// where only floats have a kernel), the result, the cost of an element compared to an addition, and
-// the number of parameters. The functor for floats is `<name>_fn` in one of the *.simd.cpp files.
-#define FB_MATH_OPS(M)                       \
-  M(neg, NegFn, Numeric, 1, 0)               \
-  M(abs, AbsFn, Real, 1, 0)                  \
-  M(sign, SignFn, Same, 1, 0)                \
-  M(sgn, SgnFn, Same, 1, 0)                  \
-  M(square, SquareFn, Same, 1, 0)            \
-  M(ceil, IdentityFn, Same, 1, 0)            \
-  M(floor, IdentityFn, Same, 1, 0)           \
-  M(round, IdentityFn, Same, 1, 0)           \
-  M(round_decimals, NoFn, Same, 2, 2)        \
-  M(trunc, IdentityFn, Same, 1, 0)           \
-  M(frac, NoFn, Same, 1, 0)                  \
-  M(bitwise_not, BitwiseNotFn, Same, 1, 0)   \
-  M(logical_not, LogicalNotFn, Bool, 1, 0)   \
-  M(isnan, IsNanFn, Bool, 1, 0)              \
-  M(isinf, IsInfFn, Bool, 1, 0)              \
-  M(isfinite, IsFiniteFn, Bool, 1, 0)        \
-  M(isposinf, NeverFn, Bool, 1, 0)           \
-  M(isneginf, NeverFn, Bool, 1, 0)           \
-  M(signbit, SignBitFn, Bool, 1, 0)          \
-  M(nan_to_num, KeepFn, Same, 1, 3)          \
-  M(angle, AngleFn, RealFloat, 1, 0)         \
-  M(reciprocal, ReciprocalFn, Float, 1, 0)   \
-  M(sqrt, SqrtFn, Float, 2, 0)               \
-  M(rsqrt, RsqrtFn, Float, 2, 0)             \
-  M(exp, ExpFn, Float, 1, 0)                 \
-  M(exp2, Exp2Fn, Float, 1, 0)               \
-  M(expm1, Expm1Fn, Float, 1, 0)             \
-  M(log, LogFn, Float, 1, 0)                 \
-  M(log2, Log2Fn, Float, 2, 0)               \
-  M(log10, Log10Fn, Float, 2, 0)             \
-  M(log1p, Log1pFn, Float, 2, 0)             \
-  M(sin, SinFn, Float, 2, 0)                 \
-  M(cos, CosFn, Float, 2, 0)                 \
-  M(tan, TanFn, Float, 2, 0)                 \
-  M(asin, AsinFn, Float, 2, 0)               \
-  M(acos, AcosFn, Float, 2, 0)               \
-  M(atan, AtanFn, Float, 2, 0)               \
-  M(sinh, SinhFn, Float, 2, 0)               \
-  M(cosh, CoshFn, Float, 2, 0)               \
-  M(tanh, TanhFn, Float, 1, 0)               \
-  M(asinh, AsinhFn, Float, 2, 0)             \
-  M(acosh, AcoshFn, Float, 2, 0)             \
-  M(atanh, AtanhFn, Float, 2, 0)             \
-  M(sinc, SincFn, Float, 2, 0)               \
-  M(erf, NoFn, Float, 1, 0)                  \
-  M(erfc, NoFn, Float, 2, 0)                 \
-  M(erfinv, NoFn, Float, 16, 0)              \
-  M(lgamma, NoFn, Float, 32, 0)              \
-  M(digamma, NoFn, Float, 32, 0)             \
-  M(sigmoid, SigmoidFn, Float, 1, 0)         \
-  M(logit, NoFn, Float, 1, 2)                \
-  M(deg2rad, NoFn, Float, 1, 0)              \
+// One line per operation: name, the functor for integers, bool and complex numbers (functors.h;
+// NoFn where only floats have a kernel), the result, the cost of an element compared to an
+// addition, and the number of parameters. The functor for floats is `<name>_fn` in one of the
+// *.simd.cpp files.
+#define FB_MATH_OPS(M)                     \
+  M(neg, NegFn, Numeric, 1, 0)             \
+  M(abs, AbsFn, Real, 1, 0)                \
+  M(sign, SignFn, Same, 1, 0)              \
+  M(sgn, SgnFn, Same, 1, 0)                \
+  M(square, SquareFn, Same, 1, 0)          \
+  M(ceil, IdentityFn, Same, 1, 0)          \
+  M(floor, IdentityFn, Same, 1, 0)         \
+  M(round, IdentityFn, Same, 1, 0)         \
+  M(round_decimals, NoFn, Same, 2, 2)      \
+  M(trunc, IdentityFn, Same, 1, 0)         \
+  M(frac, NoFn, Same, 1, 0)                \
+  M(bitwise_not, BitwiseNotFn, Same, 1, 0) \
+  M(logical_not, LogicalNotFn, Bool, 1, 0) \
+  M(isnan, IsNanFn, Bool, 1, 0)            \
+  M(isinf, IsInfFn, Bool, 1, 0)            \
+  M(isfinite, IsFiniteFn, Bool, 1, 0)      \
+  M(isposinf, NeverFn, Bool, 1, 0)         \
+  M(isneginf, NeverFn, Bool, 1, 0)         \
+  M(signbit, SignBitFn, Bool, 1, 0)        \
+  M(nan_to_num, KeepFn, Same, 1, 3)        \
+  M(angle, AngleFn, RealFloat, 1, 0)       \
+  M(reciprocal, ReciprocalFn, Float, 1, 0) \
+  M(sqrt, SqrtFn, Float, 2, 0)             \
+  M(rsqrt, RsqrtFn, Float, 2, 0)           \
+  M(exp, ExpFn, Float, 1, 0)               \
+  M(exp2, Exp2Fn, Float, 1, 0)             \
+  M(expm1, Expm1Fn, Float, 1, 0)           \
+  M(log, LogFn, Float, 1, 0)               \
+  M(log2, Log2Fn, Float, 2, 0)             \
+  M(log10, Log10Fn, Float, 2, 0)           \
+  M(log1p, Log1pFn, Float, 2, 0)           \
+  M(sin, SinFn, Float, 2, 0)               \
+  M(cos, CosFn, Float, 2, 0)               \
+  M(tan, TanFn, Float, 2, 0)               \
+  M(asin, AsinFn, Float, 2, 0)             \
+  M(acos, AcosFn, Float, 2, 0)             \
+  M(atan, AtanFn, Float, 2, 0)             \
+  M(sinh, SinhFn, Float, 2, 0)             \
+  M(cosh, CoshFn, Float, 2, 0)             \
+  M(tanh, TanhFn, Float, 1, 0)             \
+  M(asinh, AsinhFn, Float, 2, 0)           \
+  M(acosh, AcoshFn, Float, 2, 0)           \
+  M(atanh, AtanhFn, Float, 2, 0)           \
+  M(sinc, SincFn, Float, 2, 0)             \
+  M(erf, NoFn, Float, 1, 0)                \
+  M(erfc, NoFn, Float, 2, 0)               \
+  M(erfinv, NoFn, Float, 16, 0)            \
+  M(lgamma, NoFn, Float, 32, 0)            \
+  M(digamma, NoFn, Float, 32, 0)           \
+  M(sigmoid, SigmoidFn, Float, 1, 0)       \
+  M(logit, NoFn, Float, 1, 2)              \
+  M(deg2rad, NoFn, Float, 1, 0)            \
   M(rad2deg, NoFn, Float, 1, 0)
 
-#define FB_ACTIVATION_OPS(M)                 \
-  M(relu, ReluFn, Same, 1, 0)                \
-  M(leaky_relu, NoFn, Same, 1, 1)            \
-  M(elu, NoFn, Same, 1, 3)                   \
-  M(gelu, NoFn, Same, 1, 0)                  \
-  M(gelu_tanh, NoFn, Same, 1, 0)             \
-  M(silu, SiluFn, Same, 1, 0)                \
-  M(mish, NoFn, Same, 1, 0)                  \
-  M(softplus, NoFn, Same, 2, 2)              \
-  M(softsign, SoftsignFn, Float, 1, 0)       \
-  M(hardtanh, HardtanhFn, Numeric, 1, 2)     \
-  M(hardsigmoid, NoFn, Same, 1, 0)           \
-  M(hardswish, NoFn, Same, 1, 0)             \
-  M(threshold, ThresholdFn, Same, 1, 2)      \
-  M(logsigmoid, NoFn, Same, 2, 0)            \
-  M(tanhshrink, TanhshrinkFn, Float, 1, 0)   \
-  M(softshrink, NoFn, Same, 1, 1)            \
+#define FB_ACTIVATION_OPS(M)               \
+  M(relu, ReluFn, Same, 1, 0)              \
+  M(leaky_relu, NoFn, Same, 1, 1)          \
+  M(elu, NoFn, Same, 1, 3)                 \
+  M(gelu, NoFn, Same, 1, 0)                \
+  M(gelu_tanh, NoFn, Same, 1, 0)           \
+  M(silu, SiluFn, Same, 1, 0)              \
+  M(mish, NoFn, Same, 1, 0)                \
+  M(softplus, NoFn, Same, 2, 2)            \
+  M(softsign, SoftsignFn, Float, 1, 0)     \
+  M(hardtanh, HardtanhFn, Numeric, 1, 2)   \
+  M(hardsigmoid, NoFn, Same, 1, 0)         \
+  M(hardswish, NoFn, Same, 1, 0)           \
+  M(threshold, ThresholdFn, Same, 1, 2)    \
+  M(logsigmoid, NoFn, Same, 2, 0)          \
+  M(tanhshrink, TanhshrinkFn, Float, 1, 0) \
+  M(softshrink, NoFn, Same, 1, 1)          \
   M(hardshrink, NoFn, Same, 1, 1)
 
-#define FB_BINARY_MATH_OPS(M)                        \
-  M(add, AddFn, Same, 1, 0)                          \
-  M(sub, SubFn, Same, 1, 0)                          \
-  M(add_scaled, NoFn, Same, 1, 1)                    \
-  M(mul, MulFn, Same, 1, 0)                          \
-  M(div, DivFn, Float, 1, 0)                         \
-  M(trunc_divide, TruncDivideFn, Same, 1, 0)         \
-  M(floor_divide, FloorDivideFn, Same, 2, 0)         \
-  M(remainder, RemainderFn, Same, 2, 0)              \
-  M(fmod, FmodFn, Same, 2, 0)                        \
-  M(maximum, MaximumFn, Same, 1, 0)                  \
-  M(minimum, MinimumFn, Same, 1, 0)                  \
-  M(fmax, MaximumFn, Same, 1, 0)                     \
-  M(fmin, MinimumFn, Same, 1, 0)                     \
-  M(pow, PowFn, Same, 4, 0)                          \
-  M(atan2, NoFn, Float, 2, 0)                        \
-  M(hypot, NoFn, Same, 2, 0)                         \
-  M(copysign, NoFn, Float, 1, 0)                     \
-  M(nextafter, NextafterFn, Same, 1, 0)              \
-  M(logaddexp, NoFn, Same, 2, 0)                     \
-  M(logaddexp2, NoFn, Same, 2, 0)                    \
-  M(xlogy, NoFn, Float, 2, 0)                        \
-  M(heaviside, HeavisideFn, Same, 1, 0)              \
-  M(zeta, NoFn, Float, 32, 0)                        \
-  M(gcd, GcdFn, Same, 8, 0)                          \
-  M(lcm, LcmFn, Same, 8, 0)                          \
-  M(bitwise_and, BitwiseAndFn, Same, 1, 0)           \
-  M(bitwise_or, BitwiseOrFn, Same, 1, 0)             \
-  M(bitwise_xor, BitwiseXorFn, Same, 1, 0)           \
-  M(bitwise_left_shift, LeftShiftFn, Same, 1, 0)     \
-  M(bitwise_right_shift, RightShiftFn, Same, 1, 0)   \
-  M(logical_and, LogicalAndFn, Bool, 1, 0)           \
-  M(logical_or, LogicalOrFn, Bool, 1, 0)             \
-  M(logical_xor, LogicalXorFn, Bool, 1, 0)           \
-  M(eq, EqFn, Bool, 1, 0)                            \
-  M(ne, NeFn, Bool, 1, 0)                            \
-  M(lt, LtFn, Bool, 1, 0)                            \
-  M(le, LeFn, Bool, 1, 0)                            \
-  M(gt, GtFn, Bool, 1, 0)                            \
-  M(ge, GeFn, Bool, 1, 0)                            \
+#define FB_BINARY_MATH_OPS(M)                      \
+  M(add, AddFn, Same, 1, 0)                        \
+  M(sub, SubFn, Same, 1, 0)                        \
+  M(add_scaled, NoFn, Same, 1, 1)                  \
+  M(mul, MulFn, Same, 1, 0)                        \
+  M(div, DivFn, Float, 1, 0)                       \
+  M(trunc_divide, TruncDivideFn, Same, 1, 0)       \
+  M(floor_divide, FloorDivideFn, Same, 2, 0)       \
+  M(remainder, RemainderFn, Same, 2, 0)            \
+  M(fmod, FmodFn, Same, 2, 0)                      \
+  M(maximum, MaximumFn, Same, 1, 0)                \
+  M(minimum, MinimumFn, Same, 1, 0)                \
+  M(fmax, MaximumFn, Same, 1, 0)                   \
+  M(fmin, MinimumFn, Same, 1, 0)                   \
+  M(pow, PowFn, Same, 4, 0)                        \
+  M(atan2, NoFn, Float, 2, 0)                      \
+  M(hypot, NoFn, Same, 2, 0)                       \
+  M(copysign, NoFn, Float, 1, 0)                   \
+  M(nextafter, NextafterFn, Same, 1, 0)            \
+  M(logaddexp, NoFn, Same, 2, 0)                   \
+  M(logaddexp2, NoFn, Same, 2, 0)                  \
+  M(xlogy, NoFn, Float, 2, 0)                      \
+  M(heaviside, HeavisideFn, Same, 1, 0)            \
+  M(zeta, NoFn, Float, 32, 0)                      \
+  M(gcd, GcdFn, Same, 8, 0)                        \
+  M(lcm, LcmFn, Same, 8, 0)                        \
+  M(bitwise_and, BitwiseAndFn, Same, 1, 0)         \
+  M(bitwise_or, BitwiseOrFn, Same, 1, 0)           \
+  M(bitwise_xor, BitwiseXorFn, Same, 1, 0)         \
+  M(bitwise_left_shift, LeftShiftFn, Same, 1, 0)   \
+  M(bitwise_right_shift, RightShiftFn, Same, 1, 0) \
+  M(logical_and, LogicalAndFn, Bool, 1, 0)         \
+  M(logical_or, LogicalOrFn, Bool, 1, 0)           \
+  M(logical_xor, LogicalXorFn, Bool, 1, 0)         \
+  M(eq, EqFn, Bool, 1, 0)                          \
+  M(ne, NeFn, Bool, 1, 0)                          \
+  M(lt, LtFn, Bool, 1, 0)                          \
+  M(le, LeFn, Bool, 1, 0)                          \
+  M(gt, GtFn, Bool, 1, 0)                          \
+  M(ge, GeFn, Bool, 1, 0)                          \
   M(isclose, IsCloseFn, Bool, 1, 3)
 
 // Fused backwards: the gradient of the output, then the input or, for sigmoid and tanh, the output.
-#define FB_BACKWARD_OPS(M)                       \
-  M(sigmoid_backward, NoFn, Same, 1, 0)          \
-  M(tanh_backward, NoFn, Same, 1, 0)             \
-  M(threshold_backward, NoFn, Same, 1, 1)        \
-  M(leaky_relu_backward, NoFn, Same, 1, 1)       \
-  M(elu_backward, NoFn, Same, 1, 3)              \
-  M(gelu_backward, NoFn, Same, 2, 0)             \
-  M(gelu_tanh_backward, NoFn, Same, 2, 0)        \
-  M(silu_backward, NoFn, Same, 1, 0)             \
-  M(mish_backward, NoFn, Same, 1, 0)             \
-  M(softplus_backward, NoFn, Same, 1, 2)         \
-  M(softsign_backward, NoFn, Same, 1, 0)         \
-  M(hardtanh_backward, NoFn, Same, 1, 2)         \
-  M(clamp_backward, NoFn, Same, 1, 2)            \
-  M(hardsigmoid_backward, NoFn, Same, 1, 0)      \
-  M(hardswish_backward, NoFn, Same, 1, 0)        \
-  M(logsigmoid_backward, NoFn, Same, 1, 0)       \
-  M(tanhshrink_backward, NoFn, Same, 1, 0)       \
-  M(shrink_backward, NoFn, Same, 1, 1)           \
-  M(prelu, NoFn, Same, 1, 0)                     \
-  M(prelu_weight_backward, NoFn, Same, 1, 0)     \
+#define FB_BACKWARD_OPS(M)                   \
+  M(sigmoid_backward, NoFn, Same, 1, 0)      \
+  M(tanh_backward, NoFn, Same, 1, 0)         \
+  M(threshold_backward, NoFn, Same, 1, 1)    \
+  M(leaky_relu_backward, NoFn, Same, 1, 1)   \
+  M(elu_backward, NoFn, Same, 1, 3)          \
+  M(gelu_backward, NoFn, Same, 2, 0)         \
+  M(gelu_tanh_backward, NoFn, Same, 2, 0)    \
+  M(silu_backward, NoFn, Same, 1, 0)         \
+  M(mish_backward, NoFn, Same, 1, 0)         \
+  M(softplus_backward, NoFn, Same, 1, 2)     \
+  M(softsign_backward, NoFn, Same, 1, 0)     \
+  M(hardtanh_backward, NoFn, Same, 1, 2)     \
+  M(clamp_backward, NoFn, Same, 1, 2)        \
+  M(hardsigmoid_backward, NoFn, Same, 1, 0)  \
+  M(hardswish_backward, NoFn, Same, 1, 0)    \
+  M(logsigmoid_backward, NoFn, Same, 1, 0)   \
+  M(tanhshrink_backward, NoFn, Same, 1, 0)   \
+  M(shrink_backward, NoFn, Same, 1, 1)       \
+  M(prelu, NoFn, Same, 1, 0)                 \
+  M(prelu_weight_backward, NoFn, Same, 1, 0) \
   M(mul_sigmoid, NoFn, Same, 1, 0)
 
-#define FB_TERNARY_OPS(M)                        \
-  M(addcmul, AddcmulFn, Same, 1, 1)              \
-  M(addcdiv, AddcdivFn, Same, 1, 1)              \
-  M(lerp, LerpFn, Same, 1, 0)                    \
-  M(clamp, ClampFn, Same, 1, 0)                  \
-  M(maximum_backward, NoFn, Same, 1, 0)          \
-  M(minimum_backward, NoFn, Same, 1, 0)          \
-  M(prelu_backward, NoFn, Same, 1, 0)            \
+#define FB_TERNARY_OPS(M)               \
+  M(addcmul, AddcmulFn, Same, 1, 1)     \
+  M(addcdiv, AddcdivFn, Same, 1, 1)     \
+  M(lerp, LerpFn, Same, 1, 0)           \
+  M(clamp, ClampFn, Same, 1, 0)         \
+  M(maximum_backward, NoFn, Same, 1, 0) \
+  M(minimum_backward, NoFn, Same, 1, 0) \
+  M(prelu_backward, NoFn, Same, 1, 0)   \
   M(mul_sigmoid_backward, NoFn, Same, 1, 0)
 
 #define FB_ENUM(name, generic, result, cost, parameters) name,

@@ -5,8 +5,8 @@ namespace fb::FB_ISA {
 
 // --- division with a whole quotient ------------------------------------------------------------
 
-// The remainder of C: exact, with the sign of x. A quotient that fits the mantissa is wrong by one at
-// most, and x - q y is then exact; larger ones go to the C library.
+// The remainder of C: exact, with the sign of x. A quotient that fits the mantissa is wrong by one
+// at most, and x - q y is then exact; larger ones go to the C library.
 template <class T>
 FB_SIMD Vec<T> fmod(Vec<T> x, Vec<T> y) {
   const Vec<T> a = abs(x), b = abs(y);
@@ -77,15 +77,14 @@ FB_SIMD Vec<T> xlogy(Vec<T> x, Vec<T> y) {
   return select(is_nan(y), y, select(x == T(0), T(0), x * log(y)));
 }
 
-// Hurwitz's zeta for q > 0, the sum of (q + k)^-x over k >= 0: some terms, and Euler and Maclaurin's
-// formula for the rest.
+// Hurwitz's zeta for q > 0, the sum of (q + k)^-x over k >= 0: some terms, and Euler and
+// Maclaurin's formula for the rest.
 static double zeta_positive(double x, double q) {
   double sum = 0;
   for (int k = 0; k < 12; ++k, q += 1) sum += __builtin_pow(q, -x);
   // B_2j / (2j)!
   constexpr double coefficients[] = {
-      1.0 / 12,       -1.0 / 720,     1.0 / 30240,
-      -1.0 / 1209600, 1.0 / 47900160, -691.0 / 1307674368000,
+      1.0 / 12, -1.0 / 720, 1.0 / 30240, -1.0 / 1209600, 1.0 / 47900160, -691.0 / 1307674368000,
   };
   const double power = __builtin_pow(q, -x);
   sum += q * power / (x - 1) + power / 2;
@@ -162,7 +161,7 @@ FB_FN2(fmin, fmin(x, y))
 FB_FN1(to_zero, Vec<T>(T(1)))
 FB_FN1(to_one, x)
 FB_FN1(to_two, x* x)
-FB_FN1(to_three, x* x* x)
+FB_FN1(to_three, x * x * x)
 FB_FN1(to_half, sqrt(x))
 FB_FN1(to_minus_half, T(1) / sqrt(x))
 FB_FN1(to_minus_one, T(1) / x)
@@ -228,19 +227,16 @@ FB_FN2(isclose, isclose(x, y, p0, p1, p2))
 template <class T>
 FB_SIMD Vec<T> lerp(Vec<T> start, Vec<T> end, Vec<T> weight) {
   const Vec<T> length = end - start;
-  return select(abs(weight) < T(0.5), start + weight * length,
-                end - length * (T(1) - weight));
+  return select(abs(weight) < T(0.5), start + weight * length, end - length * (T(1) - weight));
 }
 
-FB_FN3(addcmul, fma(p0 * y, z, x))
+FB_FN3(addcmul, fma(p0* y, z, x))
 FB_FN3(addcdiv, x + p0 * y / z)
 FB_FN3(lerp, lerp(x, y, z))
 FB_FN3(clamp, min(max(x, y), z))
 // x is the gradient of the extreme of y and z; of equal ones each gets half.
-FB_FN3(maximum_backward,
-       select(y < z, T(0), select(y == z, x* Vec<T>(T(0.5)), x)))
-FB_FN3(minimum_backward,
-       select(y > z, T(0), select(y == z, x* Vec<T>(T(0.5)), x)))
+FB_FN3(maximum_backward, select(y < z, T(0), select(y == z, x* Vec<T>(T(0.5)), x)))
+FB_FN3(minimum_backward, select(y > z, T(0), select(y == z, x* Vec<T>(T(0.5)), x)))
 FB_FN3(prelu_backward, select(y > T(0), x, x* z))
 // d(y sigmoid(z))/dz
 template <class T>

@@ -1,5 +1,5 @@
-// The elementwise loops need contiguous floats; this brings any operands into that form, a block that
-// fits the first-level cache at a time: strided ones are gathered, 16-bit floats converted.
+// The elementwise loops need contiguous floats; this brings any operands into that form, a block
+// that fits the first-level cache at a time: strided ones are gathered, 16-bit floats converted.
 #include "kernels/elementwise.h"
 #include "simd/vec.h"
 
@@ -84,8 +84,8 @@ void block_loop(char* const* data, const std::int64_t* strides, std::int64_t n, 
     in[k].input(data[k + 1], strides[k + 1], (call.float_inputs >> k) & 1u);
   alignas(64) C results[block];
   alignas(64) bool truths[block];
-  const bool direct_result = call.bool_result ? strides[0] == 1
-                                              : std::is_same_v<S, C> && strides[0] == sizeof(C);
+  const bool direct_result =
+      call.bool_result ? strides[0] == 1 : std::is_same_v<S, C> && strides[0] == sizeof(C);
   char* inner_data[max_arity + 1];
   std::int64_t inner_strides[max_arity + 1];
   inner_strides[0] = call.bool_result ? 1 : sizeof(C);
@@ -96,8 +96,8 @@ void block_loop(char* const* data, const std::int64_t* strides, std::int64_t n, 
     if (direct_result) {
       inner_data[0] = out;
     } else {
-      inner_data[0] = call.bool_result ? reinterpret_cast<char*>(truths)
-                                       : reinterpret_cast<char*>(results);
+      inner_data[0] =
+          call.bool_result ? reinterpret_cast<char*>(truths) : reinterpret_cast<char*>(results);
     }
     for (int k = 0; k < call.inputs; ++k) inner_data[k + 1] = in[k].read(first, count);
     call.inner(inner_data, inner_strides, count, call.params);

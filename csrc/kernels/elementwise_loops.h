@@ -8,12 +8,12 @@ namespace fb::FB_ISA {
 
 // `FB_FN1(square, x * x)` makes the functor square_fn<T> of one vector x; FB_FN2 adds y and FB_FN3
 // adds z. The call's parameters are p0, p1, p2.
-#define FB_FN(name, arguments, ...)                                                   \
-  template <class T>                                                                  \
-  struct name##_fn {                                                                  \
-    Vec<T> p0, p1, p2;                                                                \
+#define FB_FN(name, arguments, ...)                                                        \
+  template <class T>                                                                       \
+  struct name##_fn {                                                                       \
+    Vec<T> p0, p1, p2;                                                                     \
     FB_SIMD explicit name##_fn(const double* p) : p0(T(p[0])), p1(T(p[1])), p2(T(p[2])) {} \
-    FB_SIMD auto operator() arguments const { return __VA_ARGS__; }                   \
+    FB_SIMD auto operator() arguments const { return __VA_ARGS__; }                        \
   };
 #define FB_FN1(name, ...) FB_FN(name, ([[maybe_unused]] Vec<T> x), __VA_ARGS__)
 #define FB_FN2(name, ...) FB_FN(name, (Vec<T> x, Vec<T> y), __VA_ARGS__)
@@ -26,10 +26,10 @@ struct NoLoop {};
 // Truth values are stored as bytes 0 and 1.
 template <int size>
 struct BytesOf;
-#define FB_BYTES(size)                                                \
-  template <>                                                         \
-  struct BytesOf<size> {                                              \
-    typedef std::uint8_t type __attribute__((vector_size(size)));     \
+#define FB_BYTES(size)                                            \
+  template <>                                                     \
+  struct BytesOf<size> {                                          \
+    typedef std::uint8_t type __attribute__((vector_size(size))); \
   };
 FB_BYTES(2)
 FB_BYTES(4)

@@ -24,8 +24,7 @@ FB_FN1(ceil, ceil(x))
 FB_FN1(floor, floor(x))
 FB_FN1(round, round_even(x))
 // p0 is 10^|decimals|; p1 tells whether decimals is negative.
-FB_FN1(round_decimals,
-       select(p1 != T(0), round_even(x / p0) * p0, round_even(x * p0) / p0))
+FB_FN1(round_decimals, select(p1 != T(0), round_even(x / p0) * p0, round_even(x* p0) / p0))
 FB_FN1(trunc, trunc(x))
 FB_FN1(frac, x - trunc(x))
 template <class T>
@@ -37,8 +36,8 @@ FB_FN1(isfinite, abs(x) < infinity<T>)
 FB_FN1(isposinf, x == infinity<T>)
 FB_FN1(isneginf, x == -infinity<T>)
 FB_FN1(signbit, is_negative(x))
-FB_FN1(nan_to_num, select(is_nan(x), p0,
-                          select(x == infinity<T>, p1, select(x == -infinity<T>, p2, x))))
+FB_FN1(nan_to_num,
+       select(is_nan(x), p0, select(x == infinity<T>, p1, select(x == -infinity<T>, p2, x))))
 FB_FN1(angle, select(is_nan(x), x, select(x < T(0), pi<T>, Vec<T>(T(0)))))
 FB_FN1(reciprocal, T(1) / x)
 FB_FN1(deg2rad, x* T(pi<double> / 180))

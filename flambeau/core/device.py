@@ -26,25 +26,26 @@ class device:
     index: int | None
 
     def __init__(self, type: str | device | int, index: int | None = None) -> None:
+        text: object = type
         if isinstance(type, device):
-            index, type = type.index, type.type
+            text, index = type.type, type.index
         elif isinstance(type, int) and not isinstance(type, bool):
-            index, type = type, "cuda"
-        if not isinstance(type, str):
+            text, index = "cuda", int(type)
+        if not isinstance(text, str):
             raise TypeError(f"device: expected a str or a device, got {type.__class__.__name__}")
-        name, colon, number = type.partition(":")
+        name, colon, number = text.partition(":")
         if colon:
             if index is not None:
                 raise RuntimeError(
                     "type (string) must not include an index because index was passed explicitly: "
-                    + type
+                    + text
                 )
             if not number.isdecimal() or (len(number) > 1 and number[0] == "0"):
-                raise RuntimeError(f"Invalid device string: '{type}'")
+                raise RuntimeError(f"Invalid device string: '{text}'")
             index = int(number)
         if name not in _TYPES:
             raise RuntimeError(
-                f"Expected one of {', '.join(_TYPES)} device type at start of device string: {type}"
+                f"Expected one of {', '.join(_TYPES)} device type at start of device string: {text}"
             )
         if index is not None and index < 0:
             raise RuntimeError(f"Device index must not be negative, got {index}")

@@ -23,15 +23,14 @@ complex128 = cdouble = _C.complex128
 by_name = {
     name: getattr(_C, name)
     for name in (
-        "bool uint8 int8 int16 int32 int64 uint16 uint32 uint64 float16 bfloat16 float32 float64"
-        " complex64 complex128"
-    ).split()
+        *("bool", "uint8", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64"),
+        *("float16", "bfloat16", "float32", "float64", "complex64", "complex128"),
+    )
 }
 
 
 def _dtype_by_name(name: str) -> _C.dtype:
-    found: _C.dtype = by_name[name]
-    return found
+    return by_name[name]
 
 
 def get_default_dtype() -> _C.dtype:
@@ -47,7 +46,8 @@ def set_default_dtype(d: _C.dtype) -> None:
     """
     if not isinstance(d, dtype) or not d.is_floating_point:
         raise TypeError(
-            f"set_default_dtype: only floating-point types are supported as the default type, got {d}"
+            "set_default_dtype: only floating-point types are supported as the default type,"
+            f" got {d}"
         )
     _C.set_default_dtype(d)
 
@@ -56,10 +56,9 @@ def from_python(value: object) -> _C.dtype | None:
     """bool, int, float and complex as dtypes: what torch accepts for `dtype=`."""
     import builtins
 
-    known: dict[object, _C.dtype] = {
+    return {
         builtins.bool: bool,
         builtins.int: int64,
         builtins.float: float64,
         builtins.complex: complex128,
-    }
-    return known.get(value)
+    }.get(value)  # type: ignore[call-overload]

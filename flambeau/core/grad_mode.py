@@ -9,7 +9,6 @@ from flambeau import _C
 
 TYPE_CHECKING = False  # see core/registry.py
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
     from typing import Any
 
 is_grad_enabled = _C.is_grad_enabled
@@ -22,20 +21,20 @@ class _Mode:
     def __enter__(self) -> None:
         raise NotImplementedError(type(self).__name__)
 
-    def __exit__(self, *exc: object) -> None:
+    def __exit__(self, *exc: Any) -> None:
         raise NotImplementedError(type(self).__name__)
 
     def _fresh(self) -> _Mode:
         return type(self)()
 
-    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def __call__(self, function: Any) -> Any:
         import functools
 
         code = getattr(function, "__code__", None)
         if code is not None and code.co_flags & 0x20:  # a generator: the mode holds while it runs
 
             @functools.wraps(function)
-            def generator(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+            def generator(*args: Any, **kwargs: Any) -> Any:
                 iterator = function(*args, **kwargs)
                 sent = None
                 while True:
@@ -66,7 +65,7 @@ class no_grad(_Mode):
         False
     """
 
-    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
+    def __new__(cls, function: Any = None) -> Any:
         self = super().__new__(cls)
         return self if function is None else self(function)
 
@@ -74,14 +73,14 @@ class no_grad(_Mode):
         self._before = _C.is_grad_enabled()
         _C.set_grad_enabled(False)
 
-    def __exit__(self, *exc: object) -> None:
+    def __exit__(self, *exc: Any) -> None:
         _C.set_grad_enabled(self._before)
 
 
 class enable_grad(_Mode):
     """Operations in the block are recorded, also inside `no_grad`."""
 
-    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
+    def __new__(cls, function: Any = None) -> Any:
         self = super().__new__(cls)
         return self if function is None else self(function)
 
@@ -89,7 +88,7 @@ class enable_grad(_Mode):
         self._before = _C.is_grad_enabled()
         _C.set_grad_enabled(True)
 
-    def __exit__(self, *exc: object) -> None:
+    def __exit__(self, *exc: Any) -> None:
         _C.set_grad_enabled(self._before)
 
 
@@ -108,13 +107,13 @@ class set_grad_enabled(_Mode):
     def __enter__(self) -> None:
         _C.set_grad_enabled(bool(self._mode))
 
-    def __exit__(self, *exc: object) -> None:
+    def __exit__(self, *exc: Any) -> None:
         _C.set_grad_enabled(self._before)
 
     def _fresh(self) -> _Mode:
         return type(self)(self._mode)
 
-    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def __call__(self, function: Any) -> Any:
         _C.set_grad_enabled(self._before)
         return super().__call__(function)
 
@@ -126,7 +125,7 @@ class inference_mode(_Mode):
         mode: False leaves inference mode for the block.
     """
 
-    def __new__(cls, mode: bool | Callable[..., Any] = True) -> Any:
+    def __new__(cls, mode: Any = True) -> Any:
         if isinstance(mode, bool):
             return super().__new__(cls)
         return cls()(mode)
@@ -139,7 +138,7 @@ class inference_mode(_Mode):
         _C.set_inference_mode(self.mode)
         _C.set_grad_enabled(not self.mode)
 
-    def __exit__(self, *exc: object) -> None:
+    def __exit__(self, *exc: Any) -> None:
         _C.set_inference_mode(self._before[0])
         _C.set_grad_enabled(self._before[1])
 

@@ -38,7 +38,7 @@ class AccumulateGrad:
 
 
 def _next_functions(node: Any) -> tuple[tuple[Any, int], ...]:
-    """Where the gradients of this node's inputs go: (node, output number), (None, 0) for constants."""
+    """Where the gradients of the inputs go: (node, output number), (None, 0) for constants."""
     return tuple(
         (target if target is None or isinstance(target, Node) else AccumulateGrad(target), number)
         for target, number in node._edges
@@ -46,7 +46,7 @@ def _next_functions(node: Any) -> tuple[tuple[Any, int], ...]:
 
 
 def _register_hook(node: Any, hook: Callable[..., Any]) -> RemovableHandle:
-    """Calls `hook(grad_inputs, grad_outputs)` after this node ran; it may return other grad_inputs."""
+    """Calls `hook(grad_inputs, grad_outputs)` after this node; it may return other grad_inputs."""
     if node._posthooks is None:
         node._posthooks = {}
     return RemovableHandle.add(node._posthooks, hook)

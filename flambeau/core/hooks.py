@@ -6,7 +6,6 @@ from _weakref import ref  # what weakref.ref is, without loading the rest of wea
 
 TYPE_CHECKING = False  # see core/registry.py
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
 _next_id = 0
@@ -15,20 +14,18 @@ _next_id = 0
 class RemovableHandle:
     """Removes one hook from the dictionary it was registered in; also usable in a `with` block."""
 
-    def __init__(self, hooks: dict[int, Any], *, extra_dict: Any = None) -> None:
+    def __init__(self, hooks: Any, *, extra_dict: Any = None) -> None:
         global _next_id
         self.id = _next_id
         _next_id += 1
         self._extras = [extra_dict] if isinstance(extra_dict, dict) else list(extra_dict or ())
-        self._hooks: Callable[[], dict[int, Any] | None]
         try:
-            self._hooks = ref(hooks)
+            self._hooks: Any = ref(hooks)
         except TypeError:  # a plain dict cannot be referred to weakly
             self._hooks = lambda: hooks
 
     @classmethod
-    def add(cls, hooks: dict[int, Any], hook: Any) -> RemovableHandle:
-        """Registers a hook, and returns the handle that removes it."""
+    def add(cls, hooks: Any, hook: Any) -> RemovableHandle:
         handle = cls(hooks)
         hooks[handle.id] = hook
         return handle
@@ -44,5 +41,5 @@ class RemovableHandle:
     def __enter__(self) -> RemovableHandle:
         return self
 
-    def __exit__(self, *exc: object) -> None:
+    def __exit__(self, *exc: Any) -> None:
         self.remove()

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from flambeau import _C
 
+TYPE_CHECKING = False  # see core/registry.py
+if TYPE_CHECKING:
+    from typing import Any
+
 # bits, eps, max, smallest normal, decimal digits
 _FLOATS = {
     _C.float16: (16, 2.0**-10, 65504.0, 2.0**-14, 3),
@@ -31,7 +35,7 @@ class finfo:
         1.1920928955078125e-07
     """
 
-    def __init__(self, type: _C.dtype | None = None) -> None:
+    def __init__(self, type: Any = None) -> None:
         dtype = _C.get_default_dtype() if type is None else type
         if not isinstance(dtype, _C.dtype):
             raise TypeError(
@@ -76,7 +80,7 @@ class iinfo:
         127
     """
 
-    def __init__(self, type: _C.dtype) -> None:
+    def __init__(self, type: Any) -> None:
         if not isinstance(type, _C.dtype) or type.is_floating_point or type.is_complex:
             raise TypeError(
                 f"torch.iinfo() requires an integer input type. Use torch.finfo to handle '{type}'"

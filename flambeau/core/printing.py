@@ -8,10 +8,7 @@ from flambeau import _C
 
 TYPE_CHECKING = False  # see core/registry.py
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import Any
-
-    from flambeau.core.tensor import Tensor
 
 
 class _Options:
@@ -29,12 +26,12 @@ _PROFILES = {"default": (4, 1000, 3, 80), "short": (2, 1000, 2, 80), "full": (4,
 
 
 def set_printoptions(
-    precision: int | None = None,
-    threshold: float | None = None,
-    edgeitems: int | None = None,
-    linewidth: int | None = None,
-    profile: str | None = None,
-    sci_mode: bool | None = None,
+    precision: Any = None,
+    threshold: Any = None,
+    edgeitems: Any = None,
+    linewidth: Any = None,
+    profile: Any = None,
+    sci_mode: Any = None,
 ) -> None:
     """Sets how tensors print.
 
@@ -76,23 +73,23 @@ def set_printoptions(
 class _PlainFormat:
     """Integers and truth values: right-aligned."""
 
-    def __init__(self, values: Sequence[object]) -> None:
+    def __init__(self, values: Any) -> None:
         self.width = max((len(str(v)) for v in values), default=1)
 
-    def __call__(self, value: object) -> str:
+    def __call__(self, value: Any) -> str:
         return str(value).rjust(self.width)
 
 
 class _FloatFormat:
     """Floats: whole numbers as `2.`, others with `precision` digits, or scientific."""
 
-    def __init__(self, values: Sequence[float]) -> None:
+    def __init__(self, values: Any) -> None:
         self.whole, self.scientific, self.width = True, False, 1
         shown = [v for v in values if v != 0 and math.isfinite(v)]
         if shown:
             self._decide(shown)
 
-    def _decide(self, shown: list[float]) -> None:
+    def _decide(self, shown: Any) -> None:
         largest, smallest = max(map(abs, shown)), min(map(abs, shown))
         self.whole = all(v.is_integer() for v in shown)
         if _options.sci_mode is None:
@@ -102,7 +99,7 @@ class _FloatFormat:
             self.scientific = _options.sci_mode
         self.width = max(len(self._text(v)) for v in shown)
 
-    def _text(self, value: float) -> str:
+    def _text(self, value: Any) -> str:
         if self.scientific:
             return f"{value:.{_options.precision}e}"
         if self.whole:
@@ -110,28 +107,24 @@ class _FloatFormat:
             return text + "." if math.isfinite(value) else text
         return f"{value:.{_options.precision}f}"
 
-    def __call__(self, value: float) -> str:
+    def __call__(self, value: Any) -> str:
         return self._text(value).rjust(self.width)
 
 
 class _ComplexFormat:
     """Complex numbers: both parts formatted on their own."""
 
-    def __init__(self, values: Sequence[complex]) -> None:
+    def __init__(self, values: Any) -> None:
         self.real = _FloatFormat([v.real for v in values])
         self.imag = _FloatFormat([v.imag for v in values])
         self.width = self.real.width + self.imag.width + 1
 
-    def __call__(self, value: complex) -> str:
+    def __call__(self, value: Any) -> str:
         imag = self.imag(value.imag).strip() + "j"
         return self.real(value.real) + (imag if imag[0] == "-" else "+" + imag)
 
 
-if TYPE_CHECKING:
-    _Format = _PlainFormat | _FloatFormat | _ComplexFormat
-
-
-def _format_for(dtype: _C.dtype, values: Sequence[Any]) -> _Format:
+def _format_for(dtype: Any, values: Any) -> Any:
     if dtype.is_complex:
         return _ComplexFormat(values)
     return (_FloatFormat if dtype.is_floating_point else _PlainFormat)(values)
@@ -144,7 +137,7 @@ class _Gap:
     """Stands for the elements that a summary leaves out."""
 
 
-def _nested(t: Tensor, summarise: bool) -> Any:
+def _nested(t: Any, summarise: Any) -> Any:
     """The elements as nested lists; in a summary only the ends of long axes."""
     if t.ndim == 0:
         return t.item()
@@ -158,7 +151,7 @@ def _nested(t: Tensor, summarise: bool) -> Any:
     return [*first, _Gap, *last]
 
 
-def _leaves(nested: Any, into: list[Any]) -> None:
+def _leaves(nested: Any, into: Any) -> None:
     if isinstance(nested, list):
         for element in nested:
             _leaves(element, into)
@@ -166,7 +159,7 @@ def _leaves(nested: Any, into: list[Any]) -> None:
         into.append(nested)
 
 
-def _row(values: Sequence[Any], write: _Format, indent: int) -> str:
+def _row(values: Any, write: Any, indent: Any) -> str:
     """One innermost list, broken into lines."""
     per_line = max(1, math.floor((_options.linewidth - indent) / (write.width + 2)))
     texts = [" ..." if v is _Gap else write(v) for v in values]
@@ -174,7 +167,7 @@ def _row(values: Sequence[Any], write: _Format, indent: int) -> str:
     return "[" + (",\n" + " " * (indent + 1)).join(lines) + "]"
 
 
-def _lists(nested: Any, depth: int, write: _Format, indent: int) -> str:
+def _lists(nested: Any, depth: Any, write: Any, indent: Any) -> str:
     if depth == 0:
         return write(nested)
     if depth == 1:
@@ -185,7 +178,7 @@ def _lists(nested: Any, depth: int, write: _Format, indent: int) -> str:
     return "[" + ("," + "\n" * (depth - 1) + " " * (indent + 1)).join(parts) + "]"
 
 
-def _contents(t: Tensor, indent: int) -> str:
+def _contents(t: Any, indent: Any) -> str:
     summarise = t.numel() > _options.threshold
     nested = _nested(t, summarise)
     leaves: list[Any] = []
@@ -196,7 +189,7 @@ def _contents(t: Tensor, indent: int) -> str:
 # ---- the whole ----
 
 
-def _suffixes(t: Tensor) -> list[str]:
+def _suffixes(t: Any) -> list[str]:
     """What follows the elements: device, size of empty tensors, dtype, place in the graph."""
     default = _C.get_default_dtype()
     found = []
@@ -216,7 +209,7 @@ def _suffixes(t: Tensor) -> list[str]:
     return found
 
 
-def _with_suffixes(text: str, suffixes: Sequence[str], indent: int) -> str:
+def _with_suffixes(text: Any, suffixes: Any, indent: Any) -> str:
     """Suffixes follow on the last line while they fit."""
     used = len(text) - text.rfind("\n") + 1
     for suffix in suffixes:
@@ -229,14 +222,14 @@ def _with_suffixes(text: str, suffixes: Sequence[str], indent: int) -> str:
     return text + ")"
 
 
-def _prefix(t: Tensor) -> str:
+def _prefix(t: Any) -> str:
     from flambeau.core.tensor import Tensor
 
     plain = type(t) is Tensor or type(t).__name__ == "Parameter"
     return "tensor(" if plain else f"{type(t).__name__}("
 
 
-def tensor_str(t: Tensor, contents: str | None = None) -> str:
+def tensor_str(t: Any, contents: str | None = None) -> str:
     """The text of a tensor.
 
     Args:

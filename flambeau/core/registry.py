@@ -9,12 +9,19 @@
     def _(g, other, input_shape):
         return g @ other.mH
 
-A rule is called with what its parameter names say: `g` (the gradient of the output), `out` or a named
-output, the name of an argument of the op, `<argument>_shape`, `<argument>_layout` (sizes, strides and
-offset), `needs` (one bool per target of the
-rule). Only that is saved. A rule is written in differentiable operations, so its own gradient exists;
-`fast_vjp` adds a fused form for when no graph of the backward is wanted. Gradients of broadcast
-arguments are summed back by the engine, not by the rules.
+A rule is called with what its parameter names say: `g` (the gradient of the output), `out` or a
+named output, the name of an argument of the op, `<argument>_shape`, `<argument>_layout` (sizes,
+strides and offset), `needs` (one bool per target of the rule). Only that is saved. A rule is
+written in differentiable operations, so its own gradient exists; `fast_vjp` adds a fused form for
+when no graph of the backward is wanted. Gradients of broadcast arguments are summed back by the
+engine, not by the rules.
+
+An op that has an in-place form may write straight into its first argument, instead of computing a
+new tensor that is then copied:
+
+    @fill.writer
+    def _(input, value):
+        kernels(input).fill(input, value)
 """
 
 from __future__ import annotations
@@ -91,8 +98,8 @@ def _signature(function: Callable[..., Any]) -> tuple[tuple[str, ...], tuple[Any
     return names, tuple(defaults), positional
 
 
-def _positional(function: Any) -> Any:
-    """The recorder passes one value per parameter, by position: keyword-only ones become positional.
+def _positional(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The recorder passes one value per parameter by position: keyword-only ones become positional.
 
     The function itself stays as it was written, for `inspect.signature` and the documentation.
     """
@@ -101,7 +108,8 @@ def _positional(function: Any) -> Any:
         return function
     count = code.co_argcount + code.co_kwonlyargcount
     code = code.replace(co_argcount=count, co_kwonlyargcount=0)
-    return type(function)(code, function.__globals__, function.__name__, None, function.__closure__)
+    copy: Any = type(function)
+    return copy(code, function.__globals__, function.__name__, None, function.__closure__)
 
 
 def _sources(target: Any, rule: Callable[..., Any]) -> list[tuple[int, int, int]]:
@@ -127,15 +135,15 @@ def _sources(target: Any, rule: Callable[..., Any]) -> list[tuple[int, int, int]
             key = (_LAYOUT, names.index(parameter[:-7]))
         else:
             raise TypeError(
-                f"the gradient rule of {target.name} asks for '{parameter}', which is neither g, out,"
-                f" needs, an argument ({', '.join(names)}) nor the shape of one"
+                f"the gradient rule of {target.name} asks for '{parameter}', which is neither g,"
+                f" out, needs, an argument ({', '.join(names)}) nor the shape of one"
             )
         found.append((*key, slots.setdefault(key, len(slots))))
     return found
 
 
 def _rule_decorator(
-    target: Any, add: Callable[..., Any], kept: dict[tuple[str, ...], Callable[..., Any]]
+    target: Any, add: Callable[..., Any], kept: dict[Any, Any]
 ) -> Callable[..., Any]:
     def register(*arguments: str) -> Callable[..., Any]:
         def decorate(rule: Callable[..., Any]) -> Callable[..., Any]:
@@ -190,6 +198,7 @@ def op(
     grad_list: bool = False,
     differentiable_outputs: int = 1,
     result_type: Callable[..., Any] | None = None,
+    compiled: Callable[..., Any] | None = None,
     native: str = "",
     native_arity: int = 0,
     **info: Any,
@@ -199,8 +208,8 @@ def op(
     Args:
         name: the op's name, if not the function's.
         backward_name: the node's name or its stem, if that is not the op's name in camel case.
-        methods: names under which the op becomes a method of Tensor; operators (`__add__`, `__radd__`,
-            `__iadd__`) get their calling convention from their name.
+        methods: names under which the op becomes a method of Tensor; operators (`__add__`,
+            `__radd__`, `__iadd__`) get their calling convention from their name.
         aliases: further names at torch level and as methods.
         inplace: adds the method `<name>_` (and `<alias>_`).
         out: accepts `out=`.
@@ -210,9 +219,12 @@ def op(
         pack: the argument that also may be given as separate integers.
         outputs: names of the outputs, if several; rules may save them by name.
         multi_output: the result is a tuple or list of tensors.
-        grad_list: rules get `g` as the list of the gradients of all outputs (None where there is none).
+        grad_list: rules get `g` as the list of the gradients of all outputs, None where there is
+            none.
         differentiable_outputs: bits; by default only the first output carries gradients.
         result_type: makes the named tuple out of the tuple of outputs.
+        compiled: a compiled function with the same positional arguments, called in place of the
+            function (views, whose whole cost is the call).
         native: the elementwise kernel that does the same as the function for tensors on the CPU.
         info: fields of `Info`: samples, domain, reference, dtypes, ...
     """
@@ -223,7 +235,7 @@ def op(
         target = _C.make_op(
             name=own,
             backward_name=_node_name(backward_name or _camel(own.rpartition(".")[2])),
-            forward=_positional(forward),
+            forward=compiled or _positional(forward),
             params=names,
             defaults=defaults,
             positional_count=positional,

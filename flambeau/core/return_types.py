@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from operator import itemgetter
 
-TYPE_CHECKING = False  # see core/registry.py
-if TYPE_CHECKING:
-    from typing import Any
-
 
 class Fields(tuple[object, ...]):
     """A tuple of tensors whose places have names; prints as torch's structures do."""
@@ -19,7 +15,7 @@ class Fields(tuple[object, ...]):
         body = ",\n".join(f"{k}={v!r}" for k, v in zip(self._fields, self, strict=True))
         return f"torch.return_types.{type(self).__name__}(\n{body})"
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         return (type(self), (tuple(self),))
 
 

@@ -6,6 +6,10 @@ from flambeau import _C
 from flambeau.core import device as _device
 from flambeau.core.dtype import set_default_dtype
 
+TYPE_CHECKING = False  # see core/registry.py
+if TYPE_CHECKING:
+    from typing import Any
+
 get_num_threads = _C.get_num_threads
 
 
@@ -101,7 +105,7 @@ def get_float32_matmul_precision() -> str:
 # ---- defaults of new tensors ----
 
 
-def set_default_device(device: _device.device | str | int | None) -> None:
+def set_default_device(device: Any) -> None:
     """Sets where new tensors live.
 
     Raises:
@@ -115,7 +119,7 @@ def get_default_device() -> _device.device:
     return _device.cpu
 
 
-def set_default_tensor_type(t: type | str) -> None:
+def set_default_tensor_type(t: Any) -> None:
     """Sets the default dtype by a legacy type such as DoubleTensor, or its name.
 
     Raises:

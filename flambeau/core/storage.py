@@ -8,10 +8,8 @@ from flambeau.core.tensor import Tensor
 
 TYPE_CHECKING = False  # see core/registry.py
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from typing import Any, Self
-
-    _Place = _device.device | str | int | None
+    from collections.abc import Iterator
+    from typing import Any
 
 
 class UntypedStorage:
@@ -31,7 +29,7 @@ class UntypedStorage:
     is_cuda = False
     is_sparse = False
 
-    def __init__(self, source: int | Sequence[int] = 0, *, device: _Place = None) -> None:
+    def __init__(self, source: Any = 0, *, device: Any = None) -> None:
         _device.require_available(device)
         if isinstance(source, int):
             self._holder = _C.empty((source,), _C.uint8)
@@ -39,30 +37,29 @@ class UntypedStorage:
             self._holder = _C.tensor_from(source, _C.uint8)
 
     @classmethod
-    def _of(cls, holder: Tensor) -> Self:
+    def _of(cls, holder: Any) -> UntypedStorage:
         """The storage of a tensor."""
         self = cls.__new__(cls)
         self._holder = _C.storage_bytes(holder)
         return self
 
-    def _bytes(self) -> Any:
+    def _bytes(self) -> Tensor:
         """All bytes as a tensor; storages can be resized, so it is made anew each time."""
         return _C.storage_bytes(self._holder)
 
     @property
     def device(self) -> _device.device:
         """Where the bytes are."""
-        place: _device.device = self._holder.device
-        return place
+        return self._holder.device
 
     @property
     def _cdata(self) -> int:
         """A number that only this storage has among the living ones."""
-        return int(_C.storage_address(self._holder))
+        return _C.storage_address(self._holder)
 
     def nbytes(self) -> int:
         """How many bytes there are."""
-        return int(_C.storage_info(self._holder)[1])
+        return _C.storage_info(self._holder)[1]
 
     size = nbytes
     __len__ = nbytes
@@ -73,18 +70,18 @@ class UntypedStorage:
 
     def data_ptr(self) -> int:
         """The address of the first byte."""
-        return int(_C.storage_info(self._holder)[0])
+        return _C.storage_info(self._holder)[0]
 
     def resizable(self) -> bool:
         """Whether the storage owns its memory and may change its size."""
-        return bool(_C.storage_info(self._holder)[2])
+        return _C.storage_info(self._holder)[2]
 
-    def resize_(self, size: int) -> Self:
+    def resize_(self, size: Any) -> UntypedStorage:
         """Changes the number of bytes; those that remain keep their values."""
         _C.storage_resize(self._holder, size)
         return self
 
-    def __getitem__(self, index: int | slice) -> Any:
+    def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             start, stop, step = index.indices(len(self))
             if step != 1:
@@ -94,7 +91,7 @@ class UntypedStorage:
             return UntypedStorage(self._bytes().tolist()[start:stop])
         return self._bytes()[_checked(index, len(self))].item()
 
-    def __setitem__(self, index: int | slice, value: Any) -> None:
+    def __setitem__(self, index: Any, value: Any) -> None:
         target = self._bytes()
         if isinstance(index, slice):
             start, stop, _ = index.indices(len(self))
@@ -108,7 +105,7 @@ class UntypedStorage:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, UntypedStorage):
             return NotImplemented
-        return bool(_C.share_storage(self._holder, other._holder)) or (
+        return _C.share_storage(self._holder, other._holder) or (
             len(self) == len(other) and self.tolist() == other.tolist()
         )
 
@@ -116,11 +113,9 @@ class UntypedStorage:
 
     def tolist(self) -> list[Any]:
         """The bytes as a list of integers."""
-        return list(self._bytes().tolist())
+        return self._bytes().tolist()
 
-    def copy_(
-        self, source: UntypedStorage | TypedStorage, non_blocking: bool | None = None
-    ) -> Self:
+    def copy_(self, source: Any, non_blocking: Any = None) -> UntypedStorage:
         """Takes over the bytes of another storage of the same size."""
         other = source._untyped_storage if isinstance(source, TypedStorage) else source
         if len(other) != len(self):
@@ -131,7 +126,7 @@ class UntypedStorage:
         _C.copy_into(self._bytes(), other._bytes())
         return self
 
-    def fill_(self, value: Any) -> Self:
+    def fill_(self, value: Any) -> UntypedStorage:
         """Sets every byte."""
         _C.fill(self._bytes(), value)
         return self
@@ -143,35 +138,35 @@ class UntypedStorage:
     def __copy__(self) -> UntypedStorage:
         return self.clone()
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> UntypedStorage:
-        made: UntypedStorage | None = memo.get(self._cdata)
+    def __deepcopy__(self, memo: Any) -> UntypedStorage:
+        made = memo.get(self._cdata)
         if made is None:
             made = memo[self._cdata] = self.clone()
         return made
 
-    def cpu(self) -> Self:
+    def cpu(self) -> UntypedStorage:
         """This storage: it is in the memory of the CPU."""
         return self
 
     def is_shared(self) -> bool:
         """Whether other processes may map these bytes."""
-        return bool(_C.storage_info(self._holder)[3])
+        return _C.storage_info(self._holder)[3]
 
-    def share_memory_(self) -> Self:
+    def share_memory_(self) -> UntypedStorage:
         """Moves the bytes into memory that other processes can map; views stay valid."""
         _C.share(self._holder)
         return self
 
-    def is_pinned(self, device: _Place = "cuda") -> bool:
+    def is_pinned(self, device: Any = "cuda") -> bool:
         """False: there is no page-locked memory."""
         return False
 
     def _shared_descriptor(self) -> int:
         """The file descriptor behind shared memory."""
-        return int(_C.shared_descriptor(self._holder))
+        return _C.shared_descriptor(self._holder)
 
     @classmethod
-    def _from_shared_descriptor(cls, descriptor: int, nbytes: int) -> Self:
+    def _from_shared_descriptor(cls, descriptor: Any, nbytes: Any) -> UntypedStorage:
         """The storage that another process shares through a descriptor."""
         return cls._of(_C.map_shared(descriptor, nbytes))
 
@@ -187,13 +182,13 @@ class UntypedStorage:
         return f" {lines}\n[torch.storage.UntypedStorage(device={self.device}) of size {len(self)}]"
 
 
-def _checked(index: int, length: int) -> int:
+def _checked(index: Any, length: Any) -> int:
     if not -length <= index < length:
         raise IndexError(f"index {index} out of range for storage of size {length}")
     return index
 
 
-def _from_bytes(data: bytes) -> UntypedStorage:
+def _from_bytes(data: Any) -> UntypedStorage:
     made = UntypedStorage(len(data))
     if data:
         _C.copy_into(made._bytes(), _C.from_buffer(data, _C.uint8, -1, 0))
@@ -228,12 +223,7 @@ class TypedStorage:
     __slots__ = ("__weakref__", "_untyped_storage", "dtype")
 
     def __init__(
-        self,
-        source: Any = 0,
-        *,
-        wrap_storage: UntypedStorage | None = None,
-        dtype: _C.dtype | None = None,
-        device: _Place = None,
+        self, source: Any = 0, *, wrap_storage: Any = None, dtype: Any = None, device: Any = None
     ) -> None:
         _device.require_available(device)
         self.dtype = dtype or _C.get_default_dtype()
@@ -244,7 +234,7 @@ class TypedStorage:
         else:
             self._untyped_storage = UntypedStorage._of(_C.tensor_from(source, self.dtype))
 
-    def _elements(self) -> Any:
+    def _elements(self) -> Tensor:
         return _C.storage_view(self._untyped_storage._holder, self.dtype, 0, None, None)
 
     @property
@@ -267,7 +257,7 @@ class TypedStorage:
 
     def element_size(self) -> int:
         """Bytes of one element."""
-        return int(self.dtype.itemsize)
+        return self.dtype.itemsize
 
     def nbytes(self) -> int:
         """How many bytes there are."""
@@ -275,7 +265,7 @@ class TypedStorage:
 
     def size(self) -> int:
         """How many elements there are."""
-        return self.nbytes() // self.element_size()
+        return self.nbytes() // self.dtype.itemsize
 
     __len__ = size
 
@@ -283,7 +273,7 @@ class TypedStorage:
         """The address of the first element."""
         return self._untyped_storage.data_ptr()
 
-    def resize_(self, size: int) -> Self:
+    def resize_(self, size: Any) -> TypedStorage:
         """Changes the number of elements."""
         self._untyped_storage.resize_(size * self.dtype.itemsize)
         return self
@@ -292,12 +282,12 @@ class TypedStorage:
         """Whether the storage may change its size."""
         return self._untyped_storage.resizable()
 
-    def __getitem__(self, index: int | slice) -> Any:
+    def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             raise NotImplementedError("slices are only supported in UntypedStorage.__getitem__")
         return self._elements()[_checked(index, len(self))].item()
 
-    def __setitem__(self, index: int | slice, value: Any) -> None:
+    def __setitem__(self, index: Any, value: Any) -> None:
         elements = self._elements()
         if isinstance(index, slice):
             start, stop, _ = index.indices(len(self))
@@ -317,14 +307,14 @@ class TypedStorage:
 
     def tolist(self) -> list[Any]:
         """The elements as a list."""
-        return list(self._elements().tolist())
+        return self._elements().tolist()
 
-    def fill_(self, value: Any) -> Self:
+    def fill_(self, value: Any) -> TypedStorage:
         """Sets every element."""
         _C.fill(self._elements(), value)
         return self
 
-    def copy_(self, source: TypedStorage, non_blocking: bool | None = None) -> Self:
+    def copy_(self, source: Any, non_blocking: Any = None) -> TypedStorage:
         """Takes over the elements of another storage of as many elements."""
         if len(source) != len(self):
             raise RuntimeError(
@@ -341,14 +331,14 @@ class TypedStorage:
     def __copy__(self) -> TypedStorage:
         return self.clone()
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> TypedStorage:
+    def __deepcopy__(self, memo: Any) -> TypedStorage:
         import copy
 
         return TypedStorage(
             wrap_storage=copy.deepcopy(self._untyped_storage, memo), dtype=self.dtype
         )
 
-    def cpu(self) -> Self:
+    def cpu(self) -> TypedStorage:
         """This storage: it is in the memory of the CPU."""
         return self
 
@@ -364,7 +354,7 @@ class TypedStorage:
         """Whether other processes may map these elements."""
         return self._untyped_storage.is_shared()
 
-    def share_memory_(self) -> Self:
+    def share_memory_(self) -> TypedStorage:
         """Moves the elements into memory that other processes can map."""
         self._untyped_storage.share_memory_()
         return self
@@ -380,7 +370,7 @@ class TypedStorage:
         )
 
 
-def _typed(storage: UntypedStorage, dtype: _C.dtype) -> TypedStorage:
+def _typed(storage: Any, dtype: Any) -> TypedStorage:
     return TypedStorage(wrap_storage=storage, dtype=dtype)
 
 
@@ -389,11 +379,11 @@ class _LegacyType(type):
 
     dtype: _C.dtype
 
-    def __instancecheck__(cls, value: object) -> bool:
+    def __instancecheck__(cls, value: Any) -> bool:
         return isinstance(value, TypedStorage) and value.dtype is cls.dtype
 
     def __call__(
-        cls, source: Any = 0, *, wrap_storage: UntypedStorage | None = None, device: _Place = None
+        cls, source: Any = 0, *, wrap_storage: Any = None, device: Any = None
     ) -> TypedStorage:
         return TypedStorage(source, wrap_storage=wrap_storage, dtype=cls.dtype, device=device)
 
@@ -407,27 +397,22 @@ LEGACY = {
 }
 
 
-def is_storage(obj: object) -> bool:
+def is_storage(obj: Any) -> bool:
     """True if `obj` is a storage."""
     return isinstance(obj, (UntypedStorage, TypedStorage))
 
 
 def rebuild_tensor(
-    storage: UntypedStorage,
-    dtype: _C.dtype,
-    offset: int,
-    size: tuple[int, ...],
-    stride: tuple[int, ...],
-    requires_grad: bool,
+    storage: Any, dtype: Any, offset: Any, size: Any, stride: Any, requires_grad: Any
 ) -> Tensor:
     """The tensor that a pickle describes: a view of a storage."""
-    made: Tensor = _C.storage_view(storage._holder, dtype, offset, size, stride)
+    made = _C.storage_view(storage._holder, dtype, offset, size, stride)
     if requires_grad:
         made.requires_grad = True
     return made
 
 
-def rebuild_from_type(cls: type[Tensor], arguments: Any, state: dict[str, Any]) -> Tensor:
+def rebuild_from_type(cls: Any, arguments: Any, state: Any) -> Tensor:
     """A tensor of a subclass, or one with attributes of its own."""
     made = rebuild_tensor(*arguments)
     if cls is not Tensor:

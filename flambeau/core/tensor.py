@@ -9,8 +9,8 @@ from flambeau.core.errors import GradError
 
 TYPE_CHECKING = False  # see core/registry.py
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from typing import Any, SupportsIndex
+    from collections.abc import Iterator
+    from typing import Any
 
     from flambeau.core.hooks import RemovableHandle
     from flambeau.core.storage import TypedStorage, UntypedStorage
@@ -31,7 +31,7 @@ class Size(tuple[int, ...]):
     def __repr__(self) -> str:
         return f"torch.Size({list(self)})"
 
-    def __add__(self, other: Iterable[int]) -> Size:  # type: ignore[override]
+    def __add__(self, other: Any) -> Size:
         return Size(tuple.__add__(self, tuple(other)))
 
     def __getitem__(self, index: Any) -> Any:
@@ -49,24 +49,8 @@ class Tensor(_C.TensorBase):
     these values; `flambeau.tensor` is the constructor with options.
     """
 
-    # What the extension keeps for each tensor.
-    shape: Size
-    ndim: int
-    dtype: _C.dtype
-    device: _device.device
-    is_leaf: bool
-    requires_grad: bool
-    grad: Tensor | None
-    grad_fn: Any
-    output_nr: int
-    _numel: int
-    _offset: int
-    _data_ptr: int
-    _strides: tuple[int, ...]
-    _is_inference: bool
-    _is_differentiable_view: bool
-    _hooks: dict[int, Any] | None
-    _accumulate_hooks: dict[int, Any] | None
+    _hooks: Any
+    _accumulate_hooks: Any
 
     __hash__ = object.__hash__
     __array_priority__ = 1000
@@ -76,7 +60,8 @@ class Tensor(_C.TensorBase):
             return super().__new__(cls)
         from flambeau.ops import creation
 
-        return creation.legacy_tensor(cls, *args, **kwargs)
+        legacy_tensor: Any = creation.legacy_tensor
+        return legacy_tensor(cls, *args, **kwargs)
 
     # ---- sizes ----
 
@@ -94,17 +79,17 @@ class Tensor(_C.TensorBase):
 
     def element_size(self) -> int:
         """Bytes of one element."""
-        return int(self.dtype.itemsize)
+        return self.dtype.itemsize
 
     @property
     def itemsize(self) -> int:
         """Bytes of one element."""
-        return int(self.dtype.itemsize)
+        return self.dtype.itemsize
 
     @property
     def nbytes(self) -> int:
         """Bytes of all elements."""
-        return self._numel * int(self.dtype.itemsize)
+        return self._numel * self.dtype.itemsize
 
     def storage_offset(self) -> int:
         """The first element's place in the storage, in elements."""
@@ -117,13 +102,13 @@ class Tensor(_C.TensorBase):
     # ---- kinds ----
 
     def is_floating_point(self) -> bool:
-        return bool(self.dtype.is_floating_point)
+        return self.dtype.is_floating_point
 
     def is_complex(self) -> bool:
-        return bool(self.dtype.is_complex)
+        return self.dtype.is_complex
 
     def is_signed(self) -> bool:
-        return bool(self.dtype.is_signed)
+        return self.dtype.is_signed
 
     def is_inference(self) -> bool:
         return self._is_inference
@@ -157,12 +142,10 @@ class Tensor(_C.TensorBase):
         """The number of the GPU, or -1 for the CPU."""
         return -1 if self.device.index is None else self.device.index
 
-    def is_contiguous(
-        self, memory_format: _layout.memory_format = _layout.contiguous_format
-    ) -> bool:
+    def is_contiguous(self, memory_format: Any = _layout.contiguous_format) -> bool:
         """Whether the elements lie in memory without gaps, in the order of a memory format."""
         if memory_format in (_layout.contiguous_format, _layout.preserve_format):
-            return bool(self._is_contiguous())
+            return self._is_contiguous()
         rank = 4 if memory_format is _layout.channels_last else 5
         if self.ndim != rank:
             return False
@@ -176,14 +159,14 @@ class Tensor(_C.TensorBase):
         """The axes from the outermost in memory to the innermost."""
         return tuple(sorted(range(self.ndim), key=lambda axis: -self._strides[axis]))
 
-    def is_same_size(self, other: Tensor) -> bool:
+    def is_same_size(self, other: Any) -> bool:
         """Whether both have the same sizes."""
         return self.shape == other.shape
 
-    def is_set_to(self, tensor: Tensor) -> bool:
+    def is_set_to(self, tensor: Any) -> bool:
         """Whether both look at the same storage in the same way."""
         return (
-            bool(_C.share_storage(self, tensor))
+            _C.share_storage(self, tensor)
             and self._offset == tensor._offset
             and self.shape == tensor.shape
             and self._strides == tensor._strides
@@ -213,7 +196,7 @@ class Tensor(_C.TensorBase):
 
     _typed_storage = storage
 
-    def storage_type(self) -> type:
+    def storage_type(self) -> Any:
         """The legacy class of the storage, for instance FloatStorage."""
         from flambeau.core.storage import _TYPE_NAMES, LEGACY
 
@@ -221,7 +204,7 @@ class Tensor(_C.TensorBase):
 
     def is_shared(self) -> bool:
         """Whether the storage is in memory that other processes can map."""
-        return bool(_C.storage_info(self)[3])
+        return _C.storage_info(self)[3]
 
     def share_memory_(self) -> Tensor:
         """Moves the storage into memory that other processes can map; views follow."""
@@ -232,7 +215,7 @@ class Tensor(_C.TensorBase):
         if self.requires_grad:
             raise GradError(f"cannot {what} variables that require grad")
 
-    def resize_(self, *sizes: Any, memory_format: _layout.memory_format | None = None) -> Tensor:
+    def resize_(self, *sizes: Any, memory_format: Any = None) -> Tensor:
         """Other sizes over the same storage, which grows if needed.
 
         New elements are not initialised.
@@ -249,18 +232,12 @@ class Tensor(_C.TensorBase):
             _C.set_data(self, _C.as_strided(self, sizes, strides, self._offset))
         return self
 
-    def resize_as_(
-        self, the_template: Tensor, *, memory_format: _layout.memory_format | None = None
-    ) -> Tensor:
+    def resize_as_(self, the_template: Any, *, memory_format: Any = None) -> Tensor:
         """`resize_` to the sizes of another tensor."""
         return self.resize_(the_template.shape, memory_format=memory_format)
 
     def set_(
-        self,
-        source: Tensor | UntypedStorage | TypedStorage | None = None,
-        storage_offset: int = 0,
-        size: int | Sequence[int] | None = None,
-        stride: int | Sequence[int] | None = None,
+        self, source: Any = None, storage_offset: Any = 0, size: Any = None, stride: Any = None
     ) -> Tensor:
         """Makes this tensor look at another storage, or at the storage of another tensor.
 
@@ -288,11 +265,11 @@ class Tensor(_C.TensorBase):
         return self
 
     @staticmethod
-    def _make_subclass(cls: type, data: Tensor, require_grad: bool = False) -> Any:
+    def _make_subclass(cls: Any, data: Any, require_grad: Any = False) -> Any:
         """A tensor of class `cls` over the storage of `data`, outside its graph."""
         return _C.as_class(data, cls, require_grad)
 
-    def as_subclass(self, cls: type) -> Any:
+    def as_subclass(self, cls: Any) -> Any:
         """The same data as an object of a subclass of Tensor."""
         made = self.view_as(self)
         made.__class__ = cls
@@ -302,10 +279,10 @@ class Tensor(_C.TensorBase):
 
     def backward(
         self,
-        gradient: Tensor | None = None,
-        retain_graph: bool | None = None,
-        create_graph: bool = False,
-        inputs: Tensor | Sequence[Tensor] | None = None,
+        gradient: Any = None,
+        retain_graph: Any = None,
+        create_graph: Any = False,
+        inputs: Any = None,
     ) -> None:
         """Adds the gradients of this tensor to `.grad` of the leaves it depends on.
 
@@ -324,8 +301,7 @@ class Tensor(_C.TensorBase):
 
     def detach(self) -> Tensor:
         """The same data outside the graph: shares storage, never requires gradients."""
-        detached: Tensor = _C.detach(self)
-        return detached
+        return _C.detach(self)
 
     def detach_(self) -> Tensor:
         """Takes this tensor itself out of the graph."""
@@ -347,11 +323,10 @@ class Tensor(_C.TensorBase):
     @property
     def data(self) -> Tensor:
         """The same storage without history; writing to it is not seen by autograd's checks."""
-        detached: Tensor = _C.detach(self)
-        return detached
+        return _C.detach(self)
 
     @data.setter
-    def data(self, value: Tensor) -> None:
+    def data(self, value: Any) -> None:
         if not isinstance(value, Tensor):
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
         _C.set_data(self, value)
@@ -360,8 +335,8 @@ class Tensor(_C.TensorBase):
     def retains_grad(self) -> bool:
         """True for a non-leaf tensor whose gradient backward keeps."""
         node = self.grad_fn
-        retained = node._retained if node is not None else None
-        return self.output_nr in (retained or ())
+        retained: Any = node._retained if node is not None else None
+        return bool(retained) and self.output_nr in retained
 
     def retain_grad(self) -> None:
         """Makes backward write `.grad` of this tensor although it is not a leaf."""
@@ -376,7 +351,7 @@ class Tensor(_C.TensorBase):
             node._retained = {}
         node._retained[self.output_nr] = weakref.ref(self)
 
-    def register_hook(self, hook: Callable[[Tensor], Any]) -> RemovableHandle:
+    def register_hook(self, hook: Any) -> RemovableHandle:
         """Calls `hook(grad)` when the gradient of this tensor is known; it may return another one.
 
         Returns:
@@ -398,7 +373,7 @@ class Tensor(_C.TensorBase):
             node._tensor_hooks = {}
         return RemovableHandle.add(node._tensor_hooks.setdefault(self.output_nr, {}), hook)
 
-    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], Any]) -> RemovableHandle:
+    def register_post_accumulate_grad_hook(self, hook: Any) -> RemovableHandle:
         """Calls `hook(tensor)` after a gradient was added to `.grad` of this leaf."""
         if not self.requires_grad:
             raise GradError("cannot register a hook on a tensor that doesn't require gradient")
@@ -412,14 +387,14 @@ class Tensor(_C.TensorBase):
 
     # ---- Python ----
 
-    def __repr__(self, *, tensor_contents: str | None = None) -> str:
+    def __repr__(self, *, tensor_contents: Any = None) -> str:
         from flambeau.core.printing import tensor_str
 
         return tensor_str(self, contents=tensor_contents)
 
     def __format__(self, spec: str) -> str:
         if self.ndim == 0:
-            return format(self.item(), spec)
+            return self.item().__format__(spec)
         return object.__format__(self, spec)
 
     def __iter__(self) -> Iterator[Tensor]:
@@ -427,10 +402,10 @@ class Tensor(_C.TensorBase):
             raise TypeError("iteration over a 0-d tensor")
         return iter(self.unbind(0))
 
-    def __contains__(self, element: object) -> bool:
+    def __contains__(self, element: Any) -> bool:
         if isinstance(element, (Tensor, bool, int, float, complex)):
-            found: Any = self == element
-            return bool(found.any())
+            equal: Any = self == element
+            return bool(equal.any())
         raise RuntimeError(
             "Tensor.__contains__ only supports Tensor or scalar, but you passed in a"
             f" {type(element)}."
@@ -439,7 +414,7 @@ class Tensor(_C.TensorBase):
     def __complex__(self) -> complex:
         return complex(self.item())
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+    def __deepcopy__(self, memo: Any) -> Any:
         if not self.is_leaf:
             raise GradError(
                 "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
@@ -448,10 +423,10 @@ class Tensor(_C.TensorBase):
                 "https://github.com/pytorch/pytorch/pull/103001"
             )
         if id(self) in memo:
-            return memo[id(self)]  # type: ignore[no-any-return]
+            return memo[id(self)]
         import copy
 
-        with_data: Tensor = _C.as_class(_C.clone(self), type(self), self.requires_grad)
+        with_data = _C.as_class(_C.clone(self), type(self), self.requires_grad)
         if self.grad is not None:
             with_data.grad = copy.deepcopy(self.grad, memo)
         for name, value in self.__dict__.items():
@@ -459,7 +434,7 @@ class Tensor(_C.TensorBase):
         memo[id(self)] = with_data
         return with_data
 
-    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         from flambeau.core.storage import rebuild_from_type, rebuild_tensor
 
         arguments = (

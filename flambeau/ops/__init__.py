@@ -19,6 +19,7 @@ from flambeau.ops import (
     random,
     reduce,
     softmax,
+    sort,
     unary,
 )
 
@@ -42,5 +43,6 @@ __all__ = [
     "random",
     "reduce",
     "softmax",
+    "sort",
     "unary",
 ]

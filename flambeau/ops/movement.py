@@ -110,6 +110,7 @@ cast.vjp("input")(lambda g: g)
     public=False,
     samples=lambda s: [s(s.tensor(2, 6), (3, 4)), s(s.tensor(2, 3), (-1,))],
     layout_dependent=True,
+    compiled=_C.view,
 )
 def view(input, size):
     """The same data under other sizes, without copying; one size may be -1.
@@ -120,8 +121,6 @@ def view(input, size):
     Raises:
         RuntimeError: if the strides do not allow it.
     """
-    if isinstance(size, _C.dtype):
-        return _C.view_dtype(input, size)
     return _C.view(input, size)
 
 
@@ -143,6 +142,7 @@ def _(g, size, input_shape):
         s(s.tensor(2, 3), (-1,)),
         s(s.tensor(2, 0), (0, 5)),
     ],
+    compiled=_C.reshape,
 )
 def reshape(input, shape):
     """The same elements under other sizes: a view if the strides allow it, else a copy.
@@ -281,6 +281,7 @@ def squeeze(input, dim=None):
     view=True,
     out=False,
     samples=lambda s: [s(s.tensor(2, 3), 1), s(s.tensor(), -1)],
+    compiled=_C.unsqueeze,
 )
 def unsqueeze(input, dim):
     """A view with a new axis of size one at `dim`."""
@@ -298,6 +299,7 @@ unsqueeze.vjp("input")(lambda g, dim: g.squeeze(dim))
     view=True,
     out=False,
     samples=lambda s: [s(s.tensor(2, 3, 4), 0, -1)],
+    compiled=_C.transpose,
 )
 def transpose(input, dim0, dim1):
     """A view with two axes exchanged."""
@@ -313,6 +315,7 @@ transpose.vjp("input")(lambda g, dim0, dim1: g.transpose(dim0, dim1))
     out=False,
     pack="dims",
     samples=lambda s: [s(s.tensor(2, 3, 4), (2, 0, 1)), s(s.tensor(2, 3), (-1, 0))],
+    compiled=_C.permute,
 )
 def permute(input, dims):
     """A view with the axes in another order.
@@ -435,6 +438,7 @@ def adjoint(input):
     view=True,
     out=False,
     samples=lambda s: [s(s.tensor(2, 3), 1, -1), s(s.tensor(4), 0, 2)],
+    compiled=_C.select,
 )
 def select(input, dim, index):
     """A view of one slice along `dim`, without that axis."""
@@ -464,6 +468,7 @@ select_backward.vjp("g")(lambda g, dim, index: g.select(dim, index))
     public=False,
     samples=lambda s: [s(s.tensor(2, 5), 1, 1, 5, 2), s(s.tensor(4), 0, -2)],
     torch="",
+    compiled=_C.slice,
 )
 def slice(input, dim=0, start=None, end=None, step=1):
     """A view of a range along one axis."""
@@ -648,6 +653,7 @@ def _part(layout, size, stride, storage_offset):
     out=False,
     samples=lambda s: [s(s.tensor(3, 4), (2, 2), (4, 2), 1), s(s.tensor(6), (2, 3), (1, 1))],
     layout_dependent=True,
+    compiled=_C.as_strided,
 )
 def as_strided(input, size, stride, storage_offset=None):
     """A view of the storage with any sizes and strides.

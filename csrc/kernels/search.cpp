@@ -1,0 +1,159 @@
+// Binary search in sorted rows, and counting into bins.
+#include <algorithm>
+#include <cmath>
+
+#include "core/iter.h"
+#include "core/parallel.h"
+#include "kernels/copy.h"
+#include "kernels/sort.h"
+#include "kernels/sort_keys.h"
+
+namespace fb {
+namespace {
+
+// How many elements come before `value`. The loop halves without branching on what it finds.
+template <class T>
+std::int64_t position(const T* row, const std::int64_t* sorter, std::int64_t n, T value,
+                      bool right) {
+  const auto before = [&](std::int64_t k) {
+    const T x = row[sorter ? sorter[k] : k];
+    if (right) return !(value < x) && !(is_nan(x) && !is_nan(value));
+    return x < value || (is_nan(value) && !is_nan(x));
+  };
+  std::int64_t base = 0;
+  while (n > 1) {
+    const std::int64_t half = n / 2;
+    base = before(base + half - 1) ? base + half : base;
+    n -= half;
+  }
+  return n == 1 ? base + before(base) : base;
+}
+
+void check_rows(const Tensor& sequence, const Tensor& values) {
+  if (sequence.ndim() == 1) return;
+  FB_CHECK(values.ndim() > 0 && sequence.ndim() > 0, Runtime,
+           "torch.searchsorted(): input value can be a scalar only when boundaries tensor "
+           "dimension is 1, but we got boundaries tensor dim(",
+           sequence.ndim(), ") and input value's dim(", values.ndim(), ") numel(", values.numel(),
+           ")");
+  bool match = values.ndim() == sequence.ndim();
+  for (int d = 0; match && d + 1 < sequence.ndim(); ++d) match = values.size(d) == sequence.size(d);
+  FB_CHECK(match, Runtime,
+           "torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 "
+           "dimensions of boundaries tensor and input value tensor must match, but we got "
+           "boundaries tensor ",
+           sequence.sizes(), " and input value tensor ", values.sizes());
+}
+
+}  // namespace
+
+Tensor searchsorted(const Tensor& sequence, const Tensor& values, bool right, bool out_int32,
+                    const Tensor* sorter) {
+  constexpr const char* op = "searchsorted";
+  require_cpu(sequence, op);
+  require_cpu(values, op);
+  check_rows(sequence, values);
+  const DType common = promote(sequence.dtype(), values.dtype());
+  const Tensor rows = contiguous(cast(sequence, common)), in = contiguous(cast(values, common));
+  Tensor places;
+  if (sorter) {
+    require_cpu(*sorter, op);
+    FB_CHECK(sorter->sizes() == sequence.sizes() && sorter->dtype() == DType::Int64, Runtime,
+             "torch.searchsorted(): sorter must be int64 and have the sizes of the boundaries: "
+             "boundaries are ",
+             sequence.sizes(), ", sorter is ", sorter->sizes());
+    places = contiguous(*sorter);
+    const std::int64_t n = sequence.ndim() ? sequence.sizes().back() : 1;
+    for (std::int64_t k = 0; k < places.numel(); ++k) {
+      const std::int64_t place = places.data<std::int64_t>()[k];
+      FB_CHECK(place >= 0 && place < n, Index, "torch.searchsorted(): sorter index out of range");
+    }
+  }
+  const Tensor out = empty(values.sizes(), DType::Int64);
+  const bool shared = sequence.ndim() == 1;
+  const std::int64_t n = sequence.sizes().back();
+  const std::int64_t each = shared ? in.numel() : in.sizes().back();
+  dispatch_real(common, op, [&]<class T>() {
+    parallel_for(0, in.numel(), 2048, [&](std::int64_t b, std::int64_t e) {
+      for (std::int64_t k = b; k < e; ++k) {
+        const std::int64_t at = shared ? 0 : k / each * n;
+        out.data<std::int64_t>()[k] =
+            position(rows.data<T>() + at, sorter ? places.data<std::int64_t>() + at : nullptr, n,
+                     in.data<T>()[k], right);
+      }
+    });
+  });
+  return out_int32 ? cast(out, DType::Int32) : out;
+}
+
+Tensor histc(const Tensor& t, std::int64_t bins, double low, double high) {
+  require_cpu(t, "histc");
+  FB_CHECK(bins > 0, Runtime, "torch.histogram(): bins must be > 0, but got ", bins,
+           " for dimension 0");
+  const Tensor in = contiguous(t), out = full({bins}, Scalar(0), t.dtype());
+  dispatch_floating(t.dtype(), "histc", [&]<class T>() {
+    const T* x = in.data<T>();
+    if (low == high && in.numel()) {
+      low = std::numeric_limits<double>::infinity();
+      high = -low;
+      for (std::int64_t k = 0; k < in.numel(); ++k) {
+        const double v = static_cast<double>(static_cast<float>(x[k]));
+        const double exact = std::is_same_v<T, double> ? static_cast<double>(x[k]) : v;
+        low = exact < low || exact != exact ? exact : low;
+        high = exact > high || exact != exact ? exact : high;
+      }
+    }
+    FB_CHECK(std::isfinite(low) && std::isfinite(high), Runtime, "torch.histc: range of [", low,
+             ", ", high, "] is not finite");
+    FB_CHECK(low <= high, Runtime, "torch.histc: max must be larger than min");
+    if (low == high) {
+      low -= 1;
+      high += 1;
+    }
+    Workspace<std::int64_t> counts(static_cast<std::size_t>(bins));
+    std::fill(counts.data(), counts.data() + bins, 0);
+    for (std::int64_t k = 0; k < in.numel(); ++k) {
+      const auto v = static_cast<double>(x[k]);
+      if (!(v >= low && v <= high)) continue;
+      const auto bin =
+          static_cast<std::int64_t>((v - low) / (high - low) * static_cast<double>(bins));
+      ++counts[static_cast<std::size_t>(std::min(bin, bins - 1))];
+    }
+    for (std::int64_t k = 0; k < bins; ++k)
+      out.data<T>()[k] = static_cast<T>(static_cast<float>(counts[static_cast<std::size_t>(k)]));
+  });
+  return out;
+}
+
+Tensor bincount(const Tensor& t, const Tensor* weights, std::int64_t minlength) {
+  require_cpu(t, "bincount");
+  FB_CHECK(is_integral(t.dtype(), false), NotImplemented, "bincount: not implemented for ",
+           dtype_name(t.dtype()));
+  FB_CHECK(minlength >= 0, Runtime, "minlength should be >= 0");
+  FB_CHECK(t.ndim() == 1, Runtime, "bincount only supports 1-d non-negative integral inputs.");
+  FB_CHECK(!weights || (weights->ndim() == 1 && weights->numel() == t.numel()), Runtime,
+           "weights should be 1-d and have the same length as input");
+  const Tensor in = contiguous(cast(t, DType::Int64));
+  const std::int64_t* x = in.data<std::int64_t>();
+  constexpr std::int64_t most = std::int64_t{1} << 40;
+  std::int64_t size = minlength;
+  for (std::int64_t k = 0; k < in.numel(); ++k) {
+    FB_CHECK(x[k] >= 0, Runtime, "bincount only supports 1-d non-negative integral inputs.");
+    FB_CHECK(x[k] < most, Runtime, "bincount: the largest value must be below ", most, ", got ",
+             x[k]);
+    size = std::max(size, x[k] + 1);
+  }
+  if (!weights) {
+    const Tensor out = full({size}, Scalar(0), DType::Int64);
+    for (std::int64_t k = 0; k < in.numel(); ++k) ++out.data<std::int64_t>()[x[k]];
+    return out;
+  }
+  require_cpu(*weights, "bincount");
+  const DType dtype = weights->dtype() == DType::Float32 ? DType::Float32 : DType::Float64;
+  const Tensor wide = full({size}, Scalar(0), DType::Float64);
+  const Tensor w = contiguous(cast(*weights, DType::Float64));
+  for (std::int64_t k = 0; k < in.numel(); ++k) wide.data<double>()[x[k]] += w.data<double>()[k];
+  return cast(wide, dtype);
+}
+
+}  // namespace fb

@@ -1,0 +1,452 @@
+"""Sorting and selecting along one axis, distinct elements, searching sorted ones, counting.
+
+NaN counts as larger than every number. Sorting always keeps the order of equal elements.
+"""
+
+from __future__ import annotations
+
+from flambeau import _C
+from flambeau.backends import kernels
+from flambeau.core import return_types
+from flambeau.core.registry import function, op
+from flambeau.core.tensor import Tensor
+
+_PICKED = ("values", "indices")
+
+
+def _to_places(g, dim, indices, input_shape):
+    return g.new_zeros(input_shape).scatter(dim, indices, g)
+
+
+def _to_one_place(g, dim, keepdim, indices, input_shape):
+    if input_shape and not keepdim:
+        g, indices = g.unsqueeze(dim), indices.unsqueeze(dim)
+    return g.new_zeros(input_shape).scatter(dim, indices, g)
+
+
+def _untied(samples):
+    """Samples in floating dtypes only: integers have ties, whose places PyTorch leaves open."""
+
+    def floating(s):
+        if s.dtype.is_floating_point:
+            yield from samples(s)
+
+    return floating
+
+
+# ---- sorting ----
+
+
+@_untied
+def _sort_samples(s):
+    yield s(s.distinct(2, 5))
+    yield s(s.distinct(2, 3, 4), 1)
+    yield s(s.distinct(100), 0, descending=True)
+    yield s(s.distinct(), 0)
+    yield s(s.tensor(0, 3), 0)
+
+
+@op(methods=("sort",), outputs=_PICKED, result_type=return_types.sort, samples=_sort_samples)
+def sort(input, dim=-1, descending=False, *, stable=False):
+    """The elements along one axis in order, and where they were, as (values, indices).
+
+    Args:
+        dim: the axis.
+        descending: largest first.
+        stable: equal elements keep their order; they always do here.
+
+    Example:
+        >>> flambeau.sort(flambeau.tensor([3., 1., 2.])).indices
+        tensor([1, 2, 0])
+    """
+    return kernels(input).sort(input, dim, descending)
+
+
+sort.vjp("input")(_to_places)
+
+
+@function(methods=("argsort",))
+def argsort(input, dim=-1, descending=False, *, stable=False):
+    """Where the elements of the sorted tensor were.
+
+    Example:
+        >>> flambeau.argsort(flambeau.tensor([3., 1., 2.]))
+        tensor([1, 2, 0])
+    """
+    return kernels(input).sort(input, dim, descending)[1]
+
+
+@function(methods=("msort",))
+def msort(input, *, out=None):
+    """The elements sorted along the first axis."""
+    values = sort(input, 0)[0]
+    return values if out is None else out.copy_(values)
+
+
+@_untied
+def _topk_samples(s):
+    yield s(s.distinct(2, 5), 2)
+    yield s(s.distinct(3, 4), 2, 0, largest=False)
+    yield s(s.distinct(300), 3)
+    yield s(s.distinct(4), 0)
+
+
+@op(methods=("topk",), outputs=_PICKED, result_type=return_types.topk, samples=_topk_samples)
+def topk(input, k, dim=-1, largest=True, sorted=True):
+    """The k largest elements along one axis and where they are, as (values, indices).
+
+    Args:
+        k: how many.
+        dim: the axis.
+        largest: False for the smallest.
+        sorted: in order; they always are here.
+
+    Raises:
+        RuntimeError: if the axis has fewer than k elements.
+
+    Example:
+        >>> flambeau.topk(flambeau.tensor([1., 9., 4.]), 2).values
+        tensor([9., 4.])
+    """
+    return kernels(input).topk(input, k, dim, largest)
+
+
+topk.vjp("input")(_to_places)
+
+
+# ---- one element of each line ----
+
+
+@_untied
+def _kth_samples(s):
+    yield s(s.distinct(2, 5), 2)
+    yield s(s.distinct(3, 4), 1, 0, keepdim=True)
+    yield s(s.distinct(300), 100)
+
+
+@op(methods=("kthvalue",), outputs=_PICKED, result_type=return_types.kthvalue, samples=_kth_samples)
+def kthvalue(input, k, dim=-1, keepdim=False):
+    """The k-th smallest element along one axis and where it is, as (values, indices); k counts from 1.
+
+    Raises:
+        RuntimeError: if k is not between 1 and the number of elements.
+    """
+    return kernels(input).kthvalue(input, k, dim, keepdim)
+
+
+@_untied
+def _one_samples(s):
+    yield s(s.distinct(2, 5), 1)
+    yield s(s.distinct(4, 3), 0, keepdim=True)
+    yield s(s.distinct(101), 0)
+
+
+@op(
+    name="_median_along",
+    backward_name="Median",
+    public=False,
+    outputs=_PICKED,
+    result_type=return_types.median,
+    samples=_one_samples,
+)
+def _median_along(input, dim, keepdim=False):
+    return kernels(input).median(input, dim, keepdim, False)
+
+
+@op(
+    name="_nanmedian_along",
+    backward_name="Nanmedian",
+    public=False,
+    outputs=_PICKED,
+    result_type=return_types.nanmedian,
+    samples=_one_samples,
+)
+def _nanmedian_along(input, dim, keepdim=False):
+    return kernels(input).median(input, dim, keepdim, True)
+
+
+@op(methods=("mode",), outputs=_PICKED, result_type=return_types.mode, samples=_one_samples)
+def mode(input, dim=-1, keepdim=False):
+    """The most frequent element along one axis (the smallest of several) and its last place.
+
+    Example:
+        >>> flambeau.mode(flambeau.tensor([2., 1., 2.])).values
+        tensor(2.)
+    """
+    return kernels(input).mode(input, dim, keepdim)
+
+
+for _rule_of in (kthvalue, _median_along, _nanmedian_along, mode):
+    _rule_of.vjp("input")(_to_one_place)
+
+
+def _over_all(along, input):
+    if not input._numel:
+        return input.new_full((), float("nan"))
+    return along(input.reshape(-1), 0)[0]
+
+
+@function(methods=("median",))
+def median(input, dim=None, keepdim=False, *, out=None):
+    """The middle element, the lower of two: of all, or along one axis as (values, indices).
+
+    A NaN among the elements is the median.
+
+    Example:
+        >>> flambeau.median(flambeau.tensor([4., 1., 3., 2.]))
+        tensor(2.)
+    """
+    if dim is None:
+        return _over_all(_median_along, input)
+    return _median_along(input, dim, keepdim, out=out)
+
+
+@function(methods=("nanmedian",))
+def nanmedian(input, dim=None, keepdim=False, *, out=None):
+    """The median of the elements that are not NaN: of all, or along one axis as (values, indices)."""
+    if dim is None:
+        return _over_all(_nanmedian_along, input)
+    return _nanmedian_along(input, dim, keepdim, out=out)
+
+
+# ---- quantiles ----
+
+
+def _quantile(name, input, q, dim, keepdim, interpolation, ignore_nan):
+    if input.dtype not in (_C.float32, _C.float64):
+        raise RuntimeError(f"{name}() input tensor must be either float or double dtype")
+    if not input._numel:
+        raise RuntimeError(f"{name}() input tensor must be non-empty")
+    if interpolation not in ("linear", "lower", "higher", "midpoint", "nearest"):
+        raise RuntimeError(
+            f"{name}() interpolation must be one of linear, lower, higher, midpoint or nearest, "
+            f"but got {interpolation}"
+        )
+    many = isinstance(q, Tensor) and q.ndim == 1
+    if isinstance(q, Tensor):
+        if q.ndim > 1:
+            raise RuntimeError(f"{name}() q must be a scalar or 1D tensor")
+        if q.dtype != input.dtype:
+            raise RuntimeError(f"{name}() q tensor must be same dtype as the input tensor")
+        wanted = q.reshape(-1).tolist()
+    else:
+        wanted = [q]
+    for value in wanted:
+        if not 0 <= value <= 1:
+            raise RuntimeError(f"{name}() q must be in the range [0, 1] but got {value:g}")
+    shape = input.shape
+    if dim is None:
+        ordered = sort(input.reshape(-1), -1)[0]
+        kept = [1] * len(shape)
+    else:
+        ordered = sort(input.transpose(dim, -1) if shape else input.reshape(1), -1)[0]
+        kept = list(shape)
+        if kept:
+            kept[dim] = 1
+    parts = [_interpolated(ordered, value, interpolation, ignore_nan) for value in wanted]
+    if dim is not None and shape:
+        parts = [part.transpose(dim, -1) for part in parts]
+        parts = [part if keepdim else part.squeeze(dim) for part in parts]
+    else:
+        parts = [part.reshape(kept if keepdim else ()) for part in parts]
+    if not many:
+        return parts[0]
+    from flambeau.ops.index import stack
+
+    return stack(parts, 0)
+
+
+def _interpolated(ordered, q, interpolation, ignore_nan):
+    """The quantile of each line of a tensor sorted along its last axis, which stays with size one."""
+    from flambeau.ops.index import where
+
+    n = ordered.shape[-1]
+    is_nan = ordered.detach() != ordered.detach()
+    valid = n - is_nan.sum(-1, True)
+    rank = q * (valid - 1).clamp(min=0).to(ordered.dtype) if ignore_nan else None
+    if rank is None:
+        rank = _C.full(valid.shape, q * (n - 1), ordered.dtype)
+    if interpolation == "lower":
+        rank = rank.floor()
+    elif interpolation == "higher":
+        rank = rank.ceil()
+    elif interpolation == "nearest":
+        rank = rank.round()
+    low = rank.floor()
+    below = ordered.gather(-1, low.to(_C.int64))
+    above = ordered.gather(-1, rank.ceil().to(_C.int64))
+    share = 0.5 * (rank > low) if interpolation == "midpoint" else rank - low
+    found = below + (above - below) * share
+    if ignore_nan:
+        return found
+    return where(valid < n, _C.full((), float("nan"), ordered.dtype), found)
+
+
+@function(methods=("quantile",))
+def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear", out=None):
+    """The values below which the shares q of the elements lie.
+
+    Args:
+        q: a number or a vector of numbers in [0, 1]; a vector adds an axis in front.
+        dim: the axis; None for all elements.
+        keepdim: keep the axis with size one.
+        interpolation: between neighbours: linear, lower, higher, midpoint or nearest.
+
+    Example:
+        >>> flambeau.quantile(flambeau.tensor([0., 1., 2., 3.]), 0.5)
+        tensor(1.5000)
+    """
+    found = _quantile("quantile", input, q, dim, keepdim, interpolation, False)
+    return found if out is None else out.copy_(found)
+
+
+@function(methods=("nanquantile",))
+def nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear", out=None):
+    """`quantile` of the elements that are not NaN."""
+    found = _quantile("quantile", input, q, dim, keepdim, interpolation, True)
+    return found if out is None else out.copy_(found)
+
+
+# ---- distinct elements ----
+
+
+def _chosen(parts, return_inverse, return_counts):
+    values, inverse, counts = parts
+    if not return_inverse and not return_counts:
+        return values
+    return (values, *((inverse,) if return_inverse else ()), *((counts,) if return_counts else ()))
+
+
+@function(methods=("unique",))
+def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None):
+    """The distinct elements in ascending order; every NaN counts by itself.
+
+    Args:
+        sorted: they always are here.
+        return_inverse: also return, for each element, its place in the result.
+        return_counts: also return how often each occurs.
+        dim: compare the slices along this axis instead.
+
+    Example:
+        >>> flambeau.unique(flambeau.tensor([2, 1, 2]))
+        tensor([1, 2])
+    """
+    return _chosen(kernels(input).unique(input, dim, True), return_inverse, return_counts)
+
+
+@function(methods=("unique_consecutive",))
+def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
+    """The elements without those equal to the one before.
+
+    Args:
+        return_inverse: also return, for each element, its place in the result.
+        return_counts: also return the lengths of the runs.
+        dim: compare the slices along this axis instead.
+    """
+    return _chosen(kernels(input).unique(input, dim, False), return_inverse, return_counts)
+
+
+@function
+def isin(elements, test_elements, *, assume_unique=False, invert=False):
+    """True where an element occurs among the test elements."""
+    elements, test_elements = _tensors(elements, test_elements)
+    kernel = kernels(elements)
+    known = kernel.sort(test_elements.reshape(-1), -1, False)[0]
+    if not known._numel:
+        return _C.full(elements.shape, invert, _C.bool)
+    place = kernel.searchsorted(known, elements, False, False, None).clamp(max=known._numel - 1)
+    found = known[place] == elements
+    return ~found if invert else found
+
+
+def _tensors(*values):
+    from flambeau.ops.creation import as_tensor
+
+    return [v if isinstance(v, Tensor) else as_tensor(v) for v in values]
+
+
+# ---- searching and counting ----
+
+
+@function
+def searchsorted(
+    sorted_sequence, input, *, out_int32=False, right=False, side=None, out=None, sorter=None
+):
+    """Where to insert values into sorted rows so that they stay sorted.
+
+    Args:
+        sorted_sequence: ascending along the last axis; a vector serves all values.
+        input: the values, a tensor or a number.
+        out_int32: return int32 instead of int64.
+        right: behind equal elements instead of before them.
+        side: "left" or "right", another way to say `right`.
+        sorter: the places of the elements of an unsorted sequence in ascending order.
+
+    Example:
+        >>> flambeau.searchsorted(flambeau.tensor([1., 3., 5.]), flambeau.tensor([3., 4.]))
+        tensor([1, 2])
+    """
+    if side is not None:
+        if side not in ("left", "right"):
+            raise RuntimeError(
+                f"torch.searchsorted(): side can only be 'left' or 'right' but got {side}"
+            )
+        if side == "left" and right:
+            raise RuntimeError(
+                "torch.searchsorted(): side and right can't be set to opposites, got side of left "
+                "while right was True"
+            )
+        right = side == "right"
+    if not isinstance(input, Tensor):
+        input = _C.scalar_tensor(input, sorted_sequence.dtype)
+    found = kernels(sorted_sequence).searchsorted(sorted_sequence, input, right, out_int32, sorter)
+    return found if out is None else out.copy_(found)
+
+
+@function
+def bucketize(input, boundaries, *, out_int32=False, right=False, out=None):
+    """The number of the bucket between ascending boundaries that each value falls into.
+
+    Args:
+        boundaries: an ascending vector.
+        out_int32: return int32 instead of int64.
+        right: values on a boundary belong to the bucket behind it.
+
+    Example:
+        >>> flambeau.bucketize(flambeau.tensor([0., 3., 6.]), flambeau.tensor([1., 3., 5.]))
+        tensor([0, 1, 3])
+    """
+    if boundaries.ndim != 1:
+        raise RuntimeError(f"boundaries tensor must be 1 dimension, but got dim({boundaries.ndim})")
+    return searchsorted(boundaries, input, out_int32=out_int32, right=right, out=out)
+
+
+@function(methods=("histc",))
+def histc(input, bins=100, min=0, max=0, *, out=None):
+    """How many elements fall into each of `bins` equal intervals between min and max.
+
+    Args:
+        min: the lower end; with min = max the extremes of the input are used.
+        max: the upper end.
+
+    Example:
+        >>> flambeau.histc(flambeau.tensor([1., 2., 1.]), bins=4, min=0, max=3)
+        tensor([0., 2., 1., 0.])
+    """
+    found = kernels(input).histc(input, bins, min, max)
+    return found if out is None else out.copy_(found)
+
+
+@function(methods=("bincount",))
+def bincount(input, weights=None, minlength=0):
+    """How often each of 0, 1, 2, ... occurs in a vector of integers.
+
+    Args:
+        weights: add these up instead of counting.
+        minlength: the least length of the result.
+
+    Example:
+        >>> flambeau.bincount(flambeau.tensor([1, 2, 1]))
+        tensor([0, 2, 1])
+    """
+    return kernels(input).bincount(input, weights, minlength)
