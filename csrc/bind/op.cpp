@@ -502,7 +502,7 @@ bool foreign_operand(const Call& call) {
   return !is_tensor(other) && !to_scalar(other, s);
 }
 
-PyObject* op_call(PyObject* self, PyObject* const* args, std::size_t flags, PyObject* kwnames) {
+PyObject* checked_call(PyObject* self, PyObject* const* args, std::size_t flags, PyObject* kwnames) {
   PyOp* variant = as_op(self);
   PyOp* op = variant->target ? variant->target : variant;
   FB_PY_TRY
@@ -516,6 +516,15 @@ PyObject* op_call(PyObject* self, PyObject* const* args, std::size_t flags, PyOb
   if (call.out) return call_out(op, call).release().ptr();
   return call_op(op, call).release().ptr();
   FB_PY_CATCH(nullptr)
+}
+
+PyObject* op_call(PyObject* self, PyObject* const* args, std::size_t flags, PyObject* kwnames) {
+  PyObject* result = checked_call(self, args, flags, kwnames);
+  if (!result && PyErr_ExceptionMatches(PyExc_AttributeError)) [[unlikely]] {
+    PyOp* op = as_op(self)->target ? as_op(self)->target : as_op(self);
+    name_wrong_argument(op->name, op->params, op->positional_count, args, PyVectorcall_NARGS(flags), kwnames);
+  }
+  return result;
 }
 
 PyObject* op_descr_get(PyObject* self, PyObject* instance, PyObject*) {

@@ -64,6 +64,11 @@ void init_dtype(nb::module_& m);
 void init_op(nb::module_& m);
 void init_engine(nb::module_& m);
 
+// An AttributeError on an argument that is no tensor becomes the TypeError that names the argument;
+// any other error stays. `names` are the parameters, of which `positional` may be given by position.
+void name_wrong_argument(PyObject* function, PyObject* names, Py_ssize_t positional,
+                         PyObject* const* args, Py_ssize_t n, PyObject* kwnames);
+
 // RAII: recording off while a kernel or a first-order backward runs.
 class NoGrad {
  public:
