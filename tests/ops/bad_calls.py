@@ -238,7 +238,9 @@ def _complaint(call: Call, function: Callable[..., Any]) -> str | None:
 
 
 def walk(namespace: str, names: list[str], log: Path) -> None:
-    """Makes all the wrong calls of these functions in this process; prints complaints, one per line."""
+    """Makes all the wrong calls of these functions in this process; prints complaints, one
+    per line.
+    """
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, resource.RLIM_INFINITY))
     with log.open("w") as current:
