@@ -2,4 +2,4 @@
 
 import pytest
 
-pytest.register_assert_rewrite("both", "layers")
+pytest.register_assert_rewrite("both", "layers", "oracle")

@@ -25,12 +25,10 @@ def _reduction(size_average, reduce, reduction):
         return reduction
     import warnings
 
-    if reduce is False:
-        chosen = "none"
-    else:
-        chosen = "sum" if size_average is False else "mean"
+    chosen = "none" if reduce is False else "sum" if size_average is False else "mean"
     warnings.warn(
-        f"size_average and reduce args will be deprecated, please use reduction='{chosen}' instead.",
+        "size_average and reduce args will be deprecated, please use "
+        f"reduction='{chosen}' instead.",
         stacklevel=3,
     )
     return chosen
@@ -105,7 +103,13 @@ def _pointwise(name, kernel, backward_name, samples, by_input, by_target, **info
         return kernels(input).pointwise_loss(kernel, input, target, 0.0, reduction)
 
     loss = op(
-        forward, name=name, backward_name=backward_name, public=False, out=False, samples=samples, **info
+        forward,
+        name=name,
+        backward_name=backward_name,
+        public=False,
+        out=False,
+        samples=samples,
+        **info,
     )
     loss.vjp("input")(
         lambda g, input, target, reduction: by_input(input, target) * _share(g, input, reduction)
@@ -128,17 +132,25 @@ def _with_bend(name, kernel, parameter_sample, derivative):
         for sample in _pointwise_samples()(s):
             yield s(*sample.args, bend=parameter_sample, **sample.kwargs)
 
-    @op(name=name, backward_name=kernel.title().replace("_", ""), public=False, out=False, samples=samples)
+    @op(
+        name=name,
+        backward_name=kernel.title().replace("_", ""),
+        public=False,
+        out=False,
+        samples=samples,
+    )
     def loss(input, target, reduction="mean", bend=1.0):
         return kernels(input).pointwise_loss(kernel, input, target, bend, reduction)
 
     loss.vjp("input")(
-        lambda g, input, target, reduction, bend: derivative(input - target, bend)
-        * _share(g, input, reduction)
+        lambda g, input, target, reduction, bend: (
+            derivative(input - target, bend) * _share(g, input, reduction)
+        )
     )
     loss.vjp("target")(
-        lambda g, input, target, reduction, bend: -derivative(input - target, bend)
-        * _share(g, input, reduction)
+        lambda g, input, target, reduction, bend: (
+            -derivative(input - target, bend) * _share(g, input, reduction)
+        )
     )
     loss.fast_vjp("input")(
         lambda g, input, target, reduction, bend: kernels(g).pointwise_loss_backward(
@@ -285,7 +297,8 @@ def binary_cross_entropy(
 def binary_cross_entropy_with_logits(
     input, target, weight=None, size_average=None, reduce=None, reduction="mean", pos_weight=None
 ):
-    """`binary_cross_entropy(sigmoid(input), target)` without losing digits; see `nn.BCEWithLogitsLoss`.
+    """`binary_cross_entropy(sigmoid(input), target)` without losing digits; see
+    `nn.BCEWithLogitsLoss`.
 
     Args:
         weight: a factor for each element, broadcast to the target.
@@ -349,8 +362,9 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
 
         warnings.warn(
             "reduction: 'mean' divides the total loss by both the batch size and the support size."
-            "'batchmean' divides only by the batch size, and aligns with the KL div math definition."
-            "'mean' will be changed to behave the same as 'batchmean' in the next major release.",
+            "'batchmean' divides only by the batch size, and aligns with the KL div math "
+            "definition.'mean' will be changed to behave the same as 'batchmean' in the next major "
+            "release.",
             stacklevel=2,
         )
     shape = _C.broadcast_shapes(input.shape, target.shape)
@@ -384,7 +398,7 @@ def _target_shares(input, target, weight, ignore_index, smoothing=0.0):
 
 
 def _position_share(g, reduction, total_weight, axis):
-    """The gradient that reaches each position's loss, in a shape that broadcasts with the scores."""
+    """The gradient that reaches each position's loss, so that it broadcasts with the scores."""
     if reduction == "none":
         return g.unsqueeze(axis)
     return g / total_weight if reduction == "mean" else g
@@ -509,8 +523,8 @@ def _soft_cross_entropy(input, target, weight, ignore_index, reduction, smoothin
     if weight is not None:
         if tuple(weight.shape) != (classes,):
             raise RuntimeError(
-                f"cross_entropy: weight tensor should be defined either for all {classes} classes or "
-                f"no classes but got weight tensor of shape: {list(weight.shape)}"
+                f"cross_entropy: weight tensor should be defined either for all {classes} classes "
+                f"or no classes but got weight tensor of shape: {list(weight.shape)}"
             )
         terms = terms * weight.reshape([-1 if d == axis else 1 for d in range(input.ndim)])
     if reduction == "mean":
@@ -527,7 +541,8 @@ def nll_loss(
     reduce=None,
     reduction="mean",
 ):
-    """The negative of the input at the target class, input being log-probabilities; see `nn.NLLLoss`.
+    """The negative of the input at the target class, input being log-probabilities; see
+    `nn.NLLLoss`.
 
     Args:
         input: log-probabilities (N, C), (N, C, d1, ...) or (C).
@@ -550,7 +565,8 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
 
     Args:
         input: the expectation.
-        var: the variance, a number or a tensor of the input's shape (an axis may be missing or one).
+        var: the variance, a number or a tensor of the input's shape (the last axis may be missing
+            or one).
         full: add the constant term.
         eps: the smallest variance.
 
@@ -597,10 +613,8 @@ def poisson_nll_loss(
         eps: added to the rate before its logarithm.
     """
     reduction = _reduction(size_average, reduce, reduction)
-    if log_input:
-        loss = input.exp() - target * input
-    else:
-        loss = input - target * (input + eps).log()
+    log_rate = input if log_input else (input + eps).log()
+    loss = (input.exp() if log_input else input) - target * log_rate
     if full:
         stirling = target * target.log() - target + 0.5 * (2 * math.pi * target).log()
         loss = loss + where(target > 1, stirling, _C.full((), 0, stirling.dtype))
@@ -670,7 +684,8 @@ def multi_margin_loss(
     reduce=None,
     reduction="mean",
 ):
-    """The mean over the other classes of max(0, margin - x[target] + x[i])^p; see `nn.MultiMarginLoss`.
+    """The mean over the other classes of max(0, margin - x[target] + x[i])^p; see
+    `nn.MultiMarginLoss`.
 
     Args:
         p: 1 or 2.

@@ -156,8 +156,7 @@ def instance_norm(
         count *= size
     if count == 1:
         raise ValueError(
-            "Expected more than 1 spatial element when training, got input size "
-            f"{input.shape}"
+            f"Expected more than 1 spatial element when training, got input size {input.shape}"
         )
     out, mean, rstd = _native_group_norm(input, channels, weight, bias, eps)
     if running_mean is not None:
@@ -192,7 +191,7 @@ def _group_samples(s):
     out=False,
 )
 def _native_group_norm(input, groups, weight, bias, eps):
-    """Group normalisation and the statistics used: (result, means, reciprocal standard deviations)."""
+    """The result, and the mean and reciprocal standard deviation of each group."""
     return kernels(input).group_norm(input, groups, weight, bias, eps)
 
 
@@ -243,7 +242,7 @@ def _layer_samples(s):
     out=False,
 )
 def _native_layer_norm(input, normalized_shape, weight, bias, eps):
-    """Layer normalisation and the statistics used: (result, means, reciprocal standard deviations)."""
+    """The result, and the mean and reciprocal standard deviation of each row."""
     return kernels(input).layer_norm(input, normalized_shape, weight, bias, eps)
 
 

@@ -1,6 +1,6 @@
 """Reductions over axes, and running sums, products and extremes along one axis.
 
-`dim` is an integer, a tuple or None for all axes; an empty tuple means all axes too (of any and all: none).
+`dim` is an integer, a tuple or None for all axes; so is an empty tuple, but not for any and all.
 Floating sums are added in blocks whose partial sums are double: the result has the same bits for
 any number of threads.
 """
@@ -31,7 +31,9 @@ def _unreduced(reduced, dim, keepdim, shape):
 
 def _reduced_count(shape, dim):
     """How many elements stand behind one result."""
-    dims = range(len(shape)) if dim is None or dim == () else (dim,) if isinstance(dim, int) else dim
+    dims = (
+        range(len(shape)) if dim is None or dim == () else (dim,) if isinstance(dim, int) else dim
+    )
     count = 1
     for d in dims:
         count *= shape[d] if shape else 1
@@ -207,7 +209,7 @@ def _products_of_others(input, dim):
 
 
 def _all_but_one(input, dim):
-    """(..., n) -> (..., n, n) with dim last: row i holds the elements with the i-th replaced by one."""
+    """(..., n) -> (..., n, n), dim last: row i has the elements with the i-th replaced by one."""
     rows = input.transpose(dim, -1).unsqueeze(-2)
     n = rows.shape[-1]
     return where(_C.cast(_C.eye(n, n, input.dtype), _C.bool), _C.full((), 1, input.dtype), rows)
@@ -337,8 +339,8 @@ max = _extreme(_max_all, _max_along, _maximum)
 max.__name__ = "max"
 max.__doc__ = """The largest element, or the largest along one axis and where it is.
 
-`max(input)` is the largest of all; `max(input, dim, keepdim=False)` returns (values, indices), the first
-index where several are equal; `max(input, other)` compares elementwise.
+`max(input)` is the largest of all; `max(input, dim, keepdim=False)` returns (values, indices), the
+first index where several are equal; `max(input, other)` compares elementwise.
 
 Raises:
     RuntimeError: for a tensor without elements.
@@ -352,8 +354,8 @@ min = _extreme(_min_all, _min_along, _minimum)
 min.__name__ = "min"
 min.__doc__ = """The smallest element, or the smallest along one axis and where it is.
 
-`min(input)` is the smallest of all; `min(input, dim, keepdim=False)` returns (values, indices), the first
-index where several are equal; `min(input, other)` compares elementwise.
+`min(input)` is the smallest of all; `min(input, dim, keepdim=False)` returns (values, indices), the
+first index where several are equal; `min(input, other)` compares elementwise.
 
 Raises:
     RuntimeError: for a tensor without elements.
@@ -369,7 +371,7 @@ function(min, methods=("min",))
 
 @op(methods=("argmax",), samples=_along, gradcheck=False)
 def argmax(input, dim=None, keepdim=False):
-    """The place of the largest element: in row-major order, or along one axis. The first of equal ones.
+    """The place of the (first) largest element: in row-major order, or along one axis.
 
     Example:
         >>> flambeau.argmax(flambeau.tensor([1., 9., 3.]))
@@ -380,7 +382,7 @@ def argmax(input, dim=None, keepdim=False):
 
 @op(methods=("argmin",), samples=_along, gradcheck=False)
 def argmin(input, dim=None, keepdim=False):
-    """The place of the smallest element: in row-major order, or along one axis. The first of equal ones."""
+    """The place of the (first) smallest element: in row-major order, or along one axis."""
     return kernels(input).argmin(input, dim, keepdim)
 
 
@@ -406,7 +408,8 @@ def aminmax(input, *, dim=None, keepdim=False):
     kernel = kernels(input)
     if input._numel == 0 and dim is None:
         raise RuntimeError(
-            "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity."
+            "aminmax(): cannot compute aminmax over an empty dimension as the operation has no "
+            "identity."
         )
     return kernel.amin(input, dim, keepdim, "aminmax"), kernel.amax(input, dim, keepdim, "aminmax")
 
@@ -547,14 +550,18 @@ def _spread(name, target, doc):
             dim, unbiased = None, dim
         if unbiased is not None:
             if not isinstance(unbiased, bool):
-                raise TypeError(f"{name}(): argument 'unbiased' must be bool, not {type(unbiased).__name__}")
+                raise TypeError(
+                    f"{name}(): argument 'unbiased' must be bool, not {type(unbiased).__name__}"
+                )
             if correction is not None:
                 raise TypeError(f"{name}(): give unbiased or correction, not both")
             correction = 1 if unbiased else 0
         return target(input, dim, 1 if correction is None else correction, keepdim, out=out)
 
     spread.__name__ = name
-    spread.__doc__ = doc + """
+    spread.__doc__ = (
+        doc
+        + """
 
     Args:
         dim: the axes; None for all.
@@ -562,6 +569,7 @@ def _spread(name, target, doc):
         keepdim: keep the reduced axes with size one.
         correction: divide by n - correction.
     """
+    )
     return spread
 
 
@@ -574,7 +582,9 @@ std = function(
     methods=("std",),
 )
 var_mean = function(_spread("var_mean", _var_mean, "The variance and the mean over axes."))
-std_mean = function(_spread("std_mean", _std_mean, "The standard deviation and the mean over axes."))
+std_mean = function(
+    _spread("std_mean", _std_mean, "The standard deviation and the mean over axes.")
+)
 
 
 # ---- norms and logarithms of sums ----
@@ -618,7 +628,8 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
     """The vector norm over axes: (sum |x|^ord)^(1/ord).
 
     Args:
-        ord: any number; inf and -inf give the largest and smallest |x|, 0 the number of non-zero elements.
+        ord: any number; inf and -inf give the largest and smallest |x|, 0 the number of non-zero
+            elements.
         dim: the axes; None for all.
         keepdim: keep them with size one.
         dtype: convert to this dtype first.
@@ -659,7 +670,9 @@ def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
     if p == "nuc":
         from flambeau.linalg import matrix_norm
 
-        return matrix_norm(input, "nuc", (-2, -1) if dim is None else dim, keepdim, dtype=dtype, out=out)
+        return matrix_norm(
+            input, "nuc", (-2, -1) if dim is None else dim, keepdim, dtype=dtype, out=out
+        )
     if p is None or p == "fro":
         p = 2
     return vector_norm(input, p, dim, keepdim, dtype=dtype, out=out)

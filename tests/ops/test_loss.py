@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 import pytest
+from oracle import check_parity
 
 import flambeau
 import flambeau.nn.functional as F
 from flambeau.testing import gradcheck, gradgradcheck
-from oracle import check_parity
 
 torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
 
@@ -68,7 +68,9 @@ def test_pointwise(name, arguments, keywords, reduction):
     )
 
 
-@pytest.mark.parametrize("name", ["mse_loss", "l1_loss", "huber_loss", "binary_cross_entropy_with_logits"])
+@pytest.mark.parametrize(
+    "name", ["mse_loss", "l1_loss", "huber_loss", "binary_cross_entropy_with_logits"]
+)
 def test_gradient_of_the_target(name):
     check_parity(torch, getattr(F, name), getattr(torch.nn.functional, name), (X, Y), wanting=(1,))
 
@@ -93,7 +95,13 @@ def test_kl_div_of_zero_probability():
     assert found == pytest.approx(math.log(0.5))
 
 
-SHAPES = [((4, 3), (4,)), ((2, 3, 5), (2, 5)), ((2, 3, 4, 70), (2, 4, 70)), ((3,), ()), ((6, 300), (6,))]
+SHAPES = [
+    ((4, 3), (4,)),
+    ((2, 3, 5), (2, 5)),
+    ((2, 3, 4, 70), (2, 4, 70)),
+    ((3,), ()),
+    ((6, 300), (6,)),
+]
 
 
 @pytest.mark.parametrize("reduction", ["none", "mean", "sum"])

@@ -1,4 +1,6 @@
-"""Results do not depend on the number of threads; kernels work after fork; the allocator is shared."""
+"""Results do not depend on the number of threads; kernels work after fork; the allocator is
+shared.
+"""
 
 import gc
 import multiprocessing
