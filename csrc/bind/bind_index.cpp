@@ -35,7 +35,9 @@ std::vector<Tensor> to_tensors(nb::handle sequence, const char* op) {
   const Py_ssize_t n = PySequence_Fast_GET_SIZE(fast.ptr());
   for (Py_ssize_t k = 0; k < n; ++k) {
     PyObject* o = PySequence_Fast_GET_ITEM(fast.ptr(), k);
-    if (!is_tensor(o)) fail(ErrorKind::Type, op, "(): expected Tensor as element ", k, " in argument 0, but got ", Py_TYPE(o)->tp_name);
+    if (!is_tensor(o))
+      fail(ErrorKind::Type, op, "(): expected Tensor as element ", k, " in argument 0, but got ",
+           Py_TYPE(o)->tp_name);
     out.push_back(as_tensor(o)->t);
   }
   return out;
@@ -55,11 +57,15 @@ void bind_index(nb::module_& m) {
   m.def("index_select", [](const Tensor& t, std::int64_t dim, const Tensor& i) {
     return index_select(t, normalize_dim(dim, t.ndim(), "index_select"), i);
   });
-  m.def("index_add", [](const Tensor& t, std::int64_t dim, const Tensor& i, const Tensor& source, const Scalar& alpha) {
+  m.def("index_add", [](const Tensor& t, std::int64_t dim, const Tensor& i, const Tensor& source,
+                        const Scalar& alpha) {
     index_add(t, normalize_dim(dim, t.ndim(), "index_add_"), i, source, alpha);
   });
-  m.def("gather", [](const Tensor& t, std::int64_t dim, const Tensor& i) { return gather(t, normalize_dim(dim, t.ndim(), "gather"), i); });
-  m.def("scatter", [](const Tensor& t, std::int64_t dim, const Tensor& i, const Tensor& source, int mode) {
+  m.def("gather", [](const Tensor& t, std::int64_t dim, const Tensor& i) {
+    return gather(t, normalize_dim(dim, t.ndim(), "gather"), i);
+  });
+  m.def("scatter", [](const Tensor& t, std::int64_t dim, const Tensor& i, const Tensor& source,
+                      int mode) {
     FB_CHECK(mode >= 0 && mode <= 4, Value, "scatter: unknown mode ", mode);
     scatter(t, normalize_dim(dim, t.ndim(), "scatter"), i, source, static_cast<Scatter>(mode));
   });
@@ -68,7 +74,8 @@ void bind_index(nb::module_& m) {
     return run(x.numel(), [&] { return where(x, y, z); });
   });
   m.def("nonzero", [](const Tensor& t) { return nonzero(t); });
-  m.def("masked_select", [](const Tensor& t, const Tensor& mask) { return masked_select(t, mask); });
+  m.def("masked_select",
+        [](const Tensor& t, const Tensor& mask) { return masked_select(t, mask); });
   m.def("cat", [](nb::handle tensors, std::int64_t dim) {
     const std::vector<Tensor> list = to_tensors(tensors, "cat");
     std::int64_t work = 0;

@@ -34,11 +34,13 @@ void bind_sort(nb::module_& m) {
   });
   m.def(
       "unique",
-      [](const Tensor& t, std::optional<std::int64_t> dim, bool sorted) {
+      [](const Tensor& t, std::optional<std::int64_t> dim, bool sorted, bool with_inverse,
+         bool with_counts) {
         const Tensor held = t;
-        return released(t.numel(), [&] { return unique(held, dim, sorted); });
+        return released(t.numel(),
+                        [&] { return unique(held, dim, sorted, with_inverse, with_counts); });
       },
-      "t"_a, "dim"_a.none(), "sorted"_a);
+      "t"_a, "dim"_a.none(), "sorted"_a, "with_inverse"_a, "with_counts"_a);
   m.def(
       "searchsorted",
       [](const Tensor& sequence, const Tensor& values, bool right, bool out_int32,

@@ -17,8 +17,11 @@ namespace {
 Tensor view(const Tensor& t, const Dims& sizes) {
   const Dims wanted = infer_size(sizes, t.numel());
   auto out = t.try_view(wanted);
-  FB_CHECK(out, Shape, "view: view size is not compatible with input tensor's size and stride (at least one dimension spans across two contiguous subspaces). Use "
-                       ".reshape(...) instead: size is ", wanted, ", input is ", t.sizes(), " with strides ", t.strides());
+  FB_CHECK(out, Shape,
+           "view: view size is not compatible with input tensor's size and stride (at least one "
+           "dimension spans across two contiguous subspaces). Use "
+           ".reshape(...) instead: size is ",
+           wanted, ", input is ", t.sizes(), " with strides ", t.strides());
   return *out;
 }
 
@@ -29,14 +32,18 @@ Tensor reshape(const Tensor& t, const Dims& sizes) {
 }
 
 Tensor flatten(const Tensor& t, std::int64_t start_dim, std::int64_t end_dim) {
-  const int start = normalize_dim(start_dim, t.ndim(), "flatten"), end = normalize_dim(end_dim, t.ndim(), "flatten");
-  FB_CHECK(start <= end, Runtime, "flatten() has invalid args: start_dim cannot come after end_dim");
+  const int start = normalize_dim(start_dim, t.ndim(), "flatten"),
+            end = normalize_dim(end_dim, t.ndim(), "flatten");
+  FB_CHECK(start <= end, Runtime,
+           "flatten() has invalid args: start_dim cannot come after end_dim");
   if (start == end && t.ndim()) return t;
   Dims sizes;
   std::int64_t joined = 1;
   for (int d = 0; d < t.ndim(); ++d) {
-    if (d < start || d > end) sizes.push_back(t.size(d));
-    else joined *= t.size(d);
+    if (d < start || d > end)
+      sizes.push_back(t.size(d));
+    else
+      joined *= t.size(d);
     if (d == end) sizes.push_back(joined);
   }
   if (t.ndim() == 0) sizes.push_back(1);
@@ -44,11 +51,14 @@ Tensor flatten(const Tensor& t, std::int64_t start_dim, std::int64_t end_dim) {
 }
 
 Tensor transpose(const Tensor& t, std::int64_t a, std::int64_t b) {
-  return t.transpose(normalize_dim(a, t.ndim(), "transpose"), normalize_dim(b, t.ndim(), "transpose"));
+  return t.transpose(normalize_dim(a, t.ndim(), "transpose"),
+                     normalize_dim(b, t.ndim(), "transpose"));
 }
 
 Tensor permute(const Tensor& t, const Dims& dims) {
-  FB_CHECK(dims.size() == t.ndim(), Runtime, "permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired ordering of dimensions i.e. input.dim() = ",
+  FB_CHECK(dims.size() == t.ndim(), Runtime,
+           "permute(sparse_coo): number of dimensions in the tensor input does not match the "
+           "length of the desired ordering of dimensions i.e. input.dim() = ",
            t.ndim(), " is not equal to len(dims) = ", dims.size());
   Dims order = dims;
   std::uint64_t seen = 0;
@@ -64,16 +74,20 @@ Tensor select(const Tensor& t, std::int64_t dim, std::int64_t index) {
   FB_CHECK(t.ndim() > 0, Index, "select() cannot be applied to a 0-dim tensor.");
   const int d = normalize_dim(dim, t.ndim(), "select");
   const std::int64_t n = t.size(d);
-  FB_CHECK(index >= -n && index < n, Index, "select(): index ", index, " out of range for tensor of size ", t.sizes(), " at dimension ", d);
+  FB_CHECK(index >= -n && index < n, Index, "select(): index ", index,
+           " out of range for tensor of size ", t.sizes(), " at dimension ", d);
   return t.select(d, index < 0 ? index + n : index);
 }
 
-Tensor slice(const Tensor& t, std::int64_t dim, std::optional<std::int64_t> start, std::optional<std::int64_t> end, std::int64_t step) {
+Tensor slice(const Tensor& t, std::int64_t dim, std::optional<std::int64_t> start,
+             std::optional<std::int64_t> end, std::int64_t step) {
   FB_CHECK(t.ndim() > 0, Index, "slice() cannot be applied to a 0-dim tensor.");
   const int d = normalize_dim(dim, t.ndim(), "slice");
   FB_CHECK(step > 0, Value, "slice step must be positive");
   const std::int64_t n = t.size(d);
-  auto clip = [n](std::int64_t v) { return v < 0 ? std::max<std::int64_t>(v + n, 0) : std::min(v, n); };
+  auto clip = [n](std::int64_t v) {
+    return v < 0 ? std::max<std::int64_t>(v + n, 0) : std::min(v, n);
+  };
   const std::int64_t first = clip(start.value_or(0)), last = std::max(first, clip(end.value_or(n)));
   return t.slice(d, first, (last - first + step - 1) / step, step);
 }
@@ -91,7 +105,9 @@ Tensor squeeze(const Tensor& t, std::optional<Dims> dims) {
   return out.ndim() == t.ndim() ? t.restride(t.sizes(), t.strides(), t.offset()) : out;
 }
 
-Tensor unsqueeze(const Tensor& t, std::int64_t dim) { return t.unsqueeze(normalize_dim(dim, t.ndim() + 1, "unsqueeze")); }
+Tensor unsqueeze(const Tensor& t, std::int64_t dim) {
+  return t.unsqueeze(normalize_dim(dim, t.ndim() + 1, "unsqueeze"));
+}
 
 }  // namespace
 
@@ -107,16 +123,27 @@ void bind_tensor(nb::module_& m) {
   m.def("slice", slice, "t"_a, "dim"_a, "start"_a.none(), "end"_a.none(), "step"_a);
   m.def("squeeze", squeeze, "t"_a, "dims"_a.none());
   m.def("unsqueeze", unsqueeze);
-  m.def("as_strided", [](const Tensor& t, const Dims& sizes, const Dims& strides, std::optional<std::int64_t> offset) {
-    return t.as_strided(sizes, strides, offset.value_or(t.offset()));
-  }, "t"_a, "sizes"_a, "strides"_a, "offset"_a.none());
+  m.def(
+      "as_strided",
+      [](const Tensor& t, const Dims& sizes, const Dims& strides,
+         std::optional<std::int64_t> offset) {
+        return t.as_strided(sizes, strides, offset.value_or(t.offset()));
+      },
+      "t"_a, "sizes"_a, "strides"_a, "offset"_a.none());
 
   m.def("empty", [](const Dims& sizes, DType dtype) { return empty(sizes, dtype); });
-  m.def("empty_strided", [](const Dims& sizes, const Dims& strides, DType dtype) { return empty_strided(sizes, strides, dtype); });
+  m.def("empty_strided", [](const Dims& sizes, const Dims& strides, DType dtype) {
+    return empty_strided(sizes, strides, dtype);
+  });
   m.def("empty_like", [](const Tensor& t, DType dtype) { return empty_like(t, dtype); });
-  m.def("full", [](const Dims& sizes, const Scalar& value, DType dtype) { return full(sizes, value, dtype); });
-  m.def("scalar_tensor", [](const Scalar& value, DType dtype) { return scalar_tensor(value, dtype); });
-  m.def("arange", [](const Scalar& start, const Scalar& step, std::int64_t count, DType dtype) { return arange(start, step, count, dtype); });
+  m.def("full", [](const Dims& sizes, const Scalar& value, DType dtype) {
+    return full(sizes, value, dtype);
+  });
+  m.def("scalar_tensor",
+        [](const Scalar& value, DType dtype) { return scalar_tensor(value, dtype); });
+  m.def("arange", [](const Scalar& start, const Scalar& step, std::int64_t count, DType dtype) {
+    return arange(start, step, count, dtype);
+  });
   m.def("copy_into", [](const Tensor& dst, const Tensor& src) { copy_into(dst, src); });
   m.def("fill", [](const Tensor& dst, const Scalar& value) { fill(dst, value); });
   m.def("cast", [](const Tensor& t, DType dtype) { return cast(t, dtype); });
@@ -124,7 +151,8 @@ void bind_tensor(nb::module_& m) {
   m.def("contiguous", [](const Tensor& t) { return contiguous(t); });
   m.def("promote", [](DType a, DType b) { return promote(a, b); });
   m.def("can_cast", [](DType a, DType b) { return can_cast(a, b); });
-  m.def("broadcast_shapes", [](const Dims& a, const Dims& b) { return broadcast_shapes(a, b, "broadcast_shapes"); });
+  m.def("broadcast_shapes",
+        [](const Dims& a, const Dims& b) { return broadcast_shapes(a, b, "broadcast_shapes"); });
 
   m.def("get_num_threads", [] { return num_threads(); });
   m.def("set_num_threads", [](int n) {

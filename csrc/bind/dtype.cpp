@@ -5,8 +5,7 @@ namespace fb::py {
 namespace {
 
 struct PyDType {
-  PyObject_HEAD
-  DType dtype;
+  PyObject_HEAD DType dtype;
 };
 
 PyObject* objects[num_dtypes];
@@ -14,14 +13,22 @@ PyTypeObject* dtype_type;
 
 DType value(PyObject* self) { return reinterpret_cast<PyDType*>(self)->dtype; }
 
-PyObject* dtype_repr(PyObject* self) { return PyUnicode_FromFormat("torch.%s", dtype_name(value(self))); }
+PyObject* dtype_repr(PyObject* self) {
+  return PyUnicode_FromFormat("torch.%s", dtype_name(value(self)));
+}
 PyObject* get_name(PyObject* self, void*) { return PyUnicode_FromString(dtype_name(value(self))); }
 PyObject* get_itemsize(PyObject* self, void*) { return PyLong_FromSize_t(itemsize(value(self))); }
-PyObject* get_is_floating(PyObject* self, void*) { return PyBool_FromLong(is_floating(value(self))); }
+PyObject* get_is_floating(PyObject* self, void*) {
+  return PyBool_FromLong(is_floating(value(self)));
+}
 PyObject* get_is_complex(PyObject* self, void*) { return PyBool_FromLong(is_complex(value(self))); }
 PyObject* get_is_signed(PyObject* self, void*) { return PyBool_FromLong(is_signed(value(self))); }
-PyObject* get_number(PyObject* self, void*) { return PyLong_FromLong(static_cast<int>(value(self))); }
-PyObject* to_real(PyObject* self, PyObject*) { return Py_NewRef(objects[static_cast<int>(real_dtype(value(self)))]); }
+PyObject* get_number(PyObject* self, void*) {
+  return PyLong_FromLong(static_cast<int>(value(self)));
+}
+PyObject* to_real(PyObject* self, PyObject*) {
+  return Py_NewRef(objects[static_cast<int>(real_dtype(value(self)))]);
+}
 PyObject* to_complex(PyObject* self, PyObject*) {
   const DType d = value(self);
   return Py_NewRef(objects[static_cast<int>(is_complex(d) ? d : complex_dtype(d))]);
@@ -54,7 +61,8 @@ PyType_Slot slots[] = {{Py_tp_repr, reinterpret_cast<void*>(dtype_repr)},
                        {Py_tp_methods, methods},
                        {Py_tp_doc, const_cast<char*>("The type of a tensor's elements.")},
                        {0, nullptr}};
-PyType_Spec spec = {"flambeau._C.dtype", sizeof(PyDType), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
+PyType_Spec spec = {"flambeau._C.dtype", sizeof(PyDType), 0,
+                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
 
 }  // namespace
 

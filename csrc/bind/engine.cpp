@@ -33,7 +33,8 @@ void add_edge(PyNode* node, int at, PyObject* source, bool wanted) {
   node->edges[at] = edge_of(as_tensor(source));
 }
 
-void save(PyNode* node, const Source& source, PyObject* const* slots, PyObject* outputs, PyTensor* overwritten) {
+void save(PyNode* node, const Source& source, PyObject* const* slots, PyObject* outputs,
+          PyTensor* overwritten) {
   Saved& saved = node->saved[source.slot];
   if (saved.value) return;
   auto keep_tensor = [&](PyObject* o) {
@@ -41,7 +42,8 @@ void save(PyNode* node, const Source& source, PyObject* const* slots, PyObject* 
     PyTensor* t = as_tensor(o);
     if (t->inference) {
       PyErr_SetString(error_class(ErrorKind::Runtime),
-                      "Inference tensors cannot be saved for backward. To work around you can make a clone to get a normal tensor and use it in autograd.");
+                      "Inference tensors cannot be saved for backward. To work around you can make "
+                      "a clone to get a normal tensor and use it in autograd.");
       throw nb::python_error();
     }
     if (t == overwritten) {
@@ -64,40 +66,49 @@ void save(PyNode* node, const Source& source, PyObject* const* slots, PyObject* 
         if (!saved.value) throw nb::python_error();
         node->saved_anything = true;
         for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(saved.value); ++k)
-          if (is_tensor(PyTuple_GET_ITEM(saved.value, k))) saved.version += as_tensor(PyTuple_GET_ITEM(saved.value, k))->t.version();
+          if (is_tensor(PyTuple_GET_ITEM(saved.value, k)))
+            saved.version += as_tensor(PyTuple_GET_ITEM(saved.value, k))->t.version();
       } else {
         saved.value = Py_NewRef(o);
         if (PyTuple_Check(o))
           for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(o); ++k)
-            if (is_tensor(PyTuple_GET_ITEM(o, k))) saved.version += as_tensor(PyTuple_GET_ITEM(o, k))->t.version();
+            if (is_tensor(PyTuple_GET_ITEM(o, k)))
+              saved.version += as_tensor(PyTuple_GET_ITEM(o, k))->t.version();
       }
       break;
     }
     case SourceKind::Shape:
-      saved.value = is_tensor(slots[source.index]) ? wrap_size(as_tensor(slots[source.index])->t.sizes()) : wrap_size(Dims());
+      saved.value = is_tensor(slots[source.index])
+                        ? wrap_size(as_tensor(slots[source.index])->t.sizes())
+                        : wrap_size(Dims());
       if (!saved.value) throw nb::python_error();
       break;
     case SourceKind::Layout: {
       const Tensor& t = as_tensor(slots[source.index])->t;
-      saved.value = Py_BuildValue("(NNL)", wrap_size(t.sizes()), wrap_size(t.strides()), static_cast<long long>(t.offset()));
+      saved.value = Py_BuildValue("(NNL)", wrap_size(t.sizes()), wrap_size(t.strides()),
+                                  static_cast<long long>(t.offset()));
       if (!saved.value) throw nb::python_error();
       break;
     }
     case SourceKind::Out: {
       // Without its grad_fn: the node must not keep itself alive.
       node->saved_anything = true;
-      PyObject* out = !outputs ? reinterpret_cast<PyObject*>(overwritten) : is_tensor(outputs) ? outputs : PySequence_Fast_GET_ITEM(outputs, source.index);
+      PyObject* out = !outputs             ? reinterpret_cast<PyObject*>(overwritten)
+                      : is_tensor(outputs) ? outputs
+                                           : PySequence_Fast_GET_ITEM(outputs, source.index);
       saved.value = wrap(as_tensor(out)->t);
       if (!saved.value) throw nb::python_error();
       saved.version = as_tensor(out)->t.version();
       saved.is_output = true;
       break;
     }
-    default: break;
+    default:
+      break;
   }
 }
 
-void save_for_rules(PyNode* node, PyOp* op, PyObject* const* slots, PyObject* outputs, PyTensor* overwritten) {
+void save_for_rules(PyNode* node, PyOp* op, PyObject* const* slots, PyObject* outputs,
+                    PyTensor* overwritten) {
   node->saved.allocate(op->saved_slots);
   for (int r = 0; r < op->rule_count; ++r) {
     Rule& rule = op->rules[r];
@@ -167,8 +178,7 @@ void node_dealloc(PyObject* self) {
   PyNode* node = as_node(self);
   PyObject_GC_UnTrack(self);
   // Long chains of nodes: the trashcan turns the recursion into a loop.
-  Py_TRASHCAN_BEGIN(self, node_dealloc)
-  if (node->weakrefs) PyObject_ClearWeakRefs(self);
+  Py_TRASHCAN_BEGIN(self, node_dealloc) if (node->weakrefs) PyObject_ClearWeakRefs(self);
   node_clear(self);
   Py_CLEAR(node->op);
   Py_CLEAR(node->name);
@@ -184,7 +194,9 @@ void node_dealloc(PyObject* self) {
 PyObject* node_name_of(PyNode* node) { return node->op ? node->op->backward_name : node->name; }
 
 PyObject* node_name(PyObject* self, PyObject*) { return Py_NewRef(node_name_of(as_node(self))); }
-PyObject* node_repr(PyObject* self) { return PyUnicode_FromFormat("<%U object at %p>", node_name_of(as_node(self)), self); }
+PyObject* node_repr(PyObject* self) {
+  return PyUnicode_FromFormat("<%U object at %p>", node_name_of(as_node(self)), self);
+}
 
 // ((node or leaf tensor or None, output number), ...)
 PyObject* node_edges(PyObject* self, void*) {
@@ -201,13 +213,17 @@ PyObject* node_saved(PyObject* self, void*) {
   PyNode* node = as_node(self);
   if (node->released) {
     PyErr_SetString(error_class(ErrorKind::Runtime),
-                    "Trying to backward through the graph a second time (or directly access saved tensors after they have already been freed). "
-                    "Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify retain_graph=True if you "
-                    "need to backward through the graph a second time or if you need to access saved tensors after calling backward.");
+                    "Trying to backward through the graph a second time (or directly access saved "
+                    "tensors after they have already been freed). "
+                    "Saved intermediate values of the graph are freed when you call .backward() or "
+                    "autograd.grad(). Specify retain_graph=True if you "
+                    "need to backward through the graph a second time or if you need to access "
+                    "saved tensors after calling backward.");
     return nullptr;
   }
   PyObject* out = PyTuple_New(node->saved.size());
-  for (int k = 0; out && k < node->saved.size(); ++k) PyTuple_SET_ITEM(out, k, Py_NewRef(node->saved[k].value ? node->saved[k].value : Py_None));
+  for (int k = 0; out && k < node->saved.size(); ++k)
+    PyTuple_SET_ITEM(out, k, Py_NewRef(node->saved[k].value ? node->saved[k].value : Py_None));
   return out;
 }
 
@@ -215,12 +231,15 @@ PyObject* node_op(PyObject* self, void*) {
   PyOp* op = as_node(self)->op;
   return Py_NewRef(op ? reinterpret_cast<PyObject*>(op) : Py_None);
 }
-PyObject* node_sequence(PyObject* self, void*) { return PyLong_FromUnsignedLongLong(as_node(self)->sequence); }
+PyObject* node_sequence(PyObject* self, void*) {
+  return PyLong_FromUnsignedLongLong(as_node(self)->sequence);
+}
 PyObject* node_site(PyObject* self, PyObject*) {
   PyNode* node = as_node(self);
   if (!node->code) Py_RETURN_NONE;
   auto* code = reinterpret_cast<PyCodeObject*>(node->code);
-  return Py_BuildValue("(OiO)", code->co_filename, PyCode_Addr2Line(code, node->instruction), code->co_name);
+  return Py_BuildValue("(OiO)", code->co_filename, PyCode_Addr2Line(code, node->instruction),
+                       code->co_name);
 }
 
 PyObject* node_metadata(PyObject* self, void*) {
@@ -229,12 +248,12 @@ PyObject* node_metadata(PyObject* self, void*) {
   return Py_XNewRef(node->metadata);
 }
 
-template <PyObject* PyNode::*field>
+template <PyObject* PyNode::* field>
 PyObject* get_field(PyObject* self, void*) {
   PyObject* o = as_node(self)->*field;
   return Py_NewRef(o ? o : Py_None);
 }
-template <PyObject* PyNode::*field>
+template <PyObject* PyNode::* field>
 int set_field(PyObject* self, PyObject* value, void*) {
   PyObject* before = as_node(self)->*field;
   as_node(self)->*field = value && value != Py_None ? Py_NewRef(value) : nullptr;
@@ -242,21 +261,25 @@ int set_field(PyObject* self, PyObject* value, void*) {
   return 0;
 }
 
-PyGetSetDef node_getset[] = {{"_edges", node_edges, nullptr, nullptr, nullptr},
-                             {"_saved", node_saved, nullptr, nullptr, nullptr},
-                             {"_op", node_op, nullptr, nullptr, nullptr},
-                             {"_sequence_nr", node_sequence, nullptr, nullptr, nullptr},
-                             {"metadata", node_metadata, nullptr, "A dictionary of the user's own.", nullptr},
-                             {"_custom", get_field<&PyNode::custom>, nullptr, nullptr, nullptr},
-                             {"_prehooks", get_field<&PyNode::prehooks>, set_field<&PyNode::prehooks>, nullptr, nullptr},
-                             {"_posthooks", get_field<&PyNode::posthooks>, set_field<&PyNode::posthooks>, nullptr, nullptr},
-                             {"_tensor_hooks", get_field<&PyNode::tensor_hooks>, set_field<&PyNode::tensor_hooks>, nullptr, nullptr},
-                             {"_retained", get_field<&PyNode::retained>, set_field<&PyNode::retained>, nullptr, nullptr},
-                             {}};
-PyMethodDef node_methods[] = {{"name", node_name, METH_NOARGS, "The name, for instance AddBackward0."},
-                              {"_site", node_site, METH_NOARGS, "(file, line, function) of the forward call, or None."},
-                              {}};
-PyMemberDef node_members[] = {{"__weaklistoffset__", T_PYSSIZET, offsetof(PyNode, weakrefs), READONLY, nullptr}, {}};
+PyGetSetDef node_getset[] = {
+    {"_edges", node_edges, nullptr, nullptr, nullptr},
+    {"_saved", node_saved, nullptr, nullptr, nullptr},
+    {"_op", node_op, nullptr, nullptr, nullptr},
+    {"_sequence_nr", node_sequence, nullptr, nullptr, nullptr},
+    {"metadata", node_metadata, nullptr, "A dictionary of the user's own.", nullptr},
+    {"_custom", get_field<&PyNode::custom>, nullptr, nullptr, nullptr},
+    {"_prehooks", get_field<&PyNode::prehooks>, set_field<&PyNode::prehooks>, nullptr, nullptr},
+    {"_posthooks", get_field<&PyNode::posthooks>, set_field<&PyNode::posthooks>, nullptr, nullptr},
+    {"_tensor_hooks", get_field<&PyNode::tensor_hooks>, set_field<&PyNode::tensor_hooks>, nullptr,
+     nullptr},
+    {"_retained", get_field<&PyNode::retained>, set_field<&PyNode::retained>, nullptr, nullptr},
+    {}};
+PyMethodDef node_methods[] = {
+    {"name", node_name, METH_NOARGS, "The name, for instance AddBackward0."},
+    {"_site", node_site, METH_NOARGS, "(file, line, function) of the forward call, or None."},
+    {}};
+PyMemberDef node_members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(PyNode, weakrefs), READONLY, nullptr}, {}};
 PyType_Slot node_slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(node_dealloc)},
                             {Py_tp_traverse, reinterpret_cast<void*>(node_traverse)},
                             {Py_tp_clear, reinterpret_cast<void*>(node_clear)},
@@ -265,7 +288,9 @@ PyType_Slot node_slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(node_dealloc
                             {Py_tp_methods, node_methods},
                             {Py_tp_members, node_members},
                             {0, nullptr}};
-PyType_Spec node_spec = {"flambeau._C.Node", sizeof(PyNode), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION, node_slots};
+PyType_Spec node_spec = {
+    "flambeau._C.Node", sizeof(PyNode), 0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION, node_slots};
 
 // ---- the engine ----
 
@@ -343,7 +368,8 @@ void discover(Task& task, const std::vector<PyObject*>& roots) {
     t.needed = false;
     for (Edge& e : node->edges) {
       if (!e.target) continue;
-      const bool leads = task.captures.count(e.target) || (is_node(e.target) && task.targets[e.target].needed);
+      const bool leads =
+          task.captures.count(e.target) || (is_node(e.target) && task.targets[e.target].needed);
       t.needed |= leads;
     }
   }
@@ -362,8 +388,8 @@ Object fit(Object g, const Dims& sizes, DType dtype, PyNode* from, int index) {
     }
     if (!fits) {
       std::ostringstream text;
-      text << "Function " << name_of(from) << " returned an invalid gradient at index " << index << " - got " << t->t.sizes()
-           << " but expected shape compatible with " << sizes;
+      text << "Function " << name_of(from) << " returned an invalid gradient at index " << index
+           << " - got " << t->t.sizes() << " but expected shape compatible with " << sizes;
       raise_runtime(text.str());
     }
     Object size = nb::steal(wrap_size(sizes));
@@ -377,14 +403,16 @@ Object fit(Object g, const Dims& sizes, DType dtype, PyNode* from, int index) {
 // Nobody else sees this gradient: it may be added to in place.
 bool owned(const Object& g) {
   PyTensor* t = as_tensor(g.ptr());
-  return Py_REFCNT(g.ptr()) == 1 && !t->base && t->t.storage().unique() && t->t.is_contiguous() && !t->requires_grad;
+  return Py_REFCNT(g.ptr()) == 1 && !t->base && t->t.storage().unique() && t->t.is_contiguous() &&
+         !t->requires_grad;
 }
 
 Object sum(Task& task, Object a, Object b) {
   if (!task.create_graph && owned(a)) {
     static const int add_id = find_binary("add");
     PyTensor *x = as_tensor(a.ptr()), *y = as_tensor(b.ptr());
-    if (x->t.is_cpu() && y->t.is_cpu() && x->t.dtype() == y->t.dtype() && x->t.sizes() == y->t.sizes()) {
+    if (x->t.is_cpu() && y->t.is_cpu() && x->t.dtype() == y->t.dtype() &&
+        x->t.sizes() == y->t.sizes()) {
       binary(add_id, Argument(x->t), Argument(y->t), &x->t);
       return a;
     }
@@ -414,11 +442,13 @@ Object run_hooks(PyObject* hooks, Object g) {
   for (Py_ssize_t k = 0; k < PyList_GET_SIZE(list.ptr()); ++k) {
     Object replaced = call(PyList_GET_ITEM(list.ptr(), k), {g.ptr()});
     if (replaced.is_none()) continue;
-    if (!is_tensor(replaced.ptr())) raise_runtime("hook: expected a Tensor or None as the new gradient");
+    if (!is_tensor(replaced.ptr()))
+      raise_runtime("hook: expected a Tensor or None as the new gradient");
     const Tensor& before = as_tensor(g.ptr())->t;
     const Tensor& after = as_tensor(replaced.ptr())->t;
-    FB_CHECK(before.sizes() == after.sizes(), Runtime, "hook '", Py_TYPE(PyList_GET_ITEM(list.ptr(), k))->tp_name, "' has changed the size of value: from ",
-             before.sizes(), " to ", after.sizes());
+    FB_CHECK(before.sizes() == after.sizes(), Runtime, "hook '",
+             Py_TYPE(PyList_GET_ITEM(list.ptr(), k))->tp_name,
+             "' has changed the size of value: from ", before.sizes(), " to ", after.sizes());
     g = std::move(replaced);
   }
   return g;
@@ -428,7 +458,8 @@ void accumulate(Task& task, PyTensor* leaf, Object g) {
   if (!leaf->grad) {
     if (task.create_graph || owned(g)) {
       leaf->grad = g.release().ptr();
-    } else if (Py_REFCNT(g.ptr()) == 1 && !as_tensor(g.ptr())->base && as_tensor(g.ptr())->t.storage().unique()) {
+    } else if (Py_REFCNT(g.ptr()) == 1 && !as_tensor(g.ptr())->base &&
+               as_tensor(g.ptr())->t.storage().unique()) {
       leaf->grad = g.release().ptr();
     } else {
       NoGrad guard;
@@ -456,15 +487,18 @@ void finish_leaf(Task& task, PyObject* leaf_object, Target& t) {
   if (!g) return;
   if (leaf->hooks) g = run_hooks(leaf->hooks, std::move(g));
   auto [first, last] = task.captures.equal_range(leaf_object);
-  for (auto it = first; it != last; ++it) task.captured[static_cast<std::size_t>(it->second.position)] = g;
+  for (auto it = first; it != last; ++it)
+    task.captured[static_cast<std::size_t>(it->second.position)] = g;
   const bool writes = task.accumulate && (!task.restricted || first != last);
   if (!writes) return;
   // backward(inputs=...) captures only to restrict the walk.
-  for (auto it = first; it != last; ++it) task.captured[static_cast<std::size_t>(it->second.position)] = Object();
+  for (auto it = first; it != last; ++it)
+    task.captured[static_cast<std::size_t>(it->second.position)] = Object();
   accumulate(task, leaf, std::move(g));
   if (leaf->accumulate_hooks) {
     Object list = nb::steal(PyDict_Values(leaf->accumulate_hooks));
-    for (Py_ssize_t k = 0; k < PyList_GET_SIZE(list.ptr()); ++k) call(PyList_GET_ITEM(list.ptr(), k), {leaf_object});
+    for (Py_ssize_t k = 0; k < PyList_GET_SIZE(list.ptr()); ++k)
+      call(PyList_GET_ITEM(list.ptr(), k), {leaf_object});
   }
 }
 
@@ -484,16 +518,19 @@ void check_version(PyNode* node, const Saved& saved) {
   if (!tensor || now == saved.version) return;
   std::ostringstream text;
   const PyTensor* t = as_tensor(tensor);
-  text << "one of the variables needed for gradient computation has been modified by an inplace operation: [" << dtype_name(t->t.dtype()) << " "
-       << t->t.sizes() << "]";
+  text << "one of the variables needed for gradient computation has been modified by an inplace "
+          "operation: ["
+       << dtype_name(t->t.dtype()) << " " << t->t.sizes() << "]";
   if (saved.is_output)
     text << ", which is output 0 of " << name_of(node);
   else if (t->grad_fn)
     text << ", which is output " << t->output_nr << " of " << name_of(as_node(t->grad_fn));
-  text << ", is at version " << now << "; expected version " << saved.version << " instead. " << name_of(node) << " saved it";
+  text << ", is at version " << now << "; expected version " << saved.version << " instead. "
+       << name_of(node) << " saved it";
   const std::string site = site_of(node);
   if (!site.empty()) text << " in the forward call at " << site;
-  text << ". Hint: enable anomaly detection to find the operation that failed to compute its gradient, with "
+  text << ". Hint: enable anomaly detection to find the operation that failed to compute its "
+          "gradient, with "
           "torch.autograd.set_detect_anomaly(True).";
   raise_runtime(text.str());
 }
@@ -517,17 +554,20 @@ Object rule_needs(const Rule& rule, PyNode* node) {
   Object needs = nb::steal(PyTuple_New(rule.target_count));
   int at = 0;
   for (std::uint32_t rest = rule.targets; rest; rest &= rest - 1)
-    PyTuple_SET_ITEM(needs.ptr(), at++, PyBool_FromLong((node->needs >> std::countr_zero(rest)) & 1u));
+    PyTuple_SET_ITEM(needs.ptr(), at++,
+                     PyBool_FromLong((node->needs >> std::countr_zero(rest)) & 1u));
   return needs;
 }
 
 struct ByOutput {
   std::vector<Object>& gradients;
   Object operator()(const PyOp* op) const {
-    if (!op->grad_list) return gradients[static_cast<std::size_t>(std::countr_zero(op->differentiable_outputs))];
+    if (!op->grad_list)
+      return gradients[static_cast<std::size_t>(std::countr_zero(op->differentiable_outputs))];
     Object list = nb::steal(PyList_New(static_cast<Py_ssize_t>(gradients.size())));
     for (std::size_t k = 0; k < gradients.size(); ++k)
-      PyList_SET_ITEM(list.ptr(), static_cast<Py_ssize_t>(k), gradients[k] ? Py_NewRef(gradients[k].ptr()) : Py_NewRef(Py_None));
+      PyList_SET_ITEM(list.ptr(), static_cast<Py_ssize_t>(k),
+                      gradients[k] ? Py_NewRef(gradients[k].ptr()) : Py_NewRef(Py_None));
     return list;
   }
 };
@@ -540,7 +580,8 @@ int edge_start(const PyNode* node, int param) {
 
 using Gradients = std::vector<Object>;  // one per edge, null for none
 
-void run_rule(Task& task, PyNode* node, const Rule& rule, std::vector<Object>& incoming, Gradients& out) {
+void run_rule(Task& task, PyNode* node, const Rule& rule, std::vector<Object>& incoming,
+              Gradients& out) {
   const bool fast = rule.fast && !task.create_graph;
   auto& sources = const_cast<Rule&>(rule).sources;
   auto& fast_sources = const_cast<Rule&>(rule).fast_sources;
@@ -552,21 +593,28 @@ void run_rule(Task& task, PyNode* node, const Rule& rule, std::vector<Object>& i
   for (int k = 0; k < n; ++k) {
     const Source& s = used[k];
     switch (s.kind) {
-      case SourceKind::Grad: held[k] = ByOutput{incoming}(node->op); break;
-      case SourceKind::Needs: held[k] = rule_needs(rule, node); break;
-      default: held[k] = unpack(task, node, s);
+      case SourceKind::Grad:
+        held[k] = ByOutput{incoming}(node->op);
+        break;
+      case SourceKind::Needs:
+        held[k] = rule_needs(rule, node);
+        break;
+      default:
+        held[k] = unpack(task, node, s);
     }
     if (!held[k]) return;  // the differentiable output got no gradient
     arguments[k] = held[k].ptr();
   }
   // From here only the rule holds `g`.
-  PyObject* result = PyObject_Vectorcall(fast ? rule.fast : rule.function, arguments, static_cast<std::size_t>(n), nullptr);
+  PyObject* result = PyObject_Vectorcall(fast ? rule.fast : rule.function, arguments,
+                                         static_cast<std::size_t>(n), nullptr);
   if (!result) throw nb::python_error();
   Object owner = nb::steal(result);
   auto place = [&](int param, PyObject* g) {
     if (param == node->op->list_param) {
       if (g == Py_None) return;
-      Object sequence = nb::steal(PySequence_Fast(g, "a gradient rule of a list of tensors must return a sequence"));
+      Object sequence = nb::steal(
+          PySequence_Fast(g, "a gradient rule of a list of tensors must return a sequence"));
       if (!sequence) throw nb::python_error();
       const Py_ssize_t count = PySequence_Fast_GET_SIZE(sequence.ptr());
       for (Py_ssize_t k = 0; k < count && k < node->list_length; ++k) {
@@ -586,7 +634,8 @@ void run_rule(Task& task, PyNode* node, const Rule& rule, std::vector<Object>& i
     }
     return;
   }
-  if (!PyTuple_Check(result) || PyTuple_GET_SIZE(result) != rule.target_count) raise_runtime(name_of(node) + ": its gradient rule must return one value per input");
+  if (!PyTuple_Check(result) || PyTuple_GET_SIZE(result) != rule.target_count)
+    raise_runtime(name_of(node) + ": its gradient rule must return one value per input");
   int at = 0;
   for (std::uint32_t rest = rule.targets; rest; rest &= rest - 1) {
     const int param = std::countr_zero(rest);
@@ -600,8 +649,10 @@ Gradients run_op_node(Task& task, PyNode* node, std::vector<Object>& incoming) {
   if (node->released) {
     PyErr_Clear();
     raise_runtime(
-        "Trying to backward through the graph a second time (or directly access saved tensors after they have already been freed). Saved intermediate "
-        "values of the graph are freed when you call .backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the "
+        "Trying to backward through the graph a second time (or directly access saved tensors "
+        "after they have already been freed). Saved intermediate "
+        "values of the graph are freed when you call .backward() or autograd.grad(). Specify "
+        "retain_graph=True if you need to backward through the "
         "graph a second time or if you need to access saved tensors after calling backward.");
   }
   for (int r = 0; r < node->op->rule_count; ++r) {
@@ -611,7 +662,8 @@ Gradients run_op_node(Task& task, PyNode* node, std::vector<Object>& incoming) {
       bool wanted = false;
       for (std::uint32_t rest = rule.targets & node->needs; rest; rest &= rest - 1) {
         const int param = std::countr_zero(rest);
-        const int first = edge_start(node, param), count = param == node->op->list_param ? node->list_length : 1;
+        const int first = edge_start(node, param),
+                  count = param == node->op->list_param ? node->list_length : 1;
         for (int k = 0; k < count; ++k) {
           PyObject* target = node->edges[first + k].target;
           if (target) wanted |= task.captures.count(target) || task.targets[target].needed;
@@ -627,13 +679,15 @@ Gradients run_op_node(Task& task, PyNode* node, std::vector<Object>& incoming) {
 Gradients run_custom_node(PyNode* node, std::vector<Object>& incoming) {
   Object arguments = nb::steal(PyTuple_New(static_cast<Py_ssize_t>(incoming.size())));
   for (std::size_t k = 0; k < incoming.size(); ++k)
-    PyTuple_SET_ITEM(arguments.ptr(), static_cast<Py_ssize_t>(k), Py_NewRef(incoming[k] ? incoming[k].ptr() : Py_None));
+    PyTuple_SET_ITEM(arguments.ptr(), static_cast<Py_ssize_t>(k),
+                     Py_NewRef(incoming[k] ? incoming[k].ptr() : Py_None));
   PyObject* result = PyObject_CallOneArg(node->custom, arguments.ptr());
   if (!result) throw nb::python_error();
   Object owner = nb::steal(result);
   Gradients out(static_cast<std::size_t>(node->edges.size()));
   for (int k = 0; k < node->edges.size(); ++k) {
-    PyObject* g = PyTuple_GET_ITEM(result, k);  // flambeau.autograd.Function returns one entry per edge
+    PyObject* g =
+        PyTuple_GET_ITEM(result, k);  // flambeau.autograd.Function returns one entry per edge
     if (g != Py_None) out[static_cast<std::size_t>(k)] = nb::borrow(g);
   }
   return out;
@@ -646,7 +700,8 @@ void blame(PyNode* node) {
   PyErr_NormalizeException(&type, &value, &trace);
   const std::string site = site_of(node);
   if (value && !site.empty()) {
-    const std::string note = "while computing the gradient of " + name_of(node) + ", recorded by the forward call at " + site;
+    const std::string note = "while computing the gradient of " + name_of(node) +
+                             ", recorded by the forward call at " + site;
     PyObject* done = PyObject_CallMethod(value, "add_note", "s", note.c_str());
     if (!done) PyErr_Clear();
     Py_XDECREF(done);
@@ -657,14 +712,16 @@ void blame(PyNode* node) {
 Object hook_tuple(const std::vector<Object>& values) {
   Object tuple = nb::steal(PyTuple_New(static_cast<Py_ssize_t>(values.size())));
   for (std::size_t k = 0; k < values.size(); ++k)
-    PyTuple_SET_ITEM(tuple.ptr(), static_cast<Py_ssize_t>(k), Py_NewRef(values[k] ? values[k].ptr() : Py_None));
+    PyTuple_SET_ITEM(tuple.ptr(), static_cast<Py_ssize_t>(k),
+                     Py_NewRef(values[k] ? values[k].ptr() : Py_None));
   return tuple;
 }
 
 void replace_from(std::vector<Object>& values, PyObject* result, const char* what) {
   if (result == Py_None) return;
   Object tuple = PyTuple_Check(result) ? nb::borrow(result) : nb::steal(PyTuple_Pack(1, result));
-  if (static_cast<std::size_t>(PyTuple_GET_SIZE(tuple.ptr())) != values.size()) raise_runtime(std::string(what) + " must return as many gradients as it gets");
+  if (static_cast<std::size_t>(PyTuple_GET_SIZE(tuple.ptr())) != values.size())
+    raise_runtime(std::string(what) + " must return as many gradients as it gets");
   for (std::size_t k = 0; k < values.size(); ++k) {
     PyObject* g = PyTuple_GET_ITEM(tuple.ptr(), static_cast<Py_ssize_t>(k));
     values[k] = g == Py_None ? Object() : nb::borrow(g);
@@ -676,7 +733,8 @@ void run_tensor_hooks(PyNode* node, std::vector<Object>& incoming) {
     if (!incoming[k]) continue;
     Object key = nb::int_(k);
     if (node->tensor_hooks)
-      if (PyObject* hooks = PyDict_GetItem(node->tensor_hooks, key.ptr())) incoming[k] = run_hooks(hooks, std::move(incoming[k]));
+      if (PyObject* hooks = PyDict_GetItem(node->tensor_hooks, key.ptr()))
+        incoming[k] = run_hooks(hooks, std::move(incoming[k]));
     if (node->retained)
       if (PyObject* reference = PyDict_GetItem(node->retained, key.ptr())) {
         PyObject* tensor = PyWeakref_GetObject(reference);  // borrowed
@@ -730,7 +788,8 @@ void run_node(Task& task, PyNode* node) {
   if (node->posthooks) {
     Object hooks = nb::steal(PyDict_Values(node->posthooks));
     for (Py_ssize_t k = 0; k < PyList_GET_SIZE(hooks.ptr()); ++k) {
-      Object result = call(PyList_GET_ITEM(hooks.ptr(), k), {hook_tuple(outgoing).ptr(), hook_tuple(incoming).ptr()});
+      Object result = call(PyList_GET_ITEM(hooks.ptr(), k),
+                           {hook_tuple(outgoing).ptr(), hook_tuple(incoming).ptr()});
       replace_from(outgoing, result.ptr(), "a hook of a node");
     }
   }
@@ -746,12 +805,14 @@ void run_node(Task& task, PyNode* node) {
     Target& to = task.targets[e.target];
     Object& g = outgoing[static_cast<std::size_t>(k)];
     if (g && (to.needed || task.captures.count(e.target))) {
-      if (!is_tensor(g.ptr())) raise_runtime(name_of(node) + ": its gradient rule must return Tensors or None");
+      if (!is_tensor(g.ptr()))
+        raise_runtime(name_of(node) + ": its gradient rule must return Tensors or None");
       if (is_node(e.target)) {
         const OutputMeta& meta = as_node(e.target)->outputs[static_cast<int>(e.input_nr)];
         g = fit(std::move(g), meta.sizes, meta.dtype, node, k);
       } else {
-        g = fit(std::move(g), as_tensor(e.target)->t.sizes(), as_tensor(e.target)->t.dtype(), node, k);
+        g = fit(std::move(g), as_tensor(e.target)->t.sizes(), as_tensor(e.target)->t.dtype(), node,
+                k);
       }
       deliver(task, e.target, e.input_nr, std::move(g));
     }
@@ -765,7 +826,8 @@ void finish_rest(Task& task) {
     if (!is_node(o) && t.gradients[0]) finish_leaf(task, o, t);
 }
 
-nb::list run_backward(nb::list roots, nb::list gradients, bool retain_graph, bool create_graph, nb::object inputs, bool accumulate) {
+nb::list run_backward(nb::list roots, nb::list gradients, bool retain_graph, bool create_graph,
+                      nb::object inputs, bool accumulate) {
   Task task;
   task.retain_graph = retain_graph;
   task.create_graph = create_graph;
@@ -822,7 +884,8 @@ nb::list run_backward(nb::list roots, nb::list gradients, bool retain_graph, boo
 std::string site_of(PyNode* node) {
   if (!node->code) return {};
   auto* code = reinterpret_cast<PyCodeObject*>(node->code);
-  return std::string(PyUnicode_AsUTF8(code->co_filename)) + ":" + std::to_string(PyCode_Addr2Line(code, node->instruction)) + " in " +
+  return std::string(PyUnicode_AsUTF8(code->co_filename)) + ":" +
+         std::to_string(PyCode_Addr2Line(code, node->instruction)) + " in " +
          PyUnicode_AsUTF8(code->co_name);
 }
 
@@ -837,13 +900,16 @@ PyNode* new_node() {
   return node;
 }
 
-PyNode* make_node(PyOp* op, PyObject* const* slots, std::uint32_t needs, PyObject* outputs, PyTensor* overwritten) {
+PyNode* make_node(PyOp* op, PyObject* const* slots, std::uint32_t needs, PyObject* outputs,
+                  PyTensor* overwritten) {
   PyNode* node = new_node();
   Object owner = nb::steal(reinterpret_cast<PyObject*>(node));
   node->op = reinterpret_cast<PyOp*>(Py_NewRef(reinterpret_cast<PyObject*>(op)));
   node->needs = needs;
   const int list = op->list_param;
-  int last = 31 - std::countl_zero(op->differentiable);  // parameters after the last differentiable one need no edge
+  int last =
+      31 - std::countl_zero(
+               op->differentiable);  // parameters after the last differentiable one need no edge
   if (list >= 0) {
     node->list_length = static_cast<int>(PySequence_Fast_GET_SIZE(slots[list]));
     node->edges.allocate(last + (list <= last ? node->list_length : 1));
@@ -854,7 +920,8 @@ PyNode* make_node(PyOp* op, PyObject* const* slots, std::uint32_t needs, PyObjec
   for (int i = 0; i <= last; ++i) {
     const bool wanted = (needs >> i) & 1u;
     if (i == list) {
-      for (int k = 0; k < node->list_length; ++k) add_edge(node, at++, PySequence_Fast_GET_ITEM(slots[i], k), wanted);
+      for (int k = 0; k < node->list_length; ++k)
+        add_edge(node, at++, PySequence_Fast_GET_ITEM(slots[i], k), wanted);
     } else {
       add_edge(node, at++, slots[i], wanted);
     }
@@ -876,7 +943,8 @@ PyObject* current_grad_fn(PyTensor* t) {
   Object stride = nb::steal(wrap_size(t->t.strides()));
   Object offset = nb::int_(t->t.offset());
   PyObject* slots[] = {t->base, size.ptr(), stride.ptr(), offset.ptr()};
-  PyNode* node = make_node(reinterpret_cast<PyOp*>(engine_ops.as_strided), slots, 1u, reinterpret_cast<PyObject*>(t), nullptr);
+  PyNode* node = make_node(reinterpret_cast<PyOp*>(engine_ops.as_strided), slots, 1u,
+                           reinterpret_cast<PyObject*>(t), nullptr);
   PyObject* before = t->grad_fn;
   t->grad_fn = reinterpret_cast<PyObject*>(node);
   t->output_nr = 0;
@@ -895,9 +963,11 @@ void init_engine(nb::module_& m) {
   node_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&node_spec));
   if (!node_type) throw nb::python_error();
   m.attr("Node") = nb::handle(reinterpret_cast<PyObject*>(node_type));
-  m.def("run_backward", run_backward, nb::arg("roots"), nb::arg("gradients"), nb::arg("retain_graph"), nb::arg("create_graph"), nb::arg("inputs").none(),
+  m.def("run_backward", run_backward, nb::arg("roots"), nb::arg("gradients"),
+        nb::arg("retain_graph"), nb::arg("create_graph"), nb::arg("inputs").none(),
         nb::arg("accumulate"));
-  // The node of a custom Function: `function` gets the tuple of gradients and returns one per input.
+  // The node of a custom Function: `function` gets the tuple of gradients and returns one per
+  // input.
   m.def("make_custom_node", [](nb::str name, nb::object function, nb::list inputs) {
     PyNode* node = new_node();
     Object owner = nb::steal(reinterpret_cast<PyObject*>(node));

@@ -27,13 +27,14 @@ class SmallArray {
 
 constexpr int max_params = 24;
 
-// Where an argument of a gradient rule comes from: the rule's parameter names, resolved by the registry.
+// Where an argument of a gradient rule comes from: the rule's parameter names, resolved by the
+// registry.
 enum class SourceKind : std::uint8_t {
-  Grad,   // g
-  Out,    // out, or a named output
-  Input,  // an argument of the op, tensor or not
-  Shape,  // <input>_shape
-  Needs,  // needs: a tuple of bools, one per target of the rule
+  Grad,    // g
+  Out,     // out, or a named output
+  Input,   // an argument of the op, tensor or not
+  Shape,   // <input>_shape
+  Needs,   // needs: a tuple of bools, one per target of the rule
   Layout,  // <input>_layout: (sizes, strides, offset)
 };
 struct Source {
@@ -44,7 +45,7 @@ struct Source {
 
 struct Rule {
   PyObject* function = nullptr;
-  PyObject* fast = nullptr;  // used when no graph of the backward is wanted
+  PyObject* fast = nullptr;   // used when no graph of the backward is wanted
   std::uint32_t targets = 0;  // bits over the op's parameters
   int target_count = 0;
   SmallArray<Source, 6> sources;
@@ -54,42 +55,42 @@ struct Rule {
 enum class Native : std::uint8_t { None, Unary, Binary };
 
 struct PyOp {
-  PyObject_HEAD
-  vectorcallfunc vectorcall;
+  PyObject_HEAD vectorcallfunc vectorcall;
   PyObject* dict;
-  PyObject* name;          // str
+  PyObject* name;           // str
   PyObject* backward_name;  // "AddBackward0"
-  PyObject* forward;       // Python callable or builtin
-  PyObject* params;        // tuple of str
-  PyObject* defaults;      // tuple, NULL-like `required` sentinel where there is none
-  PyObject* writer;        // callable that does the in-place form in the first argument's memory, or null
-  PyObject* result_type;   // callable on the tuple of outputs, or null
-  PyOp* target;            // for the variants (in-place, reflected, operator): the op itself
+  PyObject* forward;        // Python callable or builtin
+  PyObject* params;         // tuple of str
+  PyObject* defaults;       // tuple, NULL-like `required` sentinel where there is none
+  PyObject* writer;  // callable that does the in-place form in the first argument's memory, or null
+  PyObject* result_type;  // callable on the tuple of outputs, or null
+  PyOp* target;           // for the variants (in-place, reflected, operator): the op itself
   Rule* rules;
   int rule_count;
   int param_count;
-  int positional_count;    // parameters from here on are keyword-only
+  int positional_count;  // parameters from here on are keyword-only
   int saved_slots;
-  int list_param;          // parameter that takes a list of tensors, or -1
-  int pack_from;           // positional integers from here on are packed into one tuple, or -1
+  int list_param;  // parameter that takes a list of tensors, or -1
+  int pack_from;   // positional integers from here on are packed into one tuple, or -1
   int native_id;
   int native_arity;
   int native_params;
   std::uint32_t differentiable;  // bits over parameters that some rule serves
   std::uint32_t differentiable_outputs;
   Native native;
-  bool view;               // the result is a view of the first argument
-  bool multi_output;       // returns a tuple or list
-  bool grad_list;          // rules get the gradients of all outputs as a list
+  bool view;          // the result is a view of the first argument
+  bool multi_output;  // returns a tuple or list
+  bool grad_list;     // rules get the gradients of all outputs as a list
   bool allow_out;
   // of variants:
   bool inplace;
   bool reflected;
-  bool operator_form;      // NotImplemented instead of TypeError for foreign operands
+  bool operator_form;  // NotImplemented instead of TypeError for foreign operands
 };
 
 struct Edge {
-  PyObject* target = nullptr;  // strong: Node, or the leaf tensor itself; null when no gradient is wanted
+  PyObject* target =
+      nullptr;  // strong: Node, or the leaf tensor itself; null when no gradient is wanted
   std::uint32_t input_nr = 0;
 };
 struct Saved {
@@ -103,20 +104,20 @@ struct OutputMeta {
 };
 
 struct PyNode {
-  PyObject_HEAD
-  PyOp* op;             // null for the nodes of custom Functions
-  PyObject* custom;     // Function: called with the gradients, returns the gradients of the inputs
+  PyObject_HEAD PyOp* op;  // null for the nodes of custom Functions
+  PyObject* custom;  // Function: called with the gradients, returns the gradients of the inputs
   PyObject* name;
   SmallArray<Edge, 3> edges;
   SmallArray<Saved, 3> saved;
   SmallArray<OutputMeta, 1> outputs;
   std::uint64_t sequence;
-  PyObject* code;       // where the forward call stood: code object and instruction
+  PyObject* code;  // where the forward call stood: code object and instruction
   int instruction;
-  PyObject* prehooks;   // dict or null
-  PyObject* posthooks;  // dict or null
+  PyObject* prehooks;      // dict or null
+  PyObject* posthooks;     // dict or null
   PyObject* tensor_hooks;  // {output number: {id: hook}} or null
-  PyObject* retained;   // {output number: weak reference of the tensor that retains its grad} or null
+  PyObject*
+      retained;  // {output number: weak reference of the tensor that retains its grad} or null
   PyObject* metadata;   // dict or null
   int list_length;      // of the list parameter
   std::uint32_t needs;  // bits over parameters
@@ -131,12 +132,15 @@ extern PyTypeObject* node_type;
 inline bool is_node(PyObject* o) { return Py_TYPE(o) == node_type; }
 inline PyNode* as_node(PyObject* o) { return reinterpret_cast<PyNode*>(o); }
 
-// The tensor's node; views whose base was modified in place get a fresh one first. Borrowed, may be null.
+// The tensor's node; views whose base was modified in place get a fresh one first. Borrowed, may be
+// null.
 PyObject* current_grad_fn(PyTensor* t);
 // New reference to what a gradient of `t` flows to.
 Edge edge_of(PyTensor* t);
-// New node for `op` called with `slots` (one object per parameter); edges and saved values included.
-PyNode* make_node(PyOp* op, PyObject* const* slots, std::uint32_t needs, PyObject* outputs, PyTensor* overwritten);
+// New node for `op` called with `slots` (one object per parameter); edges and saved values
+// included.
+PyNode* make_node(PyOp* op, PyObject* const* slots, std::uint32_t needs, PyObject* outputs,
+                  PyTensor* overwritten);
 PyNode* new_node();
 // "file.py:12 in f", or empty.
 std::string site_of(PyNode* node);
@@ -145,7 +149,7 @@ std::string site_of(PyNode* node);
 struct EngineOps {
   PyObject* add = nullptr;
   PyObject* sum_to_size = nullptr;
-  PyObject* cast_grad = nullptr;       // (g, dtype)
+  PyObject* cast_grad = nullptr;  // (g, dtype)
   PyObject* clone = nullptr;
   PyObject* as_strided = nullptr;
   PyObject* as_strided_scatter = nullptr;
@@ -154,9 +158,9 @@ struct EngineOps {
   PyObject* unsqueeze = nullptr;
   PyObject* getitem = nullptr;
   PyObject* setitem = nullptr;
-  PyObject* on_record = nullptr;       // anomaly mode: called with each new node
-  PyObject* on_gradient = nullptr;     // anomaly mode: called with (node, gradients)
-  PyObject* observer = nullptr;        // called with (op, args, result): profilers, guards
+  PyObject* on_record = nullptr;    // anomaly mode: called with each new node
+  PyObject* on_gradient = nullptr;  // anomaly mode: called with (node, gradients)
+  PyObject* observer = nullptr;     // called with (op, args, result): profilers, guards
 };
 extern EngineOps engine_ops;
 

@@ -55,22 +55,28 @@ int parameter_index(const PyOp* op, PyObject* name) {
 
 // torch's varargs: x.view(2, 3) is x.view((2, 3)).
 bool starts_packing(const PyOp* op, PyObject* const* args, Py_ssize_t n) {
-  return op->pack_from >= 0 && n > op->pack_from && (PyIndex_Check(args[op->pack_from]) || is_tensor(args[op->pack_from])) &&
+  return op->pack_from >= 0 && n > op->pack_from &&
+         (PyIndex_Check(args[op->pack_from]) || is_tensor(args[op->pack_from])) &&
          !PySequence_Check(args[op->pack_from]);
 }
 
-void fill_slots(const PyOp* op, Call& call, PyObject* const* args, Py_ssize_t n, PyObject* kwnames) {
+void fill_slots(const PyOp* op, Call& call, PyObject* const* args, Py_ssize_t n,
+                PyObject* kwnames) {
   Py_ssize_t given = n;
-  if (starts_packing(op, args, n) || (op->pack_from >= 0 && n > op->pack_from && n - op->pack_from > 1 && is_tensor(args[op->pack_from]))) {
+  if (starts_packing(op, args, n) || (op->pack_from >= 0 && n > op->pack_from &&
+                                      n - op->pack_from > 1 && is_tensor(args[op->pack_from]))) {
     PyObject* tuple = PyTuple_New(n - op->pack_from);
     if (!tuple) throw nb::python_error();
-    for (Py_ssize_t i = op->pack_from; i < n; ++i) PyTuple_SET_ITEM(tuple, i - op->pack_from, Py_NewRef(args[i]));
+    for (Py_ssize_t i = op->pack_from; i < n; ++i)
+      PyTuple_SET_ITEM(tuple, i - op->pack_from, Py_NewRef(args[i]));
     call.packed = nb::steal(tuple);
     given = op->pack_from + 1;
   }
   if (given > op->positional_count)
-    wrong_call(op_name(op) + "(): takes " + std::to_string(op->positional_count) + " positional arguments but " + std::to_string(n) + " were given");
-  for (int i = 0; i < op->param_count; ++i) call.slots[i] = i < given ? args[i] : PyTuple_GET_ITEM(op->defaults, i);
+    wrong_call(op_name(op) + "(): takes " + std::to_string(op->positional_count) +
+               " positional arguments but " + std::to_string(n) + " were given");
+  for (int i = 0; i < op->param_count; ++i)
+    call.slots[i] = i < given ? args[i] : PyTuple_GET_ITEM(op->defaults, i);
   if (call.packed) call.slots[op->pack_from] = call.packed.ptr();
   const Py_ssize_t keywords = kwnames ? PyTuple_GET_SIZE(kwnames) : 0;
   for (Py_ssize_t k = 0; k < keywords; ++k) {
@@ -81,14 +87,18 @@ void fill_slots(const PyOp* op, Call& call, PyObject* const* args, Py_ssize_t n,
         if (args[n + k] != Py_None) call.out = args[n + k];
         continue;
       }
-      wrong_call(op_name(op) + "(): got an unexpected keyword argument '" + PyUnicode_AsUTF8(name) + "'");
+      wrong_call(op_name(op) + "(): got an unexpected keyword argument '" + PyUnicode_AsUTF8(name) +
+                 "'");
     }
-    if (at < given) wrong_call(op_name(op) + "(): got multiple values for argument '" + PyUnicode_AsUTF8(name) + "'");
+    if (at < given)
+      wrong_call(op_name(op) + "(): got multiple values for argument '" + PyUnicode_AsUTF8(name) +
+                 "'");
     call.slots[at] = args[n + k];
   }
   for (int i = 0; i < op->param_count; ++i)
     if (call.slots[i] == required)
-      wrong_call(op_name(op) + "(): missing required argument '" + PyUnicode_AsUTF8(PyTuple_GET_ITEM(op->params, i)) + "' (pos " +
+      wrong_call(op_name(op) + "(): missing required argument '" +
+                 PyUnicode_AsUTF8(PyTuple_GET_ITEM(op->params, i)) + "' (pos " +
                  std::to_string(i + 1) + ")");
 }
 
@@ -132,7 +142,8 @@ bool take_parameters(const PyOp* op, const Call& call, double* params) {
   const int first = op->native_arity, last = first + op->native_params;
   for (int i = first; i < last; ++i) {
     Scalar s;
-    if (is_tensor(call.slots[i]) || !to_scalar(call.slots[i], s) || s.kind == Scalar::Kind::Complex) return false;
+    if (is_tensor(call.slots[i]) || !to_scalar(call.slots[i], s) || s.kind == Scalar::Kind::Complex)
+      return false;
     params[i - first] = s.re;
   }
   for (int i = last; i < op->param_count; ++i)
@@ -143,7 +154,8 @@ bool take_parameters(const PyOp* op, const Call& call, double* params) {
 // Kernels of long loops let other Python threads run meanwhile.
 constexpr std::int64_t release_gil_from = 1 << 16;
 
-// The elementwise families are called straight from here on the CPU. Undefined: take the general way.
+// The elementwise families are called straight from here on the CPU. Undefined: take the general
+// way.
 std::optional<Tensor> run_native(const PyOp* op, const Call& call, const Tensor* out) {
   double params[max_parameters] = {};
   if (op->native == Native::None || !take_parameters(op, call, params)) return std::nullopt;
@@ -160,7 +172,8 @@ std::optional<Tensor> run_native(const PyOp* op, const Call& call, const Tensor*
   if (!to_argument(call.slots[0], a) || !to_argument(call.slots[1], b)) return std::nullopt;
   if (!a.tensor && !b.tensor) return std::nullopt;
   if ((a.tensor && !a.tensor->is_cpu()) || (b.tensor && !b.tensor->is_cpu())) return std::nullopt;
-  const std::int64_t work = std::max(a.tensor ? a.tensor->numel() : 0, b.tensor ? b.tensor->numel() : 0);
+  const std::int64_t work =
+      std::max(a.tensor ? a.tensor->numel() : 0, b.tensor ? b.tensor->numel() : 0);
   if (work < release_gil_from) return binary(op->native_id, a, b, out, params);
   Tensor held_a, held_b;
   if (a.tensor) a.tensor = &(held_a = *a.tensor);
@@ -170,13 +183,15 @@ std::optional<Tensor> run_native(const PyOp* op, const Call& call, const Tensor*
 }
 
 [[noreturn]] void not_a_tensor(const PyOp* op, int param, PyObject* given) {
-  wrong_call(op_name(op) + "(): argument '" + PyUnicode_AsUTF8(PyTuple_GET_ITEM(op->params, param)) + "' (position " + std::to_string(param + 1) +
-             ") must be Tensor, not " + Py_TYPE(given)->tp_name);
+  wrong_call(op_name(op) + "(): argument '" +
+             PyUnicode_AsUTF8(PyTuple_GET_ITEM(op->params, param)) + "' (position " +
+             std::to_string(param + 1) + ") must be Tensor, not " + Py_TYPE(given)->tp_name);
 }
 
 // A forward that failed on something that is no tensor: say so instead of naming what it lacks.
 void explain_failure(const PyOp* op, const Call& call) {
-  if (!PyErr_ExceptionMatches(PyExc_AttributeError) && !PyErr_ExceptionMatches(PyExc_TypeError)) return;
+  if (!PyErr_ExceptionMatches(PyExc_AttributeError) && !PyErr_ExceptionMatches(PyExc_TypeError))
+    return;
   const std::uint32_t tensors = op->differentiable ? op->differentiable : 1u;
   for (int i = 0; i < op->param_count; ++i) {
     if (!((tensors >> i) & 1u)) continue;
@@ -191,7 +206,8 @@ void explain_failure(const PyOp* op, const Call& call) {
 }
 
 PyObject* call_forward(const PyOp* op, const Call& call) {
-  PyObject* result = PyObject_Vectorcall(op->forward, call.slots, static_cast<std::size_t>(op->param_count), nullptr);
+  PyObject* result = PyObject_Vectorcall(op->forward, call.slots,
+                                         static_cast<std::size_t>(op->param_count), nullptr);
   if (!result) explain_failure(op, call);
   return result;
 }
@@ -263,14 +279,17 @@ nb::object finish(const PyOp* op, nb::object result) {
 
 void observe(PyOp* op, const Call& call, PyObject* result) {
   nb::object arguments = nb::steal(PyTuple_New(op->param_count));
-  for (int i = 0; i < op->param_count; ++i) PyTuple_SET_ITEM(arguments.ptr(), i, Py_NewRef(call.slots[i]));
-  PyObject* done = PyObject_CallFunctionObjArgs(engine_ops.observer, reinterpret_cast<PyObject*>(op), arguments.ptr(), result, nullptr);
+  for (int i = 0; i < op->param_count; ++i)
+    PyTuple_SET_ITEM(arguments.ptr(), i, Py_NewRef(call.slots[i]));
+  PyObject* done = PyObject_CallFunctionObjArgs(
+      engine_ops.observer, reinterpret_cast<PyObject*>(op), arguments.ptr(), result, nullptr);
   if (!done) throw nb::python_error();
   Py_DECREF(done);
 }
 
 nb::object call_op(PyOp* op, const Call& call) {
-  const std::uint32_t needs = grad_mode.enabled && op->differentiable ? tensors_wanting_grad(op, call.slots) : 0;
+  const std::uint32_t needs =
+      grad_mode.enabled && op->differentiable ? tensors_wanting_grad(op, call.slots) : 0;
   nb::object result = run_kernel(op, call);
   if (needs) {
     result = fresh_output(std::move(result), op, call);
@@ -296,27 +315,38 @@ void raise_runtime(const std::string& text) {
 void check_inplace(PyTensor* self, bool records) {
   if (self->inference && !grad_mode.inference) {
     if (records || grad_mode.enabled)
-      raise_runtime("Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a normal tensor before doing inplace update.");
+      raise_runtime(
+          "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a "
+          "clone to get a normal tensor before doing inplace update.");
     return;
   }
   if (!grad_mode.enabled) return;
   PyTensor* base = self->base ? as_tensor(self->base) : nullptr;
   const bool self_grad = self->requires_grad;
-  if (self_grad && !self->grad_fn && !base) raise_runtime("a leaf Variable that requires grad is being used in an in-place operation.");
+  if (self_grad && !self->grad_fn && !base)
+    raise_runtime("a leaf Variable that requires grad is being used in an in-place operation.");
   if (!base || !(records || self_grad || base->requires_grad)) return;
   if (base->requires_grad && !base->grad_fn)
-    raise_runtime("a view of a leaf Variable that requires grad is being used in an in-place operation.");
+    raise_runtime(
+        "a view of a leaf Variable that requires grad is being used in an in-place operation.");
   if (self->creation == Creation::NoGrad)
     raise_runtime(
-        "A view was created in no_grad mode and is being modified inplace with grad mode enabled. Given that this use case is ambiguous and "
-        "error-prone, it is forbidden. You can clarify your code by moving both the view and the inplace either both inside the no_grad block (if "
-        "you don't want the inplace to be tracked) or both outside (if you want the inplace to be tracked).");
+        "A view was created in no_grad mode and is being modified inplace with grad mode enabled. "
+        "Given that this use case is ambiguous and "
+        "error-prone, it is forbidden. You can clarify your code by moving both the view and the "
+        "inplace either both inside the no_grad block (if "
+        "you don't want the inplace to be tracked) or both outside (if you want the inplace to be "
+        "tracked).");
   if (self->creation == Creation::Inference)
-    raise_runtime("A view was created in inference mode and is being modified inplace in normal mode. Create the view outside inference mode.");
+    raise_runtime(
+        "A view was created in inference mode and is being modified inplace in normal mode. Create "
+        "the view outside inference mode.");
   if (self->creation == Creation::MultiOutput)
     raise_runtime(
-        "Output 0 of a function that returns multiple views is a view and is being modified inplace. This view is the output of a function that "
-        "returns multiple views. Such functions do not allow the output views to be modified inplace. You should replace the inplace operation by "
+        "Output 0 of a function that returns multiple views is a view and is being modified "
+        "inplace. This view is the output of a function that "
+        "returns multiple views. Such functions do not allow the output views to be modified "
+        "inplace. You should replace the inplace operation by "
         "an out-of-place one.");
 }
 
@@ -336,7 +366,8 @@ void rebase(PyTensor* self) {
   nb::object size = nb::steal(wrap_size(self->t.sizes()));
   nb::object stride = nb::steal(wrap_size(self->t.strides()));
   nb::object offset = nb::int_(self->t.offset());
-  PyObject* slots[] = {reinterpret_cast<PyObject*>(base), reinterpret_cast<PyObject*>(self), size.ptr(), stride.ptr(), offset.ptr()};
+  PyObject* slots[] = {reinterpret_cast<PyObject*>(base), reinterpret_cast<PyObject*>(self),
+                       size.ptr(), stride.ptr(), offset.ptr()};
   const std::uint32_t needs = 2u | (base->requires_grad ? 1u : 0u);
   PyNode* node = make_node(scatter, slots, needs, reinterpret_cast<PyObject*>(base), nullptr);
   nb::object owner = nb::steal(reinterpret_cast<PyObject*>(node));
@@ -344,13 +375,16 @@ void rebase(PyTensor* self) {
 }
 
 nb::object call_inplace(PyOp* op, Call& call) {
-  if (!is_tensor(call.slots[0])) wrong_call(op_name(op) + "_(): argument 'input' (position 1) must be Tensor, not " + Py_TYPE(call.slots[0])->tp_name);
+  if (!is_tensor(call.slots[0]))
+    wrong_call(op_name(op) + "_(): argument 'input' (position 1) must be Tensor, not " +
+               Py_TYPE(call.slots[0])->tp_name);
   PyTensor* self = as_tensor(call.slots[0]);
-  const std::uint32_t needs = grad_mode.enabled && op->differentiable ? tensors_wanting_grad(op, call.slots) : 0;
+  const std::uint32_t needs =
+      grad_mode.enabled && op->differentiable ? tensors_wanting_grad(op, call.slots) : 0;
   check_inplace(self, needs != 0);
   const Tensor target = self->t;
-  // Rules may need the value that is about to be overwritten; make_node clones it then. A rule's own
-  // result is what self holds afterwards.
+  // Rules may need the value that is about to be overwritten; make_node clones it then. A rule's
+  // own result is what self holds afterwards.
   nb::object node_owner;
   PyNode* node = nullptr;
   if (needs) {
@@ -359,7 +393,8 @@ nb::object call_inplace(PyOp* op, Call& call) {
   }
   if (op->writer) {
     NoGrad guard;
-    PyObject* done = PyObject_Vectorcall(op->writer, call.slots, static_cast<std::size_t>(op->param_count), nullptr);
+    PyObject* done = PyObject_Vectorcall(op->writer, call.slots,
+                                         static_cast<std::size_t>(op->param_count), nullptr);
     if (!done) throw nb::python_error();
     Py_DECREF(done);
   } else if (!run_native(op, call, &target)) {
@@ -370,12 +405,14 @@ nb::object call_inplace(PyOp* op, Call& call) {
       if (!computed) throw nb::python_error();
       result = nb::steal(computed);
     }
-    if (!is_tensor(result.ptr())) raise_runtime(op_name(op) + "_: this operation has no in-place form");
+    if (!is_tensor(result.ptr()))
+      raise_runtime(op_name(op) + "_: this operation has no in-place form");
     const Tensor& value = as_tensor(result.ptr())->t;
-    FB_CHECK(value.sizes() == target.sizes(), Shape, op_name(op), "_: output with shape ", target.sizes(), " doesn't match the broadcast shape ",
-             value.sizes());
-    FB_CHECK(can_cast(value.dtype(), target.dtype()), DType, op_name(op), "_: result type ", dtype_name(value.dtype()),
-             " can't be cast to the desired output type ", dtype_name(target.dtype()));
+    FB_CHECK(value.sizes() == target.sizes(), Shape, op_name(op), "_: output with shape ",
+             target.sizes(), " doesn't match the broadcast shape ", value.sizes());
+    FB_CHECK(can_cast(value.dtype(), target.dtype()), DType, op_name(op), "_: result type ",
+             dtype_name(value.dtype()), " can't be cast to the desired output type ",
+             dtype_name(target.dtype()));
     copy_into(target, value);
   }
   target.bump_version();
@@ -394,20 +431,24 @@ nb::object call_inplace(PyOp* op, Call& call) {
 
 nb::object call_out(PyOp* op, const Call& call) {
   auto store = [&](PyObject* out, PyObject* value) {
-    if (!is_tensor(out)) wrong_call(op_name(op) + "(): argument 'out' must be Tensor, not " + Py_TYPE(out)->tp_name);
+    if (!is_tensor(out))
+      wrong_call(op_name(op) + "(): argument 'out' must be Tensor, not " + Py_TYPE(out)->tp_name);
     PyTensor* o = as_tensor(out);
     const Tensor& v = as_tensor(value)->t;
-    FB_CHECK(can_cast(v.dtype(), o->t.dtype()), DType, op_name(op), ": result type ", dtype_name(v.dtype()),
-             " can't be cast to the desired output type ", dtype_name(o->t.dtype()));
+    FB_CHECK(can_cast(v.dtype(), o->t.dtype()), DType, op_name(op), ": result type ",
+             dtype_name(v.dtype()), " can't be cast to the desired output type ",
+             dtype_name(o->t.dtype()));
     if (!(o->t.sizes() == v.sizes())) {
       if (o->t.numel() != 0) {
         std::ostringstream text;
-        text << "An output with one or more elements was resized since it had shape " << o->t.sizes() << ", which does not match the required output shape "
-             << v.sizes() << ". This behavior is deprecated.";
+        text << "An output with one or more elements was resized since it had shape "
+             << o->t.sizes() << ", which does not match the required output shape " << v.sizes()
+             << ". This behavior is deprecated.";
         if (PyErr_WarnEx(PyExc_UserWarning, text.str().c_str(), 1) < 0) throw nb::python_error();
       }
       Tensor resized = o->t;
-      const std::size_t needed = v.nbytes() + static_cast<std::size_t>(o->t.offset()) * o->t.itemsize();
+      const std::size_t needed =
+          v.nbytes() + static_cast<std::size_t>(o->t.offset()) * o->t.itemsize();
       if (resized.storage()->nbytes < needed) resized.storage()->resize(needed);
       o->t = resized.restride(v.sizes(), contiguous_strides(v.sizes()), resized.offset());
     }
@@ -416,7 +457,9 @@ nb::object call_out(PyOp* op, const Call& call) {
   };
   auto refuse_grad = [&](PyObject* o) {
     if (grad_mode.enabled && is_tensor(o) && (as_tensor(o)->requires_grad))
-      raise_runtime(op_name(op) + "(): functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad.");
+      raise_runtime(op_name(op) +
+                    "(): functions with out=... arguments don't support automatic differentiation, "
+                    "but one of the arguments requires grad.");
   };
   for (int i = 0; i < op->param_count; ++i) refuse_grad(call.slots[i]);
   refuse_grad(call.out);
@@ -427,7 +470,8 @@ nb::object call_out(PyOp* op, const Call& call) {
       NoGrad guard;
       value = run_kernel(op, call);
     }
-    if (!is_tensor(value.ptr())) wrong_call(op_name(op) + "(): argument 'out' must be a tuple of Tensors");
+    if (!is_tensor(value.ptr()))
+      wrong_call(op_name(op) + "(): argument 'out' must be a tuple of Tensors");
     store(call.out, value.ptr());
     return nb::borrow(call.out);
   }
@@ -436,9 +480,12 @@ nb::object call_out(PyOp* op, const Call& call) {
     NoGrad guard;
     value = run_kernel(op, call);
   }
-  if (!PyTuple_Check(call.out) && !PyList_Check(call.out)) wrong_call(op_name(op) + "(): argument 'out' must be Tensor, not " + Py_TYPE(call.out)->tp_name);
+  if (!PyTuple_Check(call.out) && !PyList_Check(call.out))
+    wrong_call(op_name(op) + "(): argument 'out' must be Tensor, not " +
+               Py_TYPE(call.out)->tp_name);
   nb::object outs = nb::steal(PySequence_Tuple(call.out));
-  if (!PySequence_Check(value.ptr()) || is_tensor(value.ptr()) || PySequence_Size(value.ptr()) != PyTuple_GET_SIZE(outs.ptr()))
+  if (!PySequence_Check(value.ptr()) || is_tensor(value.ptr()) ||
+      PySequence_Size(value.ptr()) != PyTuple_GET_SIZE(outs.ptr()))
     wrong_call(op_name(op) + "(): argument 'out' must have one Tensor per output");
   for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(outs.ptr()); ++k) {
     nb::object element = nb::steal(PySequence_GetItem(value.ptr(), k));
@@ -455,19 +502,29 @@ bool foreign_operand(const Call& call) {
   return !is_tensor(other) && !to_scalar(other, s);
 }
 
-PyObject* op_call(PyObject* self, PyObject* const* args, std::size_t flags, PyObject* kwnames) {
+PyObject* checked_call(PyObject* self, PyObject* const* args, std::size_t flags, PyObject* kwnames) {
   PyOp* variant = as_op(self);
   PyOp* op = variant->target ? variant->target : variant;
   FB_PY_TRY
   Call call;
   const Py_ssize_t n = PyVectorcall_NARGS(flags);
   fill_slots(op, call, args, n, kwnames);
-  if (variant->operator_form && op->param_count > 1 && foreign_operand(call)) return Py_NewRef(Py_NotImplemented);
+  if (variant->operator_form && op->param_count > 1 && foreign_operand(call))
+    return Py_NewRef(Py_NotImplemented);
   if (variant->reflected) std::swap(call.slots[0], call.slots[1]);
   if (variant->inplace) return call_inplace(op, call).release().ptr();
   if (call.out) return call_out(op, call).release().ptr();
   return call_op(op, call).release().ptr();
   FB_PY_CATCH(nullptr)
+}
+
+PyObject* op_call(PyObject* self, PyObject* const* args, std::size_t flags, PyObject* kwnames) {
+  PyObject* result = checked_call(self, args, flags, kwnames);
+  if (!result && PyErr_ExceptionMatches(PyExc_AttributeError)) [[unlikely]] {
+    PyOp* op = as_op(self)->target ? as_op(self)->target : as_op(self);
+    name_wrong_argument(op->name, op->params, op->positional_count, args, PyVectorcall_NARGS(flags), kwnames);
+  }
+  return result;
 }
 
 PyObject* op_descr_get(PyObject* self, PyObject* instance, PyObject*) {
@@ -527,14 +584,16 @@ PyObject* op_get_target(PyObject* self, void*) {
   return Py_NewRef(target ? reinterpret_cast<PyObject*>(target) : Py_None);
 }
 
-PyGetSetDef op_getset[] = {{"name", op_get_name, nullptr, nullptr, nullptr},
-                           {"forward", op_get_forward, nullptr, "The function below the recorder.", nullptr},
-                           {"target", op_get_target, nullptr, "The op this is a variant of, or None.", nullptr},
-                           {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr},
-                           {}};
-PyMemberDef op_members[] = {{"__dictoffset__", T_PYSSIZET, offsetof(PyOp, dict), READONLY, nullptr},
-                            {"__vectorcalloffset__", T_PYSSIZET, offsetof(PyOp, vectorcall), READONLY, nullptr},
-                            {}};
+PyGetSetDef op_getset[] = {
+    {"name", op_get_name, nullptr, nullptr, nullptr},
+    {"forward", op_get_forward, nullptr, "The function below the recorder.", nullptr},
+    {"target", op_get_target, nullptr, "The op this is a variant of, or None.", nullptr},
+    {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr},
+    {}};
+PyMemberDef op_members[] = {
+    {"__dictoffset__", T_PYSSIZET, offsetof(PyOp, dict), READONLY, nullptr},
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(PyOp, vectorcall), READONLY, nullptr},
+    {}};
 PyType_Slot op_slots[] = {{Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
                           {Py_tp_descr_get, reinterpret_cast<void*>(op_descr_get)},
                           {Py_tp_traverse, reinterpret_cast<void*>(op_traverse)},
@@ -545,8 +604,8 @@ PyType_Slot op_slots[] = {{Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call
                           {Py_tp_members, op_members},
                           {0, nullptr}};
 PyType_Spec op_spec = {"flambeau._C.Op", sizeof(PyOp), 0,
-                       Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR |
-                           Py_TPFLAGS_DISALLOW_INSTANTIATION,
+                       Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL |
+                           Py_TPFLAGS_METHOD_DESCRIPTOR | Py_TPFLAGS_DISALLOW_INSTANTIATION,
                        op_slots};
 
 PyOp* allocate_op() {
@@ -559,9 +618,11 @@ PyOp* allocate_op() {
 
 // ---- registration (called by core/registry.py) ----
 
-nb::object make_op(nb::str name, nb::str backward_name, nb::object forward, nb::tuple params, nb::tuple defaults, int positional_count, int list_param,
-                   int pack_from, bool view, bool multi_output, bool grad_list, bool allow_out, std::uint32_t differentiable_outputs,
-                   nb::object result_type, std::string native, int native_arity) {
+nb::object make_op(nb::str name, nb::str backward_name, nb::object forward, nb::tuple params,
+                   nb::tuple defaults, int positional_count, int list_param, int pack_from,
+                   bool view, bool multi_output, bool grad_list, bool allow_out,
+                   std::uint32_t differentiable_outputs, nb::object result_type, std::string native,
+                   int native_arity) {
   if (nb::len(params) > max_params) throw nb::value_error("an op has too many parameters");
   PyOp* op = allocate_op();
   nb::object owner = nb::steal(reinterpret_cast<PyObject*>(op));
@@ -584,9 +645,12 @@ nb::object make_op(nb::str name, nb::str backward_name, nb::object forward, nb::
   if (!native.empty()) {
     op->native = native_arity == 1 ? Native::Unary : Native::Binary;
     op->native_id = native_arity == 1 ? find_unary(native.c_str()) : find_binary(native.c_str());
-    if (op->native_id < 0) throw nb::value_error(("no elementwise kernel is called " + native).c_str());
-    op->native_params = native_arity == 1 ? unary_parameters(op->native_id) : binary_parameters(op->native_id);
-    if (native_arity + op->native_params > op->param_count) throw nb::value_error(("too few parameters for the kernel " + native).c_str());
+    if (op->native_id < 0)
+      throw nb::value_error(("no elementwise kernel is called " + native).c_str());
+    op->native_params =
+        native_arity == 1 ? unary_parameters(op->native_id) : binary_parameters(op->native_id);
+    if (native_arity + op->native_params > op->param_count)
+      throw nb::value_error(("too few parameters for the kernel " + native).c_str());
   }
   return owner;
 }
@@ -610,7 +674,8 @@ void read_sources(PyOp* op, nb::list sources, SmallArray<Source, 6>& into) {
   into.allocate(static_cast<int>(nb::len(sources)));
   for (int k = 0; k < into.size(); ++k) {
     nb::tuple s = nb::cast<nb::tuple>(sources[static_cast<std::size_t>(k)]);
-    into[k] = {static_cast<SourceKind>(nb::cast<int>(s[0])), nb::cast<int>(s[1]), nb::cast<int>(s[2])};
+    into[k] = {static_cast<SourceKind>(nb::cast<int>(s[0])), nb::cast<int>(s[1]),
+               nb::cast<int>(s[2])};
     op->saved_slots = std::max(op->saved_slots, into[k].slot + 1);
   }
 }
@@ -656,43 +721,52 @@ void init_op(nb::module_& m) {
   str_axis = PyUnicode_InternFromString("axis");
   str_dim = PyUnicode_InternFromString("dim");
   str_self = PyUnicode_InternFromString("self");
-  m.def("make_op", make_op, nb::arg("name"), nb::arg("backward_name"), nb::arg("forward"), nb::arg("params"), nb::arg("defaults"),
-        nb::arg("positional_count"), nb::arg("list_param"), nb::arg("pack_from"), nb::arg("view"), nb::arg("multi_output"), nb::arg("grad_list"),
-        nb::arg("allow_out"), nb::arg("differentiable_outputs"), nb::arg("result_type").none(), nb::arg("native"), nb::arg("native_arity"));
+  m.def("make_op", make_op, nb::arg("name"), nb::arg("backward_name"), nb::arg("forward"),
+        nb::arg("params"), nb::arg("defaults"), nb::arg("positional_count"), nb::arg("list_param"),
+        nb::arg("pack_from"), nb::arg("view"), nb::arg("multi_output"), nb::arg("grad_list"),
+        nb::arg("allow_out"), nb::arg("differentiable_outputs"), nb::arg("result_type").none(),
+        nb::arg("native"), nb::arg("native_arity"));
   m.def("make_variant", make_variant);
-  m.def("set_writer", [](nb::handle op, nb::object function) { as_op(op.ptr())->writer = function.release().ptr(); });
+  m.def("set_writer", [](nb::handle op, nb::object function) {
+    as_op(op.ptr())->writer = function.release().ptr();
+  });
   m.def("add_rule", add_rule);
   m.def("add_fast_rule", add_fast_rule);
-  m.def("set_engine_op", [](std::string name, nb::object op) {
-    struct Entry {
-      const char* name;
-      PyObject* EngineOps::*field;
-    };
-    static constexpr Entry entries[] = {{"add", &EngineOps::add},
-                                        {"sum_to_size", &EngineOps::sum_to_size},
-                                        {"cast_grad", &EngineOps::cast_grad},
-                                        {"clone", &EngineOps::clone},
-                                        {"as_strided", &EngineOps::as_strided},
-                                        {"as_strided_scatter", &EngineOps::as_strided_scatter},
-                                        {"getitem", &EngineOps::getitem},
-                                        {"setitem", &EngineOps::setitem},
-                                        {"on_record", &EngineOps::on_record},
-                                        {"on_gradient", &EngineOps::on_gradient},
-                                        {"observer", &EngineOps::observer}};
-    for (const Entry& e : entries)
-      if (name == e.name) {
-        PyObject* before = engine_ops.*e.field;
-        engine_ops.*e.field = op.is_none() ? nullptr : op.release().ptr();
-        Py_XDECREF(before);
-        return;
-      }
-    throw nb::value_error(("unknown engine op " + name).c_str());
-  }, nb::arg("name"), nb::arg("op").none());
+  m.def(
+      "set_engine_op",
+      [](std::string name, nb::object op) {
+        struct Entry {
+          const char* name;
+          PyObject* EngineOps::* field;
+        };
+        static constexpr Entry entries[] = {{"add", &EngineOps::add},
+                                            {"sum_to_size", &EngineOps::sum_to_size},
+                                            {"cast_grad", &EngineOps::cast_grad},
+                                            {"clone", &EngineOps::clone},
+                                            {"as_strided", &EngineOps::as_strided},
+                                            {"as_strided_scatter", &EngineOps::as_strided_scatter},
+                                            {"getitem", &EngineOps::getitem},
+                                            {"setitem", &EngineOps::setitem},
+                                            {"on_record", &EngineOps::on_record},
+                                            {"on_gradient", &EngineOps::on_gradient},
+                                            {"observer", &EngineOps::observer}};
+        for (const Entry& e : entries)
+          if (name == e.name) {
+            PyObject* before = engine_ops.*e.field;
+            engine_ops.*e.field = op.is_none() ? nullptr : op.release().ptr();
+            Py_XDECREF(before);
+            return;
+          }
+        throw nb::value_error(("unknown engine op " + name).c_str());
+      },
+      nb::arg("name"), nb::arg("op").none());
   m.def("result_type", [](nb::list operands) {
     std::vector<Argument> arguments;
     for (nb::handle o : operands) {
       Argument a{Scalar()};
-      if (!to_argument(o.ptr(), a)) wrong_call(std::string("result_type(): expected tensors and numbers, got ") + Py_TYPE(o.ptr())->tp_name);
+      if (!to_argument(o.ptr(), a))
+        wrong_call(std::string("result_type(): expected tensors and numbers, got ") +
+                   Py_TYPE(o.ptr())->tp_name);
       arguments.push_back(a);
     }
     if (arguments.empty()) throw nb::value_error("result_type(): needs at least one operand");

@@ -14,7 +14,7 @@ PyTypeObject* size_type = nullptr;
 
 namespace {
 
-PyObject* error_classes = nullptr;  // tuple by ErrorKind
+PyObject* error_classes = nullptr;   // tuple by ErrorKind
 PyObject* device_objects = nullptr;  // callable (type, index) -> flambeau.device
 PyObject* cpu_device = nullptr;
 
@@ -65,22 +65,33 @@ void tensor_dealloc(PyObject* self) {
 
 // ---- attributes ----
 
-PyObject* get_shape(PyObject* self, void*) { FB_PY_TRY return wrap_size(as_tensor(self)->t.sizes()); FB_PY_CATCH(nullptr) }
+PyObject* get_shape(PyObject* self, void*) {
+  FB_PY_TRY return wrap_size(as_tensor(self)->t.sizes());
+  FB_PY_CATCH(nullptr)
+}
 PyObject* get_strides(PyObject* self, void*) {
   const Dims& strides = as_tensor(self)->t.strides();
   PyObject* out = PyTuple_New(strides.size());
-  for (int i = 0; out && i < strides.size(); ++i) PyTuple_SET_ITEM(out, i, PyLong_FromLongLong(strides[i]));
+  for (int i = 0; out && i < strides.size(); ++i)
+    PyTuple_SET_ITEM(out, i, PyLong_FromLongLong(strides[i]));
   return out;
 }
 PyObject* get_ndim(PyObject* self, void*) { return PyLong_FromLong(as_tensor(self)->t.ndim()); }
-PyObject* get_numel(PyObject* self, void*) { return PyLong_FromLongLong(as_tensor(self)->t.numel()); }
-PyObject* get_offset(PyObject* self, void*) { return PyLong_FromLongLong(as_tensor(self)->t.offset()); }
-PyObject* get_dtype(PyObject* self, void*) { return Py_NewRef(dtype_object(as_tensor(self)->t.dtype())); }
+PyObject* get_numel(PyObject* self, void*) {
+  return PyLong_FromLongLong(as_tensor(self)->t.numel());
+}
+PyObject* get_offset(PyObject* self, void*) {
+  return PyLong_FromLongLong(as_tensor(self)->t.offset());
+}
+PyObject* get_dtype(PyObject* self, void*) {
+  return Py_NewRef(dtype_object(as_tensor(self)->t.dtype()));
+}
 PyObject* get_device(PyObject* self, void*) {
   const PyTensor* t = as_tensor(self);
   if (!t->t.defined() || t->t.is_cpu()) return Py_NewRef(cpu_device ? cpu_device : Py_None);
   const Device d = t->t.device();
-  return PyObject_CallFunction(device_objects, "si", d.type == DeviceType::CUDA ? "cuda" : "meta", static_cast<int>(d.index));
+  return PyObject_CallFunction(device_objects, "si", d.type == DeviceType::CUDA ? "cuda" : "meta",
+                               static_cast<int>(d.index));
 }
 PyObject* get_is_cpu(PyObject* self, void*) { return PyBool_FromLong(as_tensor(self)->t.is_cpu()); }
 PyObject* get_version(PyObject* self, void*) {
@@ -114,16 +125,20 @@ int set_requires_grad(PyObject* self, PyObject* value, void*) {
   if (current_grad_fn(t)) {
     if (wanted) return 0;
     PyErr_SetString(error_class(ErrorKind::Runtime),
-                    "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a subgraph that "
+                    "you can only change requires_grad flags of leaf variables. If you want to use "
+                    "a computed variable in a subgraph that "
                     "doesn't require differentiation use var_no_grad = var.detach().");
     return -1;
   }
   if (wanted && !is_differentiable(t->t.dtype())) {
-    PyErr_SetString(error_class(ErrorKind::Runtime), "only Tensors of floating point and complex dtype can require gradients");
+    PyErr_SetString(error_class(ErrorKind::Runtime),
+                    "only Tensors of floating point and complex dtype can require gradients");
     return -1;
   }
   if (wanted && t->inference && !grad_mode.inference) {
-    PyErr_SetString(error_class(ErrorKind::Runtime), "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.");
+    PyErr_SetString(
+        error_class(ErrorKind::Runtime),
+        "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.");
     return -1;
   }
   t->requires_grad = wanted;
@@ -131,23 +146,32 @@ int set_requires_grad(PyObject* self, PyObject* value, void*) {
   FB_PY_CATCH(-1)
 }
 
-PyObject* get_is_leaf(PyObject* self, void*) { FB_PY_TRY return PyBool_FromLong(current_grad_fn(as_tensor(self)) == nullptr); FB_PY_CATCH(nullptr) }
+PyObject* get_is_leaf(PyObject* self, void*) {
+  FB_PY_TRY return PyBool_FromLong(current_grad_fn(as_tensor(self)) == nullptr);
+  FB_PY_CATCH(nullptr)
+}
 PyObject* get_grad_fn(PyObject* self, void*) {
   FB_PY_TRY
   PyObject* fn = current_grad_fn(as_tensor(self));
   return Py_NewRef(fn ? fn : Py_None);
   FB_PY_CATCH(nullptr)
 }
-PyObject* get_output_nr(PyObject* self, void*) { return PyLong_FromUnsignedLong(as_tensor(self)->output_nr); }
-PyObject* get_inference(PyObject* self, void*) { return PyBool_FromLong(as_tensor(self)->inference); }
-PyObject* get_is_view(PyObject* self, void*) { return PyBool_FromLong(as_tensor(self)->base != nullptr); }
+PyObject* get_output_nr(PyObject* self, void*) {
+  return PyLong_FromUnsignedLong(as_tensor(self)->output_nr);
+}
+PyObject* get_inference(PyObject* self, void*) {
+  return PyBool_FromLong(as_tensor(self)->inference);
+}
+PyObject* get_is_view(PyObject* self, void*) {
+  return PyBool_FromLong(as_tensor(self)->base != nullptr);
+}
 
-template <PyObject* PyTensor::*field>
+template <PyObject* PyTensor::* field>
 PyObject* get_object(PyObject* self, void*) {
   PyObject* o = as_tensor(self)->*field;
   return Py_NewRef(o ? o : Py_None);
 }
-template <PyObject* PyTensor::*field>
+template <PyObject* PyTensor::* field>
 int set_object(PyObject* self, PyObject* value, void*) {
   PyObject* before = as_tensor(self)->*field;
   as_tensor(self)->*field = value && value != Py_None ? Py_NewRef(value) : nullptr;
@@ -159,7 +183,9 @@ int set_grad(PyObject* self, PyObject* value, void* closure) {
   PyTensor* t = as_tensor(self);
   if (value && value != Py_None) {
     if (!is_tensor(value)) {
-      PyErr_Format(PyExc_TypeError, "assigned grad expected to be a Tensor or None but got grad of type %s", Py_TYPE(value)->tp_name);
+      PyErr_Format(PyExc_TypeError,
+                   "assigned grad expected to be a Tensor or None but got grad of type %s",
+                   Py_TYPE(value)->tp_name);
       return -1;
     }
     PyTensor* g = as_tensor(value);
@@ -168,11 +194,14 @@ int set_grad(PyObject* self, PyObject* value, void* closure) {
       return -1;
     }
     FB_PY_TRY
-    FB_CHECK(g->t.dtype() == t->t.dtype(), Runtime, "assigned grad has data of a different type: the tensor is ", dtype_name(t->t.dtype()),
+    FB_CHECK(g->t.dtype() == t->t.dtype(), Runtime,
+             "assigned grad has data of a different type: the tensor is ", dtype_name(t->t.dtype()),
              ", the grad is ", dtype_name(g->t.dtype()));
-    FB_CHECK(g->t.device() == t->t.device(), Runtime, "assigned grad has data located on a different device");
-    FB_CHECK(g->t.sizes() == t->t.sizes(), Runtime, "assigned grad has data of a different size: the tensor is ", t->t.sizes(), ", the grad is ",
-             g->t.sizes());
+    FB_CHECK(g->t.device() == t->t.device(), Runtime,
+             "assigned grad has data located on a different device");
+    FB_CHECK(g->t.sizes() == t->t.sizes(), Runtime,
+             "assigned grad has data of a different size: the tensor is ", t->t.sizes(),
+             ", the grad is ", g->t.sizes());
     FB_PY_CATCH(-1)
   }
   return set_object<&PyTensor::grad>(self, value, closure);
@@ -189,19 +218,24 @@ PyGetSetDef getset[] = {
     {"device", get_device, nullptr, "Where the storage is.", nullptr},
     {"is_cpu", get_is_cpu, nullptr, nullptr, nullptr},
     {"_version", get_version, nullptr, "How often the storage was written in place.", nullptr},
-    {"requires_grad", get_requires_grad, set_requires_grad, "Whether gradients flow to this tensor.", nullptr},
+    {"requires_grad", get_requires_grad, set_requires_grad,
+     "Whether gradients flow to this tensor.", nullptr},
     {"is_leaf", get_is_leaf, nullptr, "True when no recorded operation made this tensor.", nullptr},
     {"grad_fn", get_grad_fn, nullptr, "The graph node that made this tensor, or None.", nullptr},
     {"grad", get_object<&PyTensor::grad>, set_grad, "The accumulated gradient, or None.", nullptr},
     {"output_nr", get_output_nr, nullptr, nullptr, nullptr},
-    {"_base", get_object<&PyTensor::base>, nullptr, "The tensor this is a view of, or None.", nullptr},
+    {"_base", get_object<&PyTensor::base>, nullptr, "The tensor this is a view of, or None.",
+     nullptr},
     {"_hooks", get_object<&PyTensor::hooks>, set_object<&PyTensor::hooks>, nullptr, nullptr},
-    {"_accumulate_hooks", get_object<&PyTensor::accumulate_hooks>, set_object<&PyTensor::accumulate_hooks>, nullptr, nullptr},
+    {"_accumulate_hooks", get_object<&PyTensor::accumulate_hooks>,
+     set_object<&PyTensor::accumulate_hooks>, nullptr, nullptr},
     {"_is_inference", get_inference, nullptr, nullptr, nullptr},
     {"_is_differentiable_view", get_is_view, nullptr, nullptr, nullptr},
     {}};
 
-PyObject* is_contiguous(PyObject* self, PyObject*) { return PyBool_FromLong(as_tensor(self)->t.is_contiguous()); }
+PyObject* is_contiguous(PyObject* self, PyObject*) {
+  return PyBool_FromLong(as_tensor(self)->t.is_contiguous());
+}
 
 // ---- x[index] for integers, slices, None and Ellipsis; the rest is Python (ops/index.py) ----
 
@@ -304,7 +338,9 @@ std::optional<Tensor> basic_view(const Tensor& t, const SliceItem* items, int co
 PyObject* tensor_subscript(PyObject* self, PyObject* key) {
   PyTensor* t = as_tensor(self);
   FB_PY_TRY
-  const bool plain = !engine_ops.observer && Py_TYPE(self) == tensor_type && !(grad_mode.enabled && (t->requires_grad || (t->base && as_tensor(t->base)->requires_grad)));
+  const bool plain =
+      !engine_ops.observer && Py_TYPE(self) == tensor_type &&
+      !(grad_mode.enabled && (t->requires_grad || (t->base && as_tensor(t->base)->requires_grad)));
   if (plain) {
     SliceItem items[max_items];
     const int count = basic_items(key, items);
@@ -316,7 +352,9 @@ PyObject* tensor_subscript(PyObject* self, PyObject* key) {
           if (!t->inference) {
             as_tensor(out)->base = Py_NewRef(t->base ? t->base : self);
             as_tensor(out)->view_version = t->t.version();
-            as_tensor(out)->creation = grad_mode.inference ? Creation::Inference : grad_mode.enabled ? t->creation : Creation::NoGrad;
+            as_tensor(out)->creation = grad_mode.inference ? Creation::Inference
+                                       : grad_mode.enabled ? t->creation
+                                                           : Creation::NoGrad;
           }
         }
         return out;
@@ -352,7 +390,8 @@ Py_ssize_t tensor_length(PyObject* self) {
 
 // Scalars hold an int64: the upper half of uint64 comes back as negative numbers.
 PyObject* number(const Scalar& s, DType dtype) {
-  if (dtype == DType::UInt64 && s.i < 0) return PyLong_FromUnsignedLongLong(static_cast<unsigned long long>(s.i));
+  if (dtype == DType::UInt64 && s.i < 0)
+    return PyLong_FromUnsignedLongLong(static_cast<unsigned long long>(s.i));
   return nb::detail::make_caster<Scalar>::from_cpp(s, nb::rv_policy::automatic, nullptr).ptr();
 }
 
@@ -365,8 +404,9 @@ PyObject* tensor_item(PyObject* self, PyObject*) {
 int tensor_bool(PyObject* self) {
   const Tensor& t = as_tensor(self)->t;
   if (t.numel() != 1) {
-    PyErr_SetString(error_class(ErrorKind::Runtime), t.numel() ? "Boolean value of Tensor with more than one value is ambiguous"
-                                                                : "Boolean value of Tensor with no values is ambiguous");
+    PyErr_SetString(error_class(ErrorKind::Runtime),
+                    t.numel() ? "Boolean value of Tensor with more than one value is ambiguous"
+                              : "Boolean value of Tensor with no values is ambiguous");
     return -1;
   }
   FB_PY_TRY
@@ -377,7 +417,8 @@ int tensor_bool(PyObject* self) {
 PyObject* tensor_index(PyObject* self) {
   const Tensor& t = as_tensor(self)->t;
   if (t.numel() != 1 || !is_integral(t.dtype(), true)) {
-    PyErr_SetString(PyExc_TypeError, "only integer tensors of a single element can be converted to an index");
+    PyErr_SetString(PyExc_TypeError,
+                    "only integer tensors of a single element can be converted to an index");
     return nullptr;
   }
   FB_PY_TRY
@@ -396,7 +437,8 @@ PyObject* tensor_number(PyObject* self) {
 
 PyObject* nested_list(const Tensor& t, int axis, std::int64_t offset) {
   if (axis == t.ndim()) {
-    const Scalar s = load_scalar(t.dtype(), t.storage()->data + offset * static_cast<std::int64_t>(t.itemsize()));
+    const Scalar s = load_scalar(
+        t.dtype(), t.storage()->data + offset * static_cast<std::int64_t>(t.itemsize()));
     return number(s, t.dtype());
   }
   PyObject* list = PyList_New(t.size(axis));
@@ -423,7 +465,8 @@ PyObject* tensor_tolist(PyObject* self, PyObject*) {
 template <PyObject* (*all)(PyObject*, void*)>
 PyObject* along_axes(PyObject* self, PyObject* const* args, Py_ssize_t n, PyObject* kwnames) {
   const Py_ssize_t keywords = kwnames ? PyTuple_GET_SIZE(kwnames) : 0;
-  if (n + keywords > 1 || (keywords && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(kwnames, 0), "dim") != 0)) {
+  if (n + keywords > 1 ||
+      (keywords && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(kwnames, 0), "dim") != 0)) {
     PyErr_SetString(PyExc_TypeError, "size() and stride() take one argument, dim");
     return nullptr;
   }
@@ -442,14 +485,15 @@ PyObject* along_axes(PyObject* self, PyObject* const* args, Py_ssize_t n, PyObje
   return one;
 }
 
-PyMethodDef methods[] = {{"_is_contiguous", is_contiguous, METH_NOARGS, nullptr},
-                         {"size", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(along_axes<get_shape>)), METH_FASTCALL | METH_KEYWORDS,
-                          "The sizes, or the size of one axis."},
-                         {"stride", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(along_axes<get_strides>)), METH_FASTCALL | METH_KEYWORDS,
-                          "The strides in elements, or the stride of one axis."},
-                         {"item", tensor_item, METH_NOARGS, "The only element as a Python number."},
-                         {"tolist", tensor_tolist, METH_NOARGS, "The elements as nested lists of Python numbers."},
-                         {}};
+PyMethodDef methods[] = {
+    {"_is_contiguous", is_contiguous, METH_NOARGS, nullptr},
+    {"size", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(along_axes<get_shape>)),
+     METH_FASTCALL | METH_KEYWORDS, "The sizes, or the size of one axis."},
+    {"stride", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(along_axes<get_strides>)),
+     METH_FASTCALL | METH_KEYWORDS, "The strides in elements, or the stride of one axis."},
+    {"item", tensor_item, METH_NOARGS, "The only element as a Python number."},
+    {"tolist", tensor_tolist, METH_NOARGS, "The elements as nested lists of Python numbers."},
+    {}};
 
 PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(tensor_new)},
                        {Py_tp_dealloc, reinterpret_cast<void*>(tensor_dealloc)},
@@ -465,7 +509,8 @@ PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(tensor_new)},
                        {Py_nb_int, reinterpret_cast<void*>(tensor_number<PyNumber_Long>)},
                        {Py_nb_float, reinterpret_cast<void*>(tensor_number<PyNumber_Float>)},
                        {0, nullptr}};
-PyType_Spec spec = {"flambeau._C.TensorBase", sizeof(PyTensor), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots};
+PyType_Spec spec = {"flambeau._C.TensorBase", sizeof(PyTensor), 0,
+                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots};
 
 }  // namespace
 
@@ -486,7 +531,8 @@ PyObject* wrap_size(const Dims& dims) {
 }
 
 PyObject* error_class(ErrorKind kind) {
-  return error_classes ? PyTuple_GET_ITEM(error_classes, static_cast<int>(kind)) : PyExc_RuntimeError;
+  return error_classes ? PyTuple_GET_ITEM(error_classes, static_cast<int>(kind))
+                       : PyExc_RuntimeError;
 }
 
 void raise_current() noexcept {
@@ -525,7 +571,8 @@ bool to_scalar(PyObject* o, Scalar& out) {
     }
   } else if (PyComplex_Check(o)) {
     out = Scalar(std::complex<double>(PyComplex_RealAsDouble(o), PyComplex_ImagAsDouble(o)));
-  } else if (is_tensor(o) && as_tensor(o)->t.defined() && as_tensor(o)->t.numel() == 1 && as_tensor(o)->t.is_cpu()) {
+  } else if (is_tensor(o) && as_tensor(o)->t.defined() && as_tensor(o)->t.numel() == 1 &&
+             as_tensor(o)->t.is_cpu()) {
     out = load_scalar(as_tensor(o)->t.dtype(), as_tensor(o)->t.bytes());
   } else if (PyIndex_Check(o) && !is_tensor(o)) {  // NumPy integers
     const Py_ssize_t value = PyNumber_AsSsize_t(o, PyExc_OverflowError);
@@ -534,7 +581,8 @@ bool to_scalar(PyObject* o, Scalar& out) {
       return false;
     }
     out = Scalar(static_cast<std::int64_t>(value));
-  } else if (Py_TYPE(o)->tp_as_number && Py_TYPE(o)->tp_as_number->nb_float && !is_tensor(o) && !PySequence_Check(o)) {  // NumPy floats
+  } else if (Py_TYPE(o)->tp_as_number && Py_TYPE(o)->tp_as_number->nb_float && !is_tensor(o) &&
+             !PySequence_Check(o)) {  // NumPy floats
     const double value = PyFloat_AsDouble(o);
     if (value == -1 && PyErr_Occurred()) {
       PyErr_Clear();
@@ -571,12 +619,13 @@ void init_tensor(nb::module_& m) {
   if (!tensor_base_type) throw nb::python_error();
   m.attr("TensorBase") = nb::handle(reinterpret_cast<PyObject*>(tensor_base_type));
 
-  m.def("register_types", [](nb::object tensor, nb::object size, nb::object device, nb::object cpu) {
-    tensor_type = reinterpret_cast<PyTypeObject*>(tensor.release().ptr());
-    size_type = reinterpret_cast<PyTypeObject*>(size.release().ptr());
-    device_objects = device.release().ptr();
-    cpu_device = cpu.release().ptr();
-  });
+  m.def("register_types",
+        [](nb::object tensor, nb::object size, nb::object device, nb::object cpu) {
+          tensor_type = reinterpret_cast<PyTypeObject*>(tensor.release().ptr());
+          size_type = reinterpret_cast<PyTypeObject*>(size.release().ptr());
+          device_objects = device.release().ptr();
+          cpu_device = cpu.release().ptr();
+        });
   m.def("register_errors", [](nb::tuple classes) { error_classes = classes.release().ptr(); });
   nb::register_exception_translator([](const std::exception_ptr& p, void*) {
     try {
@@ -609,7 +658,8 @@ void init_tensor(nb::module_& m) {
     return nb::steal(out);
   });
   // x.data = y: the object keeps its identity and its autograd fields.
-  m.def("set_data", [](nb::handle target, const Tensor& value) { as_tensor(target.ptr())->t = value; });
+  m.def("set_data",
+        [](nb::handle target, const Tensor& value) { as_tensor(target.ptr())->t = value; });
   m.def("bump_version", [](const Tensor& t) { t.bump_version(); });
   m.def("make_leaf", [](nb::handle target) {
     PyTensor* t = as_tensor(target.ptr());
@@ -618,10 +668,12 @@ void init_tensor(nb::module_& m) {
     t->output_nr = 0;
     t->requires_grad = false;
   });
-  m.def("share_storage", [](const Tensor& a, const Tensor& b) { return a.storage() == b.storage(); });
+  m.def("share_storage",
+        [](const Tensor& a, const Tensor& b) { return a.storage() == b.storage(); });
   m.def("storage_info", [](const Tensor& t) {
     const Storage& s = *t.storage();
-    return nb::make_tuple(reinterpret_cast<std::uintptr_t>(s.data), s.nbytes, s.resizable, s.shared);
+    return nb::make_tuple(reinterpret_cast<std::uintptr_t>(s.data), s.nbytes, s.resizable,
+                          s.shared);
   });
 }
 

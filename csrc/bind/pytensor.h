@@ -1,6 +1,6 @@
 // flambeau._C.TensorBase: the Python object around fb::Tensor, with its autograd fields.
-// Written against the C API, not nanobind: one object is made per operation and its layout is read on
-// every call of an op.
+// Written against the C API, not nanobind: one object is made per operation and its layout is read
+// on every call of an op.
 #pragma once
 #include <Python.h>
 #include <nanobind/nanobind.h>
@@ -15,13 +15,12 @@ namespace nb = nanobind;
 enum class Creation : std::uint8_t { Default, NoGrad, MultiOutput, Inference };
 
 struct PyTensor {
-  PyObject_HEAD
-  Tensor t;
-  PyObject* grad_fn;   // Node, or null for leaves
-  PyObject* grad;      // Tensor or null
-  PyObject* hooks;     // dict: what register_hook left on a leaf; null without
+  PyObject_HEAD Tensor t;
+  PyObject* grad_fn;           // Node, or null for leaves
+  PyObject* grad;              // Tensor or null
+  PyObject* hooks;             // dict: what register_hook left on a leaf; null without
   PyObject* accumulate_hooks;  // dict: post-accumulate hooks; null without
-  PyObject* base;      // the tensor this is a view of (never itself a view), or null
+  PyObject* base;              // the tensor this is a view of (never itself a view), or null
   std::uint32_t output_nr;     // which output of grad_fn
   std::uint32_t view_version;  // views: storage version for which grad_fn is right
   bool requires_grad;          // leaf flag, or grad_fn is set
@@ -65,6 +64,11 @@ void init_dtype(nb::module_& m);
 void init_op(nb::module_& m);
 void init_engine(nb::module_& m);
 
+// An AttributeError on an argument that is no tensor becomes the TypeError that names the argument;
+// any other error stays. `names` are the parameters, of which `positional` may be given by position.
+void name_wrong_argument(PyObject* function, PyObject* names, Py_ssize_t positional,
+                         PyObject* const* args, Py_ssize_t n, PyObject* kwnames);
+
 // RAII: recording off while a kernel or a first-order backward runs.
 class NoGrad {
  public:
@@ -76,16 +80,17 @@ class NoGrad {
 };
 
 #define FB_PY_TRY try {
-#define FB_PY_CATCH(value)      \
-  }                             \
-  catch (...) {                 \
-    ::fb::py::raise_current();  \
-    return value;               \
+#define FB_PY_CATCH(value)     \
+  }                            \
+  catch (...) {                \
+    ::fb::py::raise_current(); \
+    return value;              \
   }
 
 }  // namespace fb::py
 
-// fb::Tensor in nanobind signatures: taken by reference from the Python object, returned as a new one.
+// fb::Tensor in nanobind signatures: taken by reference from the Python object, returned as a new
+// one.
 namespace nanobind::detail {
 template <>
 struct type_caster<fb::Tensor> {
@@ -104,8 +109,12 @@ struct type_caster<fb::Tensor> {
   bool can_cast() const noexcept {
     return std::is_pointer_v<T> || value != nullptr;
   }
-  static handle from_cpp(const fb::Tensor& t, rv_policy, cleanup_list*) noexcept { return fb::py::wrap(t); }
-  static handle from_cpp(fb::Tensor&& t, rv_policy, cleanup_list*) noexcept { return fb::py::wrap(std::move(t)); }
+  static handle from_cpp(const fb::Tensor& t, rv_policy, cleanup_list*) noexcept {
+    return fb::py::wrap(t);
+  }
+  static handle from_cpp(fb::Tensor&& t, rv_policy, cleanup_list*) noexcept {
+    return fb::py::wrap(std::move(t));
+  }
   operator fb::Tensor*() { return value; }
   operator fb::Tensor&() {
     if (!value) throw next_overload();
@@ -129,26 +138,38 @@ struct type_caster<fb::Dims> {
       return false;
     }
   }
-  static handle from_cpp(const fb::Dims& dims, rv_policy, cleanup_list*) noexcept { return fb::py::wrap_size(dims); }
+  static handle from_cpp(const fb::Dims& dims, rv_policy, cleanup_list*) noexcept {
+    return fb::py::wrap_size(dims);
+  }
 };
 
 template <>
 struct type_caster<fb::DType> {
   NB_TYPE_CASTER(fb::DType, const_name("dtype"))
-  bool from_python(handle src, std::uint32_t, cleanup_list*) noexcept { return fb::py::to_dtype(src.ptr(), value); }
-  static handle from_cpp(fb::DType dtype, rv_policy, cleanup_list*) noexcept { return handle(fb::py::dtype_object(dtype)).inc_ref(); }
+  bool from_python(handle src, std::uint32_t, cleanup_list*) noexcept {
+    return fb::py::to_dtype(src.ptr(), value);
+  }
+  static handle from_cpp(fb::DType dtype, rv_policy, cleanup_list*) noexcept {
+    return handle(fb::py::dtype_object(dtype)).inc_ref();
+  }
 };
 
 template <>
 struct type_caster<fb::Scalar> {
   NB_TYPE_CASTER(fb::Scalar, const_name("float"))
-  bool from_python(handle src, std::uint32_t, cleanup_list*) noexcept { return fb::py::to_scalar(src.ptr(), value); }
+  bool from_python(handle src, std::uint32_t, cleanup_list*) noexcept {
+    return fb::py::to_scalar(src.ptr(), value);
+  }
   static handle from_cpp(const fb::Scalar& s, rv_policy, cleanup_list*) noexcept {
     switch (s.kind) {
-      case fb::Scalar::Kind::Bool: return PyBool_FromLong(s.i != 0);
-      case fb::Scalar::Kind::Int: return PyLong_FromLongLong(s.i);
-      case fb::Scalar::Kind::Float: return PyFloat_FromDouble(s.re);
-      default: return PyComplex_FromDoubles(s.re, s.im);
+      case fb::Scalar::Kind::Bool:
+        return PyBool_FromLong(s.i != 0);
+      case fb::Scalar::Kind::Int:
+        return PyLong_FromLongLong(s.i);
+      case fb::Scalar::Kind::Float:
+        return PyFloat_FromDouble(s.re);
+      default:
+        return PyComplex_FromDoubles(s.re, s.im);
     }
   }
 };

@@ -56,7 +56,8 @@ struct Half {
     if (magnitude >= 0x477ff000u) return static_cast<std::uint16_t>(sign | 0x7c00u);
     if (magnitude < 0x38800000u) {  // subnormal half: let the float adder round to nearest even
       const float shifted = std::bit_cast<float>(magnitude) + 0.5f;
-      return static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(shifted) - 0x3f000000u));
+      return static_cast<std::uint16_t>(sign |
+                                        (std::bit_cast<std::uint32_t>(shifted) - 0x3f000000u));
     }
     const std::uint32_t odd = (magnitude >> 13) & 1u;
     return static_cast<std::uint16_t>(sign | ((magnitude + 0xc8000fffu + odd) >> 13));
@@ -68,8 +69,9 @@ struct BFloat16 {
   BFloat16() = default;
   BFloat16(float value) {
     const std::uint32_t x = std::bit_cast<std::uint32_t>(value);
-    bits = (x & 0x7fffffffu) > 0x7f800000u ? static_cast<std::uint16_t>(0x7fc0u)
-                                           : static_cast<std::uint16_t>((x + 0x7fffu + ((x >> 16) & 1u)) >> 16);
+    bits = (x & 0x7fffffffu) > 0x7f800000u
+               ? static_cast<std::uint16_t>(0x7fc0u)
+               : static_cast<std::uint16_t>((x + 0x7fffu + ((x >> 16) & 1u)) >> 16);
   }
   operator float() const { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
 };
@@ -77,7 +79,8 @@ struct BFloat16 {
 using complex64 = std::complex<float>;
 using complex128 = std::complex<double>;
 
-template <class T> struct dtype_of;
+template <class T>
+struct dtype_of;
 #define FB_FOR_EACH_DTYPE(M) \
   M(Bool, bool)              \
   M(UInt8, std::uint8_t)     \
@@ -94,8 +97,11 @@ template <class T> struct dtype_of;
   M(Float64, double)         \
   M(Complex64, complex64)    \
   M(Complex128, complex128)
-#define FB_DTYPE_OF(name, type) \
-  template <> struct dtype_of<type> { static constexpr DType value = DType::name; };
+#define FB_DTYPE_OF(name, type)                 \
+  template <>                                   \
+  struct dtype_of<type> {                       \
+    static constexpr DType value = DType::name; \
+  };
 FB_FOR_EACH_DTYPE(FB_DTYPE_OF)
 #undef FB_DTYPE_OF
 
@@ -112,7 +118,8 @@ constexpr bool is_integral(DType d, bool with_bool) {
 }
 constexpr bool is_differentiable(DType d) { return d >= DType::Float16; }
 constexpr bool is_signed(DType d) {
-  return d != DType::Bool && d != DType::UInt8 && d != DType::UInt16 && d != DType::UInt32 && d != DType::UInt64;
+  return d != DType::Bool && d != DType::UInt8 && d != DType::UInt16 && d != DType::UInt32 &&
+         d != DType::UInt64;
 }
 // float32 for complex64, float64 for complex128, itself otherwise.
 constexpr DType real_dtype(DType d) {
@@ -131,30 +138,36 @@ DType promote(DType a, DType b);
   case ::fb::DType::name:   \
     return f.template operator()<type>();
 namespace fb {
-template <class F> decltype(auto) dispatch_all(DType dtype, F&& f) {
+template <class F>
+decltype(auto) dispatch_all(DType dtype, F&& f) {
   switch (dtype) { FB_FOR_EACH_DTYPE(FB_CASE) }
   __builtin_unreachable();
 }
 // float32 and float64 only.
-template <class F> decltype(auto) dispatch_float(DType dtype, const char* op, F&& f) {
+template <class F>
+decltype(auto) dispatch_float(DType dtype, const char* op, F&& f) {
   switch (dtype) {
     FB_CASE(Float32, float)
     FB_CASE(Float64, double)
-    default: fail(ErrorKind::DType, op, ": not implemented for ", dtype_name(dtype));
+    default:
+      fail(ErrorKind::DType, op, ": not implemented for ", dtype_name(dtype));
   }
 }
 // The four real floating types.
-template <class F> decltype(auto) dispatch_floating(DType dtype, const char* op, F&& f) {
+template <class F>
+decltype(auto) dispatch_floating(DType dtype, const char* op, F&& f) {
   switch (dtype) {
     FB_CASE(Float16, Half)
     FB_CASE(BFloat16, BFloat16)
     FB_CASE(Float32, float)
     FB_CASE(Float64, double)
-    default: fail(ErrorKind::DType, op, ": not implemented for ", dtype_name(dtype));
+    default:
+      fail(ErrorKind::DType, op, ": not implemented for ", dtype_name(dtype));
   }
 }
 // Every real type (integers, bool and floats).
-template <class F> decltype(auto) dispatch_real(DType dtype, const char* op, F&& f) {
+template <class F>
+decltype(auto) dispatch_real(DType dtype, const char* op, F&& f) {
   switch (dtype) {
     FB_CASE(Bool, bool)
     FB_CASE(UInt8, std::uint8_t)
@@ -169,14 +182,17 @@ template <class F> decltype(auto) dispatch_real(DType dtype, const char* op, F&&
     FB_CASE(BFloat16, BFloat16)
     FB_CASE(Float32, float)
     FB_CASE(Float64, double)
-    default: fail(ErrorKind::DType, op, ": not implemented for ", dtype_name(dtype));
+    default:
+      fail(ErrorKind::DType, op, ": not implemented for ", dtype_name(dtype));
   }
 }
-template <class F> decltype(auto) dispatch_index(DType dtype, const char* op, F&& f) {
+template <class F>
+decltype(auto) dispatch_index(DType dtype, const char* op, F&& f) {
   switch (dtype) {
     FB_CASE(Int32, std::int32_t)
     FB_CASE(Int64, std::int64_t)
-    default: fail(ErrorKind::DType, op, ": expected int32 or int64 indices, got ", dtype_name(dtype));
+    default:
+      fail(ErrorKind::DType, op, ": expected int32 or int64 indices, got ", dtype_name(dtype));
   }
 }
 }  // namespace fb

@@ -39,8 +39,7 @@ template <class... Parts>
 }  // namespace fb
 
 // FB_CHECK(condition, Shape, "matmul: inner sizes must agree: a is ", a.sizes(), ...)
-#define FB_CHECK(condition, kind, ...)                               \
-  do {                                                               \
-    if (__builtin_expect(!(condition), 0))                           \
-      ::fb::fail(::fb::ErrorKind::kind, __VA_ARGS__);                \
+#define FB_CHECK(condition, kind, ...)                                                     \
+  do {                                                                                     \
+    if (__builtin_expect(!(condition), 0)) ::fb::fail(::fb::ErrorKind::kind, __VA_ARGS__); \
   } while (0)

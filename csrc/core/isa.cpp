@@ -33,10 +33,14 @@ Isa isa() {
 
 const char* isa_name() {
   switch (isa()) {
-    case Isa::v4: return "x86-64-v4";
-    case Isa::v3: return "x86-64-v3";
-    case Isa::v2: return "x86-64-v2";
-    default: return "plain";
+    case Isa::v4:
+      return "x86-64-v4";
+    case Isa::v3:
+      return "x86-64-v3";
+    case Isa::v2:
+      return "x86-64-v2";
+    default:
+      return "plain";
   }
 }
 

@@ -25,9 +25,9 @@ const char* isa_name();
 #define FB_CASE_V4(name) \
   case ::fb::Isa::v4:    \
     return v4::name##_table;
-#define FB_DECL_V4(type, name)     \
-  namespace v4 {                   \
-  extern const type name##_table;  \
+#define FB_DECL_V4(type, name)    \
+  namespace v4 {                  \
+  extern const type name##_table; \
   }
 #else
 #define FB_CASE_V4(name)
@@ -37,9 +37,9 @@ const char* isa_name();
 #define FB_CASE_V3(name) \
   case ::fb::Isa::v3:    \
     return v3::name##_table;
-#define FB_DECL_V3(type, name)     \
-  namespace v3 {                   \
-  extern const type name##_table;  \
+#define FB_DECL_V3(type, name)    \
+  namespace v3 {                  \
+  extern const type name##_table; \
   }
 #else
 #define FB_CASE_V3(name)
@@ -47,17 +47,17 @@ const char* isa_name();
 #endif
 
 // FB_BASE is the namespace of the lowest compiled set: always defined by the build.
-#define FB_ISA_TABLE(type, name)     \
-  namespace FB_BASE {                \
-  extern const type name##_table;    \
-  }                                  \
-  FB_DECL_V3(type, name)             \
-  FB_DECL_V4(type, name)             \
-  inline const type& name() {        \
-    switch (::fb::isa()) {           \
-      FB_CASE_V4(name)               \
-      FB_CASE_V3(name)               \
-      default:                       \
+#define FB_ISA_TABLE(type, name)      \
+  namespace FB_BASE {                 \
+  extern const type name##_table;     \
+  }                                   \
+  FB_DECL_V3(type, name)              \
+  FB_DECL_V4(type, name)              \
+  inline const type& name() {         \
+    switch (::fb::isa()) {            \
+      FB_CASE_V4(name)                \
+      FB_CASE_V3(name)                \
+      default:                        \
         return FB_BASE::name##_table; \
-    }                                \
+    }                                 \
   }

@@ -10,8 +10,8 @@ namespace {
 struct Walk {
   int ndim = 0;
   int count = 0;
-  std::int64_t shape[Dims::max_size];                   // innermost axis first
-  std::int64_t strides[Dims::max_size][max_operands];   // bytes
+  std::int64_t shape[Dims::max_size];                  // innermost axis first
+  std::int64_t strides[Dims::max_size][max_operands];  // bytes
   char* data[max_operands];
 };
 
@@ -58,7 +58,8 @@ void collapse(Walk& walk) {
   for (int d = 0; d < walk.ndim; ++d) {
     if (walk.shape[d] == 1) continue;
     bool joins = last >= 0;
-    for (int k = 0; joins && k < walk.count; ++k) joins = walk.strides[d][k] == walk.shape[last] * walk.strides[last][k];
+    for (int k = 0; joins && k < walk.count; ++k)
+      joins = walk.strides[d][k] == walk.shape[last] * walk.strides[last][k];
     if (joins) {
       walk.shape[last] *= walk.shape[d];
     } else {
@@ -75,13 +76,15 @@ void collapse(Walk& walk) {
   }
 }
 
-void run_row(Loop loop, const Walk& walk, std::int64_t begin, std::int64_t end, const void* params) {
+void run_row(Loop loop, const Walk& walk, std::int64_t begin, std::int64_t end,
+             const void* params) {
   char* data[max_operands];
   for (int k = 0; k < walk.count; ++k) data[k] = walk.data[k] + begin * walk.strides[0][k];
   loop(data, walk.strides[0], end - begin, params);
 }
 
-void run_rows(Loop loop, const Walk& walk, std::int64_t begin, std::int64_t end, const void* params) {
+void run_rows(Loop loop, const Walk& walk, std::int64_t begin, std::int64_t end,
+              const void* params) {
   std::int64_t index[Dims::max_size];
   char* data[max_operands];
   for (int k = 0; k < walk.count; ++k) data[k] = walk.data[k];
@@ -104,7 +107,8 @@ void run_rows(Loop loop, const Walk& walk, std::int64_t begin, std::int64_t end,
 
 void run_walk(Loop loop, const Walk& walk, const void* params, std::int64_t grain) {
   if (walk.ndim == 1) {
-    parallel_for(0, walk.shape[0], grain, [&](std::int64_t b, std::int64_t e) { run_row(loop, walk, b, e, params); });
+    parallel_for(0, walk.shape[0], grain,
+                 [&](std::int64_t b, std::int64_t e) { run_row(loop, walk, b, e, params); });
     return;
   }
   std::int64_t rows = 1;
@@ -121,7 +125,8 @@ bool all_contiguous(const Dims& shape, const Operand* operands, int count) {
 
 }  // namespace
 
-void run_loop(Loop loop, const Dims& shape, const Operand* operands, int count, const void* params, std::int64_t grain) {
+void run_loop(Loop loop, const Dims& shape, const Operand* operands, int count, const void* params,
+              std::int64_t grain) {
   FB_CHECK(count <= max_operands, Runtime, "run_loop: too many operands");
   const std::int64_t n = numel(shape);
   if (n == 0) return;
@@ -166,16 +171,20 @@ Tensor empty_result(const Dims& shape, DType dtype, const Operand* operands, int
 
 void check_writable(const Tensor& out, const char* op) {
   FB_CHECK(!out.has_internal_overlap(), Runtime, op,
-           ": unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
+           ": unsupported operation: more than one element of the written-to tensor refers to a "
+           "single memory location. "
            "Please clone() the tensor before performing the operation.");
 }
 
 bool needs_copy_before_write(const Tensor& out, const Tensor& in) {
   if (!(out.storage() == in.storage()) || out.numel() == 0 || in.numel() == 0) return false;
-  if (out.offset() == in.offset() && out.itemsize() == in.itemsize() && out.sizes() == in.sizes() && out.strides() == in.strides()) return false;
+  if (out.offset() == in.offset() && out.itemsize() == in.itemsize() && out.sizes() == in.sizes() &&
+      out.strides() == in.strides())
+    return false;
   auto range = [](const Tensor& t) {
     char* last = t.bytes();
-    for (int d = 0; d < t.ndim(); ++d) last += (t.size(d) - 1) * t.stride(d) * static_cast<std::int64_t>(t.itemsize());
+    for (int d = 0; d < t.ndim(); ++d)
+      last += (t.size(d) - 1) * t.stride(d) * static_cast<std::int64_t>(t.itemsize());
     return std::pair<char*, char*>(t.bytes(), last + t.itemsize());
   };
   const auto [out_begin, out_end] = range(out);

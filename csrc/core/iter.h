@@ -7,8 +7,10 @@
 
 namespace fb {
 
-// data[k] and strides[k] (in bytes) belong to operand k, outputs first. `params` is the family's own.
-using Loop = void (*)(char* const* data, const std::int64_t* strides, std::int64_t n, const void* params);
+// data[k] and strides[k] (in bytes) belong to operand k, outputs first. `params` is the family's
+// own.
+using Loop = void (*)(char* const* data, const std::int64_t* strides, std::int64_t n,
+                      const void* params);
 
 constexpr int max_operands = 6;
 // Elements of cheap work that are worth a second thread.
@@ -24,7 +26,11 @@ struct Operand {
 
   Operand() = default;
   Operand(const Tensor& t)
-      : data(t.bytes()), sizes(&t.sizes()), strides(&t.strides()), itemsize(static_cast<std::int64_t>(t.itemsize())), contiguous(t.is_contiguous()) {}
+      : data(t.bytes()),
+        sizes(&t.sizes()),
+        strides(&t.strides()),
+        itemsize(static_cast<std::int64_t>(t.itemsize())),
+        contiguous(t.is_contiguous()) {}
   static Operand element(void* value) {
     Operand o;
     o.data = static_cast<char*>(value);
@@ -33,14 +39,15 @@ struct Operand {
 };
 
 // Calls `loop` over `shape`, to which every operand broadcasts (the caller has checked that).
-void run_loop(Loop loop, const Dims& shape, const Operand* operands, int count, const void* params = nullptr,
-              std::int64_t grain = default_grain);
-inline void run_loop(Loop loop, const Dims& shape, std::initializer_list<Operand> operands, const void* params = nullptr,
-                     std::int64_t grain = default_grain) {
+void run_loop(Loop loop, const Dims& shape, const Operand* operands, int count,
+              const void* params = nullptr, std::int64_t grain = default_grain);
+inline void run_loop(Loop loop, const Dims& shape, std::initializer_list<Operand> operands,
+                     const void* params = nullptr, std::int64_t grain = default_grain) {
   run_loop(loop, shape, operands.begin(), static_cast<int>(operands.size()), params, grain);
 }
 
-// A new result of `shape`: laid out like the operands when they agree (as torch does), else row-major.
+// A new result of `shape`: laid out like the operands when they agree (as torch does), else
+// row-major.
 Tensor empty_result(const Dims& shape, DType dtype, const Operand* operands, int count);
 
 // Checks before writing into `out`: no element twice. Error(Runtime) with torch's text.

@@ -21,8 +21,8 @@ void run_parallel(std::int64_t begin, std::int64_t end, std::int64_t grain, Body
 }  // namespace detail
 
 // Calls f(b, e) over disjoint pieces that cover [begin, end); each piece has at least `grain`
-// elements (but the last). Runs on the calling thread alone when the range is not larger than grain.
-// The first exception of any piece is rethrown here, after every piece has stopped.
+// elements (but the last). Runs on the calling thread alone when the range is not larger than
+// grain. The first exception of any piece is rethrown here, after every piece has stopped.
 //
 // Every piece starts a whole number of grains after `begin`; how many grains it has depends on the
 // number of threads. A kernel whose bits must not depend on that (a reduction) therefore works in

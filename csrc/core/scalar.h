@@ -33,7 +33,9 @@ struct Scalar {
       return re != 0 || im != 0;
     } else if constexpr (std::is_integral_v<T>) {
       if (kind == Kind::Int || kind == Kind::Bool) return static_cast<T>(i);
-      if (!(re > -9.2e18 && re < 9.2e18)) return static_cast<T>(re > 0 ? std::numeric_limits<std::int64_t>::max() : std::numeric_limits<std::int64_t>::min());
+      if (!(re > -9.2e18 && re < 9.2e18))
+        return static_cast<T>(re > 0 ? std::numeric_limits<std::int64_t>::max()
+                                     : std::numeric_limits<std::int64_t>::min());
       return static_cast<T>(static_cast<std::int64_t>(re));
     } else if constexpr (std::is_same_v<T, double>) {
       return re;
@@ -41,7 +43,9 @@ struct Scalar {
       return T(static_cast<float>(re));
     }
   }
-  bool is_integral(bool with_bool) const { return kind == Kind::Int || (with_bool && kind == Kind::Bool); }
+  bool is_integral(bool with_bool) const {
+    return kind == Kind::Int || (with_bool && kind == Kind::Bool);
+  }
 };
 
 // Writes the scalar as one element of `dtype` at `out` (16 bytes always suffice).

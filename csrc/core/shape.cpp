@@ -24,7 +24,10 @@ std::int64_t checked_numel(const Dims& sizes, const char* op) {
   }
   if (empty) return 0;
   // 16 is the largest item size: the byte count must fit too.
-  FB_CHECK(!overflow && n <= (std::int64_t{1} << 58), Shape, op, ": Storage size calculation overflowed: the number of elements must fit in memory: sizes are ", sizes);
+  FB_CHECK(!overflow && n <= (std::int64_t{1} << 58), Shape, op,
+           ": Storage size calculation overflowed: the number of elements must fit in memory: "
+           "sizes are ",
+           sizes);
   return n;
 }
 
@@ -41,7 +44,8 @@ Dims contiguous_strides(const Dims& sizes) {
 
 int normalize_dim(std::int64_t dim, int ndim, const char* op) {
   const int range = ndim ? ndim : 1;
-  FB_CHECK(dim >= -range && dim < range, Index, op, ": Dimension out of range (expected to be in range of [", -range, ", ", range - 1,
+  FB_CHECK(dim >= -range && dim < range, Index, op,
+           ": Dimension out of range (expected to be in range of [", -range, ", ", range - 1,
            "], but got ", dim, ")");
   return static_cast<int>(dim < 0 ? dim + range : dim);
 }
@@ -54,8 +58,9 @@ Dims broadcast_shapes(const Dims& a, const Dims& b, const char* op) {
   for (int i = 0; i < n; ++i) {
     const int ia = i - (n - a.size()), ib = i - (n - b.size());
     const std::int64_t sa = ia < 0 ? 1 : a[ia], sb = ib < 0 ? 1 : b[ib];
-    FB_CHECK(sa == sb || sa == 1 || sb == 1, Shape, op, ": The size of tensor a (", sa, ") must match the size of tensor b (", sb,
-             ") at non-singleton dimension ", i, ": a is ", a, ", b is ", b);
+    FB_CHECK(sa == sb || sa == 1 || sb == 1, Shape, op, ": The size of tensor a (", sa,
+             ") must match the size of tensor b (", sb, ") at non-singleton dimension ", i,
+             ": a is ", a, ", b is ", b);
     out[i] = sa == 1 ? sb : sa;
   }
   return out;

@@ -19,7 +19,8 @@ class Dims {
     resize(n);
     for (int i = 0; i < n; ++i) data()[i] = value;
   }
-  Dims(std::initializer_list<std::int64_t> values) : Dims(values.begin(), static_cast<int>(values.size())) {}
+  Dims(std::initializer_list<std::int64_t> values)
+      : Dims(values.begin(), static_cast<int>(values.size())) {}
   Dims(const std::int64_t* values, int n) {
     resize(n);
     if (n) std::memcpy(data(), values, sizeof(std::int64_t) * static_cast<std::size_t>(n));
@@ -29,7 +30,8 @@ class Dims {
   Dims& operator=(const Dims& other) {
     if (this != &other) {
       resize(other.size_);
-      if (size_) std::memcpy(data(), other.data(), sizeof(std::int64_t) * static_cast<std::size_t>(size_));
+      if (size_)
+        std::memcpy(data(), other.data(), sizeof(std::int64_t) * static_cast<std::size_t>(size_));
     }
     return *this;
   }
@@ -58,12 +60,14 @@ class Dims {
   // Keeps the first values; new ones are unspecified.
   void resize(int n) {
     if (n > inline_capacity && !heap_) {
-      FB_CHECK(n <= max_size, Shape, "tensor: at most ", max_size, " dimensions are supported, got ", n);
+      FB_CHECK(n <= max_size, Shape, "tensor: at most ", max_size,
+               " dimensions are supported, got ", n);
       auto* grown = new std::int64_t[max_size];
       std::memcpy(grown, inline_, sizeof(inline_));
       heap_ = grown;
     }
-    FB_CHECK(n <= max_size, Shape, "tensor: at most ", max_size, " dimensions are supported, got ", n);
+    FB_CHECK(n <= max_size, Shape, "tensor: at most ", max_size, " dimensions are supported, got ",
+             n);
     size_ = n;
   }
   void push_back(std::int64_t value) {
@@ -81,7 +85,8 @@ class Dims {
   }
   bool operator==(const Dims& other) const {
     return size_ == other.size_ &&
-           (size_ == 0 || std::memcmp(data(), other.data(), sizeof(std::int64_t) * static_cast<std::size_t>(size_)) == 0);
+           (size_ == 0 || std::memcmp(data(), other.data(),
+                                      sizeof(std::int64_t) * static_cast<std::size_t>(size_)) == 0);
   }
 
  private:

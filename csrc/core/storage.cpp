@@ -34,7 +34,8 @@ StoragePtr make_storage(std::size_t nbytes, Device device) {
   return storage;
 }
 
-StoragePtr adopt_storage(char* data, std::size_t nbytes, Device device, Storage::Release release, void* owner) {
+StoragePtr adopt_storage(char* data, std::size_t nbytes, Device device, Storage::Release release,
+                         void* owner) {
   StoragePtr storage(new Storage);
   storage->data = data;
   storage->nbytes = storage->capacity = nbytes;

@@ -21,7 +21,8 @@ struct Storage {
   std::atomic<std::int64_t> references{0};
   char* data = nullptr;
   std::size_t nbytes = 0;
-  std::size_t capacity = 0;   // what is allocated: a storage that shrinks keeps its memory, so views stay valid
+  std::size_t capacity =
+      0;  // what is allocated: a storage that shrinks keeps its memory, so views stay valid
   std::uint32_t version = 0;  // counts in-place writes; autograd compares it
   Device device;
   bool resizable = true;
@@ -44,7 +45,8 @@ class StoragePtr {
     return *this;
   }
   ~StoragePtr() {
-    if (storage_ && storage_->references.fetch_sub(1, std::memory_order_acq_rel) == 1) delete storage_;
+    if (storage_ && storage_->references.fetch_sub(1, std::memory_order_acq_rel) == 1)
+      delete storage_;
   }
   Storage* get() const { return storage_; }
   Storage* operator->() const { return storage_; }
@@ -62,6 +64,7 @@ class StoragePtr {
 
 StoragePtr make_storage(std::size_t nbytes, Device device = {});
 // Takes over foreign memory; `release` is called once, when the last view is gone.
-StoragePtr adopt_storage(char* data, std::size_t nbytes, Device device, Storage::Release release, void* owner);
+StoragePtr adopt_storage(char* data, std::size_t nbytes, Device device, Storage::Release release,
+                         void* owner);
 
 }  // namespace fb

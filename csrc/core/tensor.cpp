@@ -25,8 +25,10 @@ std::int64_t extent(const Dims& sizes, const Dims& strides, const char* op) {
   for (int i = 0; i < sizes.size(); ++i) {
     if (sizes[i] == 0) return 0;
     std::int64_t reach = 0;
-    const bool overflow = __builtin_mul_overflow(sizes[i] - 1, strides[i], &reach) || __builtin_add_overflow(last, reach, &last);
-    FB_CHECK(!overflow, Shape, op, ": sizes and strides overflow: sizes are ", sizes, ", strides are ", strides);
+    const bool overflow = __builtin_mul_overflow(sizes[i] - 1, strides[i], &reach) ||
+                          __builtin_add_overflow(last, reach, &last);
+    FB_CHECK(!overflow, Shape, op, ": sizes and strides overflow: sizes are ", sizes,
+             ", strides are ", strides);
   }
   return last + 1;
 }
@@ -61,6 +63,7 @@ bool Tensor::is_non_overlapping_and_dense() const {
 }
 
 bool Tensor::has_internal_overlap() const {
+  if (numel_ == 0) return false;
   for (int i = 0; i < ndim(); ++i)
     if (sizes_[i] > 1 && strides_[i] == 0) return true;
   return false;
@@ -71,20 +74,26 @@ Tensor Tensor::restride(Dims sizes, Dims strides, std::int64_t offset) const {
 }
 
 Tensor Tensor::as_strided(Dims sizes, Dims strides, std::int64_t offset) const {
-  FB_CHECK(sizes.size() == strides.size(), Shape, "as_strided: mismatch in length of strides and shape: sizes are ", sizes, ", strides are ",
-           strides);
+  FB_CHECK(sizes.size() == strides.size(), Shape,
+           "as_strided: mismatch in length of strides and shape: sizes are ", sizes,
+           ", strides are ", strides);
   checked_numel(sizes, "as_strided");
   for (auto s : strides)
-    FB_CHECK(s >= 0, Shape, "as_strided: Negative strides are not supported at the moment, got strides: ", strides);
+    FB_CHECK(
+        s >= 0, Shape,
+        "as_strided: Negative strides are not supported at the moment, got strides: ", strides);
   FB_CHECK(offset >= 0, Shape, "as_strided: Tensor: invalid storage offset ", offset);
   const std::int64_t available = static_cast<std::int64_t>(storage_->nbytes / itemsize());
   const std::int64_t needed = extent(sizes, strides, "as_strided");
-  FB_CHECK(needed == 0 || (offset <= available && needed <= available - offset), Shape, "as_strided: setStorage: sizes ", sizes,
-           ", strides ", strides, ", storage offset ", offset, " are out of bounds for storage of size ", storage_->nbytes, " bytes");
+  FB_CHECK(needed == 0 || (offset <= available && needed <= available - offset), Shape,
+           "as_strided: setStorage: sizes ", sizes, ", strides ", strides, ", storage offset ",
+           offset, " are out of bounds for storage of size ", storage_->nbytes, " bytes");
   return restride(std::move(sizes), std::move(strides), offset);
 }
 
-Tensor Tensor::with_dtype(DType dtype) const { return Tensor(storage_, dtype, sizes_, strides_, offset_); }
+Tensor Tensor::with_dtype(DType dtype) const {
+  return Tensor(storage_, dtype, sizes_, strides_, offset_);
+}
 
 Tensor Tensor::select(int dim, std::int64_t index) const {
   Dims sizes = sizes_, strides = strides_;
@@ -137,8 +146,8 @@ Tensor Tensor::squeeze(int dim) const {
 
 Tensor Tensor::expand(const Dims& sizes, const char* op) const {
   const int lead = sizes.size() - ndim();
-  FB_CHECK(lead >= 0, Shape, op, ": the number of sizes provided (", sizes.size(), ") must be greater or equal to the number of dimensions in the tensor (",
-           ndim(), ")");
+  FB_CHECK(lead >= 0, Shape, op, ": the number of sizes provided (", sizes.size(),
+           ") must be greater or equal to the number of dimensions in the tensor (", ndim(), ")");
   Dims new_sizes = sizes, strides;
   strides.resize(sizes.size());
   for (int i = sizes.size() - 1; i >= 0; --i) {
@@ -150,8 +159,9 @@ Tensor Tensor::expand(const Dims& sizes, const char* op) const {
       continue;
     }
     if (sizes[i] == -1) new_sizes[i] = sizes_[from];
-    FB_CHECK(new_sizes[i] == sizes_[from] || (sizes_[from] == 1 && new_sizes[i] >= 0), Shape, op, ": The expanded size of the tensor (", sizes[i],
-             ") must match the existing size (", sizes_[from], ") at non-singleton dimension ", i, ".  Target sizes: ", AsList{sizes},
+    FB_CHECK(new_sizes[i] == sizes_[from] || (sizes_[from] == 1 && new_sizes[i] >= 0), Shape, op,
+             ": The expanded size of the tensor (", sizes[i], ") must match the existing size (",
+             sizes_[from], ") at non-singleton dimension ", i, ".  Target sizes: ", AsList{sizes},
              ".  Tensor sizes: ", AsList{sizes_});
     strides[i] = new_sizes[i] == sizes_[from] ? strides_[from] : 0;
   }
@@ -161,8 +171,8 @@ Tensor Tensor::expand(const Dims& sizes, const char* op) const {
 
 std::optional<Tensor> Tensor::try_view(const Dims& sizes) const {
   if (contiguous_) return restride(sizes, contiguous_strides(sizes), offset_);
-  // Walk both shapes from the last axis; a group of old axes that is contiguous within itself may be
-  // cut into any new axes with the same product.
+  // Walk both shapes from the last axis; a group of old axes that is contiguous within itself may
+  // be cut into any new axes with the same product.
   Dims strides;
   strides.resize(sizes.size());
   int view_dim = sizes.size() - 1;
@@ -188,22 +198,29 @@ std::optional<Tensor> Tensor::try_view(const Dims& sizes) const {
 
 Tensor empty(const Dims& sizes, DType dtype, Device device) {
   const std::int64_t n = checked_numel(sizes, "empty");
-  return Tensor(make_storage(static_cast<std::size_t>(n) * itemsize(dtype), device), dtype, sizes, contiguous_strides(sizes), 0);
+  return Tensor(make_storage(static_cast<std::size_t>(n) * itemsize(dtype), device), dtype, sizes,
+                contiguous_strides(sizes), 0);
 }
 
 Tensor empty_strided(const Dims& sizes, const Dims& strides, DType dtype, Device device) {
-  FB_CHECK(sizes.size() == strides.size(), Shape, "empty_strided: mismatch in length of strides and shape: sizes are ", sizes, ", strides are ",
-           strides);
+  FB_CHECK(sizes.size() == strides.size(), Shape,
+           "empty_strided: mismatch in length of strides and shape: sizes are ", sizes,
+           ", strides are ", strides);
   checked_numel(sizes, "empty_strided");
-  for (auto s : strides) FB_CHECK(s >= 0, Shape, "empty_strided: strides must not be negative: got ", strides);
+  for (auto s : strides)
+    FB_CHECK(s >= 0, Shape, "empty_strided: strides must not be negative: got ", strides);
   const std::int64_t n = extent(sizes, strides, "empty_strided");
-  FB_CHECK(n <= (std::int64_t{1} << 58), Shape, "empty_strided: the storage must fit in memory: sizes are ", sizes, ", strides are ", strides);
-  return Tensor(make_storage(static_cast<std::size_t>(n) * itemsize(dtype), device), dtype, sizes, strides, 0);
+  FB_CHECK(n <= (std::int64_t{1} << 58), Shape,
+           "empty_strided: the storage must fit in memory: sizes are ", sizes, ", strides are ",
+           strides);
+  return Tensor(make_storage(static_cast<std::size_t>(n) * itemsize(dtype), device), dtype, sizes,
+                strides, 0);
 }
 
 Tensor empty_like(const Tensor& like, DType dtype) {
   if (like.is_contiguous()) return empty(like.sizes(), dtype, like.device());
-  if (like.is_non_overlapping_and_dense()) return empty_strided(like.sizes(), like.strides(), dtype, like.device());
+  if (like.is_non_overlapping_and_dense())
+    return empty_strided(like.sizes(), like.strides(), dtype, like.device());
   // The axes in the order of their strides, without the gaps.
   const int n = like.ndim();
   int order[Dims::max_size];
@@ -234,12 +251,15 @@ Dims infer_size(const Dims& sizes, std::int64_t numel) {
     }
   }
   if (unknown >= 0) {
-    FB_CHECK(known != 0, Shape, "cannot reshape tensor of ", numel, " elements into shape ", AsList{sizes},
+    FB_CHECK(known != 0, Shape, "cannot reshape tensor of ", numel, " elements into shape ",
+             AsList{sizes},
              " because the unspecified dimension size -1 can be any value and is ambiguous");
-    FB_CHECK(!overflow && numel % known == 0, Shape, "shape '", AsList{sizes}, "' is invalid for input of size ", numel);
+    FB_CHECK(!overflow && numel % known == 0, Shape, "shape '", AsList{sizes},
+             "' is invalid for input of size ", numel);
     out[unknown] = numel / known;
   } else {
-    FB_CHECK(!overflow && known == numel, Shape, "shape '", AsList{sizes}, "' is invalid for input of size ", numel);
+    FB_CHECK(!overflow && known == numel, Shape, "shape '", AsList{sizes},
+             "' is invalid for input of size ", numel);
   }
   return out;
 }

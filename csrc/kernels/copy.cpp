@@ -7,8 +7,10 @@
 namespace fb {
 namespace {
 
-template <class T> constexpr bool is_complex_v = std::is_same_v<T, complex64> || std::is_same_v<T, complex128>;
-template <class T> constexpr bool is_half_v = std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>;
+template <class T>
+constexpr bool is_complex_v = std::is_same_v<T, complex64> || std::is_same_v<T, complex128>;
+template <class T>
+constexpr bool is_half_v = std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>;
 
 // Float to integer as C does where that is defined; NaN and out-of-range values get the
 // "integer indefinite" of x86 instead of undefined behaviour.
@@ -26,7 +28,8 @@ To convert(From value) {
     return value;
   } else if constexpr (is_complex_v<From>) {
     if constexpr (is_complex_v<To>)
-      return To(static_cast<typename To::value_type>(value.real()), static_cast<typename To::value_type>(value.imag()));
+      return To(static_cast<typename To::value_type>(value.real()),
+                static_cast<typename To::value_type>(value.imag()));
     else if constexpr (std::is_same_v<To, bool>)
       return value.real() != 0 || value.imag() != 0;
     else
@@ -54,10 +57,13 @@ void cast_loop(char* const* data, const std::int64_t* strides, std::int64_t n, c
   const char* in = data[1];
   const std::int64_t so = strides[0], si = strides[1];
   auto one = [](Read value) -> To {
-    if constexpr (std::is_same_v<From, bool>) return convert<To>(value != 0);
-    else return convert<To>(value);
+    if constexpr (std::is_same_v<From, bool>)
+      return convert<To>(value != 0);
+    else
+      return convert<To>(value);
   };
-  if (so == static_cast<std::int64_t>(sizeof(To)) && si == static_cast<std::int64_t>(sizeof(From))) {
+  if (so == static_cast<std::int64_t>(sizeof(To)) &&
+      si == static_cast<std::int64_t>(sizeof(From))) {
     auto* o = reinterpret_cast<To*>(out);
     auto* i = reinterpret_cast<const Read*>(in);
     for (std::int64_t k = 0; k < n; ++k) o[k] = one(i[k]);
@@ -85,16 +91,22 @@ void move_loop(char* const* data, const std::int64_t* strides, std::int64_t n, c
     for (std::int64_t k = 0; k < n; ++k) o[k] = value;
     return;
   }
-  for (std::int64_t k = 0; k < n; ++k, out += so, in += si) *reinterpret_cast<Word*>(out) = *reinterpret_cast<const Word*>(in);
+  for (std::int64_t k = 0; k < n; ++k, out += so, in += si)
+    *reinterpret_cast<Word*>(out) = *reinterpret_cast<const Word*>(in);
 }
 
 Loop move_loop_for(std::size_t size) {
   switch (size) {
-    case 1: return move_loop<std::uint8_t>;
-    case 2: return move_loop<std::uint16_t>;
-    case 4: return move_loop<std::uint32_t>;
-    case 8: return move_loop<std::uint64_t>;
-    default: return move_loop<complex128>;
+    case 1:
+      return move_loop<std::uint8_t>;
+    case 2:
+      return move_loop<std::uint16_t>;
+    case 4:
+      return move_loop<std::uint32_t>;
+    case 8:
+      return move_loop<std::uint64_t>;
+    default:
+      return move_loop<complex128>;
   }
 }
 
@@ -112,11 +124,13 @@ void copy_into(const Tensor& dst, const Tensor& src) {
   check_writable(dst, "copy_");
   if (!(src.sizes() == dst.sizes())) {
     const Dims both = broadcast_shapes(dst.sizes(), src.sizes(), "copy_");
-    FB_CHECK(both == dst.sizes(), Shape, "copy_: output with shape ", AsList{dst.sizes()}, " doesn't match the broadcast shape ", AsList{both});
+    FB_CHECK(both == dst.sizes(), Shape, "copy_: output with shape ", AsList{dst.sizes()},
+             " doesn't match the broadcast shape ", AsList{both});
   }
   const Tensor source = src.expand(dst.sizes(), "copy_");
   if (needs_copy_before_write(dst, source)) return copy_into(dst, clone(source));
-  const Loop loop = dst.dtype() == src.dtype() ? move_loop_for(dst.itemsize()) : cast_loop_for(dst.dtype(), src.dtype());
+  const Loop loop = dst.dtype() == src.dtype() ? move_loop_for(dst.itemsize())
+                                               : cast_loop_for(dst.dtype(), src.dtype());
   run_loop(loop, dst.sizes(), {dst, source});
 }
 
@@ -166,12 +180,14 @@ Tensor arange(const Scalar& start, const Scalar& step, std::int64_t count, DType
     if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
       const T first = start.to<T>(), by = step.to<T>();
       parallel_for(0, count, default_grain, [&](std::int64_t b, std::int64_t e) {
-        for (std::int64_t k = b; k < e; ++k) data[k] = static_cast<T>(first + static_cast<T>(k) * by);
+        for (std::int64_t k = b; k < e; ++k)
+          data[k] = static_cast<T>(first + static_cast<T>(k) * by);
       });
     } else {
       const double first = start.re, by = step.re;
       parallel_for(0, count, default_grain, [&](std::int64_t b, std::int64_t e) {
-        for (std::int64_t k = b; k < e; ++k) data[k] = convert<T>(first + by * static_cast<double>(k));
+        for (std::int64_t k = b; k < e; ++k)
+          data[k] = convert<T>(first + by * static_cast<double>(k));
       });
     }
   });
@@ -180,7 +196,8 @@ Tensor arange(const Scalar& start, const Scalar& step, std::int64_t count, DType
 
 Scalar item(const Tensor& t) {
   require_cpu(t, "item");
-  FB_CHECK(t.numel() == 1, Runtime, "item: a Tensor with ", t.numel(), " elements cannot be converted to Scalar");
+  FB_CHECK(t.numel() == 1, Runtime, "item: a Tensor with ", t.numel(),
+           " elements cannot be converted to Scalar");
   return load_scalar(t.dtype(), t.bytes());
 }
 

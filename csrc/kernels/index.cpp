@@ -16,27 +16,35 @@ namespace {
 template <class F>
 void dispatch_size(std::size_t size, F&& f) {
   switch (size) {
-    case 1: return f.template operator()<std::uint8_t>();
-    case 2: return f.template operator()<std::uint16_t>();
-    case 4: return f.template operator()<std::uint32_t>();
-    case 8: return f.template operator()<std::uint64_t>();
-    default: return f.template operator()<complex128>();
+    case 1:
+      return f.template operator()<std::uint8_t>();
+    case 2:
+      return f.template operator()<std::uint16_t>();
+    case 4:
+      return f.template operator()<std::uint32_t>();
+    case 8:
+      return f.template operator()<std::uint64_t>();
+    default:
+      return f.template operator()<complex128>();
   }
 }
 
 std::int64_t checked(std::int64_t index, std::int64_t size, int dim, const char* op) {
-  FB_CHECK(index >= -size && index < size, Index, op, ": index ", index, " is out of bounds for dimension ", dim, " with size ", size);
+  FB_CHECK(index >= -size && index < size, Index, op, ": index ", index,
+           " is out of bounds for dimension ", dim, " with size ", size);
   return index < 0 ? index + size : index;
 }
 
 // gather and its kin take no negative indices.
 std::int64_t checked_natural(std::int64_t index, std::int64_t size, int dim, const char* op) {
-  FB_CHECK(index >= 0 && index < size, Index, op, ": index ", index, " is out of bounds for dimension ", dim, " with size ", size);
+  FB_CHECK(index >= 0 && index < size, Index, op, ": index ", index,
+           " is out of bounds for dimension ", dim, " with size ", size);
   return index;
 }
 
 Tensor as_int64(const Tensor& t, const char* op) {
-  FB_CHECK(t.dtype() == DType::Int64 || t.dtype() == DType::Int32, DType, op, ": expected int32 or int64 indices, got ", dtype_name(t.dtype()));
+  FB_CHECK(t.dtype() == DType::Int64 || t.dtype() == DType::Int32, DType, op,
+           ": expected int32 or int64 indices, got ", dtype_name(t.dtype()));
   return contiguous(cast(t, DType::Int64));
 }
 
@@ -44,12 +52,12 @@ Tensor as_int64(const Tensor& t, const char* op) {
 
 // The plan of self[indices]: the axes picked by index come first, then the rest as one block.
 struct Plan {
-  Tensor source;           // indexed axes first, the block of the others contiguous or strided
+  Tensor source;  // indexed axes first, the block of the others contiguous or strided
   int indexed = 0;
-  Dims index_shape;        // the broadcast shape of the indices
-  int result_at = 0;       // where its axes stand in the result
+  Dims index_shape;             // the broadcast shape of the indices
+  int result_at = 0;            // where its axes stand in the result
   std::vector<Tensor> indices;  // broadcast, contiguous, int64
-  Dims axes;                // where the indexed axes stand in self
+  Dims axes;                    // where the indexed axes stand in self
   Dims rest_shape;
 };
 
@@ -60,20 +68,26 @@ Indices expand_masks(const Tensor& self, const Indices& indices) {
   Indices out;
   for (const auto& index : indices) {
     if (!index || !is_mask(*index)) {
-      if (index) FB_CHECK(is_integral(index->dtype(), false), Index, "tensors used as indices must be long, int, byte or bool tensors, got ", dtype_name(index->dtype()));
+      if (index)
+        FB_CHECK(is_integral(index->dtype(), false), Index,
+                 "tensors used as indices must be long, int, byte or bool tensors, got ",
+                 dtype_name(index->dtype()));
       out.push_back(index);
       continue;
     }
     const Tensor mask = index->dtype() == DType::Bool ? *index : cast(*index, DType::Bool);
     const int first = static_cast<int>(out.size());
-    FB_CHECK(first + mask.ndim() <= self.ndim(), Index, "too many indices for tensor of dimension ", self.ndim());
+    FB_CHECK(first + mask.ndim() <= self.ndim(), Index, "too many indices for tensor of dimension ",
+             self.ndim());
     for (int d = 0; d < mask.ndim(); ++d)
-      FB_CHECK(mask.size(d) == self.size(first + d), Index, "The shape of the mask ", mask.sizes(), " at index ", d,
-               " does not match the shape of the indexed tensor ", self.sizes(), " at index ", first + d);
+      FB_CHECK(mask.size(d) == self.size(first + d), Index, "The shape of the mask ", mask.sizes(),
+               " at index ", d, " does not match the shape of the indexed tensor ", self.sizes(),
+               " at index ", first + d);
     const Tensor coordinates = nonzero(mask);
     for (int d = 0; d < mask.ndim(); ++d) out.push_back(contiguous(coordinates.select(1, d)));
   }
-  FB_CHECK(static_cast<int>(out.size()) <= self.ndim(), Index, "too many indices for tensor of dimension ", self.ndim());
+  FB_CHECK(static_cast<int>(out.size()) <= self.ndim(), Index,
+           "too many indices for tensor of dimension ", self.ndim());
   return out;
 }
 
@@ -99,7 +113,9 @@ Plan make_plan(const Tensor& self, const Indices& given) {
       try {
         plan.index_shape = broadcast_shapes(plan.index_shape, t.sizes(), "index");
       } catch (const Error&) {
-        fail(ErrorKind::Index, "shape mismatch: indexing tensors could not be broadcast together with shapes ", plan.index_shape, ", ", t.sizes());
+        fail(ErrorKind::Index,
+             "shape mismatch: indexing tensors could not be broadcast together with shapes ",
+             plan.index_shape, ", ", t.sizes());
       }
     }
   }
@@ -111,7 +127,13 @@ Plan make_plan(const Tensor& self, const Indices& given) {
     }
   plan.source = self.permute(order);
   for (const auto& t : indices)
-    if (t) plan.indices.push_back(contiguous(as_int64(t->dtype() == DType::Int64 || t->dtype() == DType::Int32 ? *t : cast(*t, DType::Int64), "index").expand(plan.index_shape, "index")));
+    if (t)
+      plan.indices.push_back(
+          contiguous(as_int64(t->dtype() == DType::Int64 || t->dtype() == DType::Int32
+                                  ? *t
+                                  : cast(*t, DType::Int64),
+                              "index")
+                         .expand(plan.index_shape, "index")));
   return plan;
 }
 
@@ -123,12 +145,15 @@ void find_offsets(const Plan& plan, Workspace<std::int64_t>& offsets) {
     for (int k = 0; k < plan.indexed; ++k) {
       const std::int64_t* index = plan.indices[static_cast<std::size_t>(k)].data<std::int64_t>();
       const std::int64_t size = plan.source.size(k), stride = plan.source.stride(k);
-      for (std::int64_t p = b; p < e; ++p) offsets[static_cast<std::size_t>(p)] += checked(index[p], size, static_cast<int>(plan.axes[k]), "index") * stride;
+      for (std::int64_t p = b; p < e; ++p)
+        offsets[static_cast<std::size_t>(p)] +=
+            checked(index[p], size, static_cast<int>(plan.axes[k]), "index") * stride;
     }
   });
 }
 
-// index_shape followed by the rest, as the kernels work; `result_at` says where users see the index axes.
+// index_shape followed by the rest, as the kernels work; `result_at` says where users see the index
+// axes.
 Dims working_shape(const Plan& plan) {
   Dims shape = plan.index_shape;
   for (auto s : plan.rest_shape) shape.push_back(s);
@@ -179,12 +204,15 @@ std::int64_t block_offset(const Block& block, std::int64_t r) {
   return offset;
 }
 void find_block_offsets(const Block& block, Workspace<std::int64_t>& offsets) {
-  for (std::int64_t r = 0; r < block.numel; ++r) offsets[static_cast<std::size_t>(r)] = block_offset(block, r);
+  for (std::int64_t r = 0; r < block.numel; ++r)
+    offsets[static_cast<std::size_t>(r)] = block_offset(block, r);
 }
 
 template <class Word>
-void gather_blocks(Word* out, const Word* in, const std::int64_t* offsets, std::int64_t n, const Block& block) {
-  const std::int64_t grain = std::max<std::int64_t>(1, default_grain / std::max<std::int64_t>(block.numel, 1));
+void gather_blocks(Word* out, const Word* in, const std::int64_t* offsets, std::int64_t n,
+                   const Block& block) {
+  const std::int64_t grain =
+      std::max<std::int64_t>(1, default_grain / std::max<std::int64_t>(block.numel, 1));
   if (block.numel == 1) {
     parallel_for(0, n, grain, [&](std::int64_t b, std::int64_t e) {
       for (std::int64_t p = b; p < e; ++p) out[p] = in[offsets[p]];
@@ -192,23 +220,29 @@ void gather_blocks(Word* out, const Word* in, const std::int64_t* offsets, std::
   } else if (block.contiguous) {
     parallel_for(0, n, grain, [&](std::int64_t b, std::int64_t e) {
       for (std::int64_t p = b; p < e; ++p)
-        std::memcpy(static_cast<void*>(out + p * block.numel), static_cast<const void*>(in + offsets[p]), static_cast<std::size_t>(block.numel) * sizeof(Word));
+        std::memcpy(static_cast<void*>(out + p * block.numel),
+                    static_cast<const void*>(in + offsets[p]),
+                    static_cast<std::size_t>(block.numel) * sizeof(Word));
     });
   } else {
     Workspace<std::int64_t> inner(static_cast<std::size_t>(block.numel));
     find_block_offsets(block, inner);
     parallel_for(0, n, grain, [&](std::int64_t b, std::int64_t e) {
       for (std::int64_t p = b; p < e; ++p)
-        for (std::int64_t r = 0; r < block.numel; ++r) out[p * block.numel + r] = in[offsets[p] + inner[static_cast<std::size_t>(r)]];
+        for (std::int64_t r = 0; r < block.numel; ++r)
+          out[p * block.numel + r] = in[offsets[p] + inner[static_cast<std::size_t>(r)]];
     });
   }
 }
 
 template <class T>
 T accumulated(T a, T b) {
-  if constexpr (std::is_same_v<T, bool>) return a || b;
-  else if constexpr (std::is_integral_v<T>) return static_cast<T>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
-  else return static_cast<T>(a + b);
+  if constexpr (std::is_same_v<T, bool>)
+    return a || b;
+  else if constexpr (std::is_integral_v<T>)
+    return static_cast<T>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
+  else
+    return static_cast<T>(a + b);
 }
 
 }  // namespace
@@ -226,7 +260,9 @@ Tensor index(const Tensor& self, const Indices& indices) {
     Workspace<std::int64_t> offsets(static_cast<std::size_t>(n));
     find_offsets(plan, offsets);
     if (block.numel)
-      dispatch_size(self.itemsize(), [&]<class Word>() { gather_blocks(out.data<Word>(), plan.source.data<Word>(), offsets.data(), n, block); });
+      dispatch_size(self.itemsize(), [&]<class Word>() {
+        gather_blocks(out.data<Word>(), plan.source.data<Word>(), offsets.data(), n, block);
+      });
   }
   return out.permute(inverse(to_working_order(plan)));
 }
@@ -234,8 +270,10 @@ Tensor index(const Tensor& self, const Indices& indices) {
 void index_put(const Tensor& self, const Indices& indices, const Tensor& values, bool accumulate) {
   require_cpu(self, "index_put_");
   check_writable(self, "index_put_");
-  FB_CHECK(self.dtype() == values.dtype(), DType, "Index put requires the source and destination dtypes match, got ", dtype_name(self.dtype()),
-           " for the destination and ", dtype_name(values.dtype()), " for the source.");
+  FB_CHECK(self.dtype() == values.dtype(), DType,
+           "Index put requires the source and destination dtypes match, got ",
+           dtype_name(self.dtype()), " for the destination and ", dtype_name(values.dtype()),
+           " for the source.");
   const Plan plan = make_plan(self, indices);
   const Dims order = to_working_order(plan);
   Dims result_shape;
@@ -245,16 +283,19 @@ void index_put(const Tensor& self, const Indices& indices, const Tensor& values,
   Tensor source;
   try {
     Tensor trimmed = values;  // leading axes of one are as good as none
-    while (trimmed.ndim() > result_shape.size() && trimmed.size(0) == 1) trimmed = trimmed.select(0, 0);
+    while (trimmed.ndim() > result_shape.size() && trimmed.size(0) == 1)
+      trimmed = trimmed.select(0, 0);
     source = contiguous(trimmed.expand(result_shape, "index_put_").permute(order));
   } catch (const Error&) {
-    fail(ErrorKind::Shape, "shape mismatch: value tensor of shape ", values.sizes(), " cannot be broadcast to indexing result of shape ", result_shape);
+    fail(ErrorKind::Shape, "shape mismatch: value tensor of shape ", values.sizes(),
+         " cannot be broadcast to indexing result of shape ", result_shape);
   }
   if (source.storage() == self.storage()) source = clone(source);
   const std::int64_t n = numel(plan.index_shape);
   const Block block = rest_block(plan);
   if (n == 0 || block.numel == 0) return;
-  for (int k = 0; k < plan.indexed; ++k) FB_CHECK(plan.source.size(k) > 0, Index, "index is out of bounds for dimension with size 0");
+  for (int k = 0; k < plan.indexed; ++k)
+    FB_CHECK(plan.source.size(k) > 0, Index, "index is out of bounds for dimension with size 0");
   Workspace<std::int64_t> offsets(static_cast<std::size_t>(n));
   find_offsets(plan, offsets);
   Workspace<std::int64_t> inner(static_cast<std::size_t>(block.numel));
@@ -267,7 +308,9 @@ void index_put(const Tensor& self, const Indices& indices, const Tensor& values,
       const Word* from = source.data<Word>();
       parallel_for(0, block.numel, grain, [&](std::int64_t b, std::int64_t e) {
         for (std::int64_t p = 0; p < n; ++p)
-          for (std::int64_t r = b; r < e; ++r) to[offsets[static_cast<std::size_t>(p)] + inner[static_cast<std::size_t>(r)]] = from[p * block.numel + r];
+          for (std::int64_t r = b; r < e; ++r)
+            to[offsets[static_cast<std::size_t>(p)] + inner[static_cast<std::size_t>(r)]] =
+                from[p * block.numel + r];
       });
     });
     return;
@@ -294,7 +337,8 @@ struct Axis {
 };
 Axis split(const Dims& sizes, int dim) {
   Axis a;
-  for (int d = 0; d < sizes.size(); ++d) (d < dim ? a.outer : d == dim ? a.size : a.inner) *= sizes[d];
+  for (int d = 0; d < sizes.size(); ++d)
+    (d < dim ? a.outer : d == dim ? a.size : a.inner) *= sizes[d];
   return a;
 }
 
@@ -304,7 +348,8 @@ Tensor at_least_1d(const Tensor& t) { return t.ndim() ? t : t.unsqueeze(0); }
 
 Tensor index_select(const Tensor& given, int dim, const Tensor& index) {
   require_cpu(given, "index_select");
-  FB_CHECK(index.ndim() <= 1, Index, "index_select(): Index is supposed to be a vector, got shape ", index.sizes());
+  FB_CHECK(index.ndim() <= 1, Index, "index_select(): Index is supposed to be a vector, got shape ",
+           index.sizes());
   const Tensor self = contiguous(at_least_1d(given));
   const Tensor picks = as_int64(at_least_1d(index), "index_select");
   const Axis axis = split(self.sizes(), dim);
@@ -313,7 +358,10 @@ Tensor index_select(const Tensor& given, int dim, const Tensor& index) {
   shape[dim] = n;
   const Tensor out = empty(shape, self.dtype());
   const std::int64_t* at = picks.data<std::int64_t>();
-  for (std::int64_t k = 0; k < n; ++k) FB_CHECK(at[k] >= 0 && at[k] < axis.size, Index, "index_select: index ", at[k], " is out of bounds for dimension ", dim, " with size ", axis.size, ": index out of range in self");
+  for (std::int64_t k = 0; k < n; ++k)
+    FB_CHECK(at[k] >= 0 && at[k] < axis.size, Index, "index_select: index ", at[k],
+             " is out of bounds for dimension ", dim, " with size ", axis.size,
+             ": index out of range in self");
   const std::size_t bytes = static_cast<std::size_t>(axis.inner) * self.itemsize();
   if (bytes == 0) return given.ndim() ? out : out.select(0, 0);
   const std::int64_t grain = std::max<std::int64_t>(1, default_grain / axis.inner);
@@ -329,26 +377,33 @@ Tensor index_select(const Tensor& given, int dim, const Tensor& index) {
       return;
     }
     for (std::int64_t k = b; k < e; ++k)
-      std::memcpy(to + static_cast<std::size_t>(k) * bytes, from + static_cast<std::size_t>(k / n * axis.size + at[k % n]) * bytes, bytes);
+      std::memcpy(to + static_cast<std::size_t>(k) * bytes,
+                  from + static_cast<std::size_t>(k / n * axis.size + at[k % n]) * bytes, bytes);
   });
   return given.ndim() ? out : out.select(0, 0);
 }
 
-void index_add(const Tensor& given, int dim, const Tensor& index, const Tensor& given_source, const Scalar& alpha) {
+void index_add(const Tensor& given, int dim, const Tensor& index, const Tensor& given_source,
+               const Scalar& alpha) {
   require_cpu(given, "index_add_");
   check_writable(given, "index_add_");
-  FB_CHECK(index.ndim() <= 1, Index, "index_add_(): Index is supposed to be a vector, got shape ", index.sizes());
-  FB_CHECK(given.dtype() == given_source.dtype(), DType, "index_add_(): self and source must have the same dtype: self is ", dtype_name(given.dtype()),
-           ", source is ", dtype_name(given_source.dtype()));
+  FB_CHECK(index.ndim() <= 1, Index, "index_add_(): Index is supposed to be a vector, got shape ",
+           index.sizes());
+  FB_CHECK(given.dtype() == given_source.dtype(), DType,
+           "index_add_(): self and source must have the same dtype: self is ",
+           dtype_name(given.dtype()), ", source is ", dtype_name(given_source.dtype()));
   const Tensor self = at_least_1d(given);
   const Tensor source = contiguous(at_least_1d(given_source));
   const Tensor picks = as_int64(at_least_1d(index), "index_add_");
   Dims expected = self.sizes();
   expected[dim] = picks.numel();
-  FB_CHECK(source.sizes() == expected, Shape, "index_add_(): source must have the shape of self with the length of index along dim: self is ",
+  FB_CHECK(source.sizes() == expected, Shape,
+           "index_add_(): source must have the shape of self with the length of index along dim: "
+           "self is ",
            self.sizes(), ", index has ", picks.numel(), " elements, source is ", source.sizes());
   const std::int64_t* at = picks.data<std::int64_t>();
-  for (std::int64_t k = 0; k < picks.numel(); ++k) checked_natural(at[k], self.size(dim), dim, "index_add_");
+  for (std::int64_t k = 0; k < picks.numel(); ++k)
+    checked_natural(at[k], self.size(dim), dim, "index_add_");
   const Tensor target = self.is_contiguous() ? self : contiguous(self);
   const Axis axis = split(self.sizes(), dim);
   const std::int64_t n = picks.numel();
@@ -360,19 +415,24 @@ void index_add(const Tensor& given, int dim, const Tensor& index, const Tensor& 
     // Threads share the (outer, inner) positions, so that equal indices never meet in two of them.
     const std::int64_t piece = std::max<std::int64_t>(1, std::min<std::int64_t>(axis.inner, 16));
     const std::int64_t pieces = (axis.inner + piece - 1) / piece;
-    parallel_for(0, axis.outer * pieces, std::max<std::int64_t>(1, default_grain / std::max<std::int64_t>(1, n * piece)), [&](std::int64_t b, std::int64_t e) {
-      for (std::int64_t job = b; job < e; ++job) {
-        const std::int64_t o = job / pieces, first = job % pieces * piece, last = std::min(first + piece, axis.inner);
-        for (std::int64_t k = 0; k < n; ++k) {
-          T* row = to + (o * axis.size + at[k]) * axis.inner;
-          const T* add = from + (o * n + k) * axis.inner;
-          if (plain)
-            for (std::int64_t r = first; r < last; ++r) row[r] = accumulated<T>(row[r], add[r]);
-          else
-            for (std::int64_t r = first; r < last; ++r) row[r] = accumulated<T>(row[r], static_cast<T>(add[r] * factor));
-        }
-      }
-    });
+    parallel_for(0, axis.outer * pieces,
+                 std::max<std::int64_t>(1, default_grain / std::max<std::int64_t>(1, n * piece)),
+                 [&](std::int64_t b, std::int64_t e) {
+                   for (std::int64_t job = b; job < e; ++job) {
+                     const std::int64_t o = job / pieces, first = job % pieces * piece,
+                                        last = std::min(first + piece, axis.inner);
+                     for (std::int64_t k = 0; k < n; ++k) {
+                       T* row = to + (o * axis.size + at[k]) * axis.inner;
+                       const T* add = from + (o * n + k) * axis.inner;
+                       if (plain)
+                         for (std::int64_t r = first; r < last; ++r)
+                           row[r] = accumulated<T>(row[r], add[r]);
+                       else
+                         for (std::int64_t r = first; r < last; ++r)
+                           row[r] = accumulated<T>(row[r], static_cast<T>(add[r] * factor));
+                     }
+                   }
+                 });
   });
   if (!self.is_contiguous()) copy_into(self, target);
 }
@@ -380,10 +440,12 @@ void index_add(const Tensor& given, int dim, const Tensor& index, const Tensor& 
 namespace {
 
 void check_gather_shapes(const Tensor& self, int dim, const Tensor& index, const char* op) {
-  FB_CHECK(self.ndim() == index.ndim(), Shape, op, "(): Index tensor must have the same number of dimensions as self tensor: self is ", self.sizes(),
-           ", index is ", index.sizes());
+  FB_CHECK(self.ndim() == index.ndim(), Shape, op,
+           "(): Index tensor must have the same number of dimensions as self tensor: self is ",
+           self.sizes(), ", index is ", index.sizes());
   for (int d = 0; d < self.ndim(); ++d)
-    FB_CHECK(d == dim || index.size(d) <= self.size(d), Shape, op, "(): Size does not match at dimension ", d, " expected index ", index.sizes(),
+    FB_CHECK(d == dim || index.size(d) <= self.size(d), Shape, op,
+             "(): Size does not match at dimension ", d, " expected index ", index.sizes(),
              " to be no larger than self ", self.sizes(), " apart from dimension ", dim);
 }
 
@@ -391,30 +453,32 @@ void check_gather_shapes(const Tensor& self, int dim, const Tensor& index, const
 template <class F>
 void for_each_line(const Tensor& self, int dim, const Tensor& index, F&& f) {
   const Axis axis = split(index.sizes(), dim);
-  parallel_for(0, axis.outer * axis.inner, std::max<std::int64_t>(1, default_grain / std::max<std::int64_t>(axis.size, 1)), [&](std::int64_t b, std::int64_t e) {
-    for (std::int64_t line = b; line < e; ++line) {
-      const std::int64_t o = line / axis.inner, i = line % axis.inner;
-      std::int64_t offset = 0, rest = i;
-      for (int d = index.ndim() - 1; d > dim; --d) {
-        offset += rest % index.size(d) * self.stride(d);
-        rest /= index.size(d);
-      }
-      rest = o;
-      for (int d = dim - 1; d >= 0; --d) {
-        offset += rest % index.size(d) * self.stride(d);
-        rest /= index.size(d);
-      }
-      f(offset, o * axis.size * axis.inner + i, axis.inner, axis.size);
-    }
-  });
+  parallel_for(0, axis.outer * axis.inner,
+               std::max<std::int64_t>(1, default_grain / std::max<std::int64_t>(axis.size, 1)),
+               [&](std::int64_t b, std::int64_t e) {
+                 for (std::int64_t line = b; line < e; ++line) {
+                   const std::int64_t o = line / axis.inner, i = line % axis.inner;
+                   std::int64_t offset = 0, rest = i;
+                   for (int d = index.ndim() - 1; d > dim; --d) {
+                     offset += rest % index.size(d) * self.stride(d);
+                     rest /= index.size(d);
+                   }
+                   rest = o;
+                   for (int d = dim - 1; d >= 0; --d) {
+                     offset += rest % index.size(d) * self.stride(d);
+                     rest /= index.size(d);
+                   }
+                   f(offset, o * axis.size * axis.inner + i, axis.inner, axis.size);
+                 }
+               });
 }
 
 }  // namespace
 
 Tensor gather(const Tensor& given, int dim, const Tensor& given_index) {
   require_cpu(given, "gather");
-  FB_CHECK(given_index.dtype() == DType::Int64 || given_index.dtype() == DType::Int32, DType, "gather(): Expected dtype int32/int64 for index, got ",
-           dtype_name(given_index.dtype()));
+  FB_CHECK(given_index.dtype() == DType::Int64 || given_index.dtype() == DType::Int32, DType,
+           "gather(): Expected dtype int32/int64 for index, got ", dtype_name(given_index.dtype()));
   const Tensor self = at_least_1d(given);
   const Tensor index = as_int64(at_least_1d(given_index), "gather");
   if (index.numel() == 0) return empty(given_index.sizes(), given.dtype());
@@ -425,18 +489,23 @@ Tensor gather(const Tensor& given, int dim, const Tensor& given_index) {
   dispatch_size(self.itemsize(), [&]<class Word>() {
     const Word* from = self.data<Word>();
     Word* to = out.data<Word>();
-    for_each_line(self, dim, index, [&](std::int64_t offset, std::int64_t first, std::int64_t step, std::int64_t length) {
-      for (std::int64_t k = 0, p = first; k < length; ++k, p += step) to[p] = from[offset + checked_natural(at[p], size, dim, "gather") * stride];
-    });
+    for_each_line(
+        self, dim, index,
+        [&](std::int64_t offset, std::int64_t first, std::int64_t step, std::int64_t length) {
+          for (std::int64_t k = 0, p = first; k < length; ++k, p += step)
+            to[p] = from[offset + checked_natural(at[p], size, dim, "gather") * stride];
+        });
   });
   return out;
 }
 
-void scatter(const Tensor& given, int dim, const Tensor& given_index, const Tensor& given_source, Scatter mode) {
+void scatter(const Tensor& given, int dim, const Tensor& given_index, const Tensor& given_source,
+             Scatter mode) {
   require_cpu(given, "scatter");
   check_writable(given, "scatter");
-  FB_CHECK(given.dtype() == given_source.dtype(), DType, "scatter(): Expected self.dtype to be equal to src.dtype: self is ", dtype_name(given.dtype()),
-           ", src is ", dtype_name(given_source.dtype()));
+  FB_CHECK(given.dtype() == given_source.dtype(), DType,
+           "scatter(): Expected self.dtype to be equal to src.dtype: self is ",
+           dtype_name(given.dtype()), ", src is ", dtype_name(given_source.dtype()));
   const Tensor self = at_least_1d(given);
   const Tensor index = as_int64(at_least_1d(given_index), "scatter");
   if (index.numel() == 0) return;
@@ -445,10 +514,13 @@ void scatter(const Tensor& given, int dim, const Tensor& given_index, const Tens
   if (given_source.numel() == 1 && given_source.ndim() == 0) {
     source = given_source.expand(index.sizes(), "scatter");
   } else {
-    FB_CHECK(source.ndim() == index.ndim(), Shape, "scatter(): Index tensor must have the same number of dimensions as src tensor: src is ",
-             source.sizes(), ", index is ", index.sizes());
+    FB_CHECK(
+        source.ndim() == index.ndim(), Shape,
+        "scatter(): Index tensor must have the same number of dimensions as src tensor: src is ",
+        source.sizes(), ", index is ", index.sizes());
     for (int d = 0; d < index.ndim(); ++d) {
-      FB_CHECK(index.size(d) <= source.size(d), Shape, "scatter(): Expected index ", index.sizes(), " to be no larger than src ", source.sizes());
+      FB_CHECK(index.size(d) <= source.size(d), Shape, "scatter(): Expected index ", index.sizes(),
+               " to be no larger than src ", source.sizes());
       source = source.slice(d, 0, index.size(d), 1);
     }
   }
@@ -460,28 +532,39 @@ void scatter(const Tensor& given, int dim, const Tensor& given_index, const Tens
   dispatch_all(self.dtype(), [&]<class T>() {
     T* to = self.data<T>();
     const T* from = source.data<T>();
-    for_each_line(self, dim, index, [&](std::int64_t offset, std::int64_t first, std::int64_t step, std::int64_t length) {
-      for (std::int64_t k = 0, p = first; k < length; ++k, p += step) {
-        T& place = to[offset + at[p] * stride];
-        const T value = from[p];
-        switch (mode) {
-          case Scatter::Set: place = value; break;
-          case Scatter::Add: place = accumulated<T>(place, value); break;
-          case Scatter::Multiply:
-            if constexpr (std::is_same_v<T, bool>) place = place && value;
-            else if constexpr (std::is_integral_v<T>) place = static_cast<T>(static_cast<std::uint64_t>(place) * static_cast<std::uint64_t>(value));
-            else place = static_cast<T>(place * value);
-            break;
-          default:
-            if constexpr (!std::is_same_v<T, complex64> && !std::is_same_v<T, complex128>) {
-              const bool nan = value != value;
-              if (nan || (mode == Scatter::Max ? value > place : value < place)) place = value;
-            } else {
-              fail(ErrorKind::DType, "scatter_reduce(): amax and amin are not defined for complex tensors");
+    for_each_line(
+        self, dim, index,
+        [&](std::int64_t offset, std::int64_t first, std::int64_t step, std::int64_t length) {
+          for (std::int64_t k = 0, p = first; k < length; ++k, p += step) {
+            T& place = to[offset + at[p] * stride];
+            const T value = from[p];
+            switch (mode) {
+              case Scatter::Set:
+                place = value;
+                break;
+              case Scatter::Add:
+                place = accumulated<T>(place, value);
+                break;
+              case Scatter::Multiply:
+                if constexpr (std::is_same_v<T, bool>)
+                  place = place && value;
+                else if constexpr (std::is_integral_v<T>)
+                  place = static_cast<T>(static_cast<std::uint64_t>(place) *
+                                         static_cast<std::uint64_t>(value));
+                else
+                  place = static_cast<T>(place * value);
+                break;
+              default:
+                if constexpr (!std::is_same_v<T, complex64> && !std::is_same_v<T, complex128>) {
+                  const bool nan = value != value;
+                  if (nan || (mode == Scatter::Max ? value > place : value < place)) place = value;
+                } else {
+                  fail(ErrorKind::DType,
+                       "scatter_reduce(): amax and amin are not defined for complex tensors");
+                }
             }
-        }
-      }
-    });
+          }
+        });
   });
 }
 
@@ -495,7 +578,8 @@ void where_loop(char* const* data, const std::int64_t* strides, std::int64_t n, 
   const char *condition = data[1], *a = data[2], *b = data[3];
   constexpr std::int64_t size = sizeof(Word);
   if constexpr (size <= 8) {
-    if (strides[0] == size && strides[1] == 1 && (strides[2] == size || strides[2] == 0) && (strides[3] == size || strides[3] == 0)) {
+    if (strides[0] == size && strides[1] == 1 && (strides[2] == size || strides[2] == 0) &&
+        (strides[3] == size || strides[3] == 0)) {
       auto* o = reinterpret_cast<Word*>(out);
       const auto* c = reinterpret_cast<const std::uint8_t*>(condition);
       const auto *x = reinterpret_cast<const Word*>(a), *y = reinterpret_cast<const Word*>(b);
@@ -508,8 +592,10 @@ void where_loop(char* const* data, const std::int64_t* strides, std::int64_t n, 
       return;
     }
   }
-  for (std::int64_t k = 0; k < n; ++k, out += strides[0], condition += strides[1], a += strides[2], b += strides[3])
-    *reinterpret_cast<Word*>(out) = *reinterpret_cast<const Word*>(*reinterpret_cast<const std::uint8_t*>(condition) ? a : b);
+  for (std::int64_t k = 0; k < n;
+       ++k, out += strides[0], condition += strides[1], a += strides[2], b += strides[3])
+    *reinterpret_cast<Word*>(out) =
+        *reinterpret_cast<const Word*>(*reinterpret_cast<const std::uint8_t*>(condition) ? a : b);
 }
 
 }  // namespace
@@ -518,14 +604,18 @@ Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
   require_cpu(condition, "where");
   require_cpu(a, "where");
   require_cpu(b, "where");
-  FB_CHECK(is_mask(condition), DType, "where expected condition to be a boolean tensor, but got a tensor with dtype ", dtype_name(condition.dtype()));
+  FB_CHECK(is_mask(condition), DType,
+           "where expected condition to be a boolean tensor, but got a tensor with dtype ",
+           dtype_name(condition.dtype()));
   const Argument both[] = {a, b};
   const DType dtype = result_type(both, 2);
   const Tensor x = cast(a, dtype), y = cast(b, dtype);
-  const Dims shape = broadcast_shapes(broadcast_shapes(condition.sizes(), a.sizes(), "where"), b.sizes(), "where");
+  const Dims shape =
+      broadcast_shapes(broadcast_shapes(condition.sizes(), a.sizes(), "where"), b.sizes(), "where");
   const Operand inputs[] = {condition, x, y};
   const Tensor out = empty_result(shape, dtype, inputs, 3);
-  dispatch_size(out.itemsize(), [&]<class Word>() { run_loop(where_loop<Word>, shape, {out, condition, x, y}); });
+  dispatch_size(out.itemsize(),
+                [&]<class Word>() { run_loop(where_loop<Word>, shape, {out, condition, x, y}); });
   return out;
 }
 
@@ -560,9 +650,11 @@ Tensor nonzero(const Tensor& given) {
 Tensor masked_select(const Tensor& t, const Tensor& mask) {
   require_cpu(t, "masked_select");
   require_cpu(mask, "masked_select");
-  FB_CHECK(is_mask(mask), DType, "masked_select: expected BoolTensor or ByteTensor for mask, got ", dtype_name(mask.dtype()));
+  FB_CHECK(is_mask(mask), DType, "masked_select: expected BoolTensor or ByteTensor for mask, got ",
+           dtype_name(mask.dtype()));
   const Dims shape = broadcast_shapes(t.sizes(), mask.sizes(), "masked_select");
-  const Tensor values = contiguous(t.expand(shape, "masked_select")), bits = contiguous(cast(mask, DType::Bool).expand(shape, "masked_select"));
+  const Tensor values = contiguous(t.expand(shape, "masked_select")),
+               bits = contiguous(cast(mask, DType::Bool).expand(shape, "masked_select"));
   const auto* b = bits.data<std::uint8_t>();
   std::int64_t count = 0;
   for (std::int64_t k = 0; k < bits.numel(); ++k) count += b[k] != 0;
@@ -596,10 +688,13 @@ Tensor cat(const std::vector<Tensor>& tensors, std::int64_t given_dim) {
   for (const Tensor& t : tensors) {
     const int position = k++;
     if (skipped(t)) continue;
-    FB_CHECK(t.ndim() == first->ndim(), Shape, "Tensors must have same number of dimensions: got ", first->ndim(), " and ", t.ndim());
+    FB_CHECK(t.ndim() == first->ndim(), Shape, "Tensors must have same number of dimensions: got ",
+             first->ndim(), " and ", t.ndim());
     for (int d = 0; d < shape.size(); ++d)
-      FB_CHECK(d == dim || t.size(d) == first->size(d), Shape, "Sizes of tensors must match except in dimension ", dim, ". Expected size ", first->size(d),
-               " but got size ", t.size(d), " for tensor number ", position, " in the list.");
+      FB_CHECK(d == dim || t.size(d) == first->size(d), Shape,
+               "Sizes of tensors must match except in dimension ", dim, ". Expected size ",
+               first->size(d), " but got size ", t.size(d), " for tensor number ", position,
+               " in the list.");
     shape[dim] += t.size(dim);
   }
   const Tensor out = empty(shape, dtype);

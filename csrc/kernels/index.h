@@ -17,7 +17,8 @@ void index_put(const Tensor& self, const Indices& indices, const Tensor& values,
 
 Tensor index_select(const Tensor& self, int dim, const Tensor& index);
 // self[..., index[i], ...] += alpha * source[..., i, ...]
-void index_add(const Tensor& self, int dim, const Tensor& index, const Tensor& source, const Scalar& alpha);
+void index_add(const Tensor& self, int dim, const Tensor& index, const Tensor& source,
+               const Scalar& alpha);
 
 enum class Scatter { Set, Add, Multiply, Max, Min };
 Tensor gather(const Tensor& self, int dim, const Tensor& index);

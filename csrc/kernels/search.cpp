@@ -11,31 +11,45 @@
 namespace fb {
 namespace {
 
-// Searches of this many values go on side by side, so that they wait for memory together.
-constexpr std::int64_t batch = 8;
+// Values that are searched for side by side: the waits for memory of one overlap with the others'.
+constexpr std::int64_t lanes = 16;
 
-// For each of `count` values (at most `batch`) how many of the ascending keys come before it. The
-// halving does not branch on what it finds.
-template <bool right, class Key>
-void search_batch(const Key* keys, std::int64_t n, const Key* values, std::int64_t count,
-                  std::int64_t* places) {
-  const auto before = [](Key key, Key value) { return right ? key <= value : key < value; };
-  std::int64_t base[batch] = {};
-  Key wanted[batch] = {};
-  std::copy(values, values + count, wanted);
-  for (; n > 1; n -= n / 2)
-    for (std::int64_t k = 0; k < batch; ++k)
-      base[k] += before(keys[base[k] + n / 2 - 1], wanted[k]) ? n / 2 : 0;
-  for (std::int64_t k = 0; k < count; ++k)
-    places[k] = base[k] + (n == 1 && before(keys[base[k]], wanted[k]));
+// out[j] = how many of the n elements of a row come before values[j]. All lanes halve alike,
+// without branching on what they find.
+template <bool right, class T, class Element>
+void positions(Element&& element, std::int64_t n, const T* values, std::int64_t count,
+               std::int64_t* out) {
+  const auto before = [&](std::int64_t k, T value) -> bool {
+    const T x = element(k);
+    const bool last = value != value;  // NaN
+    return right ? (x <= value) | last : (x < value) | (last & (x == x));
+  };
+  for (std::int64_t from = 0; from < count; from += lanes) {
+    const std::int64_t used = std::min(lanes, count - from);
+    std::int64_t at[lanes] = {};
+    std::int64_t left = n;
+    for (; left > 1; left -= left / 2)
+      for (std::int64_t j = 0; j < used; ++j)
+        at[j] += before(at[j] + left / 2 - 1, values[from + j]) ? left / 2 : 0;
+    for (std::int64_t j = 0; j < used; ++j)
+      out[from + j] = at[j] + (left == 1 && before(at[j], values[from + j]));
+  }
 }
 
-// The keys of rows of n elements, taken in the order of `sorter` if there is one.
+// The same for a row whose sorted order `sorter` gives, if there is one.
 template <class T>
-void load_keys(const T* rows, const std::int64_t* sorter, std::int64_t count, std::int64_t n,
-               KeyOf<T>* keys) {
-  for (std::int64_t k = 0; k < count; ++k)
-    keys[k] = order_key(element_at(rows, sorter ? k / n * n + sorter[k] : k));
+void search_row(const T* row, const std::int64_t* sorter, std::int64_t n, bool right,
+                const T* values, std::int64_t count, std::int64_t* out) {
+  const auto search = [&](auto&& element) {
+    if (right)
+      positions<true>(element, n, values, count, out);
+    else
+      positions<false>(element, n, values, count, out);
+  };
+  if (sorter)
+    search([=](std::int64_t k) { return row[sorter[k]]; });
+  else
+    search([=](std::int64_t k) { return row[k]; });
 }
 
 void check_rows(const Tensor& sequence, const Tensor& values) {
@@ -82,26 +96,13 @@ Tensor searchsorted(const Tensor& sequence, const Tensor& values, bool right, bo
   const bool shared = sequence.ndim() == 1;
   const std::int64_t n = sequence.sizes().back();
   const std::int64_t each = shared ? in.numel() : in.sizes().back();
-  if (in.numel() == 0) return cast(out, out_int32 ? DType::Int32 : DType::Int64);
   dispatch_real(common, op, [&]<class T>() {
-    using Key = KeyOf<T>;
-    Workspace<Key> keys(static_cast<std::size_t>(rows.numel()));
-    load_keys(rows.data<T>(), sorter ? places.data<std::int64_t>() : nullptr, rows.numel(), n,
-              keys.data());
-    const std::int64_t batches = (each + batch - 1) / batch;
-    parallel_for(0, in.numel() / each * batches, 256, [&](std::int64_t b, std::int64_t e) {
-      for (std::int64_t k = b; k < e; ++k) {
-        const std::int64_t row = k / batches, first = k % batches * batch;
-        const std::int64_t count = std::min(batch, each - first), at = row * each + first;
-        Key wanted[batch];
-        for (std::int64_t i = 0; i < count; ++i)
-          wanted[i] = order_key(element_at(in.data<T>(), at + i));
-        const Key* own = keys.data() + (shared ? 0 : row * n);
-        std::int64_t* to = out.data<std::int64_t>() + at;
-        if (right)
-          search_batch<true>(own, n, wanted, count, to);
-        else
-          search_batch<false>(own, n, wanted, count, to);
+    parallel_for(0, in.numel(), 2048, [&](std::int64_t b, std::int64_t e) {
+      for (std::int64_t k = b, end; k < e; k = end) {
+        const std::int64_t at = shared ? 0 : k / each * n;
+        end = std::min(e, (k / each + 1) * each);
+        search_row(rows.data<T>() + at, sorter ? places.data<std::int64_t>() + at : nullptr, n,
+                   right, in.data<T>() + k, end - k, out.data<std::int64_t>() + k);
       }
     });
   });
@@ -157,16 +158,14 @@ Tensor bincount(const Tensor& t, const Tensor* weights, std::int64_t minlength) 
            "weights should be 1-d and have the same length as input");
   const Tensor in = contiguous(cast(t, DType::Int64));
   const std::int64_t* x = in.data<std::int64_t>();
-  std::int64_t lowest = 0, highest = -1;
-  for (std::int64_t k = 0; k < in.numel(); ++k) {
-    lowest = std::min(lowest, x[k]);
-    highest = std::max(highest, x[k]);
-  }
-  FB_CHECK(lowest >= 0, Runtime, "bincount only supports 1-d non-negative integral inputs.");
   constexpr std::int64_t most = std::int64_t{1} << 40;
-  FB_CHECK(highest < most, Runtime, "bincount: the largest value must be below ", most, ", got ",
-           highest);
-  const std::int64_t size = std::max(minlength, highest + 1);
+  std::int64_t size = minlength;
+  for (std::int64_t k = 0; k < in.numel(); ++k) {
+    FB_CHECK(x[k] >= 0, Runtime, "bincount only supports 1-d non-negative integral inputs.");
+    FB_CHECK(x[k] < most, Runtime, "bincount: the largest value must be below ", most, ", got ",
+             x[k]);
+    size = std::max(size, x[k] + 1);
+  }
   if (!weights) {
     const Tensor out = full({size}, Scalar(0), DType::Int64);
     for (std::int64_t k = 0; k < in.numel(); ++k) ++out.data<std::int64_t>()[x[k]];

@@ -23,8 +23,9 @@ TensorPair mode(const Tensor& t, std::int64_t dim, bool keepdim);
 
 // (distinct elements, for each element which it is, how many of each). NaN differs from itself.
 // Without dim: of all elements; with dim: of the slices along it. `sorted`: else only neighbours
-// are compared and the order is kept.
-TensorTriple unique(const Tensor& t, std::optional<std::int64_t> dim, bool sorted);
+// are compared and the order is kept. What is not wanted may be empty.
+TensorTriple unique(const Tensor& t, std::optional<std::int64_t> dim, bool sorted,
+                    bool with_inverse, bool with_counts);
 
 // For each value how many elements of its row of `sequence` come before it: those smaller, and with
 // `right` those equal. `sorter` has the places of the elements of `sequence` in ascending order.

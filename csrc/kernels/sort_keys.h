@@ -3,11 +3,13 @@
 #pragma once
 #include <algorithm>
 #include <bit>
+#include <limits>
 #include <type_traits>
-#include <utility>
 
 #include "core/allocator.h"
 #include "core/dtype.h"
+#include "core/iter.h"
+#include "core/parallel.h"
 
 namespace fb {
 namespace {
@@ -46,16 +48,23 @@ KeyOf<T> order_key(T x) {
     else
       return static_cast<Key>(x);
   } else {
-    if (is_nan(x)) return all;
-    Key bits;
-    if constexpr (std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>)
+    Key bits, infinity;
+    if constexpr (std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>) {
       bits = x.bits;
-    else
+      infinity = std::is_same_v<T, Half> ? 0x7c00u : 0x7f80u;
+    } else {
       bits = std::bit_cast<Key>(x);
-    if (bits == sign) bits = 0;  // -0
-    return bits & sign ? ~bits & all : bits | sign;
+      infinity = std::bit_cast<Key>(std::numeric_limits<T>::infinity());
+    }
+    // Selections, not branches: what is random must not be predicted.
+    const Key magnitude = bits & (sign - 1);
+    const Key number = bits & sign ? ~bits & all : bits | sign;
+    const Key key = magnitude == 0 ? sign : number;
+    return magnitude > infinity ? all : key;
   }
 }
+
+}  // namespace
 
 // Key and place in one number: the order of entries is that of a stable sort.
 struct NarrowEntry {
@@ -78,59 +87,45 @@ struct WideEntry {
     return key_ != other.key_ ? key_ < other.key_ : place_ < other.place_;
   }
 };
+namespace {
+
 template <class T>
 using EntryOf = std::conditional_t<sizeof(T) == 8, WideEntry, NarrowEntry>;
 
-// The entries of a line; `descending` turns the order of the keys around, places still ascend.
+// What turns the order of keys around, if wanted.
 template <class T>
-void load_entries(EntryOf<T>* entries, const T* x, std::int64_t stride, std::int64_t n,
-                  bool descending) {
-  using Key = KeyOf<T>;
-  constexpr Key sign = Key{1} << (key_bits<T> - 1);
-  const Key flip = descending ? sign | (sign - 1) : 0;
-  for (std::int64_t k = 0; k < n; ++k)
-    entries[k] = EntryOf<T>(order_key(element_at(x, k * stride)) ^ flip, k);
+constexpr KeyOf<T> key_flip(bool descending) {
+  constexpr KeyOf<T> sign = KeyOf<T>{1} << (key_bits<T> - 1);
+  return descending ? sign | (sign - 1) : 0;
 }
 
+// The key of NaN, for floating types.
+template <class T>
+constexpr KeyOf<T> nan_key() {
+  return key_flip<T>(true);
+}
+
+// The entries of a line; when descending, keys are turned around and places still ascend.
+template <class T>
+void load_entries(EntryOf<T>* entries, const T* x, std::int64_t n, bool descending) {
+  const KeyOf<T> flip = key_flip<T>(descending);
+  parallel_for(0, n, default_grain, [=](std::int64_t b, std::int64_t e) {
+    for (std::int64_t k = b; k < e; ++k)
+      entries[k] = EntryOf<T>(order_key(element_at(x, k)) ^ flip, k);
+  });
+}
+
+// So few are sorted by comparisons.
 constexpr std::int64_t few_entries = 64;
 
-// Sorts by digits from the lowest, passing over digits that all entries share; returns the buffer
-// that holds the result.
-template <int digit_bits, class Entry>
-Entry* radix_sort(Entry* entries, Entry* other, std::int64_t n, int bits) {
-  constexpr std::uint32_t digits = 1u << digit_bits;
-  constexpr int most_passes = (64 + digit_bits - 1) / digit_bits;
-  const auto first = entries[0].key();
-  auto differing = first ^ first;
-  for (std::int64_t k = 0; k < n; ++k) differing |= entries[k].key() ^ first;
-  int shifts[most_passes], passes = 0;
-  for (int shift = 0; shift < bits; shift += digit_bits)
-    if (differing >> shift & (digits - 1)) shifts[passes++] = shift;
-  std::uint32_t starts[most_passes][digits];
-  for (int p = 0; p < passes; ++p) std::fill(starts[p], starts[p] + digits, 0u);
-  for (std::int64_t k = 0; k < n; ++k)
-    for (int p = 0; p < passes; ++p) ++starts[p][entries[k].key() >> shifts[p] & (digits - 1)];
-  for (int p = 0; p < passes; ++p) {
-    std::uint32_t sum = 0;
-    for (std::uint32_t& start : starts[p]) sum += std::exchange(start, sum);
-    for (std::int64_t k = 0; k < n; ++k)
-      other[starts[p][entries[k].key() >> shifts[p] & (digits - 1)]++] = entries[k];
-    std::swap(entries, other);
-  }
-  return entries;
-}
+}  // namespace
 
-// Sorts n entries whose places ascend; `other` is as long. Returns where the result is.
+// Sorts n entries whose places ascend; `other` is as long. Returns where the result is. Long lines
+// are sorted by several threads.
 template <class Entry>
-Entry* sort_entries(Entry* entries, Entry* other, std::int64_t n, int bits) {
-  constexpr std::int64_t many_entries = 4096;
-  if (n <= few_entries) {
-    std::sort(entries, entries + n);
-    return entries;
-  }
-  return n < many_entries ? radix_sort<8>(entries, other, n, bits)
-                          : radix_sort<11>(entries, other, n, bits);
-}
+Entry* sort_entries(Entry* entries, Entry* other, std::int64_t n, int bits);
+
+namespace {
 
 // The entry that has k smaller ones. Changes the order of the entries.
 template <class Entry>

@@ -66,7 +66,8 @@ def _initial(outputs: tuple[Any, ...], gradients: Any) -> list[Tensor]:
             )
         elif gradient.shape != output.shape:
             raise ShapeError(
-                f"Mismatch in shape: grad_output[{k}] has a shape of {gradient.shape} and output[{k}]"
+                f"Mismatch in shape: grad_output[{k}] has a shape of {gradient.shape} and "
+                f"output[{k}]"
                 f" has a shape of {output.shape}."
             )
         elif gradient.dtype.is_complex != output.dtype.is_complex:

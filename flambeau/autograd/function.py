@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 _FREED = (
-    "Trying to backward through the graph a second time (or directly access saved tensors after they "
+    "Trying to backward through the graph a second time (or directly access saved tensors after "
+    "they "
     "have already been freed). Saved intermediate values of the graph are freed when you call "
     ".backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the "
     "graph a second time or if you need to access saved tensors after calling backward."
@@ -73,7 +74,8 @@ class FunctionCtx:
         tensor, version, output_nr = entry
         if tensor._version != version:
             raise GradError(
-                "one of the variables needed for gradient computation has been modified by an inplace"
+                "one of the variables needed for gradient computation has been modified by an "
+                "inplace"
                 f" operation: a tensor of shape {tuple(tensor.shape)} saved by "
                 f"{type(self).__name__} is at version {tensor._version}; expected version {version}"
                 " instead."
@@ -141,7 +143,8 @@ class Function:
     """Base class of custom operations.
 
     A subclass defines the static methods `forward(ctx, *args)` (or `forward(*args)` together with
-    `setup_context(ctx, inputs, output)`) and `backward(ctx, *gradients)`, and is used through `apply`.
+    `setup_context(ctx, inputs, output)`) and `backward(ctx, *gradients)`, and is used through
+    `apply`.
 
     Example:
         >>> class Square(flambeau.autograd.Function):
@@ -161,8 +164,10 @@ class Function:
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         raise RuntimeError(
-            f"{type(self)} should not be instantiated. Methods on autograd functions are all static, "
-            "so you should invoke them on the class itself. Instantiating an autograd function will "
+            f"{type(self)} should not be instantiated. Methods on autograd functions are all "
+            "static, "
+            "so you should invoke them on the class itself. Instantiating an autograd function "
+            "will "
             "raise an error in a future version of PyTorch."
         )
 
@@ -182,7 +187,8 @@ class Function:
     def backward(ctx: Any, *grad_outputs: Any) -> Any:
         """Gradients of the inputs from those of the outputs."""
         raise NotImplementedError(
-            "You must implement either the backward or vjp method for your custom autograd.Function "
+            "You must implement either the backward or vjp method for your custom "
+            "autograd.Function "
             "to use it with backward mode AD."
         )
 

@@ -291,6 +291,17 @@ def op(
     return register if function is None else register(function)
 
 
+def checked(plain: Callable[..., Any]) -> Any:
+    """The function, whose AttributeError on an argument is a TypeError that names the argument."""
+    target = _C.make_function(plain)
+    target.__name__ = plain.__name__
+    target.__qualname__ = plain.__qualname__
+    target.__module__ = plain.__module__
+    target.__doc__ = plain.__doc__
+    target.__wrapped__ = plain
+    return target
+
+
 def function(
     implementation: Callable[..., Any] | None = None,
     *,
@@ -299,12 +310,16 @@ def function(
 ) -> Any:
     """Publishes a plain Python function, built of ops, in the `flambeau` namespace.
 
+    What it becomes is called like the function; an argument that turns out to be no tensor is named
+    in a TypeError.
+
     Args:
         methods: names under which it also becomes a method of Tensor.
         aliases: further names at torch level.
     """
 
-    def register(target: Callable[..., Any]) -> Callable[..., Any]:
+    def register(plain: Callable[..., Any]) -> Any:
+        target = checked(plain)
         for name in (target.__name__, *aliases):
             FUNCTIONS[name] = target
         for name in methods:

@@ -223,7 +223,7 @@ def hardswish(input, inplace=False):
 
     Example:
         >>> flambeau.nn.functional.hardswish(flambeau.tensor([-4., 1., 4.]))
-        tensor([0.0000, 0.6667, 4.0000])
+        tensor([-0.0000,  0.6667,  4.0000])
     """
     return _hardswish.inplace(input) if inplace else _hardswish(input)
 
@@ -266,6 +266,11 @@ def threshold(input, threshold, value, inplace=False):
 
 
 @op(name="softshrink", public=False, native="softshrink", native_arity=1, samples=_calls((1.5,)))
+def _softshrink(input, lambd=0.5):
+    """input moved by lambd towards zero, and zero within lambd of it."""
+    return kernels(of(input)).unary("softshrink", input, lambd)
+
+
 def softshrink(input, lambd=0.5):
     """input moved by lambd towards zero, and zero within lambd of it.
 
@@ -276,11 +281,16 @@ def softshrink(input, lambd=0.5):
     Returns:
         A new tensor.
 
+    Raises:
+        RuntimeError: if lambd is negative.
+
     Example:
         >>> flambeau.nn.functional.softshrink(flambeau.tensor([-2., 0.3, 1.]))
         tensor([-1.5000,  0.0000,  0.5000])
     """
-    return kernels(of(input)).unary("softshrink", input, lambd)
+    if lambd < 0:
+        raise RuntimeError(f"softshrink: lambda must be greater or equal to 0, but found {lambd}")
+    return _softshrink(input, lambd)
 
 
 @op(methods=("hardshrink",), native="hardshrink", native_arity=1, samples=_calls((1.5,)))
@@ -301,7 +311,7 @@ def hardshrink(input, lambd=0.5):
     return kernels(of(input)).unary("hardshrink", input, lambd)
 
 
-for _shrink in (softshrink, hardshrink):
+for _shrink in (_softshrink, hardshrink):
     _shrink.vjp("input")(
         lambda g, input, lambd: where((input >= -lambd) & (input <= lambd), 0.0, g)
     )

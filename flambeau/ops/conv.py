@@ -13,7 +13,13 @@ def _samples(s):
     yield s(s.tensor(1, 2, 4, 4), s.tensor(2, 1, 2, 2), s.tensor(2), (1, 1), (0, 0), (2, 1), 2)
 
 
-@op(public=False, out=False, backward_name="Convolution", torch="nn.functional.conv2d", samples=_samples)
+@op(
+    public=False,
+    out=False,
+    backward_name="Convolution",
+    torch="nn.functional.conv2d",
+    samples=_samples,
+)
 def _convolution(input, weight, bias, stride, padding, dilation, groups):
     """Two-dimensional cross-correlation of (n, c, h, w) with (o, c / groups, kh, kw)."""
     return kernels(input).conv2d(input, weight, bias, stride, padding, dilation, groups)
@@ -40,7 +46,9 @@ def _adjoint_samples(s):
 @op(public=False, out=False, backward_name="Convolution", torch="", samples=_adjoint_samples)
 def _conv_input(grad, weight, input_shape, stride, padding, dilation, groups):
     """The adjoint of _convolution in its input: also the transposed convolution."""
-    return kernels(grad).conv2d_backward_input(grad, weight, input_shape, stride, padding, dilation, groups)
+    return kernels(grad).conv2d_backward_input(
+        grad, weight, input_shape, stride, padding, dilation, groups
+    )
 
 
 @_conv_input.vjp("grad")
@@ -60,7 +68,9 @@ def _weight_samples(s):
 @op(public=False, out=False, backward_name="Convolution", torch="", samples=_weight_samples)
 def _conv_weight(grad, input, weight_shape, stride, padding, dilation, groups):
     """The adjoint of _convolution in its weight."""
-    return kernels(grad).conv2d_backward_weight(grad, input, weight_shape, stride, padding, dilation, groups)
+    return kernels(grad).conv2d_backward_weight(
+        grad, input, weight_shape, stride, padding, dilation, groups
+    )
 
 
 @_conv_weight.vjp("grad")
@@ -90,7 +100,10 @@ def _pair(value, name, n=2):
     if len(value) == 1:
         return value * n
     if len(value) != n:
-        raise ShapeError(f"expected {name} to be a single integer value or a list of {n} values, but got {name}={list(value)}")
+        raise ShapeError(
+            f"expected {name} to be a single integer value or a list of {n} values, but got "
+            f"{name}={list(value)}"
+        )
     return value
 
 
@@ -111,10 +124,14 @@ def _same_padding(input, weight, stride, dilation):
 
 def _checked(input, weight, name, n):
     if weight.ndim != n + 2:
-        raise ShapeError(f"{name}: expected a weight of {n + 2} dimensions, but got one of size {list(weight.shape)}")
+        raise ShapeError(
+            f"{name}: expected a weight of {n + 2} dimensions, but got one of size "
+            f"{list(weight.shape)}"
+        )
     if input.ndim not in (n + 1, n + 2):
         raise ShapeError(
-            f"Expected {n + 1}D (unbatched) or {n + 2}D (batched) input to {name}, but got input of size: {list(input.shape)}"
+            f"Expected {n + 1}D (unbatched) or {n + 2}D (batched) input to {name}, but got input "
+            f"of size: {list(input.shape)}"
         )
 
 
@@ -143,7 +160,9 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     """
     _checked(input, weight, "conv2d", 2)
     if input.ndim == 3:
-        return conv2d(input.unsqueeze(0), weight, bias, stride, padding, dilation, groups).squeeze(0)
+        return conv2d(input.unsqueeze(0), weight, bias, stride, padding, dilation, groups).squeeze(
+            0
+        )
     stride, dilation = _pair(stride, "stride"), _pair(dilation, "dilation")
     if isinstance(padding, str):
         input, padding = _named_padding(input, weight, stride, dilation, padding)
@@ -163,19 +182,29 @@ def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     """One-dimensional convolution: (n, c, l) with (o, c / groups, k); see conv2d."""
     _checked(input, weight, "conv1d", 1)
     if input.ndim == 2:
-        return conv1d(input.unsqueeze(0), weight, bias, stride, padding, dilation, groups).squeeze(0)
+        return conv1d(input.unsqueeze(0), weight, bias, stride, padding, dilation, groups).squeeze(
+            0
+        )
     stride, dilation = _pair(stride, "stride", 1), _pair(dilation, "dilation", 1)
     if isinstance(padding, str):
         input, padding = _named_padding(input, weight, stride, dilation, padding)
     padding = _pair(padding, "padding", 1)
     out = _convolution(
-        input.unsqueeze(2), weight.unsqueeze(2), bias, (1, *stride), (0, *padding), (1, *dilation), groups
+        input.unsqueeze(2),
+        weight.unsqueeze(2),
+        bias,
+        (1, *stride),
+        (0, *padding),
+        (1, *dilation),
+        groups,
     )
     return out.squeeze(2)
 
 
 @function
-def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+def conv_transpose2d(
+    input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1
+):
     """The adjoint of conv2d: (n, c, h, w) with (c, o / groups, kh, kw) gives (n, o, h', w').
 
     Args:
@@ -190,7 +219,8 @@ def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_paddi
     dilation, extra = _pair(dilation, "dilation"), _pair(output_padding, "output_padding")
     if any(e >= max(s, d) for e, s, d in zip(extra, stride, dilation, strict=True)):
         raise RuntimeError(
-            f"output padding must be smaller than either stride or dilation, but got output_padding {extra}, "
+            "output padding must be smaller than either stride or dilation, but got "
+            f"output_padding {extra}, "
             f"stride {stride} and dilation {dilation}"
         )
     sizes = [

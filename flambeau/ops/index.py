@@ -40,7 +40,9 @@ def _index_put_samples(s):
 
 @op(methods=("index_put",), inplace=True, out=False, samples=_index_put_samples)
 def index_put(input, indices, values, accumulate=False):
-    """A copy of input with input[indices] = values (+= if `accumulate`, repeated indices counted)."""
+    """A copy of input with input[indices] = values (+= if `accumulate`, repeated indices
+    counted).
+    """
     out = kernels(input).clone(input)
     kernels(input).index_put(out, list(indices), _values_like(values, input), accumulate)
     return out
@@ -287,7 +289,10 @@ index_copy.vjp("source")(lambda g, dim, index: index_select(g, dim, index))
 @op(
     methods=("index_fill",),
     inplace=True,
-    samples=lambda s: [s(s.tensor(4, 3), 0, s.indices(2, high=4), 1), s(s.tensor(2, 3), -1, s.indices(1, high=3), 0)],
+    samples=lambda s: [
+        s(s.tensor(4, 3), 0, s.indices(2, high=4), 1),
+        s(s.tensor(2, 3), -1, s.indices(1, high=3), 0),
+    ],
 )
 def index_fill(input, dim, index, value):
     """A copy of input with the slices named by `index` set to one value."""
@@ -329,7 +334,14 @@ def _scatter_samples(s):
     yield s(s.tensor(4, 3), 0, _distinct_rows(s, 2, 2), s.tensor(2, 2))
 
 
-@op(inplace=True, backward_name="Scatter", public=False, out=False, torch="scatter", samples=_scatter_samples)
+@op(
+    inplace=True,
+    backward_name="Scatter",
+    public=False,
+    out=False,
+    torch="scatter",
+    samples=_scatter_samples,
+)
 def _scatter(input, dim, index, src):
     """A copy of input with input[index[i][j]][j] = src[i][j] (dim = 0)."""
     out = kernels(input).clone(input)
@@ -388,7 +400,13 @@ def _reduce_samples(s):
         yield s(s.distinct(3, 4), 0, s.indices(5, 4, high=3), s.tensor(5, 4), mode)
 
 
-@op(public=False, out=False, torch="scatter_reduce", backward_name="ScatterReduce", samples=_reduce_samples)
+@op(
+    public=False,
+    out=False,
+    torch="scatter_reduce",
+    backward_name="ScatterReduce",
+    samples=_reduce_samples,
+)
 def _scatter_reduce(input, dim, index, src, mode):
     out = kernels(input).clone(input)
     kernels(input).scatter(out, dim, index, src, _MODES[mode])
@@ -423,7 +441,9 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=Non
         include_self: whether the values of input take part.
     """
     if reduce not in ("sum", "prod", "mean", "amax", "amin"):
-        raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
+        raise RuntimeError(
+            f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}"
+        )
     start = input
     if not include_self:
         neutral = {"sum": 0, "mean": 0, "prod": 1}.get(reduce)
@@ -490,7 +510,6 @@ def _without(shape, dim):
 
 def _with(shape, dim, size):
     return [size if d == dim else s for d, s in enumerate(shape)]
-
 
 
 def put_(self, index, source, accumulate=False):
@@ -571,7 +590,10 @@ masked_fill.vjp("input")(lambda g, mask: g.masked_fill(mask, 0))
 masked_fill.vjp("value")(lambda g, mask: _where(mask, g, g.new_zeros(())))
 
 
-@op(methods=("masked_select",), samples=lambda s: [s(s.tensor(3, 4), s.mask(3, 4)), s(s.tensor(3, 4), s.mask(4))])
+@op(
+    methods=("masked_select",),
+    samples=lambda s: [s(s.tensor(3, 4), s.mask(3, 4)), s(s.tensor(3, 4), s.mask(4))],
+)
 def masked_select(input, mask):
     """The elements where mask holds, in order, as a vector."""
     return kernels(input).masked_select(input, mask)
@@ -583,7 +605,12 @@ def _(g, mask, input_shape):
     return _zeros(g, shape).masked_scatter(mask, g)
 
 
-@op(methods=("masked_scatter",), inplace=True, out=False, samples=lambda s: [s(s.tensor(3, 4), s.mask(3, 4), s.tensor(12))])
+@op(
+    methods=("masked_scatter",),
+    inplace=True,
+    out=False,
+    samples=lambda s: [s(s.tensor(3, 4), s.mask(3, 4), s.tensor(12))],
+)
 def masked_scatter(input, mask, source):
     """A copy of input with the first elements of source, in order, where mask holds."""
     shape = _C.broadcast_shapes(input.shape, mask.shape)
@@ -627,7 +654,6 @@ def nonzero(input, *, out=None, as_tuple=False):
 def argwhere(input):
     """The indices of the elements that are not zero, one row each."""
     return kernels(input).nonzero(input)
-
 
 
 # ---- joining and splitting ----
@@ -771,7 +797,9 @@ def split(tensor, split_size_or_sections, dim=0):
     if isinstance(split_size_or_sections, int):
         size = split_size_or_sections
         if size < 0:
-            raise RuntimeError(f"split expects split_size be non-negative, but got split_size={size}")
+            raise RuntimeError(
+                f"split expects split_size be non-negative, but got split_size={size}"
+            )
         if size == 0:
             if n != 0:
                 raise RuntimeError(
@@ -784,7 +812,8 @@ def split(tensor, split_size_or_sections, dim=0):
         sizes = [int(s) for s in split_size_or_sections]
         if sum(sizes) != n or any(s < 0 for s in sizes):
             raise RuntimeError(
-                f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at "
+                f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's "
+                "size at "
                 f"dimension {dim}), but got split_sizes={sizes}"
             )
     return _split_sizes(tensor, tuple(sizes), dim)
@@ -820,7 +849,7 @@ def tensor_split(input, indices_or_sections, dim=0):
     from flambeau.ops.movement import slice as slice_op
 
     borders = [0, *indices_or_sections, n]
-    return tuple(slice_op(input, dim, a, b) for a, b in zip(borders, borders[1:], strict=False))
+    return tuple(slice_op(input, dim, borders[k], borders[k + 1]) for k in range(len(borders) - 1))
 
 
 def _split_at(name, axis, least):
@@ -850,7 +879,6 @@ def _split_at(name, axis, least):
 hsplit = _split_at("hsplit", 1, 1)
 vsplit = _split_at("vsplit", 0, 2)
 dsplit = _split_at("dsplit", 2, 3)
-
 
 
 @function
@@ -891,7 +919,13 @@ def _embedding_samples(s):
     yield s(s.indices(6, high=4), s.tensor(5, 2), 4)  # a row that is not looked up
 
 
-@op(public=False, out=False, backward_name="Embedding", torch="nn.functional.embedding", samples=_embedding_samples)
+@op(
+    public=False,
+    out=False,
+    backward_name="Embedding",
+    torch="nn.functional.embedding",
+    samples=_embedding_samples,
+)
 def embedding(input, weight, padding_idx):
     """Rows of `weight` named by `input`."""
     rows = kernels(weight).index_select(weight, 0, _C.reshape(input, (-1,)))

@@ -9,7 +9,10 @@ from flambeau.core.tensor import Tensor
 from flambeau.ops.elementwise import _conj
 
 
-@op(methods=("mm",), samples=lambda s: [s(s.tensor(2, 3), s.tensor(3, 4)), s(s.tensor(2, 0), s.tensor(0, 3))])
+@op(
+    methods=("mm",),
+    samples=lambda s: [s(s.tensor(2, 3), s.tensor(3, 4)), s(s.tensor(2, 0), s.tensor(0, 3))],
+)
 def mm(input, mat2):
     """Product of two matrices.
 
@@ -35,7 +38,13 @@ mm.vjp("input")(lambda g, mat2: g @ mat2.mH)
 mm.vjp("mat2")(lambda g, input: input.mH @ g)
 
 
-@op(methods=("bmm",), samples=lambda s: [s(s.tensor(2, 2, 3), s.tensor(2, 3, 4)), s(s.tensor(0, 2, 3), s.tensor(0, 3, 4))])
+@op(
+    methods=("bmm",),
+    samples=lambda s: [
+        s(s.tensor(2, 2, 3), s.tensor(2, 3, 4)),
+        s(s.tensor(0, 2, 3), s.tensor(0, 3, 4)),
+    ],
+)
 def bmm(input, mat2):
     """Products of the matrices of two batches: (b, n, k) and (b, k, m) give (b, n, m)."""
     return kernels(input).bmm(input, mat2)
@@ -72,7 +81,14 @@ def _batched_samples(s):
     yield s(s.tensor(2, 2, 3), s.tensor(3))
 
 
-@op(name="_matmul", backward_name="UnsafeView", public=False, out=False, torch="matmul", samples=_batched_samples)
+@op(
+    name="_matmul",
+    backward_name="UnsafeView",
+    public=False,
+    out=False,
+    torch="matmul",
+    samples=_batched_samples,
+)
 def _matmul(input, other):
     """matmul for the shapes that mm, bmm, mv and dot do not cover."""
     return kernels(input).matmul(input, other)
@@ -177,7 +193,13 @@ def _linear_samples(s):
     yield s(s.tensor(3), s.tensor(4, 3), s.tensor(4))
 
 
-@op(public=False, out=False, backward_name="Addmm", torch="nn.functional.linear", samples=_linear_samples)
+@op(
+    public=False,
+    out=False,
+    backward_name="Addmm",
+    torch="nn.functional.linear",
+    samples=_linear_samples,
+)
 def linear(input, weight, bias=None):
     """input @ weight.T + bias.
 
@@ -215,7 +237,12 @@ linear.vjp("bias")(lambda g: g)
 @function(methods=("outer", "ger"), aliases=("ger",))
 def outer(input, vec2, *, out=None):
     """The matrix of all products of elements of two vectors."""
-    require(input.ndim == 1 and vec2.ndim == 1, "outer: both arguments must be vectors", input=input, vec2=vec2)
+    require(
+        input.ndim == 1 and vec2.ndim == 1,
+        "outer: both arguments must be vectors",
+        input=input,
+        vec2=vec2,
+    )
     result = input.unsqueeze(1) * vec2
     return result if out is None else out.resize_(result.shape).copy_(result)
 
@@ -226,7 +253,12 @@ def inner(input, other, *, out=None):
     if input.ndim == 0 or other.ndim == 0:
         result = input * other
     else:
-        require(input.shape[-1] == other.shape[-1], "inner: the last sizes must agree", input=input, other=other)
+        require(
+            input.shape[-1] == other.shape[-1],
+            "inner: the last sizes must agree",
+            input=input,
+            other=other,
+        )
         flat = matmul(input.reshape(-1, input.shape[-1]), other.reshape(-1, other.shape[-1]).mT)
         result = flat.reshape(input.shape[:-1] + other.shape[:-1])
     return result if out is None else out.resize_(result.shape).copy_(result)
@@ -255,7 +287,9 @@ def tensordot(a, b, dims=2):
     """
     if isinstance(dims, int):
         if dims < 0 or dims > min(a.ndim, b.ndim):
-            raise RuntimeError(f"tensordot expects dims >= 0 and at most the number of axes, but got dims={dims}")
+            raise RuntimeError(
+                f"tensordot expects dims >= 0 and at most the number of axes, but got dims={dims}"
+            )
         dims_a, dims_b = list(range(a.ndim - dims, a.ndim)), list(range(dims))
     else:
         dims_a, dims_b = ([d] if isinstance(d, int) else list(d) for d in dims)
@@ -272,7 +306,11 @@ def tensordot(a, b, dims=2):
     k = 1
     for d in dims_a:
         k *= a.shape[d]
-    left = a.permute(rest_a + dims_a).reshape(-1, k) if k else a.permute(rest_a + dims_a).reshape(_count(a, rest_a), 0)
+    left = (
+        a.permute(rest_a + dims_a).reshape(-1, k)
+        if k
+        else a.permute(rest_a + dims_a).reshape(_count(a, rest_a), 0)
+    )
     right = b.permute(dims_b + rest_b).reshape(k, _count(b, rest_b))
     return matmul(left, right).reshape([a.shape[d] for d in rest_a] + [b.shape[d] for d in rest_b])
 

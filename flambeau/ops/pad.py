@@ -23,7 +23,8 @@ def _constant_pad(input, pad, value=0):
     """Widens the last axes by a constant; pad lists (before, after) from the last axis on."""
     if len(pad) % 2 or len(pad) > 2 * input.ndim:
         raise RuntimeError(
-            f"pad: Padding length must be divisible by 2 and at most twice the number of dimensions of the input, got {list(pad)} for {input.ndim}"
+            "pad: Padding length must be divisible by 2 and at most twice the number of "
+            f"dimensions of the input, got {list(pad)} for {input.ndim}"
         )
     shape, source, starts = list(input.shape), input, []
     for k in range(len(pad) // 2):
@@ -32,7 +33,9 @@ def _constant_pad(input, pad, value=0):
         shape[axis] += before + after
         if shape[axis] < 0:
             raise RuntimeError(
-                f"pad: The input size {input.shape[axis]}, plus negative padding {before} and {after}, resulted in a negative output size, which is invalid (dimension {axis})"
+                f"pad: The input size {input.shape[axis]}, plus negative padding {before} and "
+                f"{after}, resulted in a negative output size, which is invalid (dimension "
+                f"{axis})"
             )
         source = _C.slice(source, axis, max(0, -before), input.shape[axis] - max(0, -after), 1)
         starts.append((axis, max(0, before)))
@@ -52,7 +55,8 @@ def _places(mode, size, before, after):
     if mode == "reflect":
         if before >= size or after >= size:
             raise RuntimeError(
-                f"Argument #4: Padding size should be less than the corresponding input dimension, but got: padding ({before}, {after}) for an axis of {size}"
+                "Argument #4: Padding size should be less than the corresponding input "
+                f"dimension, but got: padding ({before}, {after}) for an axis of {size}"
             )
         places = [*range(before, 0, -1), *range(size), *range(size - 2, size - 2 - after, -1)]
     elif mode == "replicate":
@@ -68,7 +72,8 @@ def pad(input, pad, mode="constant", value=None):
     """Widens (or, with negative numbers, trims) the last axes.
 
     Args:
-        input: any tensor; the other modes than "constant" leave the first axes (batch, channels) alone.
+        input: any tensor; the other modes than "constant" leave the first axes (batch, channels)
+            alone.
         pad: (before, after) of the last axis, then of the one before it, and so on.
         mode: "constant", "reflect", "replicate" or "circular".
         value: what to fill with, for "constant"; 0 by default.

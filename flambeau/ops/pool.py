@@ -51,8 +51,16 @@ def _average_samples(s):
     yield s(s.tensor(2, 4, 4), (2, 2), (1, 1), (1, 1), False, True, 3)
 
 
-@op(public=False, out=False, backward_name="AvgPool2D", torch="nn.functional.avg_pool2d", samples=_average_samples)
-def _avg_pool2d(input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override):
+@op(
+    public=False,
+    out=False,
+    backward_name="AvgPool2D",
+    torch="nn.functional.avg_pool2d",
+    samples=_average_samples,
+)
+def _avg_pool2d(
+    input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+):
     return kernels(input).avg_pool2d(
         input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override or 0
     )
@@ -70,16 +78,27 @@ def _spread_samples(s):
 
 
 @op(public=False, out=False, backward_name="AvgPool2DBackward", torch="", samples=_spread_samples)
-def _spread(grad, size, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override):
+def _spread(
+    grad, size, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+):
     """The adjoint of _avg_pool2d."""
     return kernels(grad).avg_pool2d_backward(
-        grad, size, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override or 0
+        grad,
+        size,
+        kernel_size,
+        stride,
+        padding,
+        ceil_mode,
+        count_include_pad,
+        divisor_override or 0,
     )
 
 
 @_spread.vjp("grad")
 def _(g, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override):
-    return _avg_pool2d(g, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    return _avg_pool2d(
+        g, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+    )
 
 
 def _adaptive_samples(s):
@@ -139,15 +158,21 @@ _adaptive_max_pool2d.vjp("input")(lambda g, indices, input_shape: _place(g, indi
 
 def _window(kernel_size, stride, padding, n):
     kernel_size = _pair(kernel_size, "kernel_size", n)
-    stride = kernel_size if stride is None or stride == () or stride == [] else _pair(stride, "stride", n)
+    stride = (
+        kernel_size
+        if stride is None or stride == () or stride == []
+        else _pair(stride, "stride", n)
+    )
     padding = _pair(padding, "padding", n)
     if any(k <= 0 for k in kernel_size) or any(s <= 0 for s in stride):
         raise RuntimeError(
-            f"pooling: kernel size and stride must be greater than zero, got kernel_size={kernel_size}, stride={stride}"
+            "pooling: kernel size and stride must be greater than zero, got "
+            f"kernel_size={kernel_size}, stride={stride}"
         )
     if any(2 * p > k for p, k in zip(padding, kernel_size, strict=True)):
         raise RuntimeError(
-            f"pad should be at most half of effective kernel size, but got pad={max(padding)}, kernel_size={max(kernel_size)}"
+            f"pad should be at most half of effective kernel size, but got pad={max(padding)}, "
+            f"kernel_size={max(kernel_size)}"
         )
     return kernel_size, stride, padding
 
@@ -155,7 +180,8 @@ def _window(kernel_size, stride, padding, n):
 def _need(input, dims, name):
     if input.ndim not in dims:
         raise ShapeError(
-            f"{name}: Expected {' or '.join(f'{d}D' for d in dims)} input, but got input of size {list(input.shape)}"
+            f"{name}: Expected {' or '.join(f'{d}D' for d in dims)} input, but got input of size "
+            f"{list(input.shape)}"
         )
 
 

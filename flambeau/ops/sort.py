@@ -126,12 +126,7 @@ def _kth_samples(s):
 
 @op(methods=("kthvalue",), outputs=_PICKED, result_type=return_types.kthvalue, samples=_kth_samples)
 def kthvalue(input, k, dim=-1, keepdim=False):
-    """The k-th smallest element along one axis and where it is, as (values, indices).
-
-    Args:
-        k: from 1 to the number of elements.
-        dim: the axis.
-        keepdim: keep the axis with size one.
+    """The k-th smallest element along an axis and its place, as (values, indices); k counts from 1.
 
     Raises:
         RuntimeError: if k is not between 1 and the number of elements.
@@ -187,6 +182,8 @@ for _rule_of in (kthvalue, _median_along, _nanmedian_along, mode):
 
 def _over_all(along, input):
     if not input._numel:
+        if not input.is_floating_point():
+            raise RuntimeError("median(): expected at least one element, or a floating point dtype")
         return input.new_full((), float("nan"))
     return along(input.reshape(-1), 0)[0]
 
@@ -208,7 +205,7 @@ def median(input, dim=None, keepdim=False, *, out=None):
 
 @function(methods=("nanmedian",))
 def nanmedian(input, dim=None, keepdim=False, *, out=None):
-    """The median without NaN elements: of all, or along one axis as (values, indices)."""
+    """The median of the elements that are not NaN: of all, or of an axis as (values, indices)."""
     if dim is None:
         return _over_all(_nanmedian_along, input)
     return _nanmedian_along(input, dim, keepdim, out=out)
@@ -262,7 +259,7 @@ def _quantile(name, input, q, dim, keepdim, interpolation, ignore_nan):
 
 
 def _interpolated(ordered, q, interpolation, ignore_nan):
-    """The quantile of each line of a tensor sorted along its last axis, which gets size one."""
+    """The quantile of each line of a tensor sorted along its last axis, which keeps size one."""
     from flambeau.ops.index import where
 
     n = ordered.shape[-1]
@@ -315,8 +312,10 @@ def nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear", ou
 # ---- distinct elements ----
 
 
-def _chosen(parts, return_inverse, return_counts):
-    values, inverse, counts = parts
+def _distinct(input, dim, sorted, return_inverse, return_counts):
+    values, inverse, counts = kernels(input).unique(
+        input, dim, sorted, return_inverse, return_counts
+    )
     if not return_inverse and not return_counts:
         return values
     return (values, *((inverse,) if return_inverse else ()), *((counts,) if return_counts else ()))
@@ -336,7 +335,7 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
         >>> flambeau.unique(flambeau.tensor([2, 1, 2]))
         tensor([1, 2])
     """
-    return _chosen(kernels(input).unique(input, dim, True), return_inverse, return_counts)
+    return _distinct(input, dim, True, return_inverse, return_counts)
 
 
 @function(methods=("unique_consecutive",))
@@ -348,7 +347,7 @@ def unique_consecutive(input, return_inverse=False, return_counts=False, dim=Non
         return_counts: also return the lengths of the runs.
         dim: compare the slices along this axis instead.
     """
-    return _chosen(kernels(input).unique(input, dim, False), return_inverse, return_counts)
+    return _distinct(input, dim, False, return_inverse, return_counts)
 
 
 @function
@@ -362,6 +361,16 @@ def isin(elements, test_elements, *, assume_unique=False, invert=False):
     place = kernel.searchsorted(known, elements, False, False, None).clamp(max=known._numel - 1)
     found = known[place] == elements
     return ~found if invert else found
+
+
+def _number_beside(value, tensor):
+    """A number as a 0-dim tensor: of the tensor's dtype, unless that is of a lesser kind."""
+    dtype = tensor.dtype
+    if isinstance(value, float) and not dtype.is_floating_point:
+        dtype = _C.get_default_dtype()
+    elif dtype == _C.bool and not isinstance(value, bool):
+        dtype = _C.int64
+    return _C.scalar_tensor(value, dtype)
 
 
 def _tensors(*values):
@@ -403,7 +412,7 @@ def searchsorted(
             )
         right = side == "right"
     if not isinstance(input, Tensor):
-        input = _C.scalar_tensor(input, sorted_sequence.dtype)
+        input = _number_beside(input, sorted_sequence)
     found = kernels(sorted_sequence).searchsorted(sorted_sequence, input, right, out_int32, sorter)
     return found if out is None else out.copy_(found)
 

@@ -1,4 +1,6 @@
-"""Testing tools for users and for flambeau itself: closeness, gradient checks, the suite over ops."""
+"""Testing tools for users and for flambeau itself: closeness, gradient checks, the suite over
+ops.
+"""
 
 from flambeau.testing.comparison import assert_allclose, assert_close
 from flambeau.testing.gradcheck import GradcheckError, gradcheck, gradgradcheck

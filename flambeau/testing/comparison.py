@@ -92,7 +92,11 @@ def assert_close(
             f"rtol={rtol!r}, atol={atol!r}"
         )
     options = dict(
-        rtol=rtol, atol=atol, equal_nan=equal_nan, check_dtype=check_dtype, check_stride=check_stride
+        rtol=rtol,
+        atol=atol,
+        equal_nan=equal_nan,
+        check_dtype=check_dtype,
+        check_stride=check_stride,
     )
     problem = _compare(actual, expected, "", options)
     if problem is None:
@@ -112,7 +116,9 @@ def _compare(actual, expected, where: str, options) -> str | None:
     elif _is_sequence(actual) and _is_sequence(expected):
         if len(actual) != len(expected):
             return f"The length of the sequences mismatch{where}: {len(actual)} != {len(expected)}"
-        pairs = [(f"{where}[{k}]", a, e) for k, (a, e) in enumerate(zip(actual, expected, strict=True))]
+        pairs = [
+            (f"{where}[{k}]", a, e) for k, (a, e) in enumerate(zip(actual, expected, strict=True))
+        ]
     else:
         return _compare_tensors(_as_tensor(actual), _as_tensor(expected), where, options)
     for place, a, e in pairs:
@@ -130,10 +136,14 @@ def _compare_tensors(actual: Tensor, expected: Tensor, where: str, options) -> s
     at = f" (at {where})" if where else ""
     if actual.shape != expected.shape:
         return (
-            f"The values for attribute 'shape' do not match: {actual.shape} != {expected.shape}.{at}"
+            f"The values for attribute 'shape' do not match: "
+            f"{actual.shape} != {expected.shape}.{at}"
         )
     if options["check_dtype"] and actual.dtype != expected.dtype:
-        return f"The values for attribute 'dtype' do not match: {actual.dtype} != {expected.dtype}.{at}"
+        return (
+            f"The values for attribute 'dtype' do not match: "
+            f"{actual.dtype} != {expected.dtype}.{at}"
+        )
     if options["check_stride"] and actual.stride() != expected.stride():
         return (
             "The values for attribute 'stride()' do not match: "
@@ -177,5 +187,3 @@ def assert_allclose(actual, expected, rtol=None, atol=None, equal_nan=True, msg=
         check_dtype=False,
         msg=msg or None,
     )
-
-

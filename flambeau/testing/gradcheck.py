@@ -14,7 +14,9 @@ class GradcheckError(RuntimeError):
 
 
 def _tuple(value):
-    return value if isinstance(value, tuple) else tuple(value) if isinstance(value, list) else (value,)
+    return (
+        value if isinstance(value, tuple) else tuple(value) if isinstance(value, list) else (value,)
+    )
 
 
 def _checked(inputs):
@@ -90,7 +92,8 @@ def gradcheck(
 
     Args:
         func: takes the inputs, returns a tensor or a tuple of tensors.
-        inputs: a tensor or a tuple; those that require gradients are checked. They should be float64.
+        inputs: a tensor or a tuple; those that require gradients are checked. They should be
+            float64.
         eps: step of the differences.
         atol: absolute tolerance.
         rtol: relative tolerance.
@@ -157,14 +160,19 @@ def _check(func, inputs, wanted, eps, atol, rtol, nondet_tol, check_grad_dtypes,
                 flat = _flat(g) if g is not None else [0.0] * n
                 flat_again = _flat(again) if again is not None else [0.0] * n
                 if any(abs(a - b) > nondet_tol for a, b in zip(flat, flat_again, strict=True)):
-                    raise GradcheckError("Backward is not reentrant, i.e., running backward with same input and grad_output multiple times gives different values")
+                    raise GradcheckError(
+                        "Backward is not reentrant, i.e., running backward with same input and "
+                        "grad_output multiple times gives different values"
+                    )
                 for column, d in enumerate(directions):
                     analytical = sum(a * b for a, b in zip(flat, d, strict=True))
                     numerical = sum(a * b for a, b in zip(slopes[column][o_number], c, strict=True))
                     if not abs(analytical - numerical) <= atol + rtol * abs(numerical):
                         raise GradcheckError(
-                            f"Jacobian mismatch for output {place} with respect to input {x_number}: "
-                            f"numerical {numerical}, analytical {analytical} (output element {row}, "
+                            f"Jacobian mismatch for output {place} with respect to input "
+                            f"{x_number}: "
+                            f"numerical {numerical}, analytical {analytical} (output element "
+                            f"{row}, "
                             f"input element {column}{', random directions' if fast_mode else ''})"
                         )
 
@@ -214,9 +222,7 @@ def gradgradcheck(
                     for x in own
                 )
                 wanted = [x for x in own if isinstance(x, Tensor) and x.requires_grad]
-            found = grad(
-                _outputs(func, own), wanted, starts, create_graph=True, allow_unused=True
-            )
+            found = grad(_outputs(func, own), wanted, starts, create_graph=True, allow_unused=True)
         finally:
             _C.set_grad_enabled(before)
         return tuple(

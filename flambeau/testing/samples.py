@@ -45,7 +45,9 @@ class Sample:
                 return type(value)(apply(v) for v in value)
             return value
 
-        return Sample(tuple(apply(a) for a in self.args), {k: apply(v) for k, v in self.kwargs.items()})
+        return Sample(
+            tuple(apply(a) for a in self.args), {k: apply(v) for k, v in self.kwargs.items()}
+        )
 
     def tensors(self) -> list[Tensor]:
         """All tensors of the call, in order."""
@@ -64,7 +66,9 @@ class SampleMaker:
     def __call__(self, *args: Any, **kwargs: Any) -> Sample:
         return Sample(args, kwargs)
 
-    def tensor(self, *shape: int, low: float = -2.0, high: float = 2.0, dtype: Any = None) -> Tensor:
+    def tensor(
+        self, *shape: int, low: float = -2.0, high: float = 2.0, dtype: Any = None
+    ) -> Tensor:
         """Random values between low and high; integers for integer dtypes, bits for bool."""
         dtype = dtype or self.dtype
         n = 1
@@ -128,8 +132,12 @@ def samples_of(op: Any, dtype: Any = None, seed: int = 0) -> list[Sample]:
         raise ValueError(f"op {op.name} declares neither domain= nor samples=")
     low, high = info.domain
     arity = info.arity
-    calls = [make(*(make.tensor(*shape, low=low, high=high) for _ in range(arity))) for shape in SHAPES]
+    calls = [
+        make(*(make.tensor(*shape, low=low, high=high) for _ in range(arity))) for shape in SHAPES
+    ]
     if arity == 2:
         for a, b in PAIRS:
-            calls.append(make(make.tensor(*a, low=low, high=high), make.tensor(*b, low=low, high=high)))
+            calls.append(
+                make(make.tensor(*a, low=low, high=high), make.tensor(*b, low=low, high=high))
+            )
     return calls

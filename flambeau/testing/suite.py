@@ -5,7 +5,8 @@ Each check takes an op and raises AssertionError with the call that failed. The 
 - `check_reference`: values against the NumPy twin, if the op names one;
 - `check_layouts`: strided, offset and expanded inputs give what contiguous ones give;
 - `check_forms`: method = function = in-place = `out=`;
-- `check_gradients`: first and second derivatives against finite differences, fused against plain rules;
+- `check_gradients`: first and second derivatives against finite differences, fused against plain
+  rules;
 - `check_errors`: nonsense arguments raise TypeError, ValueError, IndexError or RuntimeError.
 """
 
@@ -96,7 +97,11 @@ def check_forms(op: Any) -> None:
                 if name.startswith("__"):
                     continue
                 copy = _copied(sample)
-                _same(getattr(copy.args[0], name)(*copy.args[1:], **copy.kwargs), expected, f"{call} .{name}")
+                _same(
+                    getattr(copy.args[0], name)(*copy.args[1:], **copy.kwargs),
+                    expected,
+                    f"{call} .{name}",
+                )
         if not isinstance(expected, Tensor):
             continue
         if op.info.inplace and isinstance(first, Tensor):
@@ -180,7 +185,9 @@ def _check_fast_rules(function: Any, inputs: Any, outputs: Any, call: str) -> No
     fused = grad(outputs, inputs, starts, retain_graph=True, allow_unused=True)
     for p, f in zip(plain, fused, strict=True):
         if p is None or f is None:
-            assert_close(p is None, f is None, msg=f"{call}: fused and plain rules serve other inputs")
+            assert_close(
+                p is None, f is None, msg=f"{call}: fused and plain rules serve other inputs"
+            )
             continue
         _same(f, p.detach(), f"{call}: fused rule", rtol=1e-6, atol=1e-8)
 
@@ -188,7 +195,11 @@ def _check_fast_rules(function: Any, inputs: Any, outputs: Any, call: str) -> No
 def check_errors(op: Any) -> None:
     """Wrong calls raise an ordinary exception that has a text."""
     sample = samples_of(op)[0]
-    wrong: list[tuple[tuple, dict]] = [((), {}), ((object(),) * len(op.params), {}), (sample.args, {"no_such": 1})]
+    wrong: list[tuple[tuple, dict]] = [
+        ((), {}),
+        ((object(),) * len(op.params), {}),
+        (sample.args, {"no_such": 1}),
+    ]
     if sample.args:
         wrong.append((("text", *sample.args[1:]), sample.kwargs))
         wrong.append(((None, *sample.args[1:]), sample.kwargs))

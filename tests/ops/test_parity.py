@@ -84,7 +84,8 @@ def test_values(name, dtype):
     for sample in samples:
         call = f"{name}{sample} in {dtype}"
         theirs_call = type(sample)(
-            tuple(to_torch(a) for a in sample.args), {k: to_torch(v) for k, v in sample.kwargs.items()}
+            tuple(to_torch(a) for a in sample.args),
+            {k: to_torch(v) for k, v in sample.kwargs.items()},
         )
         try:
             theirs = function(*theirs_call.args, **theirs_call.kwargs)
@@ -132,7 +133,8 @@ def test_gradients(name):
         if not pairs or not all(e.requires_grad for _, e in pairs):
             continue
         flambeau.autograd.backward(
-            [o for o, _ in pairs], [flambeau.full(tuple(o.shape), 0.5, dtype=o.dtype) for o, _ in pairs]
+            [o for o, _ in pairs],
+            [flambeau.full(tuple(o.shape), 0.5, dtype=o.dtype) for o, _ in pairs],
         )
         torch.autograd.backward([e for _, e in pairs], [torch.full_like(e, 0.5) for _, e in pairs])
         for leaf in leaves:

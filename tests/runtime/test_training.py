@@ -47,7 +47,9 @@ def test_same_losses_as_the_oracle(name):
 
     def train(lib):
         lib.manual_seed(3)
-        model = lib.nn.Sequential(lib.nn.Linear(10, 20), lib.nn.Tanh(), lib.nn.Linear(20, 3)).double()
+        model = lib.nn.Sequential(
+            lib.nn.Linear(10, 20), lib.nn.Tanh(), lib.nn.Linear(20, 3)
+        ).double()
         optimizer = getattr(lib.optim, name)(model.parameters(), lr=0.05)
         x = lib.randn(32, 10, dtype=lib.float64)
         y = lib.randint(0, 3, (32,))

@@ -1,0 +1,161 @@
+// flambeau._C.Function: a public function written in Python, whose wrong arguments are named.
+#include "bind/pytensor.h"
+
+#include <structmember.h>
+
+#include <algorithm>
+#include <cstddef>
+
+namespace fb::py {
+namespace {
+
+struct PyFunction {
+  PyObject_HEAD PyObject* dict;
+  PyObject* target;
+  vectorcallfunc vectorcall;
+};
+
+PyTypeObject* function_type;
+PyFunction* as_function(PyObject* o) { return reinterpret_cast<PyFunction*>(o); }
+
+// What a parameter takes, as errors spell it.
+const char* expected_of(PyObject* parameter) {
+  struct Entry {
+    const char* name;
+    const char* type;
+  };
+  static constexpr Entry entries[] = {{"dtype", "torch.dtype"},
+                                      {"device", "torch.device"},
+                                      {"generator", "torch.Generator"},
+                                      {"memory_format", "torch.memory_format"}};
+  for (const Entry& e : entries)
+    if (PyUnicode_CompareWithASCIIString(parameter, e.name) == 0) return e.type;
+  return "Tensor";
+}
+
+bool is_element(PyObject* sequence, PyObject* o) {
+  if (!PyList_CheckExact(sequence) && !PyTuple_CheckExact(sequence)) return false;
+  PyObject** items = PySequence_Fast_ITEMS(sequence);
+  const Py_ssize_t n = PySequence_Fast_GET_SIZE(sequence);
+  return std::find(items, items + n, o) != items + n;
+}
+
+void raise_wrong_argument(PyObject* function, PyObject* parameter, bool element, PyObject* o) {
+  PyErr_Format(PyExc_TypeError, "%U(): argument '%U' must be %s%s, not %s", function, parameter,
+               element ? "a sequence of " : "", element ? "Tensors" : expected_of(parameter),
+               Py_TYPE(o)->tp_name);
+}
+
+PyObject* function_call(PyObject* self, PyObject* const* args, std::size_t flags,
+                        PyObject* kwnames) {
+  PyObject* target = as_function(self)->target;
+  PyObject* result = PyObject_Vectorcall(target, args, flags, kwnames);
+  if (result || !PyErr_ExceptionMatches(PyExc_AttributeError)) return result;
+  PyCodeObject* code = reinterpret_cast<PyCodeObject*>(PyFunction_GET_CODE(target));
+  PyObject* names = PyCode_GetVarnames(code);
+  if (!names) return nullptr;
+  name_wrong_argument(reinterpret_cast<PyFunctionObject*>(target)->func_name, names,
+                      code->co_argcount, args, PyVectorcall_NARGS(flags), kwnames);
+  Py_DECREF(names);
+  return nullptr;
+}
+
+PyObject* function_descr_get(PyObject* self, PyObject* instance, PyObject*) {
+  if (!instance || instance == Py_None) return Py_NewRef(self);
+  return PyMethod_New(self, instance);
+}
+
+int function_traverse(PyObject* self, visitproc visit, void* arg) {
+  Py_VISIT(Py_TYPE(self));
+  Py_VISIT(as_function(self)->dict);
+  Py_VISIT(as_function(self)->target);
+  return 0;
+}
+
+int function_clear(PyObject* self) {
+  Py_CLEAR(as_function(self)->dict);
+  Py_CLEAR(as_function(self)->target);
+  return 0;
+}
+
+void function_dealloc(PyObject* self) {
+  PyTypeObject* type = Py_TYPE(self);
+  PyObject_GC_UnTrack(self);
+  function_clear(self);
+  type->tp_free(self);
+  Py_DECREF(type);
+}
+
+PyObject* function_repr(PyObject* self) { return PyObject_Repr(as_function(self)->target); }
+
+// Pickled and copied as its name, like any function.
+PyObject* function_reduce(PyObject* self, PyObject*) {
+  return PyObject_GetAttrString(self, "__qualname__");
+}
+
+PyMethodDef function_methods[] = {{"__reduce__", function_reduce, METH_NOARGS, nullptr}, {}};
+PyGetSetDef function_getset[] = {
+    {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr}, {}};
+PyMemberDef function_members[] = {
+    {"__dictoffset__", T_PYSSIZET, offsetof(PyFunction, dict), READONLY, nullptr},
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(PyFunction, vectorcall), READONLY, nullptr},
+    {}};
+PyType_Slot function_slots[] = {{Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
+                                {Py_tp_descr_get, reinterpret_cast<void*>(function_descr_get)},
+                                {Py_tp_traverse, reinterpret_cast<void*>(function_traverse)},
+                                {Py_tp_clear, reinterpret_cast<void*>(function_clear)},
+                                {Py_tp_dealloc, reinterpret_cast<void*>(function_dealloc)},
+                                {Py_tp_repr, reinterpret_cast<void*>(function_repr)},
+                                {Py_tp_methods, function_methods},
+                                {Py_tp_getset, function_getset},
+                                {Py_tp_members, function_members},
+                                {0, nullptr}};
+PyType_Spec function_spec = {"flambeau._C.Function", sizeof(PyFunction), 0,
+                             Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL |
+                                 Py_TPFLAGS_METHOD_DESCRIPTOR | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+                             function_slots};
+
+nb::object make_function(nb::object target) {
+  if (!PyFunction_Check(target.ptr()))
+    throw nb::type_error("make_function: expected a function written in Python");
+  PyObject* made = function_type->tp_alloc(function_type, 0);
+  if (!made) throw nb::python_error();
+  as_function(made)->vectorcall = function_call;
+  as_function(made)->target = target.release().ptr();
+  return nb::steal(made);
+}
+
+}  // namespace
+
+void name_wrong_argument(PyObject* function, PyObject* names, Py_ssize_t positional,
+                         PyObject* const* args, Py_ssize_t n, PyObject* kwnames) {
+  PyObject *type, *value, *trace;
+  PyErr_Fetch(&type, &value, &trace);
+  PyErr_NormalizeException(&type, &value, &trace);
+  PyObject* o = reinterpret_cast<PyAttributeErrorObject*>(value)->obj;
+  if (o && !is_tensor(o)) {
+    const Py_ssize_t keywords = kwnames ? PyTuple_GET_SIZE(kwnames) : 0;
+    for (Py_ssize_t k = 0; k < n + keywords; ++k) {
+      const bool element = args[k] != o && is_element(args[k], o);
+      if (args[k] != o && !element) continue;
+      if (k < n && k >= std::min(positional, PyTuple_GET_SIZE(names))) break;
+      raise_wrong_argument(function,
+                           k < n ? PyTuple_GET_ITEM(names, k) : PyTuple_GET_ITEM(kwnames, k - n),
+                           element, o);
+      Py_XDECREF(type);
+      Py_XDECREF(value);
+      Py_XDECREF(trace);
+      return;
+    }
+  }
+  PyErr_Restore(type, value, trace);
+}
+
+void bind_function(nb::module_& m) {
+  function_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&function_spec));
+  if (!function_type) throw nb::python_error();
+  m.attr("Function") = nb::handle(reinterpret_cast<PyObject*>(function_type));
+  m.def("make_function", make_function, nb::arg("target"));
+}
+
+}  // namespace fb::py
