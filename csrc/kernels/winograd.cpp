@@ -14,7 +14,7 @@ namespace {
 
 // The transformed tiles of a block, and the region they come from, should share a second-level
 // cache.
-constexpr std::int64_t block_bytes = 512 * 1024;
+constexpr std::int64_t block_bytes = 256 * 1024;
 constexpr std::int64_t region_bytes = 192 * 1024;
 constexpr std::int64_t partial_bytes = 32 * 1024 * 1024;
 constexpr std::int64_t max_splits = 16;
