@@ -1,6 +1,8 @@
-// Blocks come in size classes, four to each power of two, so that a block serves any request that
-// wastes less than a quarter of it. Free blocks of a class form a list through their own first
-// bytes. One spin lock guards lists and statistics; system calls happen outside it.
+// Small blocks (below 32 KiB) and mapped ones (from 2 MiB on) come in size classes, four to each
+// power of two, so that a block serves any request that wastes less than a quarter of it. Free
+// blocks of a class form a list through their own first bytes. Blocks between come from arenas.
+// One spin lock guards lists, arenas and statistics; system calls happen outside it, except for
+// giving the pages of arenas back.
 #include "core/allocator.h"
 
 #include <pthread.h>
@@ -15,6 +17,7 @@
 #include <mutex>
 #include <thread>
 
+#include "core/arena.h"
 #include "core/cgroup.h"
 #include "core/error.h"
 
@@ -32,6 +35,10 @@ constexpr bool caching = false;
 #else
 constexpr bool caching = true;
 #endif
+
+bool in_arena(std::size_t bytes) {
+  return caching && bytes >= Arenas::smallest_block && bytes <= Arenas::largest_block;
+}
 
 int class_of(std::size_t bytes) {
   const std::size_t last = std::max(bytes, alignment) - 1;
@@ -116,10 +123,29 @@ class Cache {
     FreeBlock* block = list.first;
     if (!block) return nullptr;
     list.first = block->next;
-    stats_.cached -= static_cast<std::int64_t>(class_size(index));
+    in_lists_ -= static_cast<std::int64_t>(class_size(index));
     ++stats_.cache_hits;
     hand_out(class_size(index));
     return block;
+  }
+
+  // A block of an arena, or null if none has room.
+  void* take_from_arenas(std::size_t bytes) {
+    std::lock_guard guard(lock_);
+    return cut(bytes);
+  }
+
+  void* take_from_new_arena(void* arena, std::size_t bytes) {
+    std::lock_guard guard(lock_);
+    arenas_.add(arena);
+    return cut(bytes);
+  }
+
+  // Keeps a block of an arena; returns what has to be freed for it.
+  FreeBlock* give_to_arenas(void* memory) {
+    std::lock_guard guard(lock_);
+    stats_.allocated -= static_cast<std::int64_t>(arenas_.give(memory));
+    return cached() > limit() ? drop(limit()) : nullptr;
   }
 
   void count_new(std::size_t size) {
@@ -138,16 +164,15 @@ class Cache {
     auto* block = static_cast<FreeBlock*>(memory);
     std::lock_guard guard(lock_);
     stats_.allocated -= size;
-    if (limit_ < 0) limit_ = default_cache_limit();
     FreeBlock* dropped = nullptr;
-    if (stats_.cached + size > limit_) dropped = drop(std::max<std::int64_t>(limit_ - size, 0));
-    if (size > limit_) {
+    if (cached() + size > limit()) dropped = drop(std::max<std::int64_t>(limit() - size, 0));
+    if (size > limit()) {
       *block = {dropped, class_size(index)};
       return block;
     }
     block->next = lists_[index].first;
     lists_[index].first = block;
-    stats_.cached += size;
+    in_lists_ += size;
     return dropped;
   }
 
@@ -164,6 +189,7 @@ class Cache {
 
   AllocatorStats stats() {
     std::lock_guard guard(lock_);
+    stats_.cached = cached();
     return stats_;
   }
 
@@ -173,16 +199,32 @@ class Cache {
   }
 
  private:
+  std::int64_t cached() const { return in_lists_ + arenas_.touched(); }
+
+  std::int64_t limit() {
+    if (limit_ < 0) limit_ = default_cache_limit();
+    return limit_;
+  }
+
+  void* cut(std::size_t bytes) {
+    const Arenas::Block block = arenas_.take(bytes);
+    if (!block.memory) return nullptr;
+    ++stats_.allocations;
+    stats_.cache_hits += block.reused;
+    hand_out(block.size);
+    return block.memory;
+  }
+
   void hand_out(std::size_t size) {
     stats_.allocated += static_cast<std::int64_t>(size);
     stats_.peak_allocated = std::max(stats_.peak_allocated, stats_.allocated);
   }
 
   // Unlinks blocks until at most `bytes` are cached, beginning with the classes that have not been
-  // asked for the longest.
+  // asked for the longest. The arenas come last: their free chunks serve requests of any size.
   FreeBlock* drop(std::int64_t bytes) {
     FreeBlock* dropped = nullptr;
-    while (stats_.cached > bytes) {
+    while (in_lists_ && cached() > bytes) {
       int oldest = -1;
       for (int i = 0; i < num_classes; ++i) {
         if (lists_[i].first && (oldest < 0 || lists_[i].last_use < lists_[oldest].last_use)) {
@@ -191,20 +233,23 @@ class Cache {
       }
       FreeList& list = lists_[oldest];
       const std::size_t size = class_size(oldest);
-      while (list.first && stats_.cached > bytes) {
+      while (list.first && cached() > bytes) {
         FreeBlock* block = list.first;
         list.first = block->next;
         *block = {dropped, size};
         dropped = block;
-        stats_.cached -= static_cast<std::int64_t>(size);
+        in_lists_ -= static_cast<std::int64_t>(size);
       }
     }
+    if (cached() > bytes || bytes == 0) arenas_.release();
     return dropped;
   }
 
   SpinLock lock_;
   std::int64_t limit_ = -1;  // read from the system at first use
-  AllocatorStats stats_;
+  AllocatorStats stats_;     // `cached` is set when they are read
+  std::int64_t in_lists_ = 0;
+  Arenas arenas_;
   FreeList lists_[num_classes];
 };
 
@@ -228,11 +273,23 @@ void free_chain(FreeBlock* chain) {
        " bytes are allocated, ", stats.cached, " bytes are cached)");
 }
 
+void* allocate_in_arena(std::size_t bytes) {
+  if (void* block = cache.take_from_arenas(bytes)) return block;
+  void* arena = Arenas::map();
+  if (!arena) {
+    empty_cache();
+    arena = Arenas::map();
+    if (!arena) out_of_memory(bytes);
+  }
+  return cache.take_from_new_arena(arena, bytes);
+}
+
 }  // namespace
 
 void* allocate(std::size_t bytes) {
   if (bytes == 0) return nullptr;
   if (bytes > largest_request) out_of_memory(bytes);
+  if (in_arena(bytes)) return allocate_in_arena(bytes);
   const int index = class_of(bytes);
   if (void* block = cache.take(index)) return block;
   const std::size_t size = caching ? class_size(index) : bytes;
@@ -248,7 +305,9 @@ void* allocate(std::size_t bytes) {
 
 void deallocate(void* pointer, std::size_t bytes) noexcept {
   if (!pointer) return;
-  if (caching) {
+  if (in_arena(bytes)) {
+    free_chain(cache.give_to_arenas(pointer));
+  } else if (caching) {
     free_chain(cache.give(pointer, class_of(bytes)));
   } else {
     cache.count_returned(bytes);

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 
 #include "core/parallel.h"
 #include "kernels/copy.h"
@@ -36,51 +37,65 @@ int find(const char* name) {
   return found == numbers.end() ? -1 : found->second;
 }
 
-// float32 and float64 loops of one operation.
-const Loop* unary_fast(int id) {
-  return id < math_count ? math_loops().loops[id] : activation_loops().unary[id - math_count];
-}
-const Loop* binary_fast(int id) {
-  return id < binary_math_count ? arithmetic_loops().binary[id]
-                                : activation_loops().backward[id - binary_math_count];
-}
-const Loop* ternary_fast(int id) { return arithmetic_loops().ternary[id]; }
-
-// A loop for operands of any strides, with what it is called with.
+// How one operation is done for one dtype; no loop: it does not exist.
 struct Kernel {
-  Loop loop = nullptr;
-  BlockCall call{};
-  const void* params = nullptr;
+  Loop loop = nullptr;   // operands of any strides
+  Loop inner = nullptr;  // of a block loop: what it calls
 };
 
-constexpr double no_parameters[max_parameters] = {};
-
-// Null loop: the operation does not exist for this dtype.
-void choose(Kernel& kernel, DType dtype, const Loop* fast, const Loop* generic, int inputs,
-            bool bool_result, const double* params) {
-  if (!params) params = no_parameters;
-  kernel.loop = generic[static_cast<int>(dtype)];
-  kernel.params = params;
-  if (kernel.loop || !is_floating(dtype)) return;
-  kernel.call = {fast[dtype == DType::Float64], params, inputs, bool_result, 0};
-  kernel.params = &kernel.call;
-  if (!kernel.call.inner) return;
+Loop block_loop(DType dtype) {
   const BlockLoops& loops = block_loops();
   switch (dtype) {
     case DType::Float16:
-      kernel.loop = loops.f16;
-      break;
+      return loops.f16;
     case DType::BFloat16:
-      kernel.loop = loops.bf16;
-      break;
+      return loops.bf16;
     case DType::Float32:
-      kernel.loop = loops.f32;
-      break;
+      return loops.f32;
     default:
-      kernel.loop = loops.f64;
-      break;
+      return loops.f64;
   }
 }
+
+// The kernels of one operation, from its loops over float32 and float64 and its generic ones.
+void fill(Kernel* kernels, const Loop* fast, const Loop* generic) {
+  for (int k = 0; k < num_dtypes; ++k) {
+    const auto dtype = static_cast<DType>(k);
+    if (generic[k]) {
+      kernels[k].loop = generic[k];
+    } else if (const Loop inner = fast[dtype == DType::Float64]; inner && is_floating(dtype)) {
+      kernels[k] = {block_loop(dtype), inner};
+    }
+  }
+}
+
+struct Table {
+  Kernel unary[static_cast<int>(UnaryId::count)][num_dtypes];
+  Kernel binary[static_cast<int>(BinaryId::count)][num_dtypes];
+  Kernel ternary[static_cast<int>(TernaryId::count)][num_dtypes];
+
+  Table() {
+    const ActivationLoops& activations = activation_loops();
+    const ArithmeticLoops& arithmetic = arithmetic_loops();
+    for (int k = 0; k < math_count; ++k) fill(unary[k], math_loops().loops[k], generic_unary(k));
+    for (int k = 0; k < activation_count; ++k)
+      fill(unary[math_count + k], activations.unary[k], generic_unary(math_count + k));
+    for (int k = 0; k < binary_math_count; ++k)
+      fill(binary[k], arithmetic.binary[k], generic_binary(k));
+    for (int k = 0; k < backward_count; ++k)
+      fill(binary[binary_math_count + k], activations.backward[k],
+           generic_binary(binary_math_count + k));
+    for (int k = 0; k < static_cast<int>(TernaryId::count); ++k)
+      fill(ternary[k], arithmetic.ternary[k], generic_ternary(k));
+  }
+};
+
+const Table& table() {
+  static const Table t;
+  return t;
+}
+
+constexpr double no_parameters[max_parameters] = {};
 
 DType scalar_dtype(const Scalar& s) {
   switch (s.kind) {
@@ -196,19 +211,22 @@ Dims common_shape(const Argument (&arguments)[count], const char* name) {
   const auto sizes = [&](int k) -> const Dims& {
     return arguments[k].tensor ? arguments[k].tensor->sizes() : none;
   };
-  if constexpr (count == 1) return sizes(0);
-  Dims shape = broadcast_shapes(sizes(0), sizes(1), name);
-  for (int k = 2; k < count; ++k) shape = broadcast_shapes(shape, sizes(k), name);
-  return shape;
+  if constexpr (count == 1) {
+    return sizes(0);
+  } else {
+    Dims shape = broadcast_shapes(sizes(0), sizes(1), name);
+    for (int k = 2; k < count; ++k) shape = broadcast_shapes(shape, sizes(k), name);
+    return shape;
+  }
 }
 
 template <int count>
-Tensor elementwise(const Info& op, const Loop* fast, const Loop* generic,
+Tensor elementwise(const Info& op, const Kernel (&kernels)[num_dtypes],
                    const Argument (&arguments)[count], const double* params, const Tensor* out) {
   const DType dtype = computed_dtype(common_dtype(arguments, count), op);
-  Kernel kernel;
-  choose(kernel, dtype, fast, generic, count, op.result == Result::Bool, params);
+  const Kernel& kernel = kernels[static_cast<int>(dtype)];
   FB_CHECK(kernel.loop, NotImplemented, op.name, ": not implemented for ", dtype_name(dtype));
+  if (!params) params = no_parameters;
   const DType result_dtype = op.result == Result::Bool ? DType::Bool
                              : op.result == Result::Real || op.result == Result::RealFloat
                                  ? real_dtype(dtype)
@@ -216,14 +234,17 @@ Tensor elementwise(const Info& op, const Loop* fast, const Loop* generic,
   const Dims shape = common_shape(arguments, op.name);
   Input inputs[count];
   for (int k = 0; k < count; ++k) inputs[k].set(arguments[k], dtype, out, op.name);
-  if (kernel.call.inner && (dtype == DType::Float16 || dtype == DType::BFloat16))
-    kernel.call.float_inputs = widen_elements(inputs, arguments, count, dtype, op.result);
+  BlockCall call{kernel.inner, params, count, op.result == Result::Bool, 0};
+  if (kernel.inner && (dtype == DType::Float16 || dtype == DType::BFloat16))
+    call.float_inputs = widen_elements(inputs, arguments, count, dtype, op.result);
   Operand operands[count + 1];
   for (int k = 0; k < count; ++k) operands[k + 1] = inputs[k].operand;
-  const Output output = prepare_output(out, shape, result_dtype, operands + 1, count, op.name);
+  Output output = prepare_output(out, shape, result_dtype, operands + 1, count, op.name);
   operands[0] = Operand(output.target);
-  run_loop(kernel.loop, shape, operands, count + 1, kernel.params, default_grain / op.cost);
-  if (!out) return output.target;
+  const void* loop_params = params;
+  if (kernel.inner) loop_params = &call;
+  run_loop(kernel.loop, shape, operands, count + 1, loop_params, default_grain / op.cost);
+  if (!out) return std::move(output.target);
   if (output.through_copy) copy_into(*out, output.target);
   return *out;
 }
@@ -300,7 +321,7 @@ DType result_type(const Argument* arguments, int count) {
 
 Tensor unary(int id, const Tensor& a, const Tensor* out, const double* params) {
   const Argument arguments[] = {a};
-  return elementwise(unary_infos[id], unary_fast(id), generic_unary(id), arguments, params, out);
+  return elementwise(unary_infos[id], table().unary[id], arguments, params, out);
 }
 
 Tensor binary(int id, const Argument& a, const Argument& b, const Tensor* out,
@@ -308,14 +329,13 @@ Tensor binary(int id, const Argument& a, const Argument& b, const Tensor* out,
   if (id == static_cast<int>(BinaryId::sub)) check_subtraction(a, b);
   if (id == static_cast<int>(BinaryId::pow) && !b.tensor) check_exponent(a, b.scalar);
   const Argument arguments[] = {a, b};
-  return elementwise(binary_infos[id], binary_fast(id), generic_binary(id), arguments, params, out);
+  return elementwise(binary_infos[id], table().binary[id], arguments, params, out);
 }
 
 Tensor ternary(int id, const Argument& a, const Argument& b, const Argument& c, const Tensor* out,
                const double* params) {
   const Argument arguments[] = {a, b, c};
-  return elementwise(ternary_infos[id], ternary_fast(id), generic_ternary(id), arguments, params,
-                     out);
+  return elementwise(ternary_infos[id], table().ternary[id], arguments, params, out);
 }
 
 bool equal(const Tensor& a, const Tensor& b) {
@@ -324,11 +344,11 @@ bool equal(const Tensor& a, const Tensor& b) {
   require_cpu(b, "equal");
   const DType dtype = promote(a.dtype(), b.dtype());
   const Tensor x = cast(a, dtype), y = cast(b, dtype);
-  constexpr int eq = static_cast<int>(BinaryId::eq);
-  Kernel kernel;
-  choose(kernel, dtype, binary_fast(eq), generic_binary(eq), 2, true, nullptr);
+  const Kernel& eq = table().binary[static_cast<int>(BinaryId::eq)][static_cast<int>(dtype)];
+  const BlockCall block{eq.inner, no_parameters, 2, true, 0};
   std::atomic<bool> differ = false;
-  const EqualCall call{kernel.loop, kernel.params, &differ};
+  const EqualCall call{eq.loop, eq.inner ? static_cast<const void*>(&block) : no_parameters,
+                       &differ};
   run_loop(equal_loop, x.sizes(), {x, y}, &call);
   return !differ;
 }

@@ -147,13 +147,8 @@ void rows_sums(const T* grad, const T* x, const T* mean, std::int64_t rows, std:
         a += g;
         b = fma(g, load_lanes(x + r * n + k, count) - m, b);
       }
-      T sums[Vec<T>::size], products[Vec<T>::size];
-      a.store(sums);
-      b.store(products);
-      for (int lane = 0; lane < count; ++lane) {
-        sum[k + lane] += sums[lane];
-        product_sum[k + lane] += products[lane];
-      }
+      fold_into(sum + k, a, count, Add{});
+      fold_into(product_sum + k, b, count, Add{});
     });
   }
 }

@@ -84,12 +84,6 @@ FB_SIMD Vec<T> fold_block(const T* x, std::int64_t n, T neutral, F&& f, Combine&
   }
   return combine(combine(a, b), combine(c, d));
 }
-struct Add {
-  template <class T>
-  FB_SIMD Vec<T> operator()(Vec<T> a, Vec<T> b) const {
-    return a + b;
-  }
-};
 struct Identity {
   template <class T>
   FB_SIMD Vec<T> operator()(Vec<T> x) const {
@@ -114,22 +108,6 @@ struct ZeroForNan {
     return select(is_nan(x), T(0), x);
   }
 };
-
-// states[0..count) += (or *=) v
-template <class Combine>
-FB_SIMD void fold_into(double* states, Vec<double> v, int count, Combine&& combine) {
-  if (count == Vec<double>::size)
-    combine(Vec<double>::load(states), v).store(states);
-  else
-    combine(Vec<double>::load(states, count), v).store(states, count);
-}
-template <class Combine>
-FB_SIMD void fold_into(double* states, Vec<float> v, int count, Combine&& combine) {
-  constexpr int half = Vec<double>::size;
-  const DoublePair pair = widen(v);
-  fold_into(states, pair.low, count < half ? count : half, combine);
-  if (count > half) fold_into(states + half, pair.high, count - half, combine);
-}
 
 // ---- sums of f(x) ----
 

@@ -141,6 +141,15 @@ TensorTriple unique_elements(const Tensor& t, bool sorted, bool with_inverse, bo
   });
 }
 
+// The axis takes another place; the others keep their order.
+Tensor moved(const Tensor& t, int from, int to) {
+  Dims order;
+  for (int d = 0; d < t.ndim(); ++d)
+    if (d != from) order.push_back(d);
+  order.insert(to, from);
+  return t.permute(order);
+}
+
 TensorTriple unique_slices(const Tensor& t, std::int64_t dim, bool sorted) {
   const int axis = normalize_dim(dim, t.ndim(), "unique");
   FB_CHECK(t.ndim() > 0, Index, "unique: a 0-dim tensor has no slices");
@@ -149,7 +158,7 @@ TensorTriple unique_slices(const Tensor& t, std::int64_t dim, bool sorted) {
   for (int d = 0; d < t.ndim(); ++d) others_empty |= d != axis && t.size(d) == 0;
   FB_CHECK(!others_empty, Runtime,
            "There are 0 sized dimensions, and they aren't selected, so unique cannot be applied");
-  const Tensor first = t.transpose(0, axis), in = contiguous(first);
+  const Tensor first = moved(t, axis, 0), in = contiguous(first);
   const std::int64_t width = rows ? in.numel() / rows : 0;
   return dispatch_real(t.dtype(), "unique", [&]<class T>() -> TensorTriple {
     const T* x = in.data<T>();
@@ -163,7 +172,7 @@ TensorTriple unique_slices(const Tensor& t, std::int64_t dim, bool sorted) {
                 values.data<T>() + static_cast<std::int64_t>(g) * width);
     }
     const auto [inverse, counts] = describe(groups, {rows});
-    return {contiguous(values.transpose(0, axis)), inverse, counts};
+    return {contiguous(moved(values, 0, axis)), inverse, counts};
   });
 }
 

@@ -83,4 +83,27 @@ FB_SIMD T row_max(const T* x, std::int64_t n) {
   return max_lanes(max_second(a, b));
 }
 
+struct Add {
+  template <class T>
+  FB_SIMD Vec<T> operator()(Vec<T> a, Vec<T> b) const {
+    return a + b;
+  }
+};
+
+// states[k] = combine(states[k], v[k]) for k < count: float lanes into wider sums.
+template <class Combine>
+FB_SIMD void fold_into(double* states, Vec<double> v, int count, Combine&& combine) {
+  if (count == Vec<double>::size)
+    combine(Vec<double>::load(states), v).store(states);
+  else
+    combine(Vec<double>::load(states, count), v).store(states, count);
+}
+template <class Combine>
+FB_SIMD void fold_into(double* states, Vec<float> v, int count, Combine&& combine) {
+  constexpr int half = Vec<double>::size;
+  const DoublePair pair = widen(v);
+  fold_into(states, pair.low, count < half ? count : half, combine);
+  if (count > half) fold_into(states + half, pair.high, count - half, combine);
+}
+
 }  // namespace fb::FB_ISA

@@ -1,4 +1,4 @@
-"""Operations with their gradient rules, a file per family; loading this installs Tensor's methods."""
+"""Operations with their gradient rules, a file per family; loading installs Tensor's methods."""
 
 from flambeau import _C
 from flambeau.ops import (

@@ -182,6 +182,8 @@ for _rule_of in (kthvalue, _median_along, _nanmedian_along, mode):
 
 def _over_all(along, input):
     if not input._numel:
+        if not input.is_floating_point():
+            raise RuntimeError("median(): expected at least one element, or a floating point dtype")
         return input.new_full((), float("nan"))
     return along(input.reshape(-1), 0)[0]
 
@@ -361,6 +363,16 @@ def isin(elements, test_elements, *, assume_unique=False, invert=False):
     return ~found if invert else found
 
 
+def _number_beside(value, tensor):
+    """A number as a 0-dim tensor: of the tensor's dtype, unless that is of a lesser kind."""
+    dtype = tensor.dtype
+    if isinstance(value, float) and not dtype.is_floating_point:
+        dtype = _C.get_default_dtype()
+    elif dtype == _C.bool and not isinstance(value, bool):
+        dtype = _C.int64
+    return _C.scalar_tensor(value, dtype)
+
+
 def _tensors(*values):
     from flambeau.ops.creation import as_tensor
 
@@ -400,7 +412,7 @@ def searchsorted(
             )
         right = side == "right"
     if not isinstance(input, Tensor):
-        input = _C.scalar_tensor(input, sorted_sequence.dtype)
+        input = _number_beside(input, sorted_sequence)
     found = kernels(sorted_sequence).searchsorted(sorted_sequence, input, right, out_int32, sorter)
     return found if out is None else out.copy_(found)
 

@@ -1,4 +1,4 @@
-"""Arguments that make no sense end in an ordinary error with a text, whatever function gets them."""
+"""Arguments that make no sense end in an ordinary error with a text, whoever gets them."""
 
 import bad_calls
 import pytest

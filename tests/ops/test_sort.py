@@ -38,6 +38,64 @@ def test_sort_is_stable(dtype, descending, shape, dim):
     compare(flambeau.argsort(mine, dim, descending), found.indices)
 
 
+@pytest.mark.parametrize("dtype", DTYPES + ["bfloat16"])
+def test_any_layout(dtype):
+    generator = torch.Generator().manual_seed(7)
+    theirs = torch.randint(-9, 9, (6, 40, 5), generator=generator).to(getattr(torch, dtype))
+    mine = flambeau.tensor(theirs.tolist(), dtype=getattr(flambeau, dtype))
+    for axes, part in (
+        ((2, 0, 1), slice(None)),
+        ((0, 2, 1), slice(1, None, 2)),
+        ((1, 2, 0), slice(0)),
+    ):
+        a, b = mine.permute(axes)[:, part], theirs.permute(axes)[:, part]
+        for dim in range(3):
+            found = a.sort(dim, stable=True)
+            expected = b.sort(dim=dim, stable=True)
+            for x, y in zip(found, expected, strict=True):
+                assert x.tolist() == y.tolist()
+            if a.shape[dim] > 1:
+                values, places = a.topk(2, dim)
+                assert (
+                    values.tolist()
+                    == b.sort(dim=dim, descending=True)[0].narrow(dim, 0, 2).tolist()
+                )
+                assert a.gather(dim, places).tolist() == values.tolist()
+                assert a.kthvalue(2, dim)[0].tolist() == expected[0].select(dim, 1).tolist()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "int64"])
+def test_long_lines(dtype):
+    x = rng.integers(0, 250, 300_000).astype(dtype)
+    mine = flambeau.from_numpy(x)
+    order = np.argsort(x, kind="stable")
+    assert (mine.argsort().numpy() == order).all()
+    backwards = len(x) - 1 - np.argsort(x[::-1], kind="stable")[::-1]
+    assert (mine.argsort(descending=True).numpy() == backwards).all()
+    for largest, expected in ((True, backwards), (False, order)):
+        assert (mine.topk(30, largest=largest).indices.numpy() == expected[:30]).all()
+    values, inverse, counts = np.unique(x, return_inverse=True, return_counts=True)
+    found = mine.unique(return_inverse=True, return_counts=True)
+    for a, b in zip(found, (values, inverse, counts), strict=True):
+        assert (a.numpy() == b).all()
+    assert mine.median().item() == np.sort(x)[(len(x) - 1) // 2]
+
+
+def test_the_order_does_not_depend_on_threads():
+    x = flambeau.from_numpy(rng.integers(0, 99, 300_000).astype("float32"))
+    threads = flambeau.get_num_threads()
+    found = []
+    try:
+        for count in (1, 2, 3):
+            flambeau.set_num_threads(count)
+            found.append((x.argsort().numpy(), x.topk(50).indices.numpy()))
+    finally:
+        flambeau.set_num_threads(threads)
+    for order, first in found[1:]:
+        assert (order == found[0][0]).all()
+        assert (first == found[0][1]).all()
+
+
 def test_random_keys_of_all_bits():
     for dtype in ("int64", "int32", "uint8", "int16"):
         info = np.iinfo(dtype)
@@ -126,6 +184,15 @@ def test_unique_slices(name, dim):
     compare(getattr(flambeau, name)(mine, **options), getattr(torch, name)(theirs, **options))
 
 
+@pytest.mark.parametrize("name", ["unique", "unique_consecutive"])
+def test_unique_slices_are_compared_in_memory_order(name):
+    x = rng.integers(0, 2, (7, 2, 9)).astype(bool)
+    x[:, :, 3] = x[:, :, 4]
+    mine, theirs = both(x)
+    options = {"return_inverse": True, "return_counts": True, "dim": 2}
+    compare(getattr(flambeau, name)(mine, **options), getattr(torch, name)(theirs, **options))
+
+
 def test_unique_counts_each_nan():
     values, counts = flambeau.unique(
         flambeau.tensor([float("nan"), 1.0, float("nan")]), return_counts=True
@@ -162,6 +229,14 @@ def test_searchsorted_of_special_values():
     sorter = flambeau.tensor([1, 2, 0])
     assert flambeau.searchsorted(flambeau.tensor([5, 1, 3]), 2, sorter=sorter).item() == 1
     assert flambeau.searchsorted(flambeau.tensor([]), flambeau.tensor([1.0])).tolist() == [0]
+
+
+def test_numbers_among_boundaries_of_another_kind():
+    whole = flambeau.tensor([1, 2, 3])
+    assert flambeau.bucketize(2.5, whole).item() == 2
+    assert flambeau.searchsorted(whole, 2.5).item() == 2
+    assert flambeau.bucketize(2, flambeau.tensor([False, True])).item() == 2
+    assert flambeau.isin(whole, 2.5).tolist() == [False, False, False]
 
 
 @pytest.mark.parametrize("interpolation", ["linear", "lower", "higher", "midpoint", "nearest"])
@@ -215,6 +290,7 @@ def test_errors():
     wrong(x.sort, 2, error=IndexError, match="Dimension out of range")
     wrong(x.topk, 4, match="selected index k out of range")
     wrong(x.kthvalue, 0, match="selected number k out of range")
+    wrong(flambeau.zeros(0, dtype=flambeau.int64).median, match="at least one element")
     wrong(flambeau.zeros(0).mode, error=IndexError, match="non-zero size")
     wrong(x.to(flambeau.complex64).sort, match="complex")
     wrong(flambeau.searchsorted, x, flambeau.zeros(3), match="first N-1 dimensions")

@@ -5,6 +5,8 @@ shared.
 import gc
 import multiprocessing
 import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -127,6 +129,115 @@ def test_statistics_and_emptying_the_cache():
     assert _C.allocator_stats()["allocated"] == before
     _C.empty_cache()
     assert _C.allocator_stats()["cached"] == 0
+
+
+def _bytes(n):
+    return fl.empty(n, dtype=fl.uint8)
+
+
+# Where blocks lie is known only in a process that has used no arena yet.
+LAYOUT = """
+import flambeau as fl
+from flambeau import _C
+
+size = 700 << 10
+
+def block(n):
+    return fl.empty(n, dtype=fl.uint8)
+
+def figures():
+    stats = _C.allocator_stats()
+    return stats["allocated"], stats["cached"], stats["cache_hits"]
+"""
+
+NEIGHBOURS = """
+a, b, above = block(size), block(size), block(size)
+start, (allocated, cached, hits) = a.data_ptr(), figures()
+assert b.data_ptr() - start == size + 64
+del {first}
+del {second}
+assert figures() == (allocated - 2 * size, cached + 2 * (size + 64), hits)
+both = block(2 * size + 64)
+assert both.data_ptr() == start
+assert figures() == (allocated + 64, cached, hits + 1)
+"""
+
+PARTS = """
+size = 500 << 10
+whole, above = block(3 * size - 64), block(size)
+whole.fill_(1)
+start, (allocated, cached, hits) = whole.data_ptr(), figures()
+del whole
+parts = [block(size - 64) for _ in range(3)]
+assert [x.data_ptr() - start for x in parts] == [0, size, 2 * size]
+assert figures() == (allocated - 128, cached, hits + 3)
+"""
+
+RELEASED = """
+a, b, above = block(size), block(size).fill_(7), block(size)
+del a
+assert figures()[1] >= size
+_C.empty_cache()
+assert figures()[1] == 0
+a = block(size)
+assert (a == 0).all() and (b == 7).all()  # the system gives pages of zeros
+"""
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(NEIGHBOURS.format(first="a", second="b"), id="lower neighbour first"),
+        pytest.param(NEIGHBOURS.format(first="b", second="a"), id="upper neighbour first"),
+        pytest.param(PARTS, id="parts of a block"),
+        pytest.param(RELEASED, id="emptying the cache between live blocks"),
+    ],
+)
+def test_blocks_of_arenas(script):
+    found = subprocess.run(
+        [sys.executable, "-c", LAYOUT + script], capture_output=True, text=True, check=False
+    )
+    assert found.returncode == 0, found.stderr
+
+
+def test_the_cache_limit_holds_for_every_size():
+    _C.empty_cache()
+    try:
+        _C.set_cache_limit(1 << 20)
+        for size in (1000, 300_000, 3 << 20):
+            blocks = [_bytes(size) for _ in range(9)]
+            del blocks
+            assert _C.allocator_stats()["cached"] <= 1 << 20
+    finally:
+        _C.set_cache_limit(1 << 32)
+
+
+def _fill_in_child(x):
+    y = _bytes(400_000).fill_(9)
+    os._exit(0 if (y == 9).all() and (x == 5).all() else 1)
+
+
+def test_arenas_in_a_forked_child():
+    x = _bytes(400_000).fill_(5)
+    context = multiprocessing.get_context("fork")
+    stop = threading.Event()
+
+    def churn():
+        while not stop.is_set():
+            _bytes(400_000)
+
+    worker = threading.Thread(target=churn)
+    worker.start()
+    try:
+        for _ in range(5):
+            child = context.Process(target=_fill_in_child, args=(x,))
+            child.start()
+            child.join(60)
+            assert child.exitcode == 0
+    finally:
+        stop.set()
+        worker.join()
+    assert (x == 5).all()
 
 
 def test_a_request_beyond_memory_is_an_error():
