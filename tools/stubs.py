@@ -160,6 +160,8 @@ def _class(name: str, cls: type) -> list[str]:
     for member, value in sorted(members.items()):
         if isinstance(value, _C.Op):
             lines.append(f"    {_function(member, value, method=True)}")
+        elif isinstance(value, _C.Function):
+            lines.append(f"    def {member}(self, *args: Any, **kwargs: Any) -> Any: ...")
         elif callable(value) and "(" in ATTRIBUTES.get(member, ""):
             parameters, result = _qualified(ATTRIBUTES[member]).split(" -> ")
             inside = ", ".join(filter(None, ("self", parameters[1:-1])))
@@ -178,7 +180,8 @@ def _operations() -> dict[str, Any]:
     """The methods of Tensor that the registry installed."""
     import flambeau
 
-    return {k: v for k, v in vars(flambeau.Tensor).items() if isinstance(v, flambeau._C.Op)}
+    kinds = (flambeau._C.Op, flambeau._C.Function)
+    return {k: v for k, v in vars(flambeau.Tensor).items() if isinstance(v, kinds)}
 
 
 def _function(name: str, operation: Any, method: bool = False) -> str:
