@@ -34,8 +34,7 @@ const char* expected_of(PyObject* parameter) {
 }
 
 bool is_element(PyObject* sequence, PyObject* o) {
-  if (PyUnicode_Check(sequence) && PyUnicode_Check(o))
-    return PyUnicode_Contains(sequence, o) == 1;
+  if (PyUnicode_Check(sequence) && PyUnicode_Check(o)) return PyUnicode_Contains(sequence, o) == 1;
   if (!PyList_CheckExact(sequence) && !PyTuple_CheckExact(sequence)) return false;
   PyObject** items = PySequence_Fast_ITEMS(sequence);
   const Py_ssize_t n = PySequence_Fast_GET_SIZE(sequence);

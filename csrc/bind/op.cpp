@@ -502,7 +502,8 @@ bool foreign_operand(const Call& call) {
   return !is_tensor(other) && !to_scalar(other, s);
 }
 
-PyObject* checked_call(PyObject* self, PyObject* const* args, std::size_t flags, PyObject* kwnames) {
+PyObject* checked_call(PyObject* self, PyObject* const* args, std::size_t flags,
+                       PyObject* kwnames) {
   PyOp* variant = as_op(self);
   PyOp* op = variant->target ? variant->target : variant;
   FB_PY_TRY
@@ -522,7 +523,8 @@ PyObject* op_call(PyObject* self, PyObject* const* args, std::size_t flags, PyOb
   PyObject* result = checked_call(self, args, flags, kwnames);
   if (!result && PyErr_ExceptionMatches(PyExc_AttributeError)) [[unlikely]] {
     PyOp* op = as_op(self)->target ? as_op(self)->target : as_op(self);
-    name_wrong_argument(op->name, op->params, op->positional_count, -1, args, PyVectorcall_NARGS(flags), kwnames);
+    name_wrong_argument(op->name, op->params, op->positional_count, -1, args,
+                        PyVectorcall_NARGS(flags), kwnames);
   }
   return result;
 }

@@ -65,8 +65,8 @@ void init_op(nb::module_& m);
 void init_engine(nb::module_& m);
 
 // An AttributeError on an argument that is no tensor becomes the TypeError that names the argument;
-// any other error stays. `names` are the parameters, of which `positional` may be given by position;
-// `rest` is the place of the name that takes further ones, or -1.
+// any other error stays. `names` are the parameters, of which `positional` may be given by
+// position; `rest` is the place of the name that takes further ones, or -1.
 void name_wrong_argument(PyObject* function, PyObject* names, Py_ssize_t positional,
                          Py_ssize_t rest, PyObject* const* args, Py_ssize_t n, PyObject* kwnames);
 
