@@ -147,7 +147,7 @@ void rows_sums(const T* grad, const T* x, const T* mean, std::int64_t rows, std:
         a += g;
         b = fma(g, load_lanes(x + r * n + k, count) - m, b);
       }
-      T sums[Vec<T>::size], products[Vec<T>::size];
+      T sums[Vec<T>::size] = {}, products[Vec<T>::size] = {};  // GCC takes store() for a reader
       a.store(sums);
       b.store(products);
       for (int lane = 0; lane < count; ++lane) {
