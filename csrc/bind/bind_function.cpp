@@ -34,6 +34,8 @@ const char* expected_of(PyObject* parameter) {
 }
 
 bool is_element(PyObject* sequence, PyObject* o) {
+  if (PyUnicode_Check(sequence) && PyUnicode_Check(o))
+    return PyUnicode_Contains(sequence, o) == 1;
   if (!PyList_CheckExact(sequence) && !PyTuple_CheckExact(sequence)) return false;
   PyObject** items = PySequence_Fast_ITEMS(sequence);
   const Py_ssize_t n = PySequence_Fast_GET_SIZE(sequence);
@@ -54,8 +56,10 @@ PyObject* function_call(PyObject* self, PyObject* const* args, std::size_t flags
   PyCodeObject* code = reinterpret_cast<PyCodeObject*>(PyFunction_GET_CODE(target));
   PyObject* names = PyCode_GetVarnames(code);
   if (!names) return nullptr;
+  const Py_ssize_t rest =
+      code->co_flags & CO_VARARGS ? code->co_argcount + code->co_kwonlyargcount : -1;
   name_wrong_argument(reinterpret_cast<PyFunctionObject*>(target)->func_name, names,
-                      code->co_argcount, args, PyVectorcall_NARGS(flags), kwnames);
+                      code->co_argcount, rest, args, PyVectorcall_NARGS(flags), kwnames);
   Py_DECREF(names);
   return nullptr;
 }
@@ -128,7 +132,7 @@ nb::object make_function(nb::object target) {
 }  // namespace
 
 void name_wrong_argument(PyObject* function, PyObject* names, Py_ssize_t positional,
-                         PyObject* const* args, Py_ssize_t n, PyObject* kwnames) {
+                         Py_ssize_t rest, PyObject* const* args, Py_ssize_t n, PyObject* kwnames) {
   PyObject *type, *value, *trace;
   PyErr_Fetch(&type, &value, &trace);
   PyErr_NormalizeException(&type, &value, &trace);
@@ -138,10 +142,11 @@ void name_wrong_argument(PyObject* function, PyObject* names, Py_ssize_t positio
     for (Py_ssize_t k = 0; k < n + keywords; ++k) {
       const bool element = args[k] != o && is_element(args[k], o);
       if (args[k] != o && !element) continue;
-      if (k < n && k >= std::min(positional, PyTuple_GET_SIZE(names))) break;
-      raise_wrong_argument(function,
-                           k < n ? PyTuple_GET_ITEM(names, k) : PyTuple_GET_ITEM(kwnames, k - n),
-                           element, o);
+      const Py_ssize_t place = k < positional ? k : rest;
+      if (k < n && place < 0) break;
+      raise_wrong_argument(
+          function, k < n ? PyTuple_GET_ITEM(names, place) : PyTuple_GET_ITEM(kwnames, k - n),
+          element || (k < n && place == rest), o);
       Py_XDECREF(type);
       Py_XDECREF(value);
       Py_XDECREF(trace);

@@ -522,7 +522,7 @@ PyObject* op_call(PyObject* self, PyObject* const* args, std::size_t flags, PyOb
   PyObject* result = checked_call(self, args, flags, kwnames);
   if (!result && PyErr_ExceptionMatches(PyExc_AttributeError)) [[unlikely]] {
     PyOp* op = as_op(self)->target ? as_op(self)->target : as_op(self);
-    name_wrong_argument(op->name, op->params, op->positional_count, args, PyVectorcall_NARGS(flags), kwnames);
+    name_wrong_argument(op->name, op->params, op->positional_count, -1, args, PyVectorcall_NARGS(flags), kwnames);
   }
   return result;
 }

@@ -65,9 +65,10 @@ void init_op(nb::module_& m);
 void init_engine(nb::module_& m);
 
 // An AttributeError on an argument that is no tensor becomes the TypeError that names the argument;
-// any other error stays. `names` are the parameters, of which `positional` may be given by position.
+// any other error stays. `names` are the parameters, of which `positional` may be given by position;
+// `rest` is the place of the name that takes further ones, or -1.
 void name_wrong_argument(PyObject* function, PyObject* names, Py_ssize_t positional,
-                         PyObject* const* args, Py_ssize_t n, PyObject* kwnames);
+                         Py_ssize_t rest, PyObject* const* args, Py_ssize_t n, PyObject* kwnames);
 
 // RAII: recording off while a kernel or a first-order backward runs.
 class NoGrad {

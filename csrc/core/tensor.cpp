@@ -1,6 +1,7 @@
 #include "core/tensor.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace fb {
 namespace {
@@ -26,7 +27,8 @@ std::int64_t extent(const Dims& sizes, const Dims& strides, const char* op) {
     if (sizes[i] == 0) return 0;
     std::int64_t reach = 0;
     const bool overflow = __builtin_mul_overflow(sizes[i] - 1, strides[i], &reach) ||
-                          __builtin_add_overflow(last, reach, &last);
+                          __builtin_add_overflow(last, reach, &last) ||
+                          last == std::numeric_limits<std::int64_t>::max();
     FB_CHECK(!overflow, Shape, op, ": sizes and strides overflow: sizes are ", sizes,
              ", strides are ", strides);
   }

@@ -150,7 +150,8 @@ void pointwise(const ConvShape& s, const Images<const T>& source, MatrixView<con
   const std::int64_t work = std::max<std::int64_t>(std::min(pixels, chunk) * group_size, 1);
   parallel_for(0, s.batch * per_image, std::max<std::int64_t>(100'000 / work, 1),
                [&](std::int64_t begin, std::int64_t end) {
-                 Workspace<char> scratch(gemm_loops().scratch_bytes);
+                 Workspace<char> scratch(
+                     gemm_loops().scratch_bytes(std::min(pixels, chunk), source.channels));
                  for (std::int64_t i = begin; i < end; ++i) {
                    const std::int64_t image = i / per_image, group = i % per_image / chunks,
                                       first = i % chunks * chunk;

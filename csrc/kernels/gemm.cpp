@@ -73,7 +73,7 @@ void for_each_block(const GemmProblem<T>& p, const Grid& grid, Run run) {
       std::max<std::int64_t>(std::min(grid.rows, p.m) * std::min(grid.cols, p.n) * p.k, 1);
   const std::int64_t grain = std::max<std::int64_t>(min_work_per_piece / work, 1);
   parallel_for(0, p.batch * per_product, grain, [&](std::int64_t begin, std::int64_t end) {
-    Workspace<char> scratch(gemm_loops().scratch_bytes);
+    Workspace<char> scratch(gemm_loops().scratch_bytes(std::min(grid.cols, p.n), p.k));
     for (std::int64_t index = begin; index < end; ++index) {
       const std::int64_t product = index / per_product, block = index % per_product;
       const std::int64_t i = block / grid.col_blocks * grid.rows,

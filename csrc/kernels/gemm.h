@@ -52,12 +52,13 @@ struct GemmBlock {
   T* c;
   std::ptrdiff_t c_stride;
   T alpha, beta;
-  T* scratch;  // GemmLoops::scratch_bytes of them
+  T* scratch;  // as many bytes as GemmLoops::scratch_bytes says
 };
 
 struct GemmLoops {
   int tile_rows, tile_cols_f32, tile_cols_f64;
-  std::size_t scratch_bytes;
+  // What a block of n columns and depth k needs; m does not matter.
+  std::size_t (*scratch_bytes)(std::int64_t n, std::int64_t k);
   void (*block_f32)(const GemmBlock<float>&);
   void (*block_f64)(const GemmBlock<double>&);
   float (*dot_f32)(std::int64_t n, const float* x, const float* y);

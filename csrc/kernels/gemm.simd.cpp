@@ -272,6 +272,18 @@ void compute_block(const GemmBlock<T>& g) {
     multiply_block(g);
 }
 
+// A panel of A and a slice of B, which may end with a panel wider than its columns.
+template <class T>
+std::size_t scratch_of(std::int64_t n, std::int64_t k) {
+  const std::int64_t slice = smaller(k, max_depth<T>) * (smaller(n, max_cols<T>) + tile_cols<T>);
+  return sizeof(T) * static_cast<std::size_t>(panel_size<T> + slice);
+}
+
+std::size_t scratch_bytes(std::int64_t n, std::int64_t k) {
+  const std::size_t f32 = scratch_of<float>(n, k), f64 = scratch_of<double>(n, k);
+  return f32 > f64 ? f32 : f64;
+}
+
 void half_to_float(const Half* from, float* to, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) {
     const std::uint32_t bits = from[i].bits;
@@ -296,10 +308,7 @@ extern const GemmLoops gemm_loops_table = {
     .tile_rows = tile_rows,
     .tile_cols_f32 = tile_cols<float>,
     .tile_cols_f64 = tile_cols<double>,
-    // float needs the most; a slice may end with a panel wider than its columns.
-    .scratch_bytes = sizeof(float) * static_cast<std::size_t>(
-                                         panel_size<float> +
-                                         max_depth<float> * (max_cols<float> + tile_cols<float>)),
+    .scratch_bytes = scratch_bytes,
     .block_f32 = compute_block<float>,
     .block_f64 = compute_block<double>,
     .dot_f32 = dot_contiguous<float>,

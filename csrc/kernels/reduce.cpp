@@ -85,6 +85,11 @@ Plan make_plan(const Tensor& in, std::uint64_t axes) {
     list.axis[list.count++] = {in.size(d), in.stride(d) * itemsize, is_reduced ? 0 : step};
     if (!is_reduced) step *= in.size(d);
   }
+  // Nothing to reduce: one empty axis in place of sizes whose product may not fit.
+  if (in.numel() == 0 && plan.reduced.count) {
+    plan.reduced.count = 1;
+    plan.reduced.axis[0] = {0, 0, 0};
+  }
   plan.kept.sort_and_join();
   plan.reduced.sort_and_join();
   return plan;

@@ -14,7 +14,7 @@ namespace {
 
 // The transformed tiles of a block, and the region they come from, should share a second-level
 // cache.
-constexpr std::int64_t block_bytes = 512 * 1024;
+constexpr std::int64_t block_bytes = 256 * 1024;
 constexpr std::int64_t region_bytes = 192 * 1024;
 constexpr std::int64_t partial_bytes = 32 * 1024 * 1024;
 constexpr std::int64_t max_splits = 16;
@@ -69,8 +69,7 @@ void run(WinogradPlan& plan, const float* w, const WeightLayout& layout,
   plan.images_per_task = std::max<std::int64_t>(
       plan.rows_per_task == plan.tiles_h ? plan.tiles_per_block / per_image : 1, 1);
   plan.images_per_task = std::min(plan.images_per_task, plan.batch);
-  plan.region_size = plan.images_per_task * (plan.rows_per_task * 4 + 2) * (plan.tiles_w * 4 + 2) *
-                     plan.padded_source;
+  plan.region_size = (plan.rows_per_task * 4 + 2) * (plan.tiles_w * 4 + 2) * plan.padded_source;
   plan.block_source_size =
       winograd_points * winograd_plane(plan.tiles_per_block, plan.padded_source);
   plan.block_out_size = winograd_points * winograd_plane(plan.tiles_per_block, plan.padded_out);

@@ -260,9 +260,6 @@ void forward(const WinogradPlan& plan, std::int64_t first_image, std::int64_t im
                       plan.padded_source};
   float* sources = scratch + plan.region_size;
   float* products = sources + plan.block_source_size;
-  for (std::int64_t i = 0; i < images; ++i)
-    fill_region(plan.source.group(first_image + i, group), plan.source.channels, plan.source.h,
-                plan.source.w, region, scratch + i * region.size());
   const std::int64_t source_plane = winograd_plane(plan.tiles_per_block, plan.padded_source);
   const std::int64_t product_plane = winograd_plane(plan.tiles_per_block, plan.padded_out);
   const std::int64_t total = images * rows * plan.tiles_w;
@@ -271,8 +268,10 @@ void forward(const WinogradPlan& plan, std::int64_t first_image, std::int64_t im
   for (std::int64_t t0 = 0; t0 < total; t0 += plan.tiles_per_block) {
     const std::int64_t tiles = smaller(plan.tiles_per_block, total - t0);
     for (std::int64_t t = 0; t < tiles; ++t, in.advance(rows, plan.tiles_w)) {
-      const float* pixel = scratch + in.image * region.size() +
-                           (in.row * 4 * region.cols + in.col * 4) * region.pitch;
+      if (in.row == 0 && in.col == 0)
+        fill_region(plan.source.group(first_image + in.image, group), plan.source.channels,
+                    plan.source.h, plan.source.w, region, scratch);
+      const float* pixel = scratch + (in.row * 4 * region.cols + in.col * 4) * region.pitch;
       transform_source_tile(pixel, region.cols * region.pitch, region.pitch,
                             sources + t * plan.padded_source, source_plane);
     }

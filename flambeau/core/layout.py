@@ -45,7 +45,12 @@ def strides_in(sizes: tuple[int, ...], wanted: memory_format) -> tuple[int, ...]
 
     Raises:
         RuntimeError: if the number of axes is not the format's.
+        TypeError: if it is no format at all.
     """
+    if not isinstance(wanted, memory_format):
+        raise TypeError(
+            f"argument 'memory_format' must be torch.memory_format, not {type(wanted).__name__}"
+        )
     rank = 4 if wanted is channels_last else 5
     if len(sizes) != rank:
         raise RuntimeError(f"required rank {rank} tensor to use {wanted._name} format")

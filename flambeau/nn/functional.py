@@ -7,6 +7,7 @@ take arguments that are no matter of an operation: in-place variants, modes, red
 import warnings
 
 from flambeau.core.grad_mode import no_grad
+from flambeau.core.registry import checked
 from flambeau.ops import random as _random
 from flambeau.ops.activation import celu as celu
 from flambeau.ops.activation import celu_ as celu_
@@ -86,12 +87,14 @@ from flambeau.ops.unary import sigmoid as sigmoid
 from flambeau.ops.unary import tanh as tanh
 
 
+@checked
 def dropout(input, p=0.5, training=True, inplace=False):
     """Zeroes elements with probability `p`; see `nn.Dropout`."""
     _check_probability(p)
     return _random.dropout_(input, p, training) if inplace else _random.dropout(input, p, training)
 
 
+@checked
 def dropout1d(input, p=0.5, training=True, inplace=False):
     """Zeroes channels of `(C, L)` or `(N, C, L)` with probability `p`; see `nn.Dropout1d`."""
     _check_probability(p)
@@ -106,6 +109,7 @@ def dropout1d(input, p=0.5, training=True, inplace=False):
     return _drop_channels(input, p, training, inplace)
 
 
+@checked
 def dropout2d(input, p=0.5, training=True, inplace=False):
     """Zeroes channels of `(N, C, H, W)` with probability `p`; see `nn.Dropout2d`."""
     _check_probability(p)
@@ -132,6 +136,7 @@ def _drop_channels(input, p, training, inplace):
     return _random.feature_dropout(input, p, training)
 
 
+@checked
 def bilinear(input1, input2, weight, bias=None):
     """`y = x₁ᵀ A x₂ + b` over the last dimensions; see `nn.Bilinear`.
 
@@ -171,6 +176,7 @@ def _check_bilinear(input1, input2, weight, bias):
             )
 
 
+@checked
 def embedding(
     input,
     weight,
@@ -201,16 +207,19 @@ def _shorten_rows(weight, index, max_norm, norm_type):
         weight[rows] = chosen * factors
 
 
+@checked
 def softmax(input, dim=None, _stacklevel=3, dtype=None):
     """Scores along `dim` as probabilities; see `nn.Softmax`."""
     return _softmax(input, _chosen_dim("softmax", input, dim, _stacklevel), dtype)
 
 
+@checked
 def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
     """Logarithms of the probabilities along `dim`; see `nn.LogSoftmax`."""
     return _log_softmax(input, _chosen_dim("log_softmax", input, dim, _stacklevel), dtype)
 
 
+@checked
 def softmin(input, dim=None, _stacklevel=3, dtype=None):
     """`softmax(-input)`: the smallest score gets the largest probability; see `nn.Softmin`."""
     return _softmax(-input, _chosen_dim("softmin", input, dim, _stacklevel), dtype)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flambeau import _C
 from flambeau.backends import kernels
-from flambeau.core.registry import FUNCTIONS, function, op
+from flambeau.core.registry import FUNCTIONS, checked, function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import binary, conj, fast, integers, numpy, of, operators, scipy, zeros
 from flambeau.ops.index import where
@@ -305,7 +305,7 @@ def _ldexp_(self, other):
     return self.mul_(pow(2.0, other))
 
 
-Tensor.ldexp_ = _ldexp_
+Tensor.ldexp_ = checked(_ldexp_)
 
 # ---- the larger and the smaller ----
 
@@ -687,8 +687,8 @@ def _clamp_max_(self, max):
     return self.clamp_(None, max)
 
 
-Tensor.clamp_min_ = _clamp_min_
-Tensor.clamp_max_ = _clamp_max_
+Tensor.clamp_min_ = checked(_clamp_min_)
+Tensor.clamp_max_ = checked(_clamp_max_)
 
 # ---- three operands ----
 
@@ -802,7 +802,7 @@ def dist(input, other, p=2):
         >>> flambeau.dist(flambeau.tensor([1., 2.]), flambeau.tensor([4., 6.]))
         tensor(5.)
     """
-    return (input - other).norm(p)
+    return sub(input, other).norm(p)
 
 
 # ---- in-place forms that are functions of the namespace too ----

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from flambeau import _C
 from flambeau.backends import kernels
-from flambeau.core.registry import function, op
+from flambeau.core.registry import checked, function, op
 from flambeau.core.tensor import Tensor
+from flambeau.ops.movement import _axis
 
 _MODES = {"set": 0, "add": 1, "sum": 1, "multiply": 2, "prod": 2, "amax": 3, "amin": 4}
 
@@ -272,7 +273,7 @@ def index_copy(input, dim, index, source):
     """A copy of input whose slices named by `index` come from source."""
     if index.ndim > 1:
         raise IndexError(f"index_copy_(): Index should have dimension 1 or 0 (got {index.ndim})")
-    dim = dim % max(input.ndim, 1) if -input.ndim <= dim < input.ndim else dim
+    dim = _axis(dim, input.ndim)
     out = kernels(input).clone(input)
     kernels(input).index_put(out, [None] * dim + [index], source, False)
     return out
@@ -296,8 +297,8 @@ index_copy.vjp("source")(lambda g, dim, index: index_select(g, dim, index))
 )
 def index_fill(input, dim, index, value):
     """A copy of input with the slices named by `index` set to one value."""
+    dim = _axis(dim, input.ndim)
     out = kernels(input).clone(input)
-    dim = dim + input.ndim if dim < 0 else dim
     value = value.detach() if isinstance(value, Tensor) else value
     kernels(input).index_put(out, [None] * dim + [index], _values_like(value, input), False)
     return out
@@ -518,7 +519,7 @@ def put_(self, index, source, accumulate=False):
     return self.copy_(flat.reshape(self.shape))
 
 
-Tensor.put_ = put_
+Tensor.put_ = checked(put_)
 Tensor.put = lambda self, index, source, accumulate=False: put_(
     self.clone(), index, source, accumulate
 )
@@ -819,6 +820,16 @@ def split(tensor, split_size_or_sections, dim=0):
     return _split_sizes(tensor, tuple(sizes), dim)
 
 
+#: More views than this are a mistake, and would fill the memory before they are all made.
+_MOST_PIECES = 1 << 20
+
+
+def _countable(name, pieces):
+    if pieces > _MOST_PIECES:
+        raise ValueError(f"{name}: there can be at most {_MOST_PIECES} pieces, got {pieces}")
+    return pieces
+
+
 @function(methods=("chunk",))
 def chunk(input, chunks, dim=0):
     """Splits into at most `chunks` pieces of equal size (the last may be smaller)."""
@@ -826,7 +837,7 @@ def chunk(input, chunks, dim=0):
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
     n = input.size(dim)
     if n == 0:
-        return split(input, [0] * chunks, dim)
+        return split(input, [0] * _countable("chunk", chunks), dim)
     return split(input, max(1, -(-n // chunks)), dim)
 
 
@@ -844,7 +855,7 @@ def tensor_split(input, indices_or_sections, dim=0):
         sections = indices_or_sections
         if sections <= 0:
             raise RuntimeError(f"number of sections must be larger than 0, got {sections}")
-        base, longer = divmod(n, sections)
+        base, longer = divmod(n, _countable("tensor_split", sections))
         return split(input, [base + (k < longer) for k in range(sections)], dim)
     from flambeau.ops.movement import slice as slice_op
 

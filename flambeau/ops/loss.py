@@ -10,7 +10,7 @@ import math
 
 from flambeau import _C
 from flambeau.backends import kernels
-from flambeau.core.registry import function, op
+from flambeau.core.registry import checked, function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops.index import where
 from flambeau.ops.reduce import vector_norm
@@ -187,6 +187,7 @@ _huber = _with_bend(
 )
 
 
+@checked
 def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
     """(input - target)^2; see `nn.MSELoss`.
 
@@ -204,6 +205,7 @@ def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", we
     return _weighted_mean(_mse(input, target, "none"), weight, reduction)
 
 
+@checked
 def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
     """|input - target|; see `nn.L1Loss`.
 
@@ -219,6 +221,7 @@ def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", wei
     return _weighted_mean(_l1(input, target, "none"), weight, reduction)
 
 
+@checked
 def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mean", beta=1.0):
     """Square up to `beta`, absolute value from there; see `nn.SmoothL1Loss`.
 
@@ -232,6 +235,7 @@ def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mea
     return _smooth_l1(input, target, reduction, beta)
 
 
+@checked
 def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     """Square up to `delta`, absolute value times delta from there; see `nn.HuberLoss`.
 
@@ -271,6 +275,7 @@ _bce_logits = _pointwise(
 )
 
 
+@checked
 def binary_cross_entropy(
     input, target, weight=None, size_average=None, reduce=None, reduction="mean"
 ):
@@ -294,6 +299,7 @@ def binary_cross_entropy(
     return _reduced(_bce(input, target, "none") * weight, reduction)
 
 
+@checked
 def binary_cross_entropy_with_logits(
     input, target, weight=None, size_average=None, reduce=None, reduction="mean", pos_weight=None
 ):
@@ -349,6 +355,7 @@ _kl_log = _pointwise(
 )
 
 
+@checked
 def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_target=False):
     """target (log(target) - input), input being log-probabilities; see `nn.KLDivLoss`.
 
@@ -473,6 +480,7 @@ def _(g, input, target, weight, ignore_index, reduction, total_weight):
     )
 
 
+@checked
 def cross_entropy(
     input,
     target,
@@ -532,6 +540,7 @@ def _soft_cross_entropy(input, target, weight, ignore_index, reduction, smoothin
     return _reduced(-terms.sum(axis), reduction)
 
 
+@checked
 def nll_loss(
     input,
     target,
@@ -560,6 +569,7 @@ def nll_loss(
 # ---- distributions ----
 
 
+@checked
 def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"):
     """The negative log-likelihood of a normal distribution; see `nn.GaussianNLLLoss`.
 
@@ -595,6 +605,7 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
     return _reduced(loss, reduction)
 
 
+@checked
 def poisson_nll_loss(
     input,
     target,
@@ -624,6 +635,7 @@ def poisson_nll_loss(
 # ---- margins ----
 
 
+@checked
 def hinge_embedding_loss(
     input, target, margin=1.0, size_average=None, reduce=None, reduction="mean"
 ):
@@ -636,6 +648,7 @@ def hinge_embedding_loss(
     return _reduced(far + near, reduction)
 
 
+@checked
 def margin_ranking_loss(
     input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"
 ):
@@ -653,12 +666,14 @@ def margin_ranking_loss(
     return _reduced((-target * (input1 - input2) + margin).clamp(min=0), reduction)
 
 
+@checked
 def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
     """log(1 + exp(-target input)); see `nn.SoftMarginLoss`."""
     reduction = _reduction(size_average, reduce, reduction)
     return _reduced((-target * input).exp().log1p(), reduction)
 
 
+@checked
 def multilabel_soft_margin_loss(
     input, target, weight=None, size_average=None, reduce=None, reduction="mean"
 ):
@@ -674,6 +689,7 @@ def multilabel_soft_margin_loss(
     return _reduced(loss.mean(-1), reduction)
 
 
+@checked
 def multi_margin_loss(
     input,
     target,
@@ -709,6 +725,7 @@ def multi_margin_loss(
     return _reduced(others.sum(-1) / input.shape[-1], reduction)
 
 
+@checked
 def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
     """The mean over pairs of a target class and another of max(0, 1 - x[target] + x[i]); see
     `nn.MultiLabelMarginLoss`.
@@ -754,6 +771,7 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     return (x1 / first * (x2 / second)).sum(dim)
 
 
+@checked
 def cosine_embedding_loss(
     input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"
 ):
@@ -776,6 +794,7 @@ def cosine_embedding_loss(
     return _reduced(loss, reduction)
 
 
+@checked
 def triplet_margin_loss(
     anchor,
     positive,
@@ -806,6 +825,7 @@ def triplet_margin_loss(
     )
 
 
+@checked
 def triplet_margin_with_distance_loss(
     anchor, positive, negative, *, distance_function=None, margin=1.0, swap=False, reduction="mean"
 ):

@@ -6,7 +6,8 @@ from flambeau.backends import kernels
 from flambeau.core.errors import require
 from flambeau.core.registry import function, op
 from flambeau.core.tensor import Tensor
-from flambeau.ops.elementwise import _conj
+from flambeau.ops.elementwise import _conj, mul
+from flambeau.ops.movement import _axis
 
 
 @op(
@@ -267,7 +268,7 @@ def inner(input, other, *, out=None):
 @function(methods=("addmv",))
 def addmv(input, mat, vec, *, beta=1, alpha=1):
     """beta * input + alpha * (mat @ vec)."""
-    return input * beta + mv(mat, vec) * alpha
+    return mul(input, beta) + mv(mat, vec) * alpha
 
 
 @function(methods=("addr",))
@@ -293,8 +294,7 @@ def tensordot(a, b, dims=2):
         dims_a, dims_b = list(range(a.ndim - dims, a.ndim)), list(range(dims))
     else:
         dims_a, dims_b = ([d] if isinstance(d, int) else list(d) for d in dims)
-    dims_a = [d % a.ndim for d in dims_a]
-    dims_b = [d % b.ndim for d in dims_b]
+    dims_a, dims_b = ([_axis(d, x.ndim) for d in dims] for x, dims in ((a, dims_a), (b, dims_b)))
     require(
         [a.shape[d] for d in dims_a] == [b.shape[d] for d in dims_b],
         "tensordot: contracted sizes must agree",

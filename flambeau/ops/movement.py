@@ -10,7 +10,7 @@ from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core import layout as _layout
 from flambeau.core.errors import GradError, require
-from flambeau.core.registry import FUNCTIONS, function, op
+from flambeau.core.registry import FUNCTIONS, checked, function, op
 from flambeau.core.tensor import Size, Tensor
 
 
@@ -221,8 +221,8 @@ def reshape_as(self, other):
     return reshape(self, other.shape)
 
 
-Tensor.view_as = view_as
-Tensor.reshape_as = reshape_as
+Tensor.view_as = checked(view_as)
+Tensor.reshape_as = checked(reshape_as)
 
 
 @op(
@@ -828,7 +828,7 @@ def expand_as(self, other):
     return expand(self, other.shape)
 
 
-Tensor.expand_as = expand_as
+Tensor.expand_as = checked(expand_as)
 
 
 @function(methods=("broadcast_to",))
@@ -891,7 +891,7 @@ def _sum_to_size_method(self, *size):
     return sum_to_size(self, size)
 
 
-Tensor.sum_to_size = _sum_to_size_method
+Tensor.sum_to_size = checked(_sum_to_size_method)
 
 
 @op(
@@ -928,7 +928,7 @@ def _tile(input, *dims):
     return repeat(input, (1,) * (input.ndim - len(dims)) + tuple(dims))
 
 
-Tensor.tile = _tile
+Tensor.tile = checked(_tile)
 
 
 @function()

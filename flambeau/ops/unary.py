@@ -520,7 +520,8 @@ def polygamma(n, input):
         raise RuntimeError("polygamma(n, x) does not support negative n.")
     if n == 0:
         return k.unary("digamma", input)
-    factor = math.factorial(n) * (1.0 if n % 2 else -1.0)
+    size = math.factorial(n) if n <= 170 else math.inf  # 171! leaves float64
+    factor = size * (1.0 if n % 2 else -1.0)
     return k.binary("mul", k.binary("zeta", n + 1.0, input), factor)
 
 

@@ -41,6 +41,7 @@ ALLOWED = (
     RuntimeError,  # NotImplementedError is one
     MemoryError,
     OverflowError,
+    BufferError,  # the exporter of DLPack's word for what it cannot give
 )
 MEMORY = 1 << 30  # bytes that the whole walk may ask for beyond what it starts with
 SECONDS = 5  # that one function may take for all its calls
