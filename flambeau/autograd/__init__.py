@@ -32,6 +32,11 @@ def _as_tuple(value: Any) -> tuple[Any, ...]:
     return tuple(value)
 
 
+def _require_tensor(value: object, place: int) -> None:
+    if not isinstance(value, Tensor):
+        raise TypeError(f"inputs[{place}] must be a Tensor, not {type(value).__name__}")
+
+
 def _initial(outputs: tuple[Any, ...], gradients: Any) -> list[Tensor]:
     """The gradients to start from: ones for single elements, checked shapes for the rest."""
     if gradients is None:
@@ -114,6 +119,7 @@ def backward(
         if not inputs:
             raise GradError("`inputs` argument to `backward()` cannot be empty.")
         for k, tensor in enumerate(inputs):
+            _require_tensor(tensor, k)
             if not tensor.requires_grad:
                 raise GradError(
                     f"One of the differentiated Tensors (inputs[{k}]) does not require grad"
@@ -168,7 +174,8 @@ def grad(
         raise ValueError(
             "Expected allow_unused to be True or not passed when materialize_grads=True"
         )
-    for tensor in inputs:
+    for k, tensor in enumerate(inputs):
+        _require_tensor(tensor, k)
         if not tensor.requires_grad:
             raise GradError("One of the differentiated Tensors does not require grad")
     retain = bool(create_graph if retain_graph is None else retain_graph)

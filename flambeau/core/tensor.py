@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from flambeau.core.storage import TypedStorage, UntypedStorage
 
 
+def _require_tensor(value: object, method: str, parameter: str) -> None:
+    if not isinstance(value, Tensor):
+        raise TypeError(
+            f"{method}(): argument '{parameter}' must be Tensor, not {type(value).__name__}"
+        )
+
+
 class Size(tuple[int, ...]):
     """The sizes of a tensor: a tuple of ints that prints as `torch.Size([2, 3])`."""
 
@@ -161,6 +168,7 @@ class Tensor(_C.TensorBase):
 
     def is_same_size(self, other: Any) -> bool:
         """Whether both have the same sizes."""
+        _require_tensor(other, "is_same_size", "other")
         return self.shape == other.shape
 
     def is_set_to(self, tensor: Any) -> bool:
@@ -234,6 +242,7 @@ class Tensor(_C.TensorBase):
 
     def resize_as_(self, the_template: Any, *, memory_format: Any = None) -> Tensor:
         """`resize_` to the sizes of another tensor."""
+        _require_tensor(the_template, "resize_as_", "the_template")
         return self.resize_(the_template.shape, memory_format=memory_format)
 
     def set_(
@@ -257,8 +266,13 @@ class Tensor(_C.TensorBase):
                 _C.set_data(self, _C.alias(source))
                 return self
             holder = source
-        else:
+        elif hasattr(source, "untyped"):
             holder = source.untyped()._holder
+        else:
+            raise TypeError(
+                "set_(): argument 'source' must be a Tensor or a storage, not"
+                f" {type(source).__name__}"
+            )
         size = (size,) if isinstance(size, int) else size
         stride = (stride,) if isinstance(stride, int) else stride
         _C.set_data(self, _C.storage_view(holder, self.dtype, storage_offset, size, stride))

@@ -8,6 +8,7 @@ import warnings
 
 from flambeau.core.grad_mode import no_grad
 from flambeau.core.registry import checked
+from flambeau.core.tensor import Tensor
 from flambeau.ops import random as _random
 from flambeau.ops.activation import celu as celu
 from flambeau.ops.activation import celu_ as celu_
@@ -193,6 +194,10 @@ def embedding(
             raise ValueError("Padding_idx must be within num_embeddings")
         padding_idx %= rows
     if max_norm is not None:
+        if not isinstance(weight, Tensor):
+            raise TypeError(
+                f"embedding(): argument 'weight' must be Tensor, not {type(weight).__name__}"
+            )
         _shorten_rows(weight, input, max_norm, norm_type)
     return _embedding(input, weight, padding_idx)
 

@@ -11,7 +11,7 @@ from flambeau.backends import on
 from flambeau.core import device as _device
 from flambeau.core import dtype as _dtypes
 from flambeau.core import layout as _layout
-from flambeau.core.registry import FUNCTIONS, function
+from flambeau.core.registry import FUNCTIONS, checked, function
 from flambeau.core.tensor import Size, Tensor
 
 _default_dtype = _C.get_default_dtype
@@ -20,7 +20,7 @@ _DType = _C.dtype
 
 def _method(target):
     """The function under its name as a method of Tensor."""
-    setattr(Tensor, target.__name__, target)
+    setattr(Tensor, target.__name__, checked(target))
     return target
 
 
@@ -58,6 +58,8 @@ def _require_tensor(value, op):
 
 def _into(out, value, dtype):
     """Stores a new tensor in `out=`, which takes its sizes."""
+    if not isinstance(out, Tensor):
+        raise TypeError(f"argument 'out' must be Tensor, not {type(out).__name__}")
     if dtype is not None and out.dtype is not dtype:
         raise RuntimeError(f"dtype {dtype} does not match dtype of out parameter ({out.dtype})")
     if out.shape != value.shape:
@@ -779,7 +781,9 @@ def eye(
     requires_grad=False,
 ):
     """The (n, m) matrix with ones on the diagonal; m is n unless given."""
-    dtype = _default_dtype() if dtype is None and out is None else _dtype(dtype or out.dtype, "eye")
+    if dtype is None:
+        dtype = _default_dtype() if out is None else out.dtype
+    dtype = _dtype(dtype, "eye")
     if layout is not None or pin_memory:
         _check_storage("eye", layout, pin_memory)
     made = _place(device).eye(n, n if m is None else m, dtype)

@@ -476,7 +476,7 @@ def _method_inplace(function):
 
     method.__name__ = function.__name__ + "_"
     method.__doc__ = f"In-place form of `{function.__name__}`."
-    return method
+    return checked(method)
 
 
 Tensor.scatter_ = _method_inplace(scatter)
@@ -520,9 +520,14 @@ def put_(self, index, source, accumulate=False):
 
 
 Tensor.put_ = checked(put_)
-Tensor.put = lambda self, index, source, accumulate=False: put_(
-    self.clone(), index, source, accumulate
-)
+
+
+def put(self, index, source, accumulate=False):
+    """A copy with the elements that index names in the flattened tensor replaced by `source`."""
+    return put_(self.clone(), index, source, accumulate)
+
+
+Tensor.put = checked(put)
 
 # ---- masks ----
 

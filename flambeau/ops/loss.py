@@ -45,6 +45,14 @@ def _reduced(loss, reduction):
     raise ValueError(f"{reduction} is not a valid value for reduction")
 
 
+def _require_tensors(name, **arguments):
+    for parameter, value in arguments.items():
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"{name}(): argument '{parameter}' must be Tensor, not {type(value).__name__}"
+            )
+
+
 def _same_dtype(input, target):
     if input.dtype == target.dtype:
         return input, target
@@ -536,7 +544,7 @@ def _soft_cross_entropy(input, target, weight, ignore_index, reduction, smoothin
             )
         terms = terms * weight.reshape([-1 if d == axis else 1 for d in range(input.ndim)])
     if reduction == "mean":
-        return -terms.sum() / (input._numel / classes)
+        return -terms.sum() / (input._numel / max(classes, 1))
     return _reduced(-terms.sum(axis), reduction)
 
 
@@ -624,6 +632,7 @@ def poisson_nll_loss(
         eps: added to the rate before its logarithm.
     """
     reduction = _reduction(size_average, reduce, reduction)
+    _require_tensors("poisson_nll_loss", input=input, target=target)
     log_rate = input if log_input else (input + eps).log()
     loss = (input.exp() if log_input else input) - target * log_rate
     if full:
@@ -670,6 +679,7 @@ def margin_ranking_loss(
 def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
     """log(1 + exp(-target input)); see `nn.SoftMarginLoss`."""
     reduction = _reduction(size_average, reduce, reduction)
+    _require_tensors("soft_margin_loss", input=input, target=target)
     return _reduced((-target * input).exp().log1p(), reduction)
 
 
@@ -734,6 +744,7 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
         target: class numbers, up to the first -1 of each row.
     """
     reduction = _reduction(size_average, reduce, reduction)
+    _require_tensors("multilabel_margin_loss", input=input, target=target)
     counts = (target >= 0).to(_C.int64).cumprod(-1)
     numbers = target * counts
     is_target = _C.full(input.shape, 0, _C.int64).scatter_add(-1, numbers, counts) > 0
@@ -778,6 +789,7 @@ def cosine_embedding_loss(
     """1 - cos where the target is 1, max(0, cos - margin) where it is -1; see
     `nn.CosineEmbeddingLoss`."""
     reduction = _reduction(size_average, reduce, reduction)
+    _require_tensors("cosine_embedding_loss", input1=input1, input2=input2, target=target)
     if input1.ndim not in (1, 2) or target.ndim != input1.ndim - 1:
         raise RuntimeError(
             f"{target.ndim}D target tensor expects {target.ndim + 1}D input tensors, but found "

@@ -296,7 +296,7 @@ def tensordot(a, b, dims=2):
         dims_a, dims_b = ([d] if isinstance(d, int) else list(d) for d in dims)
     dims_a, dims_b = ([_axis(d, x.ndim) for d in dims] for x, dims in ((a, dims_a), (b, dims_b)))
     require(
-        [a.shape[d] for d in dims_a] == [b.shape[d] for d in dims_b],
+        [a.size(d) for d in dims_a] == [b.size(d) for d in dims_b],
         "tensordot: contracted sizes must agree",
         a=a,
         b=b,

@@ -10,7 +10,7 @@ from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core import layout as _layout
 from flambeau.core.errors import GradError, require
-from flambeau.core.registry import FUNCTIONS, checked, function, op
+from flambeau.core.registry import checked, function, op
 from flambeau.core.tensor import Size, Tensor
 
 
@@ -1099,8 +1099,7 @@ def _at_least(n, name, raise_one):
 
     at_least.__name__ = at_least.__qualname__ = name
     at_least.__doc__ = f"The tensors as views with at least {n} axes."
-    FUNCTIONS[name] = at_least
-    return at_least
+    return function(at_least)
 
 
 def _one_axis(x):

@@ -7,7 +7,7 @@ derivatives come from the plain rules, which compute the statistics again from t
 from __future__ import annotations
 
 from flambeau.backends import kernels
-from flambeau.core.registry import function, op
+from flambeau.core.registry import checked, function, op
 
 # ---- for the rules ----
 
@@ -100,6 +100,7 @@ def _require_several_values(shape):
         )
 
 
+@checked
 def batch_norm(
     input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5
 ):
@@ -124,6 +125,7 @@ def batch_norm(
     )[0]
 
 
+@checked
 def instance_norm(
     input,
     running_mean=None,

@@ -174,7 +174,7 @@ def calls(namespace: str, name: str) -> Iterator[Call]:
     function = getattr(NAMESPACES[namespace], name)
     first = TENSORS if namespace == "Tensor" else list(VALUES)
     yield Call(name)
-    yield Call(name, ("object",) * 20)
+    yield Call(name, (first[-1], *["object"] * 20))
     for a in first:
         yield Call(name, (a,))
         yield Call(name, (a, a))
@@ -239,9 +239,7 @@ def _complaint(call: Call, function: Callable[..., Any]) -> str | None:
 
 
 def walk(namespace: str, names: list[str], log: Path) -> None:
-    """Makes all the wrong calls of these functions in this process; prints complaints, one
-    per line.
-    """
+    """Makes all the wrong calls of these functions here, and prints what is wrong, a line each."""
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, resource.RLIM_INFINITY))
     with log.open("w") as current:
