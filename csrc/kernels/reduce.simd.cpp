@@ -244,12 +244,22 @@ struct BestOf {
     if constexpr (largest) found = x > best;
     return found | (is_nan(x) & !is_nan(best));
   }
+  // The first place of a value that is there, NaN included: by registers, then in the one that has
+  // it.
+  FB_SIMD static std::int64_t find(const T* x, std::int64_t n, T value) {
+    const Vec<T> wanted(value);
+    const auto here = [&](Vec<T> v)
+                          FB_INLINED { return any((v == wanted) | (is_nan(v) & is_nan(wanted))); };
+    std::int64_t k = 0;
+    while (k + Vec<T>::size <= n && !here(Vec<T>::load(x + k))) k += Vec<T>::size;
+    while (k + 1 < n && !(x[k] == value || (x[k] != x[k] && value != value))) ++k;
+    return k;
+  }
   // The extreme first, its place only if it is better than what was known.
   FB_SIMD static void block(State& s, const T* x, std::int64_t n, std::int64_t first) {
     const T found = block_extreme<largest>(x, n, Identity{});
     if (s.index >= 0 && !better(found, s.value)) return;
-    std::int64_t k = 0;
-    while (k + 1 < n && !(x[k] == found || (x[k] != x[k] && found != found))) ++k;
+    const std::int64_t k = find(x, n, found);
     s = {x[k], first + k};
   }
   FB_SIMD static void panel(State* states, const T* x, std::int64_t row_stride, std::int64_t rows,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core import return_types
+from flambeau.core.errors import UnsupportedError
 from flambeau.core.registry import function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops.elementwise import _conj
@@ -659,20 +660,16 @@ def _(g, x, ord, dim, keepdim, out):
 
 @function(methods=("norm",))
 def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
-    """The vector norm over axes, or the nuclear norm of matrices.
+    """The vector norm over axes.
 
     Args:
-        p: "fro" (the 2-norm), "nuc" or a number as in `linalg.vector_norm`.
+        p: "fro" (the 2-norm) or a number as in `linalg.vector_norm`.
         dim: the axes; None for all.
         keepdim: keep them with size one.
         dtype: convert to this dtype first.
     """
-    if p == "nuc":
-        from flambeau.linalg import matrix_norm
-
-        return matrix_norm(
-            input, "nuc", (-2, -1) if dim is None else dim, keepdim, dtype=dtype, out=out
-        )
+    if isinstance(p, str) and p != "fro":
+        raise UnsupportedError(f"norm: p is a number or 'fro', got {p!r}")
     if p is None or p == "fro":
         p = 2
     return vector_norm(input, p, dim, keepdim, dtype=dtype, out=out)

@@ -38,7 +38,7 @@ def test_sort_is_stable(dtype, descending, shape, dim):
     compare(flambeau.argsort(mine, dim, descending), found.indices)
 
 
-@pytest.mark.parametrize("dtype", DTYPES + ["bfloat16"])
+@pytest.mark.parametrize("dtype", [*DTYPES, "bfloat16"])
 def test_any_layout(dtype):
     generator = torch.Generator().manual_seed(7)
     theirs = torch.randint(-9, 9, (6, 40, 5), generator=generator).to(getattr(torch, dtype))
