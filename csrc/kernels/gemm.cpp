@@ -357,16 +357,22 @@ T dot(std::int64_t n, const T* x, std::ptrdiff_t x_stride, const T* y, std::ptrd
   return static_cast<T>(static_cast<Sum>(total));
 }
 
-#define FB_INSTANTIATE(name, type)                    \
-  template void gemm<type>(const GemmProblem<type>&); \
-  template type dot<type>(std::int64_t, const type*, std::ptrdiff_t, const type*, std::ptrdiff_t);
-#define FB_INSTANTIATE_ALL(M)                                                                     \
-  M(UInt8, std::uint8_t)                                                                          \
-  M(Int8, std::int8_t)                                                                            \
-  M(Int16, std::int16_t)                                                                          \
-  M(Int32, std::int32_t) M(Int64, std::int64_t) M(UInt16, std::uint16_t) M(UInt32, std::uint32_t) \
-      M(UInt64, std::uint64_t) M(Float16, Half) M(BFloat16, BFloat16) M(Float32, float)           \
-          M(Float64, double) M(Complex64, complex64) M(Complex128, complex128)
-FB_INSTANTIATE_ALL(FB_INSTANTIATE)
+#define FB_INSTANTIATE(T)                       \
+  template void gemm<T>(const GemmProblem<T>&); \
+  template T dot<T>(std::int64_t, const T*, std::ptrdiff_t, const T*, std::ptrdiff_t);
+FB_INSTANTIATE(std::uint8_t)
+FB_INSTANTIATE(std::int8_t)
+FB_INSTANTIATE(std::int16_t)
+FB_INSTANTIATE(std::int32_t)
+FB_INSTANTIATE(std::int64_t)
+FB_INSTANTIATE(std::uint16_t)
+FB_INSTANTIATE(std::uint32_t)
+FB_INSTANTIATE(std::uint64_t)
+FB_INSTANTIATE(Half)
+FB_INSTANTIATE(BFloat16)
+FB_INSTANTIATE(float)
+FB_INSTANTIATE(double)
+FB_INSTANTIATE(complex64)
+FB_INSTANTIATE(complex128)
 
 }  // namespace fb
