@@ -52,7 +52,7 @@ struct Rule {
   SmallArray<Source, 6> fast_sources;
 };
 
-enum class Native : std::uint8_t { None, Unary, Binary };
+enum class Native : std::uint8_t { None, Unary, Binary, Ternary };  // by the number of operands
 
 struct PyOp {
   PyObject_HEAD vectorcallfunc vectorcall;

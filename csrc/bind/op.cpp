@@ -154,6 +154,24 @@ bool take_parameters(const PyOp* op, const Call& call, double* params) {
 // Kernels of long loops let other Python threads run meanwhile.
 constexpr std::int64_t release_gil_from = 1 << 16;
 
+std::optional<Tensor> run_ternary(const PyOp* op, const Call& call, const Tensor* out,
+                                  const double* params) {
+  Argument operands[3] = {Scalar(), Scalar(), Scalar()};
+  Tensor held[3];
+  std::int64_t work = 0;
+  for (int k = 0; k < 3; ++k) {
+    if (!to_argument(call.slots[k], operands[k])) return std::nullopt;
+    if (!operands[k].tensor) continue;
+    if (!operands[k].tensor->is_cpu()) return std::nullopt;
+    operands[k].tensor = &(held[k] = *operands[k].tensor);
+    work = std::max(work, held[k].numel());
+  }
+  if (!operands[0].tensor) return std::nullopt;
+  std::optional<nb::gil_scoped_release> release;
+  if (work >= release_gil_from) release.emplace();
+  return ternary(op->native_id, operands[0], operands[1], operands[2], out, params);
+}
+
 // The elementwise families are called straight from here on the CPU. Undefined: take the general
 // way.
 std::optional<Tensor> run_native(const PyOp* op, const Call& call, const Tensor* out) {
@@ -168,6 +186,7 @@ std::optional<Tensor> run_native(const PyOp* op, const Call& call, const Tensor*
     nb::gil_scoped_release release;
     return unary(op->native_id, held, out, params);
   }
+  if (op->native == Native::Ternary) return run_ternary(op, call, out, params);
   Argument a{Scalar()}, b{Scalar()};
   if (!to_argument(call.slots[0], a) || !to_argument(call.slots[1], b)) return std::nullopt;
   if (!a.tensor && !b.tensor) return std::nullopt;
@@ -620,6 +639,25 @@ PyOp* allocate_op() {
 
 // ---- registration (called by core/registry.py) ----
 
+// The kernel of `arity` operands that computes what the op does.
+void bind_native(PyOp* op, const char* name, int arity) {
+  struct Family {
+    int (*find)(const char*);
+    int (*parameters)(int);
+  };
+  static constexpr Family families[] = {{find_unary, unary_parameters},
+                                        {find_binary, binary_parameters},
+                                        {find_ternary, ternary_parameters}};
+  const Family& family = families[arity - 1];
+  op->native = static_cast<Native>(arity);
+  op->native_id = family.find(name);
+  if (op->native_id < 0)
+    throw nb::value_error((std::string("no elementwise kernel is called ") + name).c_str());
+  op->native_params = family.parameters(op->native_id);
+  if (arity + op->native_params > op->param_count)
+    throw nb::value_error((std::string("too few parameters for the kernel ") + name).c_str());
+}
+
 nb::object make_op(nb::str name, nb::str backward_name, nb::object forward, nb::tuple params,
                    nb::tuple defaults, int positional_count, int list_param, int pack_from,
                    bool view, bool multi_output, bool grad_list, bool allow_out,
@@ -644,16 +682,7 @@ nb::object make_op(nb::str name, nb::str backward_name, nb::object forward, nb::
   op->differentiable_outputs = differentiable_outputs;
   op->result_type = result_type.is_none() ? nullptr : result_type.release().ptr();
   op->native_arity = native_arity;
-  if (!native.empty()) {
-    op->native = native_arity == 1 ? Native::Unary : Native::Binary;
-    op->native_id = native_arity == 1 ? find_unary(native.c_str()) : find_binary(native.c_str());
-    if (op->native_id < 0)
-      throw nb::value_error(("no elementwise kernel is called " + native).c_str());
-    op->native_params =
-        native_arity == 1 ? unary_parameters(op->native_id) : binary_parameters(op->native_id);
-    if (native_arity + op->native_params > op->param_count)
-      throw nb::value_error(("too few parameters for the kernel " + native).c_str());
-  }
+  if (!native.empty()) bind_native(op, native.c_str(), native_arity);
   return owner;
 }
 

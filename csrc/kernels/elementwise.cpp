@@ -298,6 +298,7 @@ int find_binary(const char* name) { return find<binary_infos>(name); }
 int find_ternary(const char* name) { return find<ternary_infos>(name); }
 int unary_parameters(int id) { return unary_infos[id].parameters; }
 int binary_parameters(int id) { return binary_infos[id].parameters; }
+int ternary_parameters(int id) { return ternary_infos[id].parameters; }
 
 bool can_cast(DType from, DType to) {
   if (is_complex(from) && !is_complex(to)) return false;

@@ -233,6 +233,7 @@ int find_ternary(const char* name);
 // How many parameters its kernel takes.
 int unary_parameters(int id);
 int binary_parameters(int id);
+int ternary_parameters(int id);
 
 // A tensor or a Python number.
 struct Argument {

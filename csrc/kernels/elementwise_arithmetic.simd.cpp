@@ -233,7 +233,22 @@ FB_SIMD Vec<T> lerp(Vec<T> start, Vec<T> end, Vec<T> weight) {
 FB_FN3(addcmul, fma(p0* y, z, x))
 FB_FN3(addcdiv, x + p0 * y / z)
 FB_FN3(lerp, lerp(x, y, z))
-FB_FN3(clamp, min(max(x, y), z))
+FB_FN3(clamp_tensors, min(max(x, y), z))
+// Two bounds that are numbers stay in registers and need no look at NaN.
+FB_FN1(clamp_numbers, min_second(p1, max_second(p0, x)))
+template <class T>
+struct clamp_fn {
+  static void loop(char* const* data, const std::int64_t* strides, std::int64_t n, const void* p) {
+    if (strides[2] == 0 && strides[3] == 0) {
+      const T low = *reinterpret_cast<const T*>(data[2]);
+      const T high = *reinterpret_cast<const T*>(data[3]);
+      const double bounds[max_parameters] = {low, high};
+      if (low == low && high == high)
+        return loop1<clamp_numbers_fn<T>, T>(data, strides, n, bounds);
+    }
+    loop3<clamp_tensors_fn<T>, T>(data, strides, n, p);
+  }
+};
 // x is the gradient of the extreme of y and z; of equal ones each gets half.
 FB_FN3(maximum_backward, select(y < z, T(0), select(y == z, x* Vec<T>(T(0.5)), x)))
 FB_FN3(minimum_backward, select(y > z, T(0), select(y == z, x* Vec<T>(T(0.5)), x)))

@@ -115,8 +115,14 @@ template <class F, class T>
 static void loop2(char* const* data, const std::int64_t* strides, std::int64_t n, const void* p) {
   const F f(static_cast<const double*>(p));
   using R = decltype(result_element(f(Vec<T>(), Vec<T>())));
-  run_streams<F, T>(f, reinterpret_cast<R*>(data[0]), n, Stream<T>(data[1], strides[1]),
-                    Stream<T>(data[2], strides[2]));
+  R* out = reinterpret_cast<R*>(data[0]);
+  if (strides[2] == 0) {  // a number: it stays in a register
+    const Vec<T> y(*reinterpret_cast<const T*>(data[2]));
+    const auto with_number = [&](Vec<T> x) __attribute__((always_inline)) { return f(x, y); };
+    return run_streams<decltype(with_number), T>(with_number, out, n,
+                                                 Stream<T>(data[1], strides[1]));
+  }
+  run_streams<F, T>(f, out, n, Stream<T>(data[1], strides[1]), Stream<T>(data[2], strides[2]));
 }
 template <class F, class T>
 static void loop3(char* const* data, const std::int64_t* strides, std::int64_t n, const void* p) {

@@ -115,33 +115,77 @@ FB_SIMD Vec<double> erfinv_double(Vec<double> x) {
   return copysign(select(a < 1.0, select(a == 0.0, a, r), outside), x);
 }
 
-static double digamma_lane(double x) {
-  if (x == 0) return __builtin_copysign(infinity<double>, -x);
-  double result = 0;
-  if (x < 0) {
-    const double whole = __builtin_trunc(x);
-    if (x == whole) return not_a_number<double>;
-    result = -pi<double> / __builtin_tan(pi<double> * (x - whole));  // reflection
-    x = 1 - x;
+// Gamma's functions of small arguments by way of ten more, where the asymptotic series holds:
+// gamma(x + 10) = product gamma(x).
+struct Shifted {
+  Vec<double> x;
+  Vec<double> product,
+      slope;  // x (x + 1) ... and its derivative; 1 and 0 where nothing was shifted
+};
+FB_SIMD Shifted shift_up(Vec<double> x) {
+  Vec<double> product = x, slope(1.0);
+  for (int k = 1; k < 10; ++k) {
+    const Vec<double> next = x + static_cast<double>(k);
+    slope = fma(slope, next, product);
+    product = product * next;
   }
-  for (; x < 10; x += 1) result -= 1 / x;  // recurrence
-  const double z = 1 / (x * x);
-  // The asymptotic series: Bernoulli numbers B_2k over 2k.
-  const double series =
-      z * (1.0 / 12 -
-           z * (1.0 / 120 -
-                z * (1.0 / 252 -
-                     z * (1.0 / 240 - z * (1.0 / 132 - z * (691.0 / 32760 - z * (1.0 / 12)))))));
-  return result + __builtin_log(x) - 0.5 / x - series;
+  const Mask<double> small = x < 10.0;
+  return {select(small, x + 10.0, x), select(small, product, 1.0), select(small, slope, 0.0)};
 }
-static double lgamma_lane(double x) {
-  int sign;
-  return ::lgamma_r(x, &sign);
+
+FB_SIMD Vec<double> digamma_positive(Vec<double> a) {
+  const Shifted s = shift_up(a);
+  const Vec<double> z = 1.0 / (s.x * s.x);
+  // Bernoulli numbers B_2k over 2k.
+  const Vec<double> series = z * polynomial(z, 1.0 / 12, -1.0 / 120, 1.0 / 252, -1.0 / 240,
+                                            1.0 / 132, -691.0 / 32760, 1.0 / 12);
+  return (log(s.x) - 0.5 / s.x - series) - s.slope / s.product;
+}
+FB_SIMD Vec<double> digamma(Vec<double> x) {
+  const Mask<double> negative = x < 0.0;
+  const Vec<double> positive = digamma_positive(select(negative, 1.0 - x, x));
+  const Vec<double> fraction = x - trunc(x);
+  const Vec<double> reflected = positive - pi<double> / tan(fraction * pi<double>);
+  const Vec<double> below = select(fraction == 0.0, not_a_number<double>, reflected);
+  return select(x == 0.0, copysign(Vec<double>(infinity<double>), -x),
+                select(negative, below, positive));
+}
+
+FB_SIMD Vec<double> lgamma_positive(Vec<double> a) {
+  const Shifted s = shift_up(a);
+  const Vec<double> r = 1.0 / s.x;
+  // B_2k over 2k (2k - 1).
+  const Vec<double> series =
+      r * polynomial(r * r, 1.0 / 12, -1.0 / 360, 1.0 / 1260, -1.0 / 1680, 1.0 / 1188);
+  constexpr double half_log_2_pi = 0.91893853320467274178;
+  const Vec<double> stirling = (s.x - 0.5) * log(s.x) - s.x + half_log_2_pi + series;
+  return select(s.x == infinity<double>, s.x, stirling - log(s.product));
+}
+// Good enough to be rounded to float: near the zeros at 1 and 2 only the absolute error is small,
+// which for a float next to them still suffices.
+FB_SIMD Vec<double> lgamma_for_float(Vec<double> x) {
+  const Vec<double> a = abs(x), positive = lgamma_positive(a);
+  const Vec<double> sine = abs(sin((a - trunc(a)) * pi<double>));
+  const Vec<double> reflected = log(pi<double> / (a * sine)) - positive;
+  const Vec<double> below = select(sine == 0.0, infinity<double>, reflected);
+  const Vec<double> result = select(x <= 0.0, below, positive);
+  const Mask<double> zero = (x == 1.0) | (x == 2.0);
+  return select(a == infinity<double>, a, select(zero, 0.0, result));
+}
+FB_SIMD Vec<float> lgamma(Vec<float> x) {
+  return in_double([](Vec<double> v) { return lgamma_for_float(v); }, x);
+}
+FB_SIMD Vec<double> lgamma(Vec<double> x) {
+  const auto library = [](double lane) {
+    int sign;
+    return ::lgamma_r(lane, &sign);
+  };
+  return map_lanes(library, x);
 }
 
 FB_FN1(erfinv, in_double([](Vec<double> v) { return erfinv_double(v); }, x))
-FB_FN1(lgamma, in_double([](Vec<double> v) { return map_lanes(lgamma_lane, v); }, x))
-FB_FN1(digamma, in_double([](Vec<double> v) { return map_lanes(digamma_lane, v); }, x))
+FB_FN1(lgamma, lgamma(x))
+FB_FN1(digamma, in_double([](Vec<double> v) { return digamma(v); }, x))
 
 const MathLoops math_loops_table = {{FB_MATH_OPS(FB_LOOPS)}};
 

@@ -335,7 +335,7 @@ struct FloorDivideFn {
   template <Integer T>
   FB_INLINE T apply(T a, T b) {
     const T quotient = TruncDivideFn::apply(a, b);
-    const bool inexact = FmodFn::apply(a, b) != 0;
+    const bool inexact = MulFn::apply(quotient, b) != a;
     return inexact && below_zero(a) != below_zero(b) ? static_cast<T>(quotient - 1) : quotient;
   }
 };

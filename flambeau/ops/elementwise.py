@@ -595,6 +595,8 @@ def equal(input, other):
     methods=("clamp",),
     aliases=("clip",),
     inplace=True,
+    native="clamp",
+    native_arity=3,
     samples=lambda s: (
         s(s.tensor(2, 3), *bounds) for bounds in ((-1.0, 1.0), (None, 0.5), (-0.5,))
     ),
@@ -655,40 +657,62 @@ def _(g, input, min, max):
     return where(above if min is None else logical_or(above, lt(max, min)), g, 0.0)
 
 
-@function(methods=("clamp_min",))
-def clamp_min(input, min, *, out=None):
+@op(
+    methods=("clamp_min",),
+    inplace=True,
+    native="maximum",
+    native_arity=2,
+    domain=(-3.0, 3.0),
+    arity=2,
+    reference=numpy("maximum"),
+)
+def clamp_min(input, min):
     """The elements, at least `min`.
+
+    Args:
+        input: a tensor.
+        min: a number or a tensor.
+
+    Returns:
+        A new tensor.
 
     Example:
         >>> flambeau.clamp_min(flambeau.tensor([-2, 3]), 0)
         tensor([0, 3])
     """
-    return clamp(input, min, out=out)
+    return kernels(of(input)).binary("maximum", input, min)
 
 
-@function(methods=("clamp_max",))
-def clamp_max(input, max, *, out=None):
+@op(
+    methods=("clamp_max",),
+    inplace=True,
+    native="minimum",
+    native_arity=2,
+    domain=(-3.0, 3.0),
+    arity=2,
+    reference=numpy("minimum"),
+)
+def clamp_max(input, max):
     """The elements, at most `max`.
+
+    Args:
+        input: a tensor.
+        max: a number or a tensor.
+
+    Returns:
+        A new tensor.
 
     Example:
         >>> flambeau.clamp_max(flambeau.tensor([-2, 3]), 0)
         tensor([-2,  0])
     """
-    return clamp(input, None, max, out=out)
+    return kernels(of(input)).binary("minimum", input, max)
 
 
-def _clamp_min_(self, min):
-    """In-place form of `clamp_min`."""
-    return self.clamp_(min)
-
-
-def _clamp_max_(self, max):
-    """In-place form of `clamp_max`."""
-    return self.clamp_(None, max)
-
-
-Tensor.clamp_min_ = checked(_clamp_min_)
-Tensor.clamp_max_ = checked(_clamp_max_)
+clamp_min.vjp("input")(lambda g, input, min: where(ge(input, min), g, 0.0))
+clamp_min.vjp("min")(lambda g, input, min: where(lt(input, min), g, 0.0))
+clamp_max.vjp("input")(lambda g, input, max: where(le(input, max), g, 0.0))
+clamp_max.vjp("max")(lambda g, input, max: where(gt(input, max), g, 0.0))
 
 # ---- three operands ----
 
@@ -698,7 +722,7 @@ def _three(s, low=-2.0, high=2.0):
         yield s(*(s.tensor(*shape, low=low, high=high) for shape in shapes))
 
 
-@op(methods=("addcmul",), inplace=True, samples=_three)
+@op(methods=("addcmul",), inplace=True, native="addcmul", native_arity=3, samples=_three)
 def addcmul(input, tensor1, tensor2, *, value=1):
     """input + value * tensor1 * tensor2, broadcasting.
 
