@@ -190,7 +190,7 @@ class _Side:
 
     def sample(self) -> None:
         """Takes one sample, once the other library's threads have stopped spinning."""
-        time.sleep(2e-3)
+        time.sleep(1e-2)
         if self.repeat > 1:
             self.step()
         self.samples.append(self._run())

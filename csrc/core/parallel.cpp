@@ -164,6 +164,17 @@ class Pool {
     return job_.begin + (piece * quotient + std::min(piece, rest)) * job_.grain;
   }
 
+  // A worker that is woken on its caller's processor waits there for milliseconds while another one
+  // idles: workers keep off the processor of the thread that made them, where there is a choice.
+  static void leave(int cpu) {
+#if defined(__linux__)
+    cpu_set_t mask;
+    if (cpu < 0 || cpu >= CPU_SETSIZE || sched_getaffinity(0, sizeof(mask), &mask) != 0) return;
+    CPU_CLR(static_cast<unsigned>(cpu), &mask);
+    if (CPU_COUNT(&mask) > 0) sched_setaffinity(0, sizeof(mask), &mask);
+#endif
+  }
+
   void start_workers(int wanted) {
     if (workers_ >= wanted) return;
     sigset_t all, before;  // signals are for the program's own threads
@@ -171,7 +182,10 @@ class Pool {
     pthread_sigmask(SIG_SETMASK, &all, &before);
     try {
       while (workers_ < wanted) {
-        std::thread([this, seat = workers_ + 1] { serve(seat); }).detach();
+        std::thread([this, seat = workers_ + 1, cpu = sched_getcpu()] {
+          leave(cpu);
+          serve(seat);
+        }).detach();
         ++workers_;
       }
     } catch (const std::system_error&) {
