@@ -13,6 +13,8 @@ BUILD    := pyproject.toml CMakeLists.txt $(CPP)
 WITH     := $(if $(TORCH),$(VENV)/.torch)
 SANITIZE := build/sanitize
 REPORT   := $(CURDIR)/$(SANITIZE)/report
+# The tests of what is written in C++: kernels, operations, tensors, the engine, threads.
+NATIVE   := $(addprefix tests/,autograd backends core kernels ops runtime)
 
 .PHONY: demo test lint readme bench stubs docs wheel sanitize clean
 
@@ -50,7 +52,7 @@ sanitize: $(SANITIZE)/.installed
 	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:log_path=$(REPORT) \
 	UBSAN_OPTIONS=print_stacktrace=1:log_path=$(REPORT) \
 	PYTHONMALLOC=malloc PYTHONSAFEPATH=1 \
-	$(SANITIZE)/venv/bin/python -m pytest -q -n auto $(ARGS) || { cat $(REPORT).*; exit 1; }
+	$(SANITIZE)/venv/bin/python -m pytest -q -n auto $(NATIVE) $(ARGS) || { cat $(REPORT).*; exit 1; }
 
 stubs: $(VENV)/.test
 	$(BIN)/python tools/stubs.py $(ARGS)
