@@ -26,12 +26,31 @@ ADAM = [
     {"maximize": True},
 ]
 
-CASES = [
-    *(("SGD", options) for options in SGD),
-    *(("Adam", options) for options in ADAM),
-    *(("AdamW", options) for options in ADAM),
-    ("Adam", {"decoupled_weight_decay": True, "weight_decay": 0.1}),
-]
+DECAY = [{}, {"weight_decay": 0.1}, {"maximize": True}, {"weight_decay": 0.1, "maximize": True}]
+
+DECOUPLED = [*DECAY, {"weight_decay": 0.1, "decoupled_weight_decay": True}]
+
+OPTIONS = {
+    "SGD": SGD,
+    "Adam": [*ADAM, {"decoupled_weight_decay": True, "weight_decay": 0.1}],
+    "AdamW": ADAM,
+    "Adamax": [*DECAY, {"betas": (0.8, 0.9), "eps": 1e-3}],
+    "NAdam": [*DECOUPLED, {"betas": (0.8, 0.9), "eps": 1e-3, "momentum_decay": 0.1}],
+    "RAdam": [*DECOUPLED, {"betas": (0.8, 0.9), "eps": 1e-3}],
+    "Adagrad": [*DECAY, {"lr_decay": 0.1, "initial_accumulator_value": 0.5, "eps": 1e-3}],
+    "Adadelta": [*DECAY, {"rho": 0.5, "eps": 1e-3}],
+    "RMSprop": [
+        *DECAY,
+        {"alpha": 0.8, "eps": 1e-3},
+        {"momentum": 0.9},
+        {"centered": True, "eps": 1e-3},
+        {"centered": True, "momentum": 0.5, "weight_decay": 0.1, "eps": 1e-3},
+    ],
+    "Rprop": [{}, {"maximize": True}, {"etas": (0.3, 1.5), "step_sizes": (1e-3, 0.02)}],
+    "ASGD": [*DECAY, {"lambd": 0.1, "alpha": 0.5, "t0": 5.0}],
+}
+
+CASES = [(name, options) for name, cases in OPTIONS.items() for options in cases]
 
 
 def trajectory(module, name, options, dtype, lr=0.01):
@@ -61,7 +80,7 @@ def test_as_torch(name, options, dtype, rtol):
     np.testing.assert_allclose(ours, theirs, rtol=rtol, atol=rtol / 10)
 
 
-@pytest.mark.parametrize("name", ["SGD", "Adam"])
+@pytest.mark.parametrize("name", OPTIONS)
 def test_gradients_that_are_not_contiguous(name):
     results = []
     for module in (flambeau, torch):
@@ -77,7 +96,7 @@ def test_gradients_that_are_not_contiguous(name):
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW"])
+@pytest.mark.parametrize("name", OPTIONS)
 def test_half_precision(name, dtype):
     results = []
     for module in (flambeau, torch):
@@ -91,7 +110,7 @@ def test_half_precision(name, dtype):
     np.testing.assert_allclose(*results, rtol=2e-2)
 
 
-@pytest.mark.parametrize("name", ["SGD", "Adam"])
+@pytest.mark.parametrize("name", OPTIONS)
 def test_learning_rate_as_a_tensor(name):
     plain = trajectory(flambeau, name, {}, "float64")
     tensor = trajectory(
@@ -100,15 +119,7 @@ def test_learning_rate_as_a_tensor(name):
     np.testing.assert_allclose(tensor, plain, rtol=1e-9)
 
 
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [
-        ("SGD", {"momentum": 0.9, "weight_decay": 0.1, "nesterov": True}),
-        ("SGD", {"momentum": 0.9, "dampening": 0.1, "maximize": True}),
-        ("Adam", {"weight_decay": 0.1, "amsgrad": True}),
-        ("AdamW", {"maximize": True}),
-    ],
-)
+@pytest.mark.parametrize(("name", "options"), CASES)
 def test_recorded_steps_equal_fused_ones(name, options):
     """With differentiable=True the same steps are operations of the graph."""
     results = []
