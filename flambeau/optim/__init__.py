@@ -2,11 +2,14 @@
 
 from flambeau.optim import lr_scheduler as lr_scheduler
 from flambeau.optim.adadelta import Adadelta as Adadelta
+from flambeau.optim.adafactor import Adafactor as Adafactor
 from flambeau.optim.adagrad import Adagrad as Adagrad
 from flambeau.optim.adam import Adam as Adam
 from flambeau.optim.adam import AdamW as AdamW
 from flambeau.optim.adamax import Adamax as Adamax
 from flambeau.optim.asgd import ASGD as ASGD
+from flambeau.optim.lbfgs import LBFGS as LBFGS
+from flambeau.optim.muon import Muon as Muon
 from flambeau.optim.nadam import NAdam as NAdam
 from flambeau.optim.optimizer import Optimizer as Optimizer
 from flambeau.optim.radam import RAdam as RAdam
