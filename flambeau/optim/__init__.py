@@ -17,3 +17,12 @@ from flambeau.optim.rmsprop import RMSprop as RMSprop
 from flambeau.optim.rprop import Rprop as Rprop
 from flambeau.optim.sgd import SGD as SGD
 from flambeau.optim.sparse_adam import SparseAdam as SparseAdam
+
+
+def __getattr__(name):
+    """Loads `swa_utils`, which needs modules, when it is asked for."""
+    if name == "swa_utils":
+        from importlib import import_module
+
+        return import_module("flambeau.optim.swa_utils")
+    raise AttributeError(f"module 'flambeau.optim' has no attribute '{name}'")

@@ -2,8 +2,8 @@
 
 import math
 
-from flambeau.core.numeric import finfo
 from flambeau.core.grad_mode import no_grad
+from flambeau.core.numeric import finfo
 from flambeau.ops.creation import zeros_like
 from flambeau.optim._common import counter, loss_of, with_gradients
 from flambeau.optim.optimizer import Optimizer
