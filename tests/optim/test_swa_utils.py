@@ -42,7 +42,8 @@ def statistics(batches, momentum=0.1):
 batches = [torch.arange(12.0).reshape(4, 3) * i for i in range(1, 4)]
 """
 
-EXPRESSIONS = """
+EXPRESSIONS = (
+    """
 swa.AveragedModel(nn.Linear(1, 1), avg_fn=1, multi_avg_fn=2)
 swa.AveragedModel(nn.Linear(1, 1))
 swa.AveragedModel(nn.Linear(1, 1)).n_averaged
@@ -72,8 +73,11 @@ anneal(swa.SWALR(S(), 0.05, 0))
 anneal(swa.SWALR(S(2), [0.05, 3.0], 4))
 [o := S(), first := swa.SWALR(o, 0.05, 5), anneal(first, 2), second := swa.SWALR(o, 0.05, 5), \
 second.load_state_dict(first.state_dict()), anneal(second)][-1]
-[o := S(), s := optim.lr_scheduler.ExponentialLR(o, 0.5), anneal(s, 2), anneal(swa.SWALR(o, 9, 3))][-1]
-""".strip().replace("\\\n", "").splitlines()
+[o := S(), anneal(optim.lr_scheduler.ExponentialLR(o, 0.5), 2), anneal(swa.SWALR(o, 9, 3))][-1]
+""".strip()
+    .replace("\\\n", "")
+    .splitlines()
+)
 
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)
