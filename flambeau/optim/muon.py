@@ -2,7 +2,7 @@
 
 import math
 
-from flambeau.core.dtype import bfloat16
+from flambeau.core.dtype import float32
 from flambeau.core.grad_mode import no_grad
 from flambeau.core.tensor import Tensor
 from flambeau.ops.creation import zeros_like
@@ -134,7 +134,8 @@ def orthogonalized(matrix, coefficients, iterations, eps):
         eps: The smallest norm to divide by.
 
     Returns:
-        The result, in bfloat16, whose digits are enough.
+        The result, in float32 whatever the dtype of the matrix: some iterations of a polynomial
+        that is not exact itself need no more. (PyTorch computes in bfloat16.)
 
     Raises:
         ValueError: If there are too many iterations, or not three coefficients.
@@ -145,7 +146,7 @@ def orthogonalized(matrix, coefficients, iterations, eps):
         raise ValueError("Coefficients must be a tuple of exactly 3 values")
     a, b, c = coefficients
     tall = matrix.shape[0] > matrix.shape[1]
-    x = matrix.to(bfloat16)
+    x = matrix.to(float32)
     if tall:
         x = x.T
     x = x / x.norm().clamp(min=eps)

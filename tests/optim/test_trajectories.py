@@ -53,10 +53,12 @@ OPTIONS = {
 CASES = [(name, options) for name, cases in OPTIONS.items() for options in cases]
 
 
-def trajectory(module, name, options, dtype, lr=0.01):
+SHAPES = [(3, 5), (17,), (1,), (2, 3, 4)]
+
+
+def trajectory(module, name, options, dtype, lr=0.01, shapes=SHAPES):
     """The parameters after each of twenty steps along given gradients."""
     rng = np.random.default_rng(7)
-    shapes = [(3, 5), (17,), (1,), (2, 3, 4)]
     params = [
         module.nn.Parameter(module.tensor(rng.standard_normal(shape).astype(dtype)))
         for shape in shapes
@@ -78,6 +80,50 @@ def test_as_torch(name, options, dtype, rtol):
     ours = trajectory(flambeau, name, options, dtype)
     theirs = trajectory(torch, name, options, dtype)
     np.testing.assert_allclose(ours, theirs, rtol=rtol, atol=rtol / 10)
+
+
+ADAFACTOR = [
+    {},
+    {"weight_decay": 0.1, "maximize": True},
+    {"beta2_decay": -0.5, "eps": (1e-6, 1e-2), "d": 2.0, "lr": 0.5},
+]
+
+
+@pytest.mark.parametrize(("dtype", "rtol"), [("float32", 2e-5), ("float64", 1e-12)])
+@pytest.mark.parametrize("options", ADAFACTOR)
+def test_adafactor_as_torch(options, dtype, rtol):
+    options = dict(options)
+    lr = options.pop("lr", 0.01)
+    ours = trajectory(flambeau, "Adafactor", options, dtype, lr)
+    theirs = trajectory(torch, "Adafactor", options, dtype, lr)
+    np.testing.assert_allclose(ours, theirs, rtol=rtol, atol=rtol / 10)
+
+
+MUON = [{}, {"nesterov": False, "weight_decay": 0.0}, {"adjust_lr_fn": "match_rms_adamw"}]
+
+
+@pytest.mark.parametrize("options", MUON)
+def test_muon_as_torch(options):
+    """To the digits of bfloat16, in which torch computes."""
+    shapes = [(4, 4), (3, 8), (8, 3)]
+    ours = trajectory(flambeau, "Muon", options, "float32", shapes=shapes)
+    theirs = trajectory(torch, "Muon", options, "float32", shapes=shapes)
+    np.testing.assert_allclose(ours, theirs, atol=3e-2)
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_complex_parameters(name):
+    results = []
+    for module in (flambeau, torch):
+        rng = np.random.default_rng(3)
+        numbers = rng.standard_normal((6, 4)) + 1j * rng.standard_normal((6, 4))
+        param = module.nn.Parameter(module.tensor(numbers[0]))
+        optimizer = getattr(module.optim, name)([param], lr=0.1)
+        for gradient in numbers[1:]:
+            param.grad = module.tensor(gradient)
+            optimizer.step()
+        results.append(param.detach().numpy())
+    np.testing.assert_allclose(*results, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", OPTIONS)
