@@ -129,13 +129,19 @@ FB_INLINE void step(T* const* at, std::int64_t n, const NAdamScalars<T>& s) {
 
 template <class T>
 FB_INLINE void step(T* const* at, std::int64_t n, const RAdamScalars<T>& s) {
-  sweep<0, 1, 2, 3>(at, n, [s](T& p, T g, T& m, T& v) {
-    T gradient;
-    const T value = average(p, g, m, v, gradient, s);
-    const T plain = m / s.unbias * s.lr;
-    const T rectified = plain * (s.correction / (square_root(v) + s.eps)) * s.rectifier;
-    p = value - (s.rectified ? rectified : plain);
-  });
+  if (s.rectified)
+    sweep<0, 1, 2, 3>(at, n, [s](T& p, T g, T& m, T& v) {
+      T gradient;
+      const T value = average(p, g, m, v, gradient, s);
+      const T scale = s.correction / (square_root(v) + s.eps);
+      p = value - m / s.unbias * s.lr * scale * s.rectifier;
+    });
+  else
+    sweep<0, 1, 2, 3>(at, n, [s](T& p, T g, T& m, T& v) {
+      T gradient;
+      const T value = average(p, g, m, v, gradient, s);
+      p = value - m / s.unbias * s.lr;
+    });
 }
 
 template <class T>

@@ -103,7 +103,7 @@ class LBFGS(Optimizer):
             state["prev_flat_grad"], state["prev_loss"] = gradient, loss
             length = group["lr"]
             if state["n_iter"] == 1:
-                length = min(1.0, 1.0 / float(gradient.abs().sum())) * length
+                length = min(1.0, 1.0 / float(gradient.norm(1))) * length
             state["d"], state["t"] = direction, length
             slope = float(gradient.dot(direction))
             if slope > -tolerance_change:
@@ -212,7 +212,7 @@ def _real(tensor):
 
 
 def _largest(vector):
-    return float(vector.abs().max())
+    return float(vector.norm(math.inf))
 
 
 class _Point:

@@ -376,3 +376,36 @@ def test_global_hooks():
         optim.Adam([p]).step()
     optimizer.step()
     assert log == ["pre", "post", "pre", "post"]
+
+
+SWAPS = """
+a, b = p(), torch.zeros(2)
+a.grad = torch.ones(2)
+b.grad = torch.full((2,), 2.0)
+o = optim.Adam([a], lr=0.5)
+def swapped(parameters, state):
+    with optim.swap_in_optimizer_params_and_state(o, parameters, state):
+        o.step()
+    return a, b, o.state_dict(), o.param_groups[0]["params"][0] is a
+"""
+
+SWAP_CASES = """
+swapped({"b": b}, o.state_dict())
+[o.step(), swapped({"b": b}, o.state_dict())]
+[o.step(), swapped({"b": b, "c": b}, o.state_dict())]
+[o.step(), swapped({}, o.state_dict())]
+[o.step(), swapped({"b": b}, {"state": {}, "param_groups": []})]
+[o.step(), swapped({"b": b}, {"state": {3: {}}, "param_groups": o.state_dict()["param_groups"]})]
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("case", SWAP_CASES)
+def test_swapping_parameters_as_torch(case):
+    both.check(PROGRAM + SWAPS, case)
+
+
+def test_loading_copies_the_options():
+    a, b = (optim.SGD([nn.Parameter(flambeau.ones(1))], lr=flambeau.tensor(0.1)) for _ in range(2))
+    b.load_state_dict(a.state_dict())
+    assert b.param_groups[0]["lr"] is not a.param_groups[0]["lr"]
+    assert b.param_groups[0]["lr"] == a.param_groups[0]["lr"]
