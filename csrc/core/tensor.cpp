@@ -268,4 +268,11 @@ Dims infer_size(const Dims& sizes, std::int64_t numel) {
   return out;
 }
 
+void require_aligned(const char* data, DType dtype, const char* op) {
+  const std::size_t alignment = is_complex(dtype) ? itemsize(dtype) / 2 : itemsize(dtype);
+  FB_CHECK(reinterpret_cast<std::uintptr_t>(data) % alignment == 0, Value, op,
+           ": the first byte must be at an address that is a multiple of ", alignment, " for ",
+           dtype_name(dtype), "; copy the data first");
+}
+
 }  // namespace fb
