@@ -12,6 +12,7 @@ FAMILIES = (
     "norm_pool",
     "training",
     "optim",
+    "library",
 )
 
 

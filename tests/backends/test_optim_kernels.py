@@ -32,7 +32,7 @@ def lists_for(name, shapes, dtype=fl.float32):
     lists = [[fl.randn(s, generator=g).to(dtype) for s in shapes] for _ in range(count)]
     # Sensible states: positive, the mean squares larger than any squared mean.
     lists[2:] = [[each.abs_() for each in part] for part in lists[2:]]
-    lists[2:3] = [[each.add_(9) for each in part] for part in lists[2:3]]
+    lists[2:3] = [[each.add_(30) for each in part] for part in lists[2:3]]
     return lists + [[fl.ones(()) for _ in shapes] for _ in range(counters)]
 
 
