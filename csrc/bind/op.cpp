@@ -60,6 +60,27 @@ bool starts_packing(const PyOp* op, PyObject* const* args, Py_ssize_t n) {
          !PySequence_Check(args[op->pack_from]);
 }
 
+// torch's old order, x.add(2, y) for x.add(y, alpha=2): what is keyword-only now came second.
+// False: the arguments are not of that form.
+bool fill_factor_first(const PyOp* op, Call& call, PyObject* const* args, Py_ssize_t n,
+                       PyObject* kwnames) {
+  const int factor = op->positional_count;
+  if (op->param_count != factor + 1 || n != op->param_count || factor < 2) return false;
+  const char* name = PyUnicode_AsUTF8(PyTuple_GET_ITEM(op->params, factor));
+  Scalar s;
+  if ((std::strcmp(name, "alpha") && std::strcmp(name, "value")) ||
+      (kwnames && PyTuple_GET_SIZE(kwnames)) || is_tensor(args[1]) || !to_scalar(args[1], s) ||
+      !is_tensor(args[n - 1]))
+    return false;
+  const std::string text = "This overload of " + op_name(op) +
+                           " is deprecated: pass the number behind the tensors, as " + name + "=";
+  if (PyErr_WarnEx(PyExc_UserWarning, text.c_str(), 1) < 0) throw nb::python_error();
+  call.slots[0] = args[0];
+  for (int i = 1; i < factor; ++i) call.slots[i] = args[i + 1];
+  call.slots[factor] = args[1];
+  return true;
+}
+
 void fill_slots(const PyOp* op, Call& call, PyObject* const* args, Py_ssize_t n,
                 PyObject* kwnames) {
   Py_ssize_t given = n;
@@ -72,9 +93,11 @@ void fill_slots(const PyOp* op, Call& call, PyObject* const* args, Py_ssize_t n,
     call.packed = nb::steal(tuple);
     given = op->pack_from + 1;
   }
-  if (given > op->positional_count)
+  if (given > op->positional_count) {
+    if (fill_factor_first(op, call, args, n, kwnames)) return;
     wrong_call(op_name(op) + "(): takes " + std::to_string(op->positional_count) +
                " positional arguments but " + std::to_string(n) + " were given");
+  }
   for (int i = 0; i < op->param_count; ++i)
     call.slots[i] = i < given ? args[i] : PyTuple_GET_ITEM(op->defaults, i);
   if (call.packed) call.slots[op->pack_from] = call.packed.ptr();
