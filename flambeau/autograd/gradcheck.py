@@ -37,25 +37,23 @@ def _wanted(values: Sequence[Any]) -> list[Tensor]:
 # ---- tensors as real coordinates ----
 
 
-def _parts(t: Tensor) -> Tensor:
-    """The same storage as real numbers, without history."""
-    plain = _C.detach(t)
-    return _C.view_as_real(plain) if t.dtype.is_complex else plain
+def _flat_parts(t: Tensor) -> Tensor:
+    """A contiguous tensor's storage as a vector of real numbers, without history."""
+    return _C.reshape(_C.view_as_real(t) if t.dtype.is_complex else t, (-1,))
 
 
 def _coordinates(t: Tensor) -> _Coordinates:
-    flat: _Coordinates = _C.reshape(_C.contiguous(_parts(t)), (-1,)).tolist()
-    return flat
+    values: _Coordinates = _flat_parts(_C.contiguous(_C.resolved(_C.detach(t)))).tolist()
+    return values
 
 
 def _set_coordinates(t: Tensor, values: _Coordinates) -> None:
     """Writes the coordinates into the storage behind `t`, whatever its strides."""
-    parts = _parts(t)
-    fresh = _C.empty(parts.shape, parts.dtype)
-    flat = _C.reshape(fresh, (-1,))
+    fresh = _C.empty(t.shape, t.dtype)
+    flat = _flat_parts(fresh)
     for k, value in enumerate(values):
         _C.fill(_C.select(flat, 0, k), value)
-    _C.copy_into(parts, fresh)
+    _C.copy_into(t, fresh)
 
 
 def _count(t: Tensor) -> int:

@@ -4,6 +4,7 @@ Each check takes an op and raises AssertionError with the call that failed. The 
 
 - `check_reference`: values against the NumPy twin, if the op names one;
 - `check_layouts`: strided, offset and expanded inputs give what contiguous ones give;
+- `check_lazy_views`: conj and neg views give what their values give;
 - `check_forms`: method = function = in-place = `out=`;
 - `check_gradients`: first and second derivatives against finite differences, fused against plain
   rules;
@@ -85,6 +86,44 @@ def check_layouts(op: Any) -> None:
         for layout in (strided, transposed):
             other = sample.map(layout)
             _same(op(*other.args, **other.kwargs), expected, f"{op.name}{sample} {layout.__name__}")
+
+
+def conjugated(t: Tensor) -> Tensor:
+    """The same complex values as a conj view."""
+    return _C.conj_view(_C.resolved(_C.conj_view(t))) if t.dtype.is_complex else _C.clone(t)
+
+
+def negated(t: Tensor) -> Tensor:
+    """The same real values as a neg view."""
+    if not t.dtype.is_floating_point:
+        return _C.clone(t)
+    return _C.neg_view(_C.resolved(_C.neg_view(t)))
+
+
+def _check_lazy(op: Any, sample: Sample, form: Any) -> None:
+    call = f"{op.name}{sample} {form.__name__}"
+    plain, lazy = _copied(sample), sample.map(form)
+    expected = op(*plain.args, **plain.kwargs)
+    _same(op(*lazy.args, **lazy.kwargs), expected, call)
+    first = lazy.args[0] if lazy.args else None
+    if not (op.info.inplace and isinstance(first, Tensor) and isinstance(expected, Tensor)):
+        return
+    if first.shape == expected.shape and first.dtype == expected.dtype:
+        kind = first._is_conj, first._is_neg
+        op.inplace(*lazy.args, **lazy.kwargs)
+        _same(first, expected, f"{call} in place")
+        assert_close(kind, (first._is_conj, first._is_neg), msg=f"{call}: it stays a view")
+
+
+def check_lazy_views(op: Any) -> None:
+    """Conj and neg views give what their values give, also when they are written."""
+    if op.name in ("view_as_real", "view_as_complex"):
+        return  # they need the numbers in memory
+    for sample in samples_of(op):
+        if any(t.dtype.is_floating_point for t in sample.tensors()):
+            _check_lazy(op, sample, negated)
+    for sample in complex_samples(op):
+        _check_lazy(op, sample, conjugated)
 
 
 def check_forms(op: Any) -> None:
@@ -271,6 +310,7 @@ def check_errors(op: Any) -> None:
 CHECKS = (
     check_reference,
     check_layouts,
+    check_lazy_views,
     check_forms,
     check_gradients,
     check_complex_gradients,
