@@ -72,7 +72,10 @@ bool Tensor::has_internal_overlap() const {
 }
 
 Tensor Tensor::restride(Dims sizes, Dims strides, std::int64_t offset) const {
-  return Tensor(storage_, dtype_, std::move(sizes), std::move(strides), offset);
+  Tensor out(storage_, dtype_, std::move(sizes), std::move(strides), offset);
+  out.conj_ = conj_;
+  out.neg_ = neg_;
+  return out;
 }
 
 Tensor Tensor::as_strided(Dims sizes, Dims strides, std::int64_t offset) const {
@@ -95,6 +98,13 @@ Tensor Tensor::as_strided(Dims sizes, Dims strides, std::int64_t offset) const {
 
 Tensor Tensor::with_dtype(DType dtype) const {
   return Tensor(storage_, dtype, sizes_, strides_, offset_);
+}
+
+Tensor Tensor::with_flags(bool conj, bool neg) const {
+  Tensor out = *this;
+  out.conj_ = conj;
+  out.neg_ = neg;
+  return out;
 }
 
 Tensor Tensor::select(int dim, std::int64_t index) const {

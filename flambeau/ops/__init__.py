@@ -4,6 +4,7 @@ from flambeau import _C
 from flambeau.ops import (
     _declare,
     activation,
+    complex,
     conv,
     convert,
     creation,
@@ -28,6 +29,7 @@ _C.set_engine_op("add", elementwise.add)
 __all__ = [
     "_declare",
     "activation",
+    "complex",
     "conv",
     "convert",
     "creation",

@@ -6,6 +6,7 @@ from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core.registry import checked, function, op
 from flambeau.core.tensor import Tensor
+from flambeau.ops._declare import conj
 from flambeau.ops.movement import _axis
 
 _MODES = {"set": 0, "add": 1, "sum": 1, "multiply": 2, "prod": 2, "amax": 3, "amin": 4}
@@ -58,6 +59,9 @@ index_put.vjp("values")(lambda g, indices: index(g, list(indices)))
 
 
 def _values_like(values, input):
+    given = values.dtype.is_complex if isinstance(values, Tensor) else isinstance(values, complex)
+    if given and not input.dtype.is_complex:
+        raise RuntimeError(f"value cannot be converted to type {input.dtype} without overflow")
     if not isinstance(values, Tensor):
         return _C.scalar_tensor(values, input.dtype)
     if values.dtype != input.dtype and values.ndim == 0:
@@ -419,8 +423,8 @@ def _(g, input, dim, index, src, mode, out, needs):
     if mode == "multiply" or mode == "prod":
         # d(prod)/dx = prod / x; exact where no factor is zero.
         return (
-            g * out / input if needs[0] else None,
-            (g * out).gather(dim, index) / src if needs[1] else None,
+            g * conj(out / input) if needs[0] else None,
+            g.gather(dim, index) * conj(out.gather(dim, index) / src) if needs[1] else None,
         )
     # amax / amin: shared evenly among those that reach the extremum.
     reached = out.gather(dim, index)

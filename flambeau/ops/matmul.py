@@ -220,11 +220,13 @@ def linear(input, weight, bias=None):
 
 @linear.vjp("input")
 def _(g, weight):
+    weight = _conj(weight)
     return g.unsqueeze(-1) * weight if weight.ndim == 1 else matmul(g, weight)
 
 
 @linear.vjp("weight")
 def _(g, input, weight_shape):
+    input = _conj(input)
     if len(weight_shape) == 1:
         return (g.unsqueeze(-1) * input).reshape(-1, weight_shape[0]).sum(0)
     if g.ndim == 2:
