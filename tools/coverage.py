@@ -133,8 +133,8 @@ REASONS = (
         "torch.*autocast* torch.amp torch.GradScaler torch.Stream torch.Event torch.accelerator"
         " torch.cpu torch.distributed torch.futures torch.hub torch.jit torch.compile"
         " torch.multiprocessing torch.profiler torch.monitor torch.utils.data.* torch.testing.*"
-        " torch.AcceleratorError torch.OutOfMemoryError torch.thread_safe_generator"
-        " torch.random.* torch.cond",
+        " torch.AcceleratorError torch.OutOfMemoryError"
+        " torch.cond",
     ),
     (
         "TorchScript, graphs traced or exported, and the classes of PyTorch's runtime",
