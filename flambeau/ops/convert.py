@@ -33,7 +33,7 @@ def _source(src, like):
     inplace=True,
     public=False,
     out=False,
-    backward_name="CopyBackwards",
+    backward_name="torch::autograd::CopyBackwards",
     samples=lambda s: [s(s.tensor(2, 3), s.tensor(2, 3)), s(s.tensor(2, 3), s.tensor(3))],
     torch="",
 )
@@ -66,6 +66,7 @@ def _fill_value(value, dtype):
 
 
 @op(
+    overloads={"value tensor": "FillBackward3"},
     inplace=True,
     out=False,
     backward_name="FillBackward2",
