@@ -74,6 +74,7 @@ _LATER = {
     "flambeau.core.settings": (
         "are_deterministic_algorithms_enabled",
         "get_default_device",
+        "get_deterministic_debug_mode",
         "get_float32_matmul_precision",
         "get_num_interop_threads",
         "get_num_threads",
@@ -81,6 +82,7 @@ _LATER = {
         "is_warn_always_enabled",
         "set_default_device",
         "set_default_tensor_type",
+        "set_deterministic_debug_mode",
         "set_float32_matmul_precision",
         "set_flush_denormal",
         "set_num_interop_threads",
@@ -101,6 +103,7 @@ _LATER = {
         "IntStorage",
         "LongStorage",
         "ShortStorage",
+        "Storage",
         "TypedStorage",
         "UntypedStorage",
         "is_storage",
