@@ -7,6 +7,7 @@
 #include "core/parallel.h"
 #include "kernels/copy.h"
 #include "kernels/elementwise.h"
+#include "kernels/format.h"
 
 namespace fb::py {
 
@@ -146,6 +147,13 @@ void bind_tensor(nb::module_& m) {
   });
   m.def("copy_into", [](const Tensor& dst, const Tensor& src) { copy_into(dst, src); });
   m.def("fill", [](const Tensor& dst, const Scalar& value) { fill(dst, value); });
+  // A new tensor of these sizes, channels-last if `like` is.
+  m.def("empty_in_format_of", [](const Tensor& like, const Dims& sizes) {
+    if (!is_channels_last(like) || sizes.size() != like.ndim())
+      return empty(sizes, like.dtype(), like.device());
+    checked_numel(sizes, "empty");
+    return empty_strided(sizes, channels_last_strides(sizes), like.dtype(), like.device());
+  });
   m.def("cast", [](const Tensor& t, DType dtype) { return cast(t, dtype); });
   m.def("clone", [](const Tensor& t) { return clone(t); });
   m.def("contiguous", [](const Tensor& t) { return contiguous(t); });

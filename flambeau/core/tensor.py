@@ -200,8 +200,7 @@ class Tensor(_C.TensorBase):
         """Whether the elements lie in memory without gaps, in the order of a memory format."""
         if memory_format in (_layout.contiguous_format, _layout.preserve_format):
             return self._is_contiguous()
-        rank = 4 if memory_format is _layout.channels_last else 5
-        if self.ndim != rank:
+        if self.ndim != _layout.rank_of(memory_format):
             return False
         wanted = _layout.strides_in(self.shape, memory_format)
         return all(
@@ -288,8 +287,10 @@ class Tensor(_C.TensorBase):
         return self
 
     def resize_as_(self, the_template: Any, *, memory_format: Any = None) -> Tensor:
-        """`resize_` to the sizes of another tensor."""
+        """`resize_` to the sizes of another tensor, with `preserve_format` also to its format."""
         _require_tensor(the_template, "resize_as_", "the_template")
+        if memory_format is _layout.preserve_format:
+            memory_format = _layout.suggested(the_template)
         return self.resize_(the_template.shape, memory_format=memory_format)
 
     def set_(

@@ -595,7 +595,8 @@ def masked_fill(input, mask, value):
         raise RuntimeError(
             f"masked_fill_ only supports boolean masks, but got mask with dtype {mask.dtype}"
         )
-    return kernels(input).where(mask, _values_like(value, input), input)
+    k = kernels(input)
+    return k.contiguous(k.where(mask, _values_like(value, input), input))
 
 
 masked_fill.vjp("input")(lambda g, mask: g.masked_fill(mask, 0))
