@@ -58,8 +58,9 @@ from flambeau.core.layout import (
 )
 from flambeau.core.registry import FUNCTIONS as _functions
 from flambeau.core.tensor import Size, Tensor, is_tensor
+from flambeau.core.version import TorchVersion as _Version
 
-__version__ = "0.1.0"
+__version__ = _Version("0.1.0")
 
 inf = 1e400
 nan = inf - inf
