@@ -83,6 +83,7 @@ def _batched_samples(s):
 
 
 @op(
+    overloads={"input vector and other matrix": "SqueezeBackward4"},
     name="_matmul",
     backward_name="UnsafeView",
     public=False,
@@ -197,7 +198,13 @@ def _linear_samples(s):
 @op(
     public=False,
     out=False,
-    backward_name="Addmm",
+    backward_name="View",
+    overloads={
+        "bias missing and input matrix": "MmBackward0",
+        "bias missing and input vector": "SqueezeBackward4",
+        "bias missing": "UnsafeViewBackward0",
+        "input matrix": "AddmmBackward0",
+    },
     torch="nn.functional.linear",
     samples=_linear_samples,
 )

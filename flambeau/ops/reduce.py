@@ -75,7 +75,7 @@ def _along(s):
 # ---- sums ----
 
 
-@op(methods=("sum",), samples=_with_dims_and_empty)
+@op(overloads={"dim given": "SumBackward1"}, methods=("sum",), samples=_with_dims_and_empty)
 def sum(input, dim=None, keepdim=False, *, dtype=None):
     """The sum over axes; integers and bool add up in int64.
 
@@ -107,7 +107,7 @@ def _(g, input, dim, keepdim, input_shape):
     return _unreduced(g, dim, keepdim, input_shape) * (input == input)
 
 
-@op(methods=("mean",), samples=_with_dims_and_empty)
+@op(overloads={"dim given": "MeanBackward1"}, methods=("mean",), samples=_with_dims_and_empty)
 def mean(input, dim=None, keepdim=False, *, dtype=None):
     """The arithmetic mean over axes.
 
@@ -176,7 +176,7 @@ def _prod_samples(s):
     yield s(x, 1)
 
 
-@op(methods=("prod",), samples=_prod_samples)
+@op(overloads={"dim given": "ProdBackward1"}, methods=("prod",), samples=_prod_samples)
 def prod(input, dim=None, keepdim=False, *, dtype=None):
     """The product over all axes or along one; integers and bool multiply in int64.
 
@@ -257,12 +257,12 @@ def _all_distinct(s):
     yield s(s.distinct())
 
 
-@op(name="_max_all", backward_name="Max", public=False, samples=_all_distinct, torch="max")
+@op(name="_max_all", backward_name="MaxBackward1", public=False, samples=_all_distinct, torch="max")
 def _max_all(input):
     return kernels(input).amax(input, None, False, "max")
 
 
-@op(name="_min_all", backward_name="Min", public=False, samples=_all_distinct, torch="min")
+@op(name="_min_all", backward_name="MinBackward1", public=False, samples=_all_distinct, torch="min")
 def _min_all(input):
     return kernels(input).amin(input, None, False, "min")
 
