@@ -33,9 +33,7 @@ struct Axis {
   T* data;
   std::int64_t outer_stride, inner;
 
-  std::int64_t start(std::int64_t line) const {
-    return line / inner * outer_stride + line % inner;
-  }
+  std::int64_t start(std::int64_t line) const { return line / inner * outer_stride + line % inner; }
 };
 
 template <class T>
@@ -95,8 +93,7 @@ void transform_split(const FftPlan<T>& plan, const T* from, T* to, const Transfo
             if (whole) return {data + 2 * first, nullptr, columns};
             return {data, offsets, columns};
           };
-          const FftOutput<T> output{T(1), plan.starts.data() + 2 * block * rows,
-                                    plan.lanes.data()};
+          const FftOutput<T> output{T(1), plan.starts.data() + 2 * block * rows, plan.lanes.data()};
           loops.lines(plan.first->view(), at(source), how.exchange_in, at(between.data()), false,
                       output, work.data());
         }
@@ -192,8 +189,7 @@ void transform_lines(std::int64_t n, std::int64_t count, const Axis<T>& from, co
                    const std::int64_t first = group % groups * width;
                    const std::int64_t begin = outer + first;
                    const std::int64_t end = outer + std::min(first + width, inner);
-                   around(begin, end,
-                          [&] { transform_groups(*plan, from, to, how, begin, end); });
+                   around(begin, end, [&] { transform_groups(*plan, from, to, how, begin, end); });
                  }
                });
 }
@@ -243,10 +239,9 @@ Tensor half_of_even(const Tensor& input, T scale) {
   const Axis<T> from{input.data<T>(), h, 1}, to{out.data<T>(), h + 1, 1};
   const auto roots = fft_plan<T>(h, FftUse::RealLines);
   const auto split = fft_loops_of<T>().split_pairs;
-  transform_lines(h, lines, from, to, Transform<T>{false, false, scale}, nothing,
-                  [&](std::int64_t line) {
-                    split(to.data + 2 * to.start(line), h, roots->half_roots.data());
-                  });
+  transform_lines(
+      h, lines, from, to, Transform<T>{false, false, scale}, nothing,
+      [&](std::int64_t line) { split(to.data + 2 * to.start(line), h, roots->half_roots.data()); });
   return out;
 }
 template <class T>
@@ -259,12 +254,13 @@ Tensor even_from_half(const Tensor& half, std::int64_t n, T scale) {
   const Axis<T> from{half.data<T>(), h + 1, 1}, to{out.data<T>(), h, 1};
   const auto roots = fft_plan<T>(h, FftUse::RealLines);
   const auto join = fft_loops_of<T>().join_pairs;
-  transform_lines(h, lines, to, to, Transform<T>{true, true, scale},
-                  [&](std::int64_t line) {
-                    join(from.data + 2 * from.start(line), to.data + 2 * to.start(line), h,
-                         roots->half_roots.data());
-                  },
-                  nothing);
+  transform_lines(
+      h, lines, to, to, Transform<T>{true, true, scale},
+      [&](std::int64_t line) {
+        join(from.data + 2 * from.start(line), to.data + 2 * to.start(line), h,
+             roots->half_roots.data());
+      },
+      nothing);
   return out;
 }
 

@@ -80,14 +80,13 @@ constexpr int pairs = Vec<T>::size / 2;
 template <class T>
 FB_SIMD void transpose_pairs(Vec<T>* rows) {
   constexpr int n = Vec<T>::size;
-  const auto round = [&]<int distance>(std::integral_constant<int, distance>)
-                         __attribute__((always_inline)) {
+  const auto round = [&]<int distance>(
+                         std::integral_constant<int, distance>) __attribute__((always_inline)) {
     FB_UNROLL
     for (int r = 0; r < pairs<T>; ++r) {
       if (r & distance) continue;
       const Vec<T> a = rows[r], b = rows[r + distance];
-      rows[r] =
-          shuffle(a, b, [](int i) { return i / 2 & distance ? n + i - 2 * distance : i; });
+      rows[r] = shuffle(a, b, [](int i) { return i / 2 & distance ? n + i - 2 * distance : i; });
       rows[r + distance] =
           shuffle(a, b, [](int i) { return i / 2 & distance ? n + i : i + 2 * distance; });
     }
@@ -219,7 +218,8 @@ struct Stage {
     return Complexes<T>::load(in + 2 * Vec<T>::size * (i + s.after * (j + s.radix * k)));
   }
   FB_SIMD void put(std::int64_t i, int j, std::int64_t k, Complexes<T> value) const {
-    if (j > 0 && s.after > 1) value = value * everywhere(twiddles + 2 * ((s.radix - 1) * i + j - 1));
+    if (j > 0 && s.after > 1)
+      value = value * everywhere(twiddles + 2 * ((s.radix - 1) * i + j - 1));
     value.store(out + 2 * Vec<T>::size * (i + s.after * (k + s.before * j)));
   }
 };
@@ -386,8 +386,8 @@ FB_SIMD void for_mirrored(const T* in, T* out, std::int64_t h, const T* roots, F
     interleave_high(back).store(out + 2 * (h - k - n + 1) + n);
   }
   for (; 2 * k <= h; ++k) {
-    const auto pair = f(everywhere(in + 2 * k), everywhere(in + 2 * (h - k)),
-                        everywhere(roots + 2 * k));
+    const auto pair =
+        f(everywhere(in + 2 * k), everywhere(in + 2 * (h - k)), everywhere(roots + 2 * k));
     out[2 * k] = pair.low.re.v[0];
     out[2 * k + 1] = pair.low.im.v[0];
     out[2 * (h - k)] = pair.high.re.v[0];

@@ -175,8 +175,8 @@ Cache<T>& cache() {
 template <class T>
 std::size_t size_of(const FftPlan<T>& plan) {
   std::size_t numbers = 0;
-  for (const auto* table : {&plan.table, &plan.starts, &plan.lanes, &plan.chirp, &plan.filter,
-                            &plan.half_roots})
+  for (const auto* table :
+       {&plan.table, &plan.starts, &plan.lanes, &plan.chirp, &plan.filter, &plan.half_roots})
     numbers += table->size();
   return numbers * sizeof(T);
 }
