@@ -332,7 +332,6 @@ T dot(std::int64_t n, const T* x, std::ptrdiff_t x_stride, const T* y, std::ptrd
   constexpr std::int64_t block = 8192;
   const std::int64_t blocks = (n + block - 1) / block;
   using Sum = std::conditional_t<is_half_type<T>, float, T>;
-  Workspace<Sum> sums(static_cast<std::size_t>(std::max<std::int64_t>(blocks, 1)));
   const bool contiguous = x_stride == 1 && y_stride == 1;
   const auto sum_block = [&](std::int64_t begin, std::int64_t count) -> Sum {
     const T* left = x + begin * x_stride;
@@ -347,6 +346,8 @@ T dot(std::int64_t n, const T* x, std::ptrdiff_t x_stride, const T* y, std::ptrd
       sum += static_cast<Sum>(left[i * x_stride]) * static_cast<Sum>(right[i * y_stride]);
     return sum;
   };
+  if (blocks <= 1) return static_cast<T>(sum_block(0, n));
+  Workspace<Sum> sums(static_cast<std::size_t>(blocks));
   parallel_for(0, blocks, 8, [&](std::int64_t b, std::int64_t e) {
     for (std::int64_t i = b; i < e; ++i)
       sums[static_cast<std::size_t>(i)] = sum_block(i * block, std::min(block, n - i * block));
