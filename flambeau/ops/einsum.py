@@ -507,3 +507,55 @@ def einsum(*args):
             _plans.clear()
         _plans[key] = plan
     return plan.run(operands)
+
+
+@function
+def bilinear(input1, input2, weight, bias=None):
+    """`y = x1 A x2 + b` over the last axes of two inputs; see `nn.Bilinear`.
+
+    Args:
+        input1: (..., in1).
+        input2: (..., in2), with the same leading sizes.
+        weight: (out, in1, in2).
+        bias: (out) or nothing.
+
+    Returns:
+        (..., out).
+
+    Raises:
+        RuntimeError: if the sizes do not fit.
+
+    Example:
+        >>> flambeau.bilinear(flambeau.ones(1, 2), flambeau.ones(1, 3), flambeau.ones(4, 2, 3))
+        tensor([[6., 6., 6., 6.]])
+    """
+    _check_bilinear(input1, input2, weight, bias)
+    result = einsum("...i,oij,...j->...o", input1, weight, input2)
+    return result if bias is None else result + bias
+
+
+def _check_bilinear(input1, input2, weight, bias):
+    if input1.dim() != input2.dim():
+        raise ShapeError(
+            f"bilinear(): input dimensions do not match: got {input1.dim()} and {input2.dim()}"
+        )
+    if weight.dim() != 3 or not input1.dim():
+        raise ShapeError(
+            "bilinear(): the weight must have three axes, and the inputs at least one: weight is"
+            f" {tuple(weight.shape)}, input1 is {tuple(input1.shape)}"
+        )
+    for i, (one, two) in enumerate(zip(input1.shape[:-1], input2.shape[:-1], strict=True)):
+        if one != two:
+            raise ShapeError(
+                f"bilinear(): input batch dimensions do not match at dim {i}: got {one} and {two}"
+            )
+    for name, got, expected in (
+        ("input1", input1.shape[-1], weight.shape[1]),
+        ("input2", input2.shape[-1], weight.shape[2]),
+        ("bias", weight.shape[0] if bias is None else bias.numel(), weight.shape[0]),
+    ):
+        if got != expected:
+            raise ShapeError(
+                f"bilinear(): {name} size does not match weight size: got {got} but expected "
+                f"{expected}"
+            )
