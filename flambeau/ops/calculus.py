@@ -5,7 +5,7 @@ from __future__ import annotations
 from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core.errors import RuntimeFailure, ShapeError
-from flambeau.core.registry import function, op
+from flambeau.core.registry import FUNCTIONS, function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import conj
 from flambeau.ops.index import cat
@@ -370,9 +370,7 @@ def corrcoef(input):
     c = c / spread.unsqueeze(1) / spread.unsqueeze(0)
     if not c.dtype.is_complex:
         return c.clamp(-1, 1)
-    from flambeau.ops.elementwise import complex as to_complex
-
-    return to_complex(c.real.clamp(-1, 1), c.imag.clamp(-1, 1))
+    return FUNCTIONS["complex"](c.real.clamp(-1, 1), c.imag.clamp(-1, 1))
 
 
 # ---- powers ----

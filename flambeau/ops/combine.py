@@ -5,7 +5,6 @@ from __future__ import annotations
 from flambeau import _C
 from flambeau.core.errors import ArgumentValueError, RuntimeFailure, ShapeError
 from flambeau.core.registry import FUNCTIONS, function
-from flambeau.core.tensor import Tensor
 from flambeau.ops.index import cat, index_select, scatter_reduce, stack, vstack
 from flambeau.ops.movement import atleast_2d, meshgrid
 
@@ -135,43 +134,37 @@ def unravel_index(indices, shape):
     """The coordinates of places counted in row-major order.
 
     Args:
-        indices: integers in [0, number of elements).
+        indices: integers; those beyond the number of elements start again from the front.
         shape: the sizes of the tensor that they count.
 
     Returns:
-        A tuple with a tensor like indices for each axis.
+        A tuple with an int64 tensor of the sizes of indices for each axis.
 
     Raises:
-        ValueError: if an index is out of range, or a size is negative.
-        TypeError: if indices are no tensor of integers.
+        TypeError: if indices or sizes are no integers.
+        ValueError: if a size is negative.
 
     Example:
         >>> flambeau.unravel_index(flambeau.tensor([1, 5]), (2, 3))
         (tensor([0, 1]), tensor([1, 2]))
     """
-    if not isinstance(indices, Tensor) or indices.dtype.is_floating_point:
-        what = indices.dtype if isinstance(indices, Tensor) else type(indices).__name__
-        raise ArgumentValueError(f"expected 'indices' to be integer, but got {what}")
-    if indices.dtype == _C.bool or indices.dtype.is_complex:
-        raise ArgumentValueError(f"expected 'indices' to be integer, but got {indices.dtype}")
-    sizes = [shape] if hasattr(shape, "__index__") else list(shape)
-    if not all(hasattr(size, "__index__") for size in sizes):
-        raise TypeError("expected 'shape' to be int or sequence of ints")
+    dtype = indices.dtype
+    if dtype.is_floating_point or dtype.is_complex or dtype == _C.bool:
+        raise TypeError(f"expected 'indices' to be integer dtype, but got {dtype}")
+    sizes = [shape] if hasattr(shape, "__index__") else shape
+    if not isinstance(sizes, (tuple, list)):
+        raise TypeError(f"expected 'shape' to be int or sequence of ints, but got {type(shape)}")
+    for size in sizes:
+        if not hasattr(size, "__index__"):
+            raise TypeError(f"expected 'shape' sequence to only contain ints, but got {type(size)}")
     if any(size < 0 for size in sizes):
         raise ArgumentValueError(f"'shape' cannot have negative values, but got {tuple(sizes)}")
-    total = 1
-    for size in sizes:
-        total *= size
-    if indices.numel() and not bool(((indices >= 0) & (indices < total)).all()):
-        raise ArgumentValueError(
-            f"unravel_index: the indices must be in [0, {total}), the number of elements of"
-            f" {tuple(sizes)}"
-        )
-    found, rest = [], indices
+    if 0 in sizes and indices.numel():
+        raise RuntimeFailure(f"unravel_index: a tensor of sizes {tuple(sizes)} has no elements")
+    found, rest = [], indices.to(_C.int64)
     for size in reversed(sizes):
-        size = max(size, 1)
-        found.append(rest % size)
-        rest = rest // size
+        found.append(rest % max(size, 1))
+        rest = rest // max(size, 1)
     return tuple(reversed(found))
 
 

@@ -473,10 +473,13 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=Non
 
 def _method_inplace(function):
     def method(self, *args, **kwargs):
-        return self.copy_(function(self, *args, **kwargs))
+        # What the graph saves must not be what is about to be overwritten.
+        before = self.clone() if self.requires_grad and _C.is_grad_enabled() else self
+        return self.copy_(function(before, *args, **kwargs))
 
     method.__name__ = function.__name__ + "_"
     method.__doc__ = f"In-place form of `{function.__name__}`."
+    method.__wrapped__ = function.__wrapped__
     return checked(method)
 
 
@@ -581,8 +584,8 @@ def put(input, index, source, accumulate=False):
         accumulate: add them instead, repeated places counted.
 
     Raises:
-        RuntimeError: if index and source differ in their numbers of elements or dtypes.
-        IndexError: if a place is out of range.
+        RuntimeError: if the dtypes do not fit.
+        IndexError: if a place is out of range, or source has another number of elements.
 
     Example:
         >>> flambeau.put(flambeau.zeros(2, 2), flambeau.tensor([1, 2]), flambeau.ones(2))
@@ -597,7 +600,7 @@ def put(input, index, source, accumulate=False):
             f" {input.dtype} and source.dtype = {source.dtype}"
         )
     if source._numel != index._numel:
-        raise RuntimeError(
+        raise IndexError(
             "put_(): Expected source and index to have the same number of elements, but got"
             f" source.numel() = {source._numel}, index.numel() = {index._numel}"
         )
