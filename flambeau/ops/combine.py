@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from flambeau import _C
 from flambeau.core.errors import ArgumentValueError, RuntimeFailure, ShapeError
 from flambeau.core.registry import FUNCTIONS, function
@@ -83,6 +85,10 @@ def cartesian_prod(*tensors):
     return stack([x.flatten() for x in meshgrid(*tensors, indexing="ij")], 1)
 
 
+#: More elements than any memory holds.
+_MOST_ELEMENTS = 1 << 40
+
+
 @function
 def combinations(input, r=2, with_replacement=False):
     """All choices of r elements of a vector, in the order in which they stand.
@@ -108,11 +114,15 @@ def combinations(input, r=2, with_replacement=False):
         raise RuntimeFailure(f"Expect a 1D vector, but got shape {list(input.shape)}")
     if r < 0:
         raise RuntimeFailure(f"Expect a non-negative number, but got {r}")
-    if r == 0:
-        return _C.empty((0,), input.dtype)
-    chosen = _C.unsqueeze(_C.arange(0, 1, input.shape[0], _C.int64), 1)
+    n = input.shape[0]
+    count = math.comb(n + r - 1 if with_replacement and n else n, r)
+    if count * r > _MOST_ELEMENTS:
+        raise RuntimeFailure(f"combinations: {count} choices of {r} elements are too many")
+    if r == 0 or count == 0:
+        return _C.empty((0, r) if r else (0,), input.dtype)
+    chosen = _C.unsqueeze(_C.arange(0, 1, n, _C.int64), 1)
     for _ in range(r - 1):
-        chosen = _extended(chosen, input.shape[0], with_replacement)
+        chosen = _extended(chosen, n, with_replacement)
     return index_select(input, 0, chosen.reshape(-1)).reshape(-1, r)
 
 

@@ -70,6 +70,12 @@ def detach_(input):
     return input.detach_()
 
 
+@function
+def resize_as_(input, the_template, *, memory_format=None):
+    """Gives this tensor the sizes of another; see `Tensor.resize_as_`."""
+    return input.resize_as_(the_template, memory_format=memory_format)
+
+
 def _alias(input):
     return input.view_as(input)
 
@@ -120,5 +126,4 @@ for _name, _view in _VIEWS.items():
     _copying(_name, _view)
 FUNCTIONS["diagonal_copy"] = movement.diagonal_copy
 FUNCTIONS["narrow_copy"] = movement.narrow_copy
-FUNCTIONS["resize_as_"] = Tensor.resize_as_
 FUNCTIONS["index_put_"] = Tensor.index_put_
