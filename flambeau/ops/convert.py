@@ -33,7 +33,7 @@ def _source(src, like):
     inplace=True,
     public=False,
     out=False,
-    backward_name="CopyBackwards",
+    backward_name="torch::autograd::CopyBackwards",
     samples=lambda s: [s(s.tensor(2, 3), s.tensor(2, 3)), s(s.tensor(2, 3), s.tensor(3))],
     torch="",
 )
@@ -66,6 +66,7 @@ def _fill_value(value, dtype):
 
 
 @op(
+    overloads={"value tensor": "FillBackward3"},
     inplace=True,
     out=False,
     backward_name="FillBackward2",
@@ -396,9 +397,7 @@ def from_dlpack(ext_tensor, *, device=None, copy=None):
 # ---- complex numbers ----
 
 
-# gradcheck is off where real inputs give a complex result: finite differences need its parts one by
-# one (tests/core/test_views.py takes them with view_as_real).
-@op(out=False, gradcheck=False, samples=lambda s: [s(s.tensor(2, 3), s.tensor(2, 3))])
+@op(out=False, samples=lambda s: [s(s.tensor(2, 3), s.tensor(2, 3))])
 def complex(real, imag):
     """real + i * imag.
 
@@ -419,13 +418,7 @@ def view_as_real(input):
     return _C.view_as_real(input)
 
 
-@op(
-    view=True,
-    out=False,
-    gradcheck=False,
-    samples=lambda s: [s(s.tensor(3, 2))],
-    layout_dependent=True,
-)
+@op(view=True, out=False, samples=lambda s: [s(s.tensor(3, 2))], layout_dependent=True)
 def view_as_complex(input):
     """A view of pairs of real numbers, the last axis, as complex ones."""
     return _C.view_as_complex(input)

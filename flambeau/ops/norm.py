@@ -291,7 +291,7 @@ def _rms_samples(s):
 
 @op(
     name="_fused_rms_norm",
-    backward_name="FusedRmsNorm",
+    backward_name="Mul",
     public=False,
     outputs=("out", "rstd"),
     samples=_rms_samples,

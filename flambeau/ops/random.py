@@ -573,7 +573,7 @@ def _dropout_samples(s):
     yield s(s.tensor(3, 4), 0.5, False)
 
 
-@op(out=False, outputs=("output", "mask"), samples=_dropout_samples)
+@op(backward_name="Mul", out=False, outputs=("output", "mask"), samples=_dropout_samples)
 def native_dropout(input, p, train):
     """Dropout and its mask: the elements that were kept, each divided by 1 - p.
 
