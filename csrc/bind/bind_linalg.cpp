@@ -70,6 +70,9 @@ void bind_linalg(nb::module_& m) {
     const Tensor held = a;
     return released(work_of(a), [&] { return inverse(held, check, op.c_str()); });
   });
+  m.def("check_diagonal",
+        [](const Tensor& a, const std::string& op) { check_diagonal(a, op.c_str()); });
+  m.def("type_name", [](DType dtype) { return type_name(dtype); });
   m.def("determinant", [](const Tensor& a, const std::string& op) {
     const Tensor held = a;
     return released(work_of(a), [&] { return determinant(held, op.c_str()); });

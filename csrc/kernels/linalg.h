@@ -36,9 +36,12 @@ FourTensors solve(const Tensor& a, const Tensor& b, bool check, const char* op);
 // (inverse, info).
 TwoTensors inverse(const Tensor& a, bool check, const char* op);
 
-// (determinant, LU, pivots) and (sign, log of the absolute value, LU, pivots).
+// Error(LinAlg) when a matrix has a zero on its diagonal.
+void check_diagonal(const Tensor& a, const char* op);
+
+// (determinant, LU, pivots) and (sign, logarithm of the absolute value).
 ThreeTensors determinant(const Tensor& a, const char* op);
-FourTensors log_determinant(const Tensor& a, const char* op);
+TwoTensors log_determinant(const Tensor& a, const char* op);
 
 // The permutation (..., m, m) that `count` exchanges of rows make: A = P L U.
 Tensor permutation_from_pivots(const Tensor& pivots, std::int64_t m, DType dtype, const char* op);

@@ -210,6 +210,20 @@ TwoTensors inverse(const Tensor& a, bool check, const char* op) {
   return {out, info};
 }
 
+void check_diagonal(const Tensor& a, const char* op) {
+  check_square(a, op);
+  const Dims batch = batch_of(a);
+  const Tensor matrices = contiguous(a), info = new_info(batch);
+  const std::int64_t n = rows_of(a);
+  dispatch_lapack(a.dtype(), op, [&]<class T>() {
+    const auto all = stack_of<const T>(matrices, batch);
+    for (std::int64_t i = 0; i < all.count; ++i)
+      for (std::int64_t k = n - 1; k >= 0; --k)
+        if (all[i][k * (n + 1)] == T(0)) info.data<std::int32_t>()[i] = as_int(k + 1);
+  });
+  check_not_singular(info, op);
+}
+
 ThreeTensors determinant(const Tensor& a, const char* op) {
   check_square(a, op);
   const Dims batch = batch_of(a);
@@ -229,7 +243,7 @@ ThreeTensors determinant(const Tensor& a, const char* op) {
   return {out, f.lu, f.pivots};
 }
 
-FourTensors log_determinant(const Tensor& a, const char* op) {
+TwoTensors log_determinant(const Tensor& a, const char* op) {
   check_square(a, op);
   const Dims batch = batch_of(a);
   const Factors f = factor(transposed(a));
@@ -251,7 +265,7 @@ FourTensors log_determinant(const Tensor& a, const char* op) {
       logarithm.data<Real<T>>()[i] = sum;
     }
   });
-  return {sign, logarithm, f.lu, f.pivots};
+  return {sign, logarithm};
 }
 
 Tensor permutation_from_pivots(const Tensor& pivots, std::int64_t m, DType dtype, const char* op) {

@@ -329,12 +329,3 @@ def _count(t, dims):
     for d in dims:
         n *= t.shape[d]
     return n
-
-
-@function
-def chain_matmul(*matrices, out=None):
-    """Product of several matrices, from left to right."""
-    result = matrices[0]
-    for m in matrices[1:]:
-        result = mm(result, m)
-    return result if out is None else out.resize_(result.shape).copy_(result)
