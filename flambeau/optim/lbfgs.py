@@ -136,17 +136,12 @@ class LBFGS(Optimizer):
             state.update(old_dirs=[], old_stps=[], ro=[], H_diag=1)
             return -gradient
         self._remember(state, gradient)
-        changes, steps, ro = state["old_dirs"], state["old_stps"], state["ro"]
-        weights = state.setdefault("al", [None] * self.param_groups[0]["history_size"])
-        direction = -gradient
-        for i in reversed(range(len(changes))):
-            weights[i] = steps[i].dot(direction) * ro[i]
-            direction.add_(changes[i], alpha=-float(weights[i]))
-        direction.mul_(state["H_diag"])
-        for i, change in enumerate(changes):
-            weight = weights[i] - change.dot(direction) * ro[i]
-            direction.add_(steps[i], alpha=float(weight))
-        return direction
+        # What PyTorch computes in; its states have it, and nothing reads what is in it.
+        state.setdefault("al", [None] * self.param_groups[0]["history_size"])
+        inverses = [float(each) for each in state["ro"]]
+        return kernels(gradient).lbfgs_direction(
+            gradient, state["old_stps"], state["old_dirs"], inverses, float(state["H_diag"])
+        )
 
     def _remember(self, state, gradient):
         """Take the last step, and the change of the gradient along it, into the history."""

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import flambeau
+from flambeau import _C
 from flambeau.optim.lbfgs import strong_wolfe
 
 START = np.array([-1.2, 1.0, 0.5, 2.0])
@@ -108,6 +109,57 @@ def test_state_moves_between_flambeau_and_torch(resume_in):
         optimizer.step(closure)
         resumed.step(resumed_closure)
     np.testing.assert_allclose(y.detach().numpy(), x.detach().numpy(), rtol=1e-7)
+
+
+def two_loops(gradient, steps, changes, scale):
+    """The recursion as the textbook has it."""
+    direction, weights = -gradient, []
+    pairs = list(zip(steps, changes, strict=True))
+    for s, y in reversed(pairs):
+        weights.append(s @ direction / (s @ y))
+        direction = direction - weights[-1] * y
+    direction = direction * scale
+    for (s, y), weight in zip(pairs, reversed(weights), strict=True):
+        direction = direction + (weight - y @ direction / (s @ y)) * s
+    return direction
+
+
+@pytest.mark.parametrize("count", [0, 1, 5])
+@pytest.mark.parametrize("length", [1, 7, 40_000])
+def test_direction(count, length):
+    rng = np.random.default_rng(count)
+    gradient, *vectors = rng.standard_normal((1 + 2 * count, length))
+    steps, changes = vectors[:count], vectors[count:]
+    changes = [y + 3 * s for s, y in zip(steps, changes, strict=True)]
+    inverses = [float(1 / (s @ y)) for s, y in zip(steps, changes, strict=True)]
+    expected = two_loops(gradient, steps, changes, 0.5)
+    threads, found = _C.get_num_threads(), []
+    try:
+        for threads_used in (1, 2, 5):
+            _C.set_num_threads(threads_used)
+            lists = ([flambeau.tensor(v) for v in part] for part in (steps, changes))
+            result = _C.lbfgs_direction(flambeau.tensor(gradient), *lists, inverses, 0.5)
+            found.append(result.numpy().copy())
+    finally:
+        _C.set_num_threads(threads)
+    np.testing.assert_allclose(found[0], expected, rtol=1e-9, atol=1e-9)
+    assert np.array_equal(found[0], found[1])
+    assert np.array_equal(found[0], found[2])
+
+
+def test_direction_refuses_what_does_not_fit():
+    g = flambeau.ones(3)
+    for arguments in (
+        (g, [g], [], [1.0]),
+        (g, [g], [g], []),
+        (g, [flambeau.ones(4)], [g], [1.0]),
+        (g, [g.double()], [g], [1.0]),
+        (flambeau.ones(3, 1), [g], [g], [1.0]),
+    ):
+        with pytest.raises(RuntimeError, match="lbfgs_direction"):
+            _C.lbfgs_direction(*arguments, 1.0)
+    with pytest.raises(TypeError, match="lbfgs_direction"):
+        _C.lbfgs_direction(flambeau.ones(3, dtype=flambeau.int64), [], [], 1.0)
 
 
 class Line:
