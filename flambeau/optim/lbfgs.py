@@ -70,7 +70,10 @@ class LBFGS(Optimizer):
         super().__init__(params, defaults)
         if len(self.param_groups) != 1:
             raise ValueError("LBFGS doesn't support per-parameter options (parameter groups)")
-        self._params = self.param_groups[0]["params"]
+
+    @property
+    def _params(self):
+        return self.param_groups[0]["params"]
 
     @no_grad()
     def step(self, closure):
@@ -139,9 +142,14 @@ class LBFGS(Optimizer):
         # What PyTorch computes in; its states have it, and nothing reads what is in it.
         state.setdefault("al", [None] * self.param_groups[0]["history_size"])
         inverses = [float(each) for each in state["ro"]]
-        return kernels(gradient).lbfgs_direction(
-            gradient, state["old_stps"], state["old_dirs"], inverses, float(state["H_diag"])
+        steps, changes, wide = state["old_stps"], state["old_dirs"], gradient
+        if gradient.element_size() < 4:  # sums of 16-bit products would lose all digits
+            wide = gradient.float()
+            steps, changes = [each.float() for each in steps], [each.float() for each in changes]
+        direction = kernels(wide).lbfgs_direction(
+            wide, steps, changes, inverses, float(state["H_diag"])
         )
+        return direction.to(gradient.dtype)
 
     def _remember(self, state, gradient):
         """Take the last step, and the change of the gradient along it, into the history."""

@@ -1,5 +1,7 @@
 """L-BFGS: trajectories against torch, and the line search by its conditions."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -60,6 +62,46 @@ def test_float32_comes_to_the_minimum():
     seen = run(flambeau, rosenbrock, np.float32, line_search_fn="strong_wolfe")
     minimum = [-0.775659, 0.613093, 0.382063, 0.145972]  # a local one
     np.testing.assert_allclose(seen[-1, 1:5], minimum, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_comes_near_the_minimum(dtype):
+    x = flambeau.nn.Parameter(flambeau.tensor(START, dtype=getattr(flambeau, dtype)))
+    optimizer = flambeau.optim.LBFGS([x], line_search_fn="strong_wolfe")
+
+    def closure():
+        optimizer.zero_grad()
+        loss = ((x - 1.5) ** 2).sum()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    assert x.dtype == getattr(flambeau, dtype)
+    np.testing.assert_allclose(x.detach().float().numpy(), 1.5, atol=0.05)
+
+
+def test_a_copy_goes_on():
+    x = flambeau.nn.Parameter(flambeau.tensor(START))
+    optimizer = flambeau.optim.LBFGS([x], max_iter=3)
+
+    def closure_of(optimizer):
+        (y,) = optimizer.param_groups[0]["params"]
+
+        def closure():
+            optimizer.zero_grad()
+            loss = quartic(y)
+            loss.backward()
+            return loss
+
+        return closure
+
+    optimizer.step(closure_of(optimizer))
+    again = copy.deepcopy(optimizer)
+    for each in (optimizer, again):
+        each.step(closure_of(each))
+    (y,) = again.param_groups[0]["params"]
+    assert y is not x
+    assert y.equal(x)
 
 
 def test_complex_parameters():
