@@ -163,8 +163,7 @@ class UntypedStorage(_Common):
             nbytes: how many bytes to map.
 
         Raises:
-            OSError: if the file cannot be opened.
-            RuntimeError: if it is shorter than `nbytes` and not shared.
+            RuntimeError: if the file cannot be opened, or is shorter than `nbytes` and not shared.
         """
         made = cls._of(_mapped(filename, shared, nbytes))
         made.filename = str(filename) if shared else None
@@ -318,7 +317,10 @@ def _mapped(filename: Any, shared: Any, nbytes: int) -> Any:
     import os
 
     flags = os.O_RDWR | os.O_CREAT if shared else os.O_RDONLY
-    descriptor = os.open(filename, flags, 0o666)
+    try:
+        descriptor = os.open(filename, flags, 0o666)
+    except OSError as error:
+        raise RuntimeError(f"from_file: unable to open file <{filename}>: {error}") from error
     try:
         there = os.fstat(descriptor).st_size
         if there < nbytes:
