@@ -159,6 +159,14 @@ inline PyNode* as_node(PyObject* o) { return reinterpret_cast<PyNode*>(o); }
 // The tensor's node; views whose base was modified in place get a fresh one first. Borrowed, may be
 // null.
 PyObject* current_grad_fn(PyTensor* t);
+// Makes `t` output `output_nr` of `node`.
+inline void set_grad_fn(PyTensor* t, PyObject* node, std::uint32_t output_nr) {
+  PyObject* before = t->grad_fn;
+  t->grad_fn = Py_NewRef(node);
+  t->output_nr = output_nr;
+  t->requires_grad = true;
+  Py_XDECREF(before);
+}
 // New reference to what a gradient of `t` flows to.
 Edge edge_of(PyTensor* t);
 // New node for `op` called with `slots` (one object per parameter); edges and saved values
@@ -182,6 +190,8 @@ struct EngineOps {
   PyObject* clone = nullptr;
   PyObject* as_strided = nullptr;
   PyObject* as_strided_scatter = nullptr;
+  PyObject* seen_again = nullptr;       // (base, view): the view's part of the base's new value
+  PyObject* written_through = nullptr;  // (base, view): the base with the view's new value in it
   PyObject* select = nullptr;
   PyObject* slice = nullptr;
   PyObject* unsqueeze = nullptr;
@@ -192,5 +202,11 @@ struct EngineOps {
   PyObject* observer = nullptr;     // called with (op, args, result): profilers, guards
 };
 extern EngineOps engine_ops;
+
+// Views that as_strided alone does not make: of another dtype, conjugated or negated.
+inline bool seen_otherwise(const Tensor& view, const Tensor& base) {
+  return view.dtype() != base.dtype() || view.is_conj() != base.is_conj() ||
+         view.is_neg() != base.is_neg();
+}
 
 }  // namespace fb::py

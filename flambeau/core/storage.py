@@ -562,11 +562,30 @@ def is_storage(obj: Any) -> bool:
     return isinstance(obj, (UntypedStorage, TypedStorage))
 
 
+def flags_of(tensor: Tensor) -> dict[str, bool]:
+    """What a pickle says of a conj or neg view beside its storage; nothing for other tensors."""
+    flags = {"conj": tensor.is_conj(), "neg": tensor.is_neg()}
+    return {name: True for name, is_set in flags.items() if is_set}
+
+
+def with_flags(tensor: Tensor, flags: Any) -> Tensor:
+    """The tensor as the conj or neg view that a pickle describes."""
+    if flags and flags.get("conj"):
+        tensor = _C.conj_view(tensor)
+    return _C.neg_view(tensor) if flags and flags.get("neg") else tensor
+
+
 def rebuild_tensor(
-    storage: Any, dtype: Any, offset: Any, size: Any, stride: Any, requires_grad: Any
+    storage: Any,
+    dtype: Any,
+    offset: Any,
+    size: Any,
+    stride: Any,
+    requires_grad: Any,
+    flags: Any = None,
 ) -> Tensor:
     """The tensor that a pickle describes: a view of a storage."""
-    made = _C.storage_view(storage._holder, dtype, offset, size, stride)
+    made = with_flags(_C.storage_view(storage._holder, dtype, offset, size, stride), flags)
     if requires_grad:
         made.requires_grad = True
     return made
@@ -576,7 +595,7 @@ def rebuild_from_type(cls: Any, arguments: Any, state: Any) -> Tensor:
     """A tensor of a subclass, or one with attributes of its own."""
     made = rebuild_tensor(*arguments)
     if cls is not Tensor:
-        made = _C.as_class(made, cls, arguments[-1])
+        made = _C.as_class(made, cls, arguments[5])
     made.__dict__.update(state)
     return made
 

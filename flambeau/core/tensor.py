@@ -185,12 +185,12 @@ class Tensor(_C.TensorBase):
         return False
 
     def is_conj(self) -> bool:
-        """False: conjugates are computed at once."""
-        return False
+        """Whether this is a view of the conjugates of what the storage holds."""
+        return self._is_conj
 
     def is_neg(self) -> bool:
-        """False: negations are computed at once."""
-        return False
+        """Whether this is a view of the negatives of what the storage holds."""
+        return self._is_neg
 
     def get_device(self) -> int:
         """The number of the GPU, or -1 for the CPU."""
@@ -515,9 +515,9 @@ class Tensor(_C.TensorBase):
         return with_data
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        from flambeau.core.storage import rebuild_from_type, rebuild_tensor
+        from flambeau.core.storage import flags_of, rebuild_from_type, rebuild_tensor
 
-        arguments = (
+        arguments: tuple[Any, ...] = (
             self.untyped_storage(),
             self.dtype,
             self._offset,
@@ -525,6 +525,8 @@ class Tensor(_C.TensorBase):
             self._strides,
             self.requires_grad,
         )
+        if flags := flags_of(self):
+            arguments = (*arguments, flags)
         if type(self) is Tensor and not self.__dict__:
             return (rebuild_tensor, arguments)
         return (rebuild_from_type, (type(self), arguments, self.__dict__))

@@ -688,7 +688,9 @@ def softsign(input):
 @softsign.vjp("input")
 def _(g, input):
     bottom = input.abs() + 1
-    return g / (bottom * bottom)
+    if not input.dtype.is_complex:
+        return g / (bottom * bottom)
+    return g / bottom - input.sgn() * (conj(g) * input).real / (bottom * bottom)
 
 
 @op(

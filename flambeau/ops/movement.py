@@ -396,28 +396,24 @@ def _matrix_transpose(self):
     return transpose(self, -2, -1)
 
 
-def _conjugate(self):
-    return self.conj() if self.dtype.is_complex else self
-
-
 def _adjoint(self):
     """The conjugate transpose of a matrix."""
     if self.ndim != 2 and self.ndim != 0:
         raise RuntimeError(
             f"tensor.H is only supported on matrices (2-D tensors). Got {self.ndim}-D tensor."
-            " For batches of matrices, consider using tensor.mH"
+            + (" For batches of matrices, consider using tensor.mH" if self.ndim > 2 else "")
         )
-    return _conjugate(transpose(self, 0, 1) if self.ndim else self)
+    return (transpose(self, 0, 1) if self.ndim else self).conj()
 
 
-def _matrix_adjoint(self):
+def _matrix_adjoint(self, name="tensor.mH"):
     """The conjugate of the last two axes exchanged."""
     if self.ndim < 2:
         raise RuntimeError(
-            "tensor.mH is only supported on matrices or batches of matrices."
+            f"{name} is only supported on matrices or batches of matrices."
             f" Got {self.ndim}-D tensor."
         )
-    return _conjugate(transpose(self, -2, -1))
+    return transpose(self, -2, -1).conj()
 
 
 Tensor.T = property(_reversed)
@@ -428,8 +424,8 @@ Tensor.mH = property(_matrix_adjoint)
 
 @function(methods=("adjoint",))
 def adjoint(input):
-    """The conjugate of the last two axes exchanged."""
-    return _matrix_adjoint(input)
+    """The conjugate of the last two axes exchanged, as a view."""
+    return _matrix_adjoint(input, "tensor.adjoint()") if input.ndim else input.conj()
 
 
 # ---- parts ----

@@ -728,12 +728,12 @@ def _(g, input, dim, out):
     if input.ndim == 0:
         return g
     if not _has_zero(input):
-        return _cumsum_from_end(g * out, dim) / input
+        return _cumsum_from_end(g * _conj(out), dim) / _conj(input)
     # products[..., i, j]: of the elements up to j without the i-th; none where j < i.
     products = cumprod(_all_but_one(input, dim), -1)
     upper = _C.triangle(_C.full(products.shape[-2:], 1, products.dtype), 0, True)
     weights = g.transpose(dim, -1).unsqueeze(-2)
-    return (products * upper * weights).sum(-1).transpose(dim, -1)
+    return (_conj(products) * upper * weights).sum(-1).transpose(dim, -1)
 
 
 @op(methods=("cummax",), outputs=_PICKED, result_type=return_types.cummax, samples=_along)

@@ -203,7 +203,7 @@ def nan_to_num(input, nan=None, posinf=None, neginf=None):
         -largest if neginf is None else neginf,
     )
     if input.dtype.is_complex:
-        parts = k.unary("nan_to_num", _C.view_as_real(input), *values)
+        parts = k.unary("nan_to_num", _C.view_as_real(_C.resolved(input)), *values)
         return _C.view_as_complex(parts)
     return k.unary("nan_to_num", input, *values)
 
