@@ -4,9 +4,9 @@ from flambeau import _C
 from flambeau.ops import (
     _declare,
     activation,
-    complex,
     calculus,
     combine,
+    complex,
     conv,
     convert,
     copies,
@@ -47,9 +47,9 @@ _C.set_engine_op("add", elementwise.add)
 __all__ = [
     "_declare",
     "activation",
-    "complex",
     "calculus",
     "combine",
+    "complex",
     "conv",
     "convert",
     "copies",

@@ -15,6 +15,8 @@ torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test"
 #: Ops whose node cannot have the name of torch's, because torch has no such single operation.
 OTHER_PARTS = {
     "_fused_rms_norm": "torch computes the factors by rsqrt, whose gradient ours leaves out",
+    "cholesky": "compared with linalg.cholesky, whose node is another",
+    "conj_physical": "torch returns a real tensor itself",
     "elu": "with three parameters torch's private function is the node of celu as well",
     "flatten": "torch returns the tensor itself where there is nothing to join",
     "native_dropout": "the node of dropout, which in torch is a product",
