@@ -821,6 +821,16 @@ void init_op(nb::module_& m) {
   m.def("set_writer", [](nb::handle op, nb::object function) {
     as_op(op.ptr())->writer = function.release().ptr();
   });
+  // x.t_() and the like: the object shows from now on what its view `made` shows.
+  m.def("become", [](nb::handle target, nb::handle made) {
+    PyTensor* t = as_tensor(target.ptr());
+    PyTensor* view = as_tensor(made.ptr());
+    check_inplace(t, view->grad_fn != nullptr);
+    t->t = view->t;
+    if (view->grad_fn) set_grad_fn(t, view->grad_fn, view->output_nr);
+    t->t.bump_version();
+    t->view_version = t->t.version();
+  });
   // The name of nodes for arguments that pass the tests: (parameter, condition, text) each.
   m.def("add_overload", [](nb::handle op, nb::str name, nb::list tests) {
     PyOp* target = as_op(op.ptr());
