@@ -21,7 +21,10 @@ from flambeau.ops import (
     reduce,
     softmax,
     sort,
+    special,
+    spectral,
     unary,
+    windows,
 )
 
 _C.set_engine_op("add", elementwise.add)
@@ -46,5 +49,8 @@ __all__ = [
     "reduce",
     "softmax",
     "sort",
+    "special",
+    "spectral",
     "unary",
+    "windows",
 ]
