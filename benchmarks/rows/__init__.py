@@ -11,6 +11,8 @@ FAMILIES = (
     "conv",
     "norm_pool",
     "training",
+    "optim",
+    "library",
 )
 
 

@@ -14,7 +14,7 @@ bool compute_contiguous(const Dims& sizes, const Dims& strides) {
     if (sizes[i] == 0) return true;
     if (sizes[i] != 1) {
       if (strides[i] != expected) return false;
-      expected *= sizes[i];
+      expected = wrapping_product(expected, sizes[i]);
     }
   }
   return true;
@@ -72,7 +72,10 @@ bool Tensor::has_internal_overlap() const {
 }
 
 Tensor Tensor::restride(Dims sizes, Dims strides, std::int64_t offset) const {
-  return Tensor(storage_, dtype_, std::move(sizes), std::move(strides), offset);
+  Tensor out(storage_, dtype_, std::move(sizes), std::move(strides), offset);
+  out.conj_ = conj_;
+  out.neg_ = neg_;
+  return out;
 }
 
 Tensor Tensor::as_strided(Dims sizes, Dims strides, std::int64_t offset) const {
@@ -97,18 +100,27 @@ Tensor Tensor::with_dtype(DType dtype) const {
   return Tensor(storage_, dtype, sizes_, strides_, offset_);
 }
 
+Tensor Tensor::with_flags(bool conj, bool neg) const {
+  Tensor out = *this;
+  out.conj_ = conj;
+  out.neg_ = neg;
+  return out;
+}
+
 Tensor Tensor::select(int dim, std::int64_t index) const {
   Dims sizes = sizes_, strides = strides_;
   sizes.erase(dim);
   strides.erase(dim);
-  return restride(std::move(sizes), std::move(strides), offset_ + index * strides_[dim]);
+  return restride(std::move(sizes), std::move(strides),
+                  offset_ + wrapping_product(index, strides_[dim]));
 }
 
 Tensor Tensor::slice(int dim, std::int64_t start, std::int64_t length, std::int64_t step) const {
   Dims sizes = sizes_, strides = strides_;
   sizes[dim] = length;
-  strides[dim] *= step;
-  return restride(std::move(sizes), std::move(strides), offset_ + start * strides_[dim]);
+  strides[dim] = wrapping_product(strides[dim], step);
+  return restride(std::move(sizes), std::move(strides),
+                  offset_ + wrapping_product(start, strides_[dim]));
 }
 
 Tensor Tensor::transpose(int a, int b) const {
@@ -133,7 +145,7 @@ Tensor Tensor::permute(const Dims& order) const {
 
 Tensor Tensor::unsqueeze(int dim) const {
   Dims sizes = sizes_, strides = strides_;
-  const std::int64_t stride = dim < ndim() ? sizes_[dim] * strides_[dim] : 1;
+  const std::int64_t stride = dim < ndim() ? wrapping_product(sizes_[dim], strides_[dim]) : 1;
   sizes.insert(dim, 1);
   strides.insert(dim, stride);
   return restride(std::move(sizes), std::move(strides), offset_);
@@ -223,15 +235,24 @@ Tensor empty_like(const Tensor& like, DType dtype) {
   if (like.is_contiguous()) return empty(like.sizes(), dtype, like.device());
   if (like.is_non_overlapping_and_dense())
     return empty_strided(like.sizes(), like.strides(), dtype, like.device());
-  // The axes in the order of their strides, without the gaps.
+  // The axes in the order of their strides, without the gaps. An axis of stride 0 says nothing of
+  // the order: it stays where it is, and others may move past it.
   const int n = like.ndim();
-  int order[Dims::max_size];
-  for (int i = 0; i < n; ++i) order[i] = i;
-  std::stable_sort(order, order + n, [&](int a, int b) { return like.stride(a) > like.stride(b); });
+  int order[Dims::max_size];  // from the smallest stride on
+  for (int i = 0; i < n; ++i) order[i] = n - 1 - i;
+  for (int i = 1; i < n; ++i) {
+    for (int here = i, before = i - 1; before >= 0; --before) {
+      const std::int64_t a = like.stride(order[before]), b = like.stride(order[here]);
+      if (a == 0 || b == 0) continue;
+      if (a < b || (a == b && like.size(order[before]) <= like.size(order[here]))) break;
+      std::swap(order[before], order[here]);
+      here = before;
+    }
+  }
   Dims strides;
   strides.resize(n);
   std::int64_t step = 1;
-  for (int k = n - 1; k >= 0; --k) {
+  for (int k = 0; k < n; ++k) {
     strides[order[k]] = step;
     step *= std::max<std::int64_t>(like.size(order[k]), 1);
   }
@@ -264,6 +285,13 @@ Dims infer_size(const Dims& sizes, std::int64_t numel) {
              "' is invalid for input of size ", numel);
   }
   return out;
+}
+
+void require_aligned(const char* data, DType dtype, const char* op) {
+  const std::size_t alignment = is_complex(dtype) ? itemsize(dtype) / 2 : itemsize(dtype);
+  FB_CHECK(reinterpret_cast<std::uintptr_t>(data) % alignment == 0, Value, op,
+           ": the first byte must be at an address that is a multiple of ", alignment, " for ",
+           dtype_name(dtype), "; copy the data first");
 }
 
 }  // namespace fb

@@ -66,10 +66,22 @@ FB_NATIVE(std::uint32_t)
 FB_NATIVE(std::uint64_t)
 #undef FB_NATIVE
 
+// The unsigned type of an integer's width; floats stay what they are.
+template <class T, bool integer = std::is_integral_v<T>>
+struct UnsignedOf {
+  using type = T;
+};
+template <class T>
+struct UnsignedOf<T, true> {
+  using type = std::make_unsigned_t<T>;
+};
+
 template <class T>
 struct Vec {
   static constexpr int size = FB_VEC_BYTES / sizeof(T);
   using Native = typename NativeOf<T>::type;
+  // Integers wrap around: unsigned arithmetic, whose overflow is defined.
+  using Wrapping = typename NativeOf<typename UnsignedOf<T>::type>::type;
   Native v;
 
   Vec() = default;
@@ -91,11 +103,11 @@ struct Vec {
     return r;
   }
 
-  FB_SIMD friend Vec operator+(Vec a, Vec b) { return a.v + b.v; }
-  FB_SIMD friend Vec operator-(Vec a, Vec b) { return a.v - b.v; }
-  FB_SIMD friend Vec operator*(Vec a, Vec b) { return a.v * b.v; }
+  FB_SIMD friend Vec operator+(Vec a, Vec b) { return Native(Wrapping(a.v) + Wrapping(b.v)); }
+  FB_SIMD friend Vec operator-(Vec a, Vec b) { return Native(Wrapping(a.v) - Wrapping(b.v)); }
+  FB_SIMD friend Vec operator*(Vec a, Vec b) { return Native(Wrapping(a.v) * Wrapping(b.v)); }
   FB_SIMD friend Vec operator/(Vec a, Vec b) { return a.v / b.v; }
-  FB_SIMD friend Vec operator-(Vec a) { return -a.v; }
+  FB_SIMD friend Vec operator-(Vec a) { return Native(-Wrapping(a.v)); }
   FB_SIMD Vec& operator+=(Vec b) { return *this = *this + b; }
   FB_SIMD Vec& operator-=(Vec b) { return *this = *this - b; }
   FB_SIMD Vec& operator*=(Vec b) { return *this = *this * b; }
@@ -521,6 +533,15 @@ FB_SIMD Vec<To> convert(Vec<From> a) {
   static_assert(sizeof(To) == sizeof(From));
   return __builtin_convertvector(a.v, typename Vec<To>::Native);
 }
+
+// Vec<double>::size values as doubles.
+typedef float HalfOfFloats __attribute__((vector_size(FB_VEC_BYTES / 2)));
+FB_SIMD Vec<double> load_double(const float* p) {
+  HalfOfFloats packed;
+  std::memcpy(&packed, p, sizeof(packed));
+  return __builtin_convertvector(packed, Vec<double>::Native);
+}
+FB_SIMD Vec<double> load_double(const double* p) { return Vec<double>::load(p); }
 
 // The two halves of a float vector as doubles, and back (rounded).
 struct DoublePair {
