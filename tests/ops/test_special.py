@@ -9,7 +9,7 @@ import scipy.special
 
 import flambeau
 from flambeau import special as ours
-from flambeau.testing.gradcheck import gradcheck, gradgradcheck
+from flambeau.autograd import gradcheck, gradgradcheck
 
 RNG = np.random.default_rng(0)
 WIDE = np.concatenate(
