@@ -119,7 +119,7 @@ def combinations(input, r=2, with_replacement=False):
     if count * r > _MOST_ELEMENTS:
         raise RuntimeFailure(f"combinations: {count} choices of {r} elements are too many")
     if r == 0 or count == 0:
-        return _C.empty((0, r) if r else (0,), input.dtype)
+        return input.narrow(0, 0, 0).reshape((0, r) if r else (0,))
     chosen = _C.unsqueeze(_C.arange(0, 1, n, _C.int64), 1)
     for _ in range(r - 1):
         chosen = _extended(chosen, n, with_replacement)
@@ -180,6 +180,7 @@ def unravel_index(indices, shape):
 
 # ---- segments ----
 
+_ALSO = {"amax": "max", "amin": "min"}
 _STARTS = {"sum": 0.0, "mean": 0.0, "prod": 1.0, "max": float("-inf"), "min": float("inf")}
 _SCATTERED = {"sum": "sum", "mean": "sum", "prod": "prod", "max": "amax", "min": "amin"}
 
@@ -244,6 +245,7 @@ def segment_reduce(
         >>> flambeau.segment_reduce(x, "max", lengths=n)
         tensor([2., 3.])
     """
+    reduce = _ALSO.get(reduce, reduce)
     if reduce not in _STARTS:
         raise RuntimeFailure(f"segment_reduce(): unsupported reduction {reduce!r}")
     if indices is not None:
@@ -252,6 +254,8 @@ def segment_reduce(
         raise RuntimeFailure(f"segment_reduce: not implemented for {data.dtype.name}")
     if not 0 <= axis < data.ndim:
         raise RuntimeFailure(f"segment_reduce(): axis must be in [0, {data.ndim}), got {axis}")
+    if offsets is not None and axis == 0 and offsets.numel():
+        data = data[int(offsets[0]) : int(offsets[-1])]
     lengths = _lengths(lengths, offsets)
     _check_segments(data, lengths, axis, unsafe)
     segments, rest = lengths.shape[-1], data.shape[axis + 1 :]

@@ -272,7 +272,7 @@ def is_pinned(self, device=None):
     return False
 
 
-def to_dense(self, dtype=None):
+def to_dense(self, dtype=None, *, masked_grad=None):
     """This tensor itself: there are no sparse ones."""
     return self if dtype is None else self.to(dtype)
 
@@ -398,7 +398,7 @@ def from_dlpack(ext_tensor, *, device=None, copy=None):
 
 # gradcheck is off where real inputs give a complex result: finite differences need its parts one by
 # one (tests/core/test_views.py takes them with view_as_real).
-@op(out=False, gradcheck=False, samples=lambda s: [s(s.tensor(2, 3), s.tensor(2, 3))])
+@op(gradcheck=False, samples=lambda s: [s(s.tensor(2, 3), s.tensor(2, 3))])
 def complex(real, imag):
     """real + i * imag.
 

@@ -151,7 +151,7 @@ def histogram(input, bins=100, *, range=None, weight=None, density=False, out=No
 
 
 @function
-def histogramdd(input, bins, *, range=None, weight=None, density=False):
+def histogramdd(input, bins, range=None, weight=None, density=False):
     """How many points fall into each box of a grid.
 
     Args:

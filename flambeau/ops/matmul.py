@@ -312,7 +312,9 @@ def _added(name, input, product, beta, alpha):
         product=product,
     )
     product = _scaled(product, alpha)
-    return product if beta == 0 else _scaled(input, beta) + product
+    if beta == 0:
+        return product.to(_C.promote(input.dtype, product.dtype))
+    return _scaled(input, beta) + product
 
 
 def _addmv_samples(s):
