@@ -29,8 +29,8 @@ LEFT_OUT = {
 PYTHON_OWN = {
     "atleast_1d", "atleast_2d", "atleast_3d", "backward", "block_diag", "broadcast_tensors",
     "cartesian_prod", "chain_matmul", "copy_", "einsum", "initial_seed", "ldexp", "ldexp_",
-    "manual_seed", "meshgrid", "normal", "polygamma", "resize_", "result_type", "save", "seed", "select", "sort",
-    "split", "split_copy", "tensordot", "to", "where",
+    "manual_seed", "meshgrid", "normal", "polygamma", "resize_", "result_type", "save",
+    "seed", "select", "sort", "split", "split_copy", "tensordot", "to", "where",
 }  # fmt: skip
 #: Overloads of TorchScript that Python does not have.
 SCRIPT_ONLY = {"Tensor_list", "prim_other", "int", "float", "str", "t", "list"}
@@ -109,10 +109,10 @@ DIFFERENT = {
     "gradient": "lengths of the coordinates are checked; equal ones give other infinities",
     "group_norm": "one value per group is refused, as nn.functional does",
     "instance_norm": "one value per channel is refused, as nn.functional does",
-    "binary_cross_entropy_with_logits": "operands of one shape and a floating dtype, as in nn.functional",
-    "hinge_embedding_loss": "operands of one shape and a floating dtype, as in nn.functional",
-    "kl_div": "operands of one shape and a floating dtype, as in nn.functional",
-    "margin_ranking_loss": "operands of one shape and a floating dtype, as in nn.functional",
+    "binary_cross_entropy_with_logits": "one shape and a floating dtype, as nn.functional",
+    "hinge_embedding_loss": "one shape and a floating dtype, as nn.functional",
+    "kl_div": "one shape and a floating dtype, as nn.functional",
+    "margin_ranking_loss": "one shape and a floating dtype, as nn.functional",
     "kthvalue": "equal integers: the place of any of them",
     "lerp": "the weight must have the dtype of the input",
     "lerp_": "the weight must have the dtype of the input",
