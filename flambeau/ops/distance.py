@@ -27,6 +27,13 @@ def _row_blocks(x1, x2):
     return [(at, min(step, rows - at)) for at in range(0, rows, step)]
 
 
+def _norms(differences, p):
+    """The p-norms over the last axis."""
+    if p in (0, 1, 2, _INF):
+        return kernels(differences).vector_norm(differences, p, [-1], False, None)
+    return (differences.abs() ** p).sum(-1) ** (1 / p)
+
+
 def _pair_samples(s):
     for p in (2.0, 1.0, 0.0, 1.5, 3.0, _INF):
         yield s(s.distinct(3, 4), s.tensor(2, 4), p)
@@ -47,10 +54,9 @@ def _cdist(x1, x2, p):
     """The p-norms of the differences of all rows of two batches of matrices."""
     if 0 in (x1._numel, x2._numel):
         return _C.full((*x1.shape[:-1], x2.shape[-2]), 0, x1.dtype)
-    kernel, others = kernels(x1), x2.unsqueeze(-3)
+    others = x2.unsqueeze(-3)
     parts = [
-        kernel.vector_norm(x1.narrow(-2, at, n).unsqueeze(-2) - others, p, [-1], False, None)
-        for at, n in _row_blocks(x1, x2)
+        _norms(x1.narrow(-2, at, n).unsqueeze(-2) - others, p) for at, n in _row_blocks(x1, x2)
     ]
     return parts[0] if len(parts) == 1 else cat(parts, -2)
 
