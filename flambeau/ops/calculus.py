@@ -248,6 +248,9 @@ def trapezoid(y, x=None, *, dx=None, dim=-1):
         >>> flambeau.trapezoid(flambeau.tensor([1., 2., 3.]))
         tensor(4.)
     """
+    if x is None and y.ndim and y.shape[dim]:
+        ends = narrow(y, dim, 0, 1) + narrow(y, dim, -1, 1)
+        return (y.sum(dim) - ends.squeeze(dim) * 0.5) * (1 if dx is None else dx)
     return _panels("trapezoid", y, x, dx, dim).sum(dim) / 2.0
 
 

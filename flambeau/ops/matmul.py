@@ -362,6 +362,9 @@ def addr(input, vec1, vec2, *, beta=1, alpha=1):
         tensor([[1., 1.],
                 [2., 2.]])
     """
+    vectors = vec1.ndim == vec2.ndim == 1
+    if vectors and input.dtype == vec1.dtype == vec2.dtype and input.dtype.is_floating_point:
+        return kernels(input).addmm(input, vec1.unsqueeze(1), vec2.unsqueeze(0), beta, alpha)
     return _added("addr", input, outer(vec1, vec2), beta, alpha)
 
 
