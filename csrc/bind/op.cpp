@@ -21,9 +21,6 @@ namespace {
 
 PyObject* required;  // default of a parameter that has none
 PyObject* str_out;
-PyObject* str_axis;
-PyObject* str_dim;
-PyObject* str_self;
 
 PyOp* as_op(PyObject* o) { return reinterpret_cast<PyOp*>(o); }
 
@@ -42,15 +39,33 @@ struct Call {
 
 std::string op_name(const PyOp* op) { return PyUnicode_AsUTF8(op->name); }
 
+int parameter_named(const PyOp* op, const char* name) {
+  for (int i = 0; i < op->param_count; ++i)
+    if (PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(op->params, i), name) == 0) return i;
+  return -1;
+}
+
+// NumPy's spellings, which torch takes too.
+int numpy_parameter(const PyOp* op, PyObject* name) {
+  struct Spelling {
+    const char *numpy, *own;
+  };
+  static constexpr Spelling spellings[] = {{"axis", "dim"}, {"keepdims", "keepdim"},
+                                           {"x", "input"},  {"a", "input"},
+                                           {"x1", "input"}, {"x2", "other"}};
+  for (const Spelling& s : spellings)
+    if (PyUnicode_CompareWithASCIIString(name, s.numpy) == 0) return parameter_named(op, s.own);
+  return PyUnicode_CompareWithASCIIString(name, "self") == 0 ? 0 : -1;
+}
+
 int parameter_index(const PyOp* op, PyObject* name) {
   for (int i = 0; i < op->param_count; ++i)
     if (PyTuple_GET_ITEM(op->params, i) == name) return i;
   for (int i = 0; i < op->param_count; ++i)
     if (PyUnicode_Compare(PyTuple_GET_ITEM(op->params, i), name) == 0) return i;
-  // NumPy's spellings, which torch takes too.
-  if (PyUnicode_Compare(name, str_axis) == 0) return parameter_index(op, str_dim);
-  if (PyUnicode_Compare(name, str_self) == 0) return 0;
-  return -1;
+  if (PyObject* at = op->synonyms ? PyDict_GetItem(op->synonyms, name) : nullptr)
+    return static_cast<int>(PyLong_AsLong(at));
+  return numpy_parameter(op, name);
 }
 
 // torch's varargs: x.view(2, 3) is x.view((2, 3)).
@@ -615,6 +630,7 @@ int op_traverse(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(op->forward);
   Py_VISIT(op->writer);
   Py_VISIT(op->result_type);
+  Py_VISIT(op->synonyms);
   Py_VISIT(reinterpret_cast<PyObject*>(op->target));
   for (int k = 0; k < op->rule_count; ++k) {
     Py_VISIT(op->rules[k].function);
@@ -629,6 +645,7 @@ int op_clear(PyObject* self) {
   Py_CLEAR(op->forward);
   Py_CLEAR(op->writer);
   Py_CLEAR(op->result_type);
+  Py_CLEAR(op->synonyms);
   Py_CLEAR(op->target);
   for (int k = 0; k < op->rule_count; ++k) {
     Py_CLEAR(op->rules[k].function);
@@ -808,9 +825,6 @@ void init_op(nb::module_& m) {
   required = PyObject_CallNoArgs(reinterpret_cast<PyObject*>(&PyBaseObject_Type));
   m.attr("REQUIRED") = nb::handle(required);
   str_out = PyUnicode_InternFromString("out");
-  str_axis = PyUnicode_InternFromString("axis");
-  str_dim = PyUnicode_InternFromString("dim");
-  str_self = PyUnicode_InternFromString("self");
   m.def("make_op", make_op, nb::arg("name"), nb::arg("backward_name"), nb::arg("forward"),
         nb::arg("params"), nb::arg("defaults"), nb::arg("positional_count"), nb::arg("list_param"),
         nb::arg("pack_from"), nb::arg("view"), nb::arg("multi_output"), nb::arg("grad_list"),
@@ -837,6 +851,8 @@ void init_op(nb::module_& m) {
     if (!target->overloads) target->overloads = new Overload[max_overloads];
     add_overload(target, name.ptr(), std::move(tests));
   });
+  m.def("set_synonyms",
+        [](nb::handle op, nb::dict names) { as_op(op.ptr())->synonyms = names.release().ptr(); });
   m.def("add_rule", add_rule);
   m.def("add_fast_rule", add_fast_rule);
   m.def(
