@@ -7,7 +7,7 @@ def __getattr__(name):
     kernel = getattr(_C, name)
 
     def shapes(*args, **kwargs):
-        return _C.shape_only(kernel, *args, **kwargs)
+        return _C.shape_only(kernel, args, kwargs)
 
     shapes.__name__ = shapes.__qualname__ = name
     globals()[name] = shapes

@@ -434,7 +434,7 @@ def rebuild_tensor(
 
 def rebuild_meta_tensor(dtype: Any, size: Any, stride: Any, requires_grad: Any) -> Tensor:
     """The tensor without values that a pickle describes."""
-    made: Tensor = _C.shape_only(_C.empty_strided, size, stride, dtype)
+    made: Tensor = _C.shape_only(_C.empty_strided, (size, stride, dtype))
     made.requires_grad = requires_grad
     return made
 

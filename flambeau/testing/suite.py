@@ -130,7 +130,7 @@ def check_lazy_views(op: Any) -> None:
 
 def without_values(t: Tensor) -> Tensor:
     """A tensor of the same sizes, dtype and strides on the device meta."""
-    return _C.shape_only(_C.empty_strided, t.shape, t.stride(), t.dtype)
+    return _C.shape_only(_C.empty_strided, (t.shape, t.stride(), t.dtype))
 
 
 def _same_layout(found: Any, expected: Any, call: str) -> None:
