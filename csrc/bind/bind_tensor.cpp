@@ -7,6 +7,7 @@
 #include "core/parallel.h"
 #include "kernels/copy.h"
 #include "kernels/elementwise.h"
+#include "kernels/format.h"
 
 namespace fb::py {
 
@@ -157,6 +158,13 @@ void bind_tensor(nb::module_& m) {
   m.def("cast", lazy(cast));
   m.def("clone", lazy(clone));
   m.def("contiguous", lazy(contiguous));
+  // A new tensor of these sizes, channels-last if `like` is.
+  m.def("empty_in_format_of", [](const Tensor& like, const Dims& sizes) {
+    if (!is_channels_last(like) || sizes.size() != like.ndim())
+      return empty(sizes, like.dtype(), like.device());
+    checked_numel(sizes, "empty");
+    return empty_strided(sizes, channels_last_strides(sizes), like.dtype(), like.device());
+  });
   m.def("promote", [](DType a, DType b) { return promote(a, b); });
   m.def("can_cast", [](DType a, DType b) { return can_cast(a, b); });
   m.def("broadcast_shapes",

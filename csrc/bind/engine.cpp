@@ -173,6 +173,8 @@ int node_clear(PyObject* self) {
   return 0;
 }
 
+}  // namespace
+
 void node_dealloc(PyObject* self) {
   PyTypeObject* type = Py_TYPE(self);
   PyNode* node = as_node(self);
@@ -191,11 +193,11 @@ void node_dealloc(PyObject* self) {
   Py_TRASHCAN_END
 }
 
-PyObject* node_name_of(PyNode* node) { return node->op ? node->op->backward_name : node->name; }
+namespace {
 
-PyObject* node_name(PyObject* self, PyObject*) { return Py_NewRef(node_name_of(as_node(self))); }
+PyObject* node_name(PyObject* self, PyObject*) { return Py_NewRef(as_node(self)->name); }
 PyObject* node_repr(PyObject* self) {
-  return PyUnicode_FromFormat("<%U object at %p>", node_name_of(as_node(self)), self);
+  return PyUnicode_FromFormat("<%s object at %p>", Py_TYPE(self)->tp_name, self);
 }
 
 // ((node or leaf tensor or None, output number), ...)
@@ -288,9 +290,10 @@ PyType_Slot node_slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(node_dealloc
                             {Py_tp_methods, node_methods},
                             {Py_tp_members, node_members},
                             {0, nullptr}};
-PyType_Spec node_spec = {
-    "flambeau._C.Node", sizeof(PyNode), 0,
-    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION, node_slots};
+PyType_Spec node_spec = {"flambeau._C.Node", sizeof(PyNode), 0,
+                         Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC |
+                             Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_BASETYPE,
+                         node_slots};
 
 // ---- the engine ----
 
@@ -307,7 +310,7 @@ Object call(PyObject* f, std::initializer_list<PyObject*> arguments) {
   throw nb::python_error();
 }
 
-std::string name_of(PyNode* node) { return PyUnicode_AsUTF8(node_name_of(node)); }
+std::string name_of(PyNode* node) { return PyUnicode_AsUTF8(node->name); }
 
 struct Target {
   std::vector<Object> gradients;  // by output (one for a leaf)
@@ -895,8 +898,8 @@ std::string site_of(PyNode* node) {
          PyUnicode_AsUTF8(code->co_name);
 }
 
-PyNode* new_node() {
-  PyObject* o = node_type->tp_alloc(node_type, 0);
+PyNode* new_node(PyTypeObject* type) {
+  PyObject* o = type->tp_alloc(type, 0);
   if (!o) throw nb::python_error();
   PyNode* node = as_node(o);
   new (&node->edges) SmallArray<Edge, 3>();
@@ -908,8 +911,11 @@ PyNode* new_node() {
 
 PyNode* make_node(PyOp* op, PyObject* const* slots, std::uint32_t needs, PyObject* outputs,
                   PyTensor* overwritten) {
-  PyNode* node = new_node();
+  NodeName& name = op->overload_count ? choose_name(op, slots, outputs) : op->node_name;
+  if (!name.type) name.type = node_type_named(name.text);
+  PyNode* node = new_node(name.type);
   Object owner = nb::steal(reinterpret_cast<PyObject*>(node));
+  node->name = Py_NewRef(name.text);
   node->op = reinterpret_cast<PyOp*>(Py_NewRef(reinterpret_cast<PyObject*>(op)));
   node->needs = needs;
   const int list = op->list_param;
@@ -982,7 +988,7 @@ void init_engine(nb::module_& m) {
   // The node of a custom Function: `function` gets the tuple of gradients and returns one per
   // input.
   m.def("make_custom_node", [](nb::str name, nb::object function, nb::list inputs) {
-    PyNode* node = new_node();
+    PyNode* node = new_node(node_type_named(name.ptr()));
     Object owner = nb::steal(reinterpret_cast<PyObject*>(node));
     node->name = name.release().ptr();
     node->custom = function.release().ptr();

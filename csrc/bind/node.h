@@ -52,16 +52,38 @@ struct Rule {
   SmallArray<Source, 6> fast_sources;
 };
 
+// A name of nodes and the type made for it when the first node needs it.
+struct NodeName {
+  PyObject* text = nullptr;
+  PyTypeObject* type = nullptr;  // borrowed: types of nodes live as long as the process
+};
+
+// What an argument must be for a node to get the name of an overload.
+struct NameTest {
+  enum class Kind : std::uint8_t { Given, Missing, Number, Tensor, Vector, Matrix, Copied, Equals };
+  int param;
+  Kind kind;
+  PyObject* text;  // of Equals: how the argument reads
+};
+struct Overload {
+  NodeName name;
+  NameTest tests[2] = {};
+  int test_count = 0;
+};
+constexpr int max_overloads = 4;
+
 enum class Native : std::uint8_t { None, Unary, Binary, Ternary };  // by the number of operands
 
 struct PyOp {
   PyObject_HEAD vectorcallfunc vectorcall;
   PyObject* dict;
-  PyObject* name;           // str
-  PyObject* backward_name;  // "AddBackward0"
-  PyObject* forward;        // Python callable or builtin
-  PyObject* params;         // tuple of str
-  PyObject* defaults;       // tuple, NULL-like `required` sentinel where there is none
+  PyObject* name;       // str
+  NodeName node_name;   // "AddBackward0", unless an overload says otherwise
+  Overload* overloads;  // null for most
+  int overload_count;
+  PyObject* forward;   // Python callable or builtin
+  PyObject* params;    // tuple of str
+  PyObject* defaults;  // tuple, NULL-like `required` sentinel where there is none
   PyObject* writer;  // callable that does the in-place form in the first argument's memory, or null
   PyObject* result_type;  // callable on the tuple of outputs, or null
   PyOp* target;           // for the variants (in-place, reflected, operator): the op itself
@@ -129,7 +151,9 @@ struct PyNode {
 extern PyTypeObject* op_type;
 extern PyTypeObject* node_type;
 
-inline bool is_node(PyObject* o) { return Py_TYPE(o) == node_type; }
+void node_dealloc(PyObject* self);
+// The types of nodes differ only in their names.
+inline bool is_node(PyObject* o) { return Py_TYPE(o)->tp_dealloc == node_dealloc; }
 inline PyNode* as_node(PyObject* o) { return reinterpret_cast<PyNode*>(o); }
 
 // The tensor's node; views whose base was modified in place get a fresh one first. Borrowed, may be
@@ -149,7 +173,12 @@ Edge edge_of(PyTensor* t);
 // included.
 PyNode* make_node(PyOp* op, PyObject* const* slots, std::uint32_t needs, PyObject* outputs,
                   PyTensor* overwritten);
-PyNode* new_node();
+PyNode* new_node(PyTypeObject* type);
+// The type of the nodes with this name (what follows the last "::" of it).
+PyTypeObject* node_type_named(PyObject* name);
+// What a node is called that `op` records for these arguments; `result` may be null.
+NodeName& choose_name(PyOp* op, PyObject* const* slots, PyObject* result);
+void add_overload(PyOp* op, PyObject* name, nb::list tests);
 // "file.py:12 in f", or empty.
 std::string site_of(PyNode* node);
 

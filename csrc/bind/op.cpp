@@ -466,6 +466,18 @@ nb::object call_inplace(PyOp* op, Call& call) {
   return nb::borrow(call.slots[0]);
 }
 
+// `self` takes the sizes, strides and place in the graph of `view`, a view of itself.
+nb::object become_view(nb::handle handle, nb::handle view_handle) {
+  PyTensor* self = as_tensor(handle.ptr());
+  PyTensor* view = as_tensor(view_handle.ptr());
+  check_inplace(self, false);
+  self->t = view->t;
+  self->t.bump_version();
+  if (self->base) self->view_version = self->t.version();
+  if (grad_mode.enabled && view->grad_fn) set_grad_fn(self, view->grad_fn, view->output_nr);
+  return nb::borrow(handle);
+}
+
 // ---- out= ----
 
 nb::object call_out(PyOp* op, const Call& call) {
@@ -627,7 +639,12 @@ void op_dealloc(PyObject* self) {
   op_clear(self);
   PyOp* op = as_op(self);
   Py_CLEAR(op->name);
-  Py_CLEAR(op->backward_name);
+  Py_CLEAR(op->node_name.text);
+  for (int k = 0; k < op->overload_count; ++k) {
+    Py_CLEAR(op->overloads[k].name.text);
+    for (NameTest& test : op->overloads[k].tests) Py_CLEAR(test.text);
+  }
+  delete[] op->overloads;
   Py_CLEAR(op->params);
   Py_CLEAR(op->defaults);
   delete[] op->rules;
@@ -705,7 +722,7 @@ nb::object make_op(nb::str name, nb::str backward_name, nb::object forward, nb::
   PyOp* op = allocate_op();
   nb::object owner = nb::steal(reinterpret_cast<PyObject*>(op));
   op->name = name.release().ptr();
-  op->backward_name = backward_name.release().ptr();
+  op->node_name.text = backward_name.release().ptr();
   op->forward = forward.release().ptr();
   op->param_count = static_cast<int>(nb::len(params));
   op->params = params.release().ptr();
@@ -731,7 +748,6 @@ nb::object make_variant(nb::handle of, bool inplace, bool reflected, bool operat
   op->name = inplace ? PyUnicode_FromFormat("%U_", target->name) : Py_NewRef(target->name);
   op->params = Py_NewRef(target->params);
   op->defaults = Py_NewRef(target->defaults);
-  op->backward_name = Py_NewRef(target->backward_name);
   op->forward = Py_NewRef(target->forward);
   op->inplace = inplace;
   op->reflected = reflected;
@@ -796,8 +812,15 @@ void init_op(nb::module_& m) {
         nb::arg("allow_out"), nb::arg("differentiable_outputs"), nb::arg("result_type").none(),
         nb::arg("native"), nb::arg("native_arity"));
   m.def("make_variant", make_variant);
+  m.def("become_view", become_view);
   m.def("set_writer", [](nb::handle op, nb::object function) {
     as_op(op.ptr())->writer = function.release().ptr();
+  });
+  // The name of nodes for arguments that pass the tests: (parameter, condition, text) each.
+  m.def("add_overload", [](nb::handle op, nb::str name, nb::list tests) {
+    PyOp* target = as_op(op.ptr());
+    if (!target->overloads) target->overloads = new Overload[max_overloads];
+    add_overload(target, name.ptr(), std::move(tests));
   });
   m.def("add_rule", add_rule);
   m.def("add_fast_rule", add_fast_rule);

@@ -8,7 +8,7 @@ TYPE_CHECKING = False  # see core/registry.py
 if TYPE_CHECKING:
     from typing import Any
 
-_SWITCHES = ("cudnn", "mps")
+_SWITCHES = ("cuda", "cudnn", "mha", "mkl", "mkldnn", "mps", "openmp", "opt_einsum")
 
 
 def __getattr__(name):

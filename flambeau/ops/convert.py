@@ -33,7 +33,7 @@ def _source(src, like):
     inplace=True,
     public=False,
     out=False,
-    backward_name="CopyBackwards",
+    backward_name="torch::autograd::CopyBackwards",
     samples=lambda s: [s(s.tensor(2, 3), s.tensor(2, 3)), s(s.tensor(2, 3), s.tensor(3))],
     torch="",
 )
@@ -66,6 +66,7 @@ def _fill_value(value, dtype):
 
 
 @op(
+    overloads={"value tensor": "FillBackward3"},
     inplace=True,
     out=False,
     backward_name="FillBackward2",
@@ -233,36 +234,6 @@ for _name in (
 _conversion("byte", _dtypes.uint8)
 _conversion("char", _dtypes.int8)
 
-_TYPE_NAMES = {dtype: name for name, dtype in creation._LEGACY_NAMES.items()} | {
-    _dtypes.complex64: "ComplexFloatTensor",
-    _dtypes.complex128: "ComplexDoubleTensor",
-    _dtypes.uint16: "UInt16Tensor",
-    _dtypes.uint32: "UInt32Tensor",
-    _dtypes.uint64: "UInt64Tensor",
-}
-_BY_TYPE_NAME = {f"torch.{name}": dtype for dtype, name in _TYPE_NAMES.items()}
-
-
-def type_(self, dtype=None, non_blocking=False):
-    """The name of this tensor's legacy type, or the tensor converted to a dtype or legacy type.
-
-    Example:
-        >>> flambeau.ones(1).type()
-        'torch.FloatTensor'
-    """
-    if dtype is None:
-        return "torch." + _TYPE_NAMES[self.dtype]
-    wanted = dtype
-    if isinstance(wanted, str):
-        if wanted not in _BY_TYPE_NAME:
-            raise ValueError(f"invalid type: '{dtype}'")
-        wanted = _BY_TYPE_NAME[wanted]
-    elif isinstance(wanted, creation.tensortype):
-        wanted = wanted.dtype
-    elif wanted is Tensor:
-        wanted = _C.get_default_dtype()
-    return self.to(wanted)
-
 
 def type_as(self, other):
     """This tensor with the dtype and device of `other`."""
@@ -302,7 +273,6 @@ def to_dense(self, dtype=None):
     return self if dtype is None else self.to(dtype)
 
 
-Tensor.type = type_
 for _f in (type_as, cpu, cuda, pin_memory, is_pinned, to_dense):
     setattr(Tensor, _f.__name__, _f)
 

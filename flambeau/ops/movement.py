@@ -132,6 +132,7 @@ def _(g, size, input_shape):
 
 
 @op(
+    overloads={"input copied": "UnsafeViewBackward0"},
     methods=("reshape",),
     view=True,
     out=False,
@@ -159,6 +160,7 @@ reshape.vjp("input")(lambda g, input_shape: g.reshape(input_shape))
 
 
 @op(
+    overloads={"input copied": "UnsafeViewBackward0"},
     methods=("flatten",),
     view=True,
     out=False,
@@ -208,7 +210,7 @@ def unflatten(input, dim, sizes):
 @function(methods=("ravel",))
 def ravel(input):
     """All elements in one axis: a view if possible."""
-    return reshape(input, (-1,))
+    return view(input.contiguous(), (-1,))
 
 
 def view_as(self, other):
@@ -738,6 +740,21 @@ def _(g, input_layout, size, stride, storage_offset):
     return strided_gather(g, input_layout, _part(input_layout, size, stride, storage_offset))
 
 
+#: The same under the name of what the engine records for a base when a view of it was written.
+copy_slices = op(
+    as_strided_scatter.__wrapped__,
+    name="copy_slices",
+    backward_name="torch::autograd::CopySlices",
+    public=False,
+    out=False,
+    samples=as_strided_scatter.info.samples,
+    layout_dependent=True,
+    torch="",
+)
+for _arguments, _rule in as_strided_scatter.info.rules.items():
+    copy_slices.vjp(*_arguments)(_rule)
+
+
 def _scattered(input, src, view, name):
     out = kernels(input).clone(input)
     target = view(out)
@@ -857,6 +874,7 @@ def broadcast_tensors(*tensors):
 
 
 @op(
+    backward_name="SumBackward1",
     public=False,
     out=False,
     samples=lambda s: [s(s.tensor(2, 3), (1, 3)), s(s.tensor(4, 2, 3), (3,))],
@@ -1168,4 +1186,4 @@ _C.set_engine_op("clone", clone)
 _C.set_engine_op("sum_to_size", sum_to_size)
 _C.set_engine_op("cast_grad", cast)
 _C.set_engine_op("as_strided", as_strided)
-_C.set_engine_op("as_strided_scatter", as_strided_scatter)
+_C.set_engine_op("as_strided_scatter", copy_slices)

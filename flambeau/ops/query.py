@@ -41,6 +41,27 @@ def is_same_size(input, other):
     return input.shape == other.shape
 
 
+def _require_dtype(op, **named):
+    for place, (name, value) in enumerate(named.items(), 1):
+        if not isinstance(value, _C.dtype):
+            raise TypeError(
+                f"{op}(): argument '{name}' (position {place}) must be torch.dtype, not"
+                f" {type(value).__name__}"
+            )
+
+
+@function()
+def is_distributed(input):
+    """False: tensors are in one process."""
+    return input.is_distributed()
+
+
+@function()
+def is_vulkan_available():
+    """False: there are no kernels for Vulkan."""
+    return False
+
+
 @function()
 def promote_types(type1, type2):
     """The smallest dtype that both convert to.
@@ -49,12 +70,14 @@ def promote_types(type1, type2):
         >>> flambeau.promote_types(flambeau.int32, flambeau.float16)
         torch.float16
     """
+    _require_dtype("promote_types", type1=type1, type2=type2)
     return _C.promote(type1, type2)
 
 
 @function()
 def can_cast(from_, to):
     """Whether an operation may write results of one dtype into a tensor of the other."""
+    _require_dtype("can_cast", from_=from_, to=to)
     return _C.can_cast(from_, to)
 
 

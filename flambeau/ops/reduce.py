@@ -10,7 +10,6 @@ from __future__ import annotations
 from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core import return_types
-from flambeau.core.errors import UnsupportedError
 from flambeau.core.registry import function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops.elementwise import _conj
@@ -75,7 +74,7 @@ def _along(s):
 # ---- sums ----
 
 
-@op(methods=("sum",), samples=_with_dims_and_empty)
+@op(overloads={"dim given": "SumBackward1"}, methods=("sum",), samples=_with_dims_and_empty)
 def sum(input, dim=None, keepdim=False, *, dtype=None):
     """The sum over axes; integers and bool add up in int64.
 
@@ -107,7 +106,7 @@ def _(g, input, dim, keepdim, input_shape):
     return _unreduced(g, dim, keepdim, input_shape) * (input == input)
 
 
-@op(methods=("mean",), samples=_with_dims_and_empty)
+@op(overloads={"dim given": "MeanBackward1"}, methods=("mean",), samples=_with_dims_and_empty)
 def mean(input, dim=None, keepdim=False, *, dtype=None):
     """The arithmetic mean over axes.
 
@@ -176,7 +175,7 @@ def _prod_samples(s):
     yield s(x, 1)
 
 
-@op(methods=("prod",), samples=_prod_samples)
+@op(overloads={"dim given": "ProdBackward1"}, methods=("prod",), samples=_prod_samples)
 def prod(input, dim=None, keepdim=False, *, dtype=None):
     """The product over all axes or along one; integers and bool multiply in int64.
 
@@ -257,12 +256,12 @@ def _all_distinct(s):
     yield s(s.distinct())
 
 
-@op(name="_max_all", backward_name="Max", public=False, samples=_all_distinct, torch="max")
+@op(name="_max_all", backward_name="MaxBackward1", public=False, samples=_all_distinct, torch="max")
 def _max_all(input):
     return kernels(input).amax(input, None, False, "max")
 
 
-@op(name="_min_all", backward_name="Min", public=False, samples=_all_distinct, torch="min")
+@op(name="_min_all", backward_name="MinBackward1", public=False, samples=_all_distinct, torch="min")
 def _min_all(input):
     return kernels(input).amin(input, None, False, "min")
 
@@ -656,23 +655,6 @@ def _(g, x, ord, dim, keepdim, out):
     if ord > 2:
         return x * x.abs() ** (ord - 2) * scale
     return x.sgn() * where(x == 0, zero, x.abs() ** (ord - 1)) * scale
-
-
-@function(methods=("norm",))
-def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
-    """The vector norm over axes.
-
-    Args:
-        p: "fro" (the 2-norm) or a number as in `linalg.vector_norm`.
-        dim: the axes; None for all.
-        keepdim: keep them with size one.
-        dtype: convert to this dtype first.
-    """
-    if isinstance(p, str) and p != "fro":
-        raise UnsupportedError(f"norm: p is a number or 'fro', got {p!r}")
-    if p is None or p == "fro":
-        p = 2
-    return vector_norm(input, p, dim, keepdim, dtype=dtype, out=out)
 
 
 # ---- running sums, products, extremes ----

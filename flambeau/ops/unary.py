@@ -103,6 +103,7 @@ trunc = _rounding(
 
 
 @op(
+    overloads={"decimals given": "RoundBackward1"},
     methods=("round",),
     inplace=True,
     native="round",
@@ -219,6 +220,7 @@ nan_to_num.vjp("input")(lambda g, input: where(isfinite(input), g, 0.0))
 
 
 @op(
+    backward_name="Pow",
     methods=("square",),
     inplace=True,
     domain=(-3.0, 3.0),

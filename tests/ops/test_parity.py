@@ -68,6 +68,7 @@ def tolerance_of(op, dtype):
         "float64": {"rtol": 1e-9, "atol": 1e-11},
         "complex128": {"rtol": 1e-9, "atol": 1e-11},
         "float32": {"rtol": 2e-5, "atol": 1e-6},
+        "complex64": {"rtol": 2e-5, "atol": 1e-6},
         "bfloat16": {"rtol": 2e-2, "atol": 1e-2},
     }.get(dtype, {"rtol": 0, "atol": 0})
 
