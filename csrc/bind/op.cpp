@@ -591,6 +591,22 @@ bool foreign_operand(const Call& call) {
   return !is_tensor(other) && !to_scalar(other, s);
 }
 
+bool any_meta(PyObject* o) {
+  if (is_tensor(o)) return as_tensor(o)->t.is_meta();
+  if (!PyTuple_Check(o) && !PyList_Check(o)) return false;
+  for (Py_ssize_t k = 0; k < PySequence_Fast_GET_SIZE(o); ++k)
+    if (any_meta(PySequence_Fast_GET_ITEM(o, k))) return true;
+  return false;
+}
+
+// Forwards on tensors without values: what they create on the way has none either.
+bool computes_shapes_only(const PyOp* op, const Call& call) {
+  if (!meta_storages_exist.load(std::memory_order_relaxed)) return false;
+  for (int i = 0; i < op->param_count; ++i)
+    if (any_meta(call.slots[i])) return true;
+  return false;
+}
+
 PyObject* checked_call(PyObject* self, PyObject* const* args, std::size_t flags,
                        PyObject* kwnames) {
   PyOp* variant = as_op(self);
@@ -602,6 +618,8 @@ PyObject* checked_call(PyObject* self, PyObject* const* args, std::size_t flags,
   if (variant->operator_form && op->param_count > 1 && foreign_operand(call))
     return Py_NewRef(Py_NotImplemented);
   if (variant->reflected) std::swap(call.slots[0], call.slots[1]);
+  std::optional<ShapeOnly> shapes;
+  if (computes_shapes_only(op, call)) shapes.emplace();
   if (variant->inplace) return call_inplace(op, call).release().ptr();
   if (call.out) return call_out(op, call).release().ptr();
   return call_op(op, call).release().ptr();
