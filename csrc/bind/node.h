@@ -120,6 +120,7 @@ struct Saved {
   PyObject* value = nullptr;
   std::uint32_t version = 0;
   bool is_output = false;
+  bool packed = false;  // `value` is called for the tensor
 };
 struct OutputMeta {
   Dims sizes;
@@ -180,6 +181,12 @@ PyTypeObject* node_type_named(PyObject* name);
 // What a node is called that `op` records for these arguments; `result` may be null.
 NodeName& choose_name(PyOp* op, PyObject* const* slots, PyObject* result);
 void add_overload(PyOp* op, PyObject* name, nb::list tests);
+// A tensor that is about to get `to` as its node, in place, and retains its gradient, does so
+// there.
+void move_retained(PyTensor* t, PyNode* to);
+// Hands what the node saved to the hooks of `saved_tensors_hooks`, if there are any.
+void pack_saved(PyNode* node);
+std::int64_t now_ns();
 // "file.py:12 in f", or empty.
 std::string site_of(PyNode* node);
 
@@ -199,8 +206,10 @@ struct EngineOps {
   PyObject* getitem = nullptr;
   PyObject* setitem = nullptr;
   PyObject* on_record = nullptr;    // anomaly mode: called with each new node
-  PyObject* on_gradient = nullptr;  // anomaly mode: called with (node, gradients)
-  PyObject* observer = nullptr;     // called with (op, args, result): profilers, guards
+  PyObject* on_gradient = nullptr;  // called with (node, gradients out, gradients in, start in ns)
+  PyObject* observer = nullptr;     // called with (op, args, result, start in ns, in-place)
+  PyObject* pack_saved = nullptr;   // called with a saved value; returns its getter, or None
+  PyObject* on_write = nullptr;     // called with a tensor that is about to be written in place
 };
 extern EngineOps engine_ops;
 

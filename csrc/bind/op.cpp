@@ -335,17 +335,21 @@ nb::object finish(const PyOp* op, nb::object result) {
   return nb::steal(named);
 }
 
-void observe(PyOp* op, const Call& call, PyObject* result) {
+std::int64_t observed_from() { return engine_ops.observer ? now_ns() : 0; }
+
+void observe(PyOp* op, const Call& call, PyObject* result, std::int64_t started, bool inplace) {
   nb::object arguments = nb::steal(PyTuple_New(op->param_count));
   for (int i = 0; i < op->param_count; ++i)
     PyTuple_SET_ITEM(arguments.ptr(), i, Py_NewRef(call.slots[i]));
   PyObject* done = PyObject_CallFunctionObjArgs(
-      engine_ops.observer, reinterpret_cast<PyObject*>(op), arguments.ptr(), result, nullptr);
+      engine_ops.observer, reinterpret_cast<PyObject*>(op), arguments.ptr(), result,
+      nb::int_(started).ptr(), inplace ? Py_True : Py_False, nullptr);
   if (!done) throw nb::python_error();
   Py_DECREF(done);
 }
 
 nb::object call_op(PyOp* op, const Call& call) {
+  const std::int64_t started = observed_from();
   const std::uint32_t needs =
       grad_mode.enabled && op->differentiable ? tensors_wanting_grad(op, call.slots) : 0;
   nb::object result = run_kernel(op, call);
@@ -359,7 +363,7 @@ nb::object call_op(PyOp* op, const Call& call) {
     for_each_output(result.ptr(), [&](PyObject* o, int) {
       if (o != call.slots[0]) mark_view(o, as_tensor(call.slots[0]), op->multi_output);
     });
-  if (engine_ops.observer) observe(op, call, result.ptr());
+  if (engine_ops.observer) observe(op, call, result.ptr(), started, false);
   return finish(op, std::move(result));
 }
 
@@ -471,6 +475,12 @@ void run_inplace(const PyOp* op, const Call& call, const Tensor& target) {
   copy_into(target, as_tensor(copy.ptr())->t);
 }
 
+void announce_write(PyObject* target) {
+  PyObject* done = PyObject_CallOneArg(engine_ops.on_write, target);
+  if (!done) throw nb::python_error();
+  Py_DECREF(done);
+}
+
 nb::object call_inplace(PyOp* op, Call& call) {
   if (!is_tensor(call.slots[0]))
     wrong_call(op_name(op) + "_(): argument 'input' (position 1) must be Tensor, not " +
@@ -479,6 +489,8 @@ nb::object call_inplace(PyOp* op, Call& call) {
   const std::uint32_t needs =
       grad_mode.enabled && op->differentiable ? tensors_wanting_grad(op, call.slots) : 0;
   check_inplace(self, needs != 0);
+  const std::int64_t started = observed_from();
+  if (engine_ops.on_write) announce_write(call.slots[0]);
   const Tensor target = self->t;
   // Rules may need the value that is about to be overwritten; make_node clones it then. A rule's
   // own result is what self holds afterwards.
@@ -495,12 +507,14 @@ nb::object call_inplace(PyOp* op, Call& call) {
   target.bump_version();
   self->view_version = target.version();  // what follows gives self the right node itself
   if (node) {
+    move_retained(self, node);
     set_grad_fn(self, node_owner.ptr(), 0);
     for (Saved& saved : node->saved)
       if (saved.is_output && saved.value) saved.version = target.version();
+    pack_saved(node);
     if (self->base) rebase(self);
   }
-  if (engine_ops.observer) observe(op, call, call.slots[0]);
+  if (engine_ops.observer) observe(op, call, call.slots[0], started, true);
   return nb::borrow(call.slots[0]);
 }
 
@@ -879,7 +893,9 @@ void init_op(nb::module_& m) {
                                             {"setitem", &EngineOps::setitem},
                                             {"on_record", &EngineOps::on_record},
                                             {"on_gradient", &EngineOps::on_gradient},
-                                            {"observer", &EngineOps::observer}};
+                                            {"observer", &EngineOps::observer},
+                                            {"pack_saved", &EngineOps::pack_saved},
+                                            {"on_write", &EngineOps::on_write}};
         for (const Entry& e : entries)
           if (name == e.name) {
             PyObject* before = engine_ops.*e.field;

@@ -6,6 +6,7 @@ import weakref
 
 from flambeau import _C
 from flambeau.core.errors import GradError
+from flambeau.core.saved import Packed, pack_value
 from flambeau.core.tensor import Tensor
 
 TYPE_CHECKING = False  # see core/registry.py
@@ -30,17 +31,17 @@ class FunctionCtx:
 
     def __init__(self) -> None:
         self._to_save: tuple[Tensor | None, ...] = ()
-        self._saved: list[tuple[Tensor, int, int | None] | None] | None = []
+        self._saved: list[tuple[Any, int, int | None] | None] | None = []
         self._dirty: tuple[Tensor, ...] = ()
         self._non_differentiable: tuple[Tensor, ...] = ()
         self._node: weakref.ref[Any] | None = None
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
         """Keeps inputs or outputs for backward; in-place changes to them are detected."""
-        for tensor in tensors:
+        for k, tensor in enumerate(tensors):
             if tensor is not None and not isinstance(tensor, Tensor):
                 raise TypeError(
-                    "save_for_backward can only save variables, but argument is of type "
+                    f"save_for_backward can only save variables, but argument {k} is of type "
                     + type(tensor).__name__
                 )
         self._to_save = tensors
@@ -68,11 +69,13 @@ class FunctionCtx:
             raise GradError(_FREED)
         return tuple(self._unpack(entry) for entry in self._saved)
 
-    def _unpack(self, entry: tuple[Tensor, int, int | None] | None) -> Tensor | None:
+    def _unpack(self, entry: tuple[Any, int, int | None] | None) -> Any:
         if entry is None:
             return None
         tensor, version, output_nr = entry
-        if tensor._version != version:
+        if isinstance(tensor, Packed):
+            tensor = tensor(True)
+        elif tensor._version != version:
             raise GradError(
                 "one of the variables needed for gradient computation has been modified by an "
                 "inplace"
@@ -98,7 +101,7 @@ class FunctionCtx:
                 continue
             nr = positions.get(id(tensor))
             kept = tensor if nr is None else _C.detach(tensor)
-            self._saved.append((kept, kept._version, nr))
+            self._saved.append((pack_value(kept) or kept, kept._version, nr))
         self._to_save = ()
 
 
@@ -133,6 +136,9 @@ class _Backward:
                 f"function {name} returned an incorrect number of gradients (expected "
                 f"{self.input_count}, got {len(result)})"
             )
+        for value in result:
+            if value is not None and not isinstance(value, Tensor):
+                raise GradError(f"expected Variable or None (got {type(value).__name__})")
         return tuple(result[k] for k in self.wanted)
 
     def release(self) -> None:
@@ -223,10 +229,15 @@ class Function:
     ) -> None:
         dirty = {id(t) for t in ctx._dirty}
         inputs = {id(a) for a in args if isinstance(a, Tensor)}
+        if not dirty <= {id(o) for o in outputs}:
+            raise GradError(
+                "Some elements marked as dirty during the forward method were not returned as "
+                "output. The inputs that are modified inplace must all be outputs of the Function."
+            )
         for tensor in ctx._dirty:
             if tensor.requires_grad and tensor.is_leaf:
                 raise GradError(
-                    "a leaf Variable that requires grad is being used in an in-place operation."
+                    "a leaf Variable that requires grad has been used in an in-place operation."
                 )
         constant = {id(t) for t in ctx._non_differentiable}
         ctx._pack(outputs)
