@@ -12,6 +12,7 @@ FAMILIES = (
     "conv",
     "norm_pool",
     "training",
+    "optim",
     "library",
 )
 

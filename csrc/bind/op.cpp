@@ -75,6 +75,27 @@ bool starts_packing(const PyOp* op, PyObject* const* args, Py_ssize_t n) {
          !PySequence_Check(args[op->pack_from]);
 }
 
+// torch's old order, x.add(2, y) for x.add(y, alpha=2): what is keyword-only now came second.
+// False: the arguments are not of that form.
+bool fill_factor_first(const PyOp* op, Call& call, PyObject* const* args, Py_ssize_t n,
+                       PyObject* kwnames) {
+  const int factor = op->positional_count;
+  if (op->param_count != factor + 1 || n != op->param_count || factor < 2) return false;
+  const char* name = PyUnicode_AsUTF8(PyTuple_GET_ITEM(op->params, factor));
+  Scalar s;
+  if ((std::strcmp(name, "alpha") && std::strcmp(name, "value")) ||
+      (kwnames && PyTuple_GET_SIZE(kwnames)) || is_tensor(args[1]) || !to_scalar(args[1], s) ||
+      !is_tensor(args[n - 1]))
+    return false;
+  const std::string text = "This overload of " + op_name(op) +
+                           " is deprecated: pass the number behind the tensors, as " + name + "=";
+  if (PyErr_WarnEx(PyExc_UserWarning, text.c_str(), 1) < 0) throw nb::python_error();
+  call.slots[0] = args[0];
+  for (int i = 1; i < factor; ++i) call.slots[i] = args[i + 1];
+  call.slots[factor] = args[1];
+  return true;
+}
+
 void fill_slots(const PyOp* op, Call& call, PyObject* const* args, Py_ssize_t n,
                 PyObject* kwnames) {
   Py_ssize_t given = n;
@@ -87,9 +108,11 @@ void fill_slots(const PyOp* op, Call& call, PyObject* const* args, Py_ssize_t n,
     call.packed = nb::steal(tuple);
     given = op->pack_from + 1;
   }
-  if (given > op->positional_count)
+  if (given > op->positional_count) {
+    if (fill_factor_first(op, call, args, n, kwnames)) return;
     wrong_call(op_name(op) + "(): takes " + std::to_string(op->positional_count) +
                " positional arguments but " + std::to_string(n) + " were given");
+  }
   for (int i = 0; i < op->param_count; ++i)
     call.slots[i] = i < given ? args[i] : PyTuple_GET_ITEM(op->defaults, i);
   if (call.packed) call.slots[op->pack_from] = call.packed.ptr();
@@ -142,11 +165,12 @@ std::uint32_t tensors_wanting_grad(const PyOp* op, PyObject* const* slots) {
 
 // ---- kernels ----
 
-// A tensor or a number for the elementwise kernels. False: something else.
+// A tensor or a number for the elementwise kernels. False: something else, or a tensor that must be
+// resolved first.
 bool to_argument(PyObject* o, Argument& out) {
   if (is_tensor(o)) {
     out.tensor = &as_tensor(o)->t;
-    return true;
+    return !out.tensor->is_lazy();
   }
   out.tensor = nullptr;
   return to_scalar(o, out.scalar);
@@ -195,7 +219,7 @@ std::optional<Tensor> run_native(const PyOp* op, const Call& call, const Tensor*
   if (op->native == Native::Unary) {
     if (!is_tensor(call.slots[0])) return std::nullopt;
     const Tensor& a = as_tensor(call.slots[0])->t;
-    if (!a.is_cpu()) return std::nullopt;
+    if (!a.is_cpu() || a.is_lazy()) return std::nullopt;
     if (a.numel() < release_gil_from) return unary(op->native_id, a, out, params);
     const Tensor held = a;
     nb::gil_scoped_release release;
@@ -384,18 +408,17 @@ void check_inplace(PyTensor* self, bool records) {
         "an out-of-place one.");
 }
 
-void set_grad_fn(PyTensor* t, PyObject* node, std::uint32_t output_nr) {
-  PyObject* before = t->grad_fn;
-  t->grad_fn = Py_NewRef(node);
-  t->output_nr = output_nr;
-  t->requires_grad = true;
-  Py_XDECREF(before);
-}
-
 // The view `self` now has a new value, computed by `node`: its base is the old base with that value
 // scattered into the view's places.
 void rebase(PyTensor* self) {
   PyTensor* base = as_tensor(self->base);
+  if (seen_otherwise(self->t, base->t)) {
+    nb::object written = nb::steal(
+        PyObject_CallFunctionObjArgs(engine_ops.written_through, self->base, self, nullptr));
+    if (!written) throw nb::python_error();
+    PyTensor* w = as_tensor(written.ptr());
+    return set_grad_fn(base, w->grad_fn, w->output_nr);
+  }
   PyOp* scatter = as_op(engine_ops.as_strided_scatter);
   nb::object size = nb::steal(wrap_size(self->t.sizes()));
   nb::object stride = nb::steal(wrap_size(self->t.strides()));
@@ -406,6 +429,46 @@ void rebase(PyTensor* self) {
   PyNode* node = make_node(scatter, slots, needs, reinterpret_cast<PyObject*>(base), nullptr);
   nb::object owner = nb::steal(reinterpret_cast<PyObject*>(node));
   set_grad_fn(base, owner.ptr(), 0);
+}
+
+// Runs the in-place kernel: `call.slots[0]` holds what it had, and gets what the op makes of it.
+void run_inplace(const PyOp* op, const Call& call, const Tensor& target) {
+  if (run_native(op, call, &target)) return;
+  if (op->writer) {
+    NoGrad guard;
+    PyObject* done = PyObject_Vectorcall(op->writer, call.slots,
+                                         static_cast<std::size_t>(op->param_count), nullptr);
+    if (!done) throw nb::python_error();
+    Py_DECREF(done);
+    return;
+  }
+  nb::object result;
+  {
+    NoGrad guard;
+    PyObject* computed = call_forward(op, call);
+    if (!computed) throw nb::python_error();
+    result = nb::steal(computed);
+  }
+  if (!is_tensor(result.ptr()))
+    raise_runtime(op_name(op) + "_: this operation has no in-place form");
+  const Tensor& value = as_tensor(result.ptr())->t;
+  FB_CHECK(value.sizes() == target.sizes(), Shape, op_name(op), "_: output with shape ",
+           target.sizes(), " doesn't match the broadcast shape ", value.sizes());
+  FB_CHECK(can_cast(value.dtype(), target.dtype()), DType, op_name(op), "_: result type ",
+           dtype_name(value.dtype()), " can't be cast to the desired output type ",
+           dtype_name(target.dtype()));
+  copy_into(target, value);
+}
+
+// Kernels do not know conj and neg views: they change a resolved copy, which is then written back.
+[[gnu::cold]] void run_inplace_resolved(const PyOp* op, const Call& call, const Tensor& target) {
+  nb::object copy = nb::steal(wrap(resolved(target)));
+  if (!copy) throw nb::python_error();
+  Call on_copy;
+  std::copy(call.slots, call.slots + op->param_count, on_copy.slots);
+  on_copy.slots[0] = copy.ptr();
+  run_inplace(op, on_copy, as_tensor(copy.ptr())->t);
+  copy_into(target, as_tensor(copy.ptr())->t);
 }
 
 nb::object call_inplace(PyOp* op, Call& call) {
@@ -425,30 +488,10 @@ nb::object call_inplace(PyOp* op, Call& call) {
     node = make_node(op, call.slots, needs, nullptr, self);
     node_owner = nb::steal(reinterpret_cast<PyObject*>(node));
   }
-  if (op->writer) {
-    NoGrad guard;
-    PyObject* done = PyObject_Vectorcall(op->writer, call.slots,
-                                         static_cast<std::size_t>(op->param_count), nullptr);
-    if (!done) throw nb::python_error();
-    Py_DECREF(done);
-  } else if (!run_native(op, call, &target)) {
-    nb::object result;
-    {
-      NoGrad guard;
-      PyObject* computed = call_forward(op, call);
-      if (!computed) throw nb::python_error();
-      result = nb::steal(computed);
-    }
-    if (!is_tensor(result.ptr()))
-      raise_runtime(op_name(op) + "_: this operation has no in-place form");
-    const Tensor& value = as_tensor(result.ptr())->t;
-    FB_CHECK(value.sizes() == target.sizes(), Shape, op_name(op), "_: output with shape ",
-             target.sizes(), " doesn't match the broadcast shape ", value.sizes());
-    FB_CHECK(can_cast(value.dtype(), target.dtype()), DType, op_name(op), "_: result type ",
-             dtype_name(value.dtype()), " can't be cast to the desired output type ",
-             dtype_name(target.dtype()));
-    copy_into(target, value);
-  }
+  if (target.is_lazy())
+    run_inplace_resolved(op, call, target);
+  else
+    run_inplace(op, call, target);
   target.bump_version();
   self->view_version = target.version();  // what follows gives self the right node itself
   if (node) {
@@ -459,18 +502,6 @@ nb::object call_inplace(PyOp* op, Call& call) {
   }
   if (engine_ops.observer) observe(op, call, call.slots[0]);
   return nb::borrow(call.slots[0]);
-}
-
-// `self` takes the sizes, strides and place in the graph of `view`, a view of itself.
-nb::object become_view(nb::handle handle, nb::handle view_handle) {
-  PyTensor* self = as_tensor(handle.ptr());
-  PyTensor* view = as_tensor(view_handle.ptr());
-  check_inplace(self, false);
-  self->t = view->t;
-  self->t.bump_version();
-  if (self->base) self->view_version = self->t.version();
-  if (grad_mode.enabled && view->grad_fn) set_grad_fn(self, view->grad_fn, view->output_nr);
-  return nb::borrow(handle);
 }
 
 // ---- out= ----
@@ -618,7 +649,12 @@ void op_dealloc(PyObject* self) {
   op_clear(self);
   PyOp* op = as_op(self);
   Py_CLEAR(op->name);
-  Py_CLEAR(op->backward_name);
+  Py_CLEAR(op->node_name.text);
+  for (int k = 0; k < op->overload_count; ++k) {
+    Py_CLEAR(op->overloads[k].name.text);
+    for (NameTest& test : op->overloads[k].tests) Py_CLEAR(test.text);
+  }
+  delete[] op->overloads;
   Py_CLEAR(op->params);
   Py_CLEAR(op->defaults);
   delete[] op->rules;
@@ -696,7 +732,7 @@ nb::object make_op(nb::str name, nb::str backward_name, nb::object forward, nb::
   PyOp* op = allocate_op();
   nb::object owner = nb::steal(reinterpret_cast<PyObject*>(op));
   op->name = name.release().ptr();
-  op->backward_name = backward_name.release().ptr();
+  op->node_name.text = backward_name.release().ptr();
   op->forward = forward.release().ptr();
   op->param_count = static_cast<int>(nb::len(params));
   op->params = params.release().ptr();
@@ -722,7 +758,6 @@ nb::object make_variant(nb::handle of, bool inplace, bool reflected, bool operat
   op->name = inplace ? PyUnicode_FromFormat("%U_", target->name) : Py_NewRef(target->name);
   op->params = Py_NewRef(target->params);
   op->defaults = Py_NewRef(target->defaults);
-  op->backward_name = Py_NewRef(target->backward_name);
   op->forward = Py_NewRef(target->forward);
   op->inplace = inplace;
   op->reflected = reflected;
@@ -784,12 +819,27 @@ void init_op(nb::module_& m) {
         nb::arg("allow_out"), nb::arg("differentiable_outputs"), nb::arg("result_type").none(),
         nb::arg("native"), nb::arg("native_arity"));
   m.def("make_variant", make_variant);
-  m.def("become_view", become_view);
   m.def("set_writer", [](nb::handle op, nb::object function) {
     as_op(op.ptr())->writer = function.release().ptr();
   });
   m.def("set_synonyms",
         [](nb::handle op, nb::dict names) { as_op(op.ptr())->synonyms = names.release().ptr(); });
+  // x.t_() and the like: the object shows from now on what its view `made` shows.
+  m.def("become", [](nb::handle target, nb::handle made) {
+    PyTensor* t = as_tensor(target.ptr());
+    PyTensor* view = as_tensor(made.ptr());
+    check_inplace(t, view->grad_fn != nullptr);
+    t->t = view->t;
+    if (view->grad_fn) set_grad_fn(t, view->grad_fn, view->output_nr);
+    t->t.bump_version();
+    t->view_version = t->t.version();
+  });
+  // The name of nodes for arguments that pass the tests: (parameter, condition, text) each.
+  m.def("add_overload", [](nb::handle op, nb::str name, nb::list tests) {
+    PyOp* target = as_op(op.ptr());
+    if (!target->overloads) target->overloads = new Overload[max_overloads];
+    add_overload(target, name.ptr(), std::move(tests));
+  });
   m.def("add_rule", add_rule);
   m.def("add_fast_rule", add_fast_rule);
   m.def(
@@ -805,6 +855,8 @@ void init_op(nb::module_& m) {
                                             {"clone", &EngineOps::clone},
                                             {"as_strided", &EngineOps::as_strided},
                                             {"as_strided_scatter", &EngineOps::as_strided_scatter},
+                                            {"seen_again", &EngineOps::seen_again},
+                                            {"written_through", &EngineOps::written_through},
                                             {"getitem", &EngineOps::getitem},
                                             {"setitem", &EngineOps::setitem},
                                             {"on_record", &EngineOps::on_record},
@@ -824,7 +876,7 @@ void init_op(nb::module_& m) {
     std::vector<Argument> arguments;
     for (nb::handle o : operands) {
       Argument a{Scalar()};
-      if (!to_argument(o.ptr(), a))
+      if (!to_argument(o.ptr(), a) && !a.tensor)
         wrong_call(std::string("result_type(): expected tensors and numbers, got ") +
                    Py_TYPE(o.ptr())->tp_name);
       arguments.push_back(a);

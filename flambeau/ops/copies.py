@@ -9,8 +9,9 @@ from __future__ import annotations
 from flambeau.core.layout import contiguous_format
 from flambeau.core.registry import FUNCTIONS, function
 from flambeau.core.tensor import Tensor
-from flambeau.ops import convert, movement  # noqa: F401  (they define what the table names)
+from flambeau.ops import movement
 from flambeau.ops._declare import stored
+from flambeau.ops.complex import view_as_complex, view_as_real
 from flambeau.ops.index import chunk, split, unbind
 
 
@@ -58,24 +59,6 @@ def _listed(name, sizes):
     return sizes
 
 
-@function
-def detach(input):
-    """The same data outside the graph: shares storage, never requires gradients."""
-    return input.detach()
-
-
-@function
-def detach_(input):
-    """Takes this tensor itself out of the graph, and returns it."""
-    return input.detach_()
-
-
-@function
-def resize_as_(input, the_template, *, memory_format=None):
-    """Gives this tensor the sizes of another; see `Tensor.resize_as_`."""
-    return input.resize_as_(the_template, memory_format=memory_format)
-
-
 def _alias(input):
     return input.view_as(input)
 
@@ -84,7 +67,7 @@ def _alias(input):
 _VIEWS = {
     "alias": _alias,
     "as_strided": movement.as_strided,
-    "detach": detach,
+    "detach": Tensor.detach,
     "expand": movement.expand,
     "permute": movement.permute,
     "select": movement.select,
@@ -98,8 +81,8 @@ _VIEWS = {
     "unfold": movement.unfold,
     "unsqueeze": movement.unsqueeze,
     "view": movement.view,
-    "view_as_complex": FUNCTIONS["view_as_complex"],
-    "view_as_real": FUNCTIONS["view_as_real"],
+    "view_as_complex": view_as_complex,
+    "view_as_real": view_as_real,
 }
 
 

@@ -16,9 +16,7 @@ _conj = conj  # under this name for the other families
 # ---- arithmetic ----
 
 
-def _scaled(input, other, alpha, name):
-    """input + alpha * other in one pass where floats allow it."""
-    dtype = _C.result_type([input, other])
+def _check_alpha(dtype, alpha):
     if isinstance(alpha, float) and not (dtype.is_floating_point or dtype.is_complex):
         raise RuntimeError(
             "For integral input tensors, argument alpha must not be a floating point number."
@@ -27,6 +25,12 @@ def _scaled(input, other, alpha, name):
         raise RuntimeError(
             "For non-complex input tensors, argument alpha must not be a complex number."
         )
+
+
+def _scaled(input, other, alpha, name):
+    """input + alpha * other in one pass where floats allow it."""
+    dtype = _C.result_type([input, other])
+    _check_alpha(dtype, alpha)
     if dtype is _C.bool:
         alpha = bool(alpha)
     k = kernels(of(input, other))
@@ -35,6 +39,17 @@ def _scaled(input, other, alpha, name):
     if dtype.is_floating_point:
         return k.binary("add_scaled", input, other, alpha if name == "add" else -alpha)
     return k.binary(name, input, k.binary("mul", other, alpha))
+
+
+def _write_scaled(input, other, alpha, name):
+    """The same into the memory of input."""
+    dtype = _C.result_type([input, other])
+    _check_alpha(dtype, alpha)
+    k = kernels(input)
+    if dtype.is_floating_point:
+        k.binary_into("add_scaled", input, input, other, alpha if name == "add" else -alpha)
+    else:
+        k.binary_into(name, input, input, k.binary("mul", other, alpha))
 
 
 @op(
@@ -70,11 +85,17 @@ def add(input, other, *, alpha=1):
     return _scaled(input, other, alpha, "add")
 
 
+@add.writer
+def _(input, other, alpha=1):
+    _write_scaled(input, other, alpha, "add")
+
+
 add.vjp("input")(lambda g: g)
 add.vjp("other")(lambda g, alpha: g if alpha == 1 else g * conj(alpha))
 
 
 @op(
+    overloads={"input number": "RsubBackward1"},
     methods=("sub", *operators("sub")),
     aliases=("subtract",),
     inplace=True,
@@ -108,6 +129,11 @@ def sub(input, other, *, alpha=1):
     return _scaled(input, other, alpha, "sub")
 
 
+@sub.writer
+def _(input, other, alpha=1):
+    _write_scaled(input, other, alpha, "sub")
+
+
 sub.vjp("input")(lambda g: g)
 sub.vjp("other")(lambda g, alpha: -g if alpha == 1 else g * -conj(alpha))
 
@@ -138,6 +164,7 @@ _ROUNDED_DIVISIONS = {None: "div", "trunc": "trunc_divide", "floor": "floor_divi
 
 
 @op(
+    overloads={"rounding_mode given": "DivBackward2", "input number": "MulBackward0"},
     methods=("div", *operators("truediv")),
     aliases=("divide", "true_divide"),
     inplace=True,
@@ -198,6 +225,7 @@ remainder = binary(
     "The remainder of Python's `%`, which has the sign of other.",
     (lambda g: g, lambda g, input, other: -g * floor_divide(input, other)),
     methods=("remainder", *operators("mod")),
+    overloads={"other tensor": "RemainderBackward1"},
     domain=(0.5, 9.0),
     reference=numpy("remainder"),
     example=("[7, -7]", "3", "tensor([1, 2])"),
@@ -206,6 +234,7 @@ fmod = binary(
     "fmod",
     "The remainder of C's fmod, which has the sign of input.",
     (lambda g: g, lambda g, input, other: -g * div(input, other, rounding_mode="trunc")),
+    overloads={"other tensor": "FmodBackward1"},
     domain=(0.5, 9.0),
     reference=numpy("fmod"),
     example=("[7, -7]", "3", "tensor([ 1, -1])"),
@@ -215,6 +244,8 @@ fmod = binary(
 
 
 @op(
+    backward_name="PowBackward1",
+    overloads={"input number": "PowBackward2", "exponent number": "PowBackward0"},
     methods=("pow", *operators("pow")),
     inplace=True,
     native="pow",
@@ -595,6 +626,8 @@ def equal(input, other):
 
 
 @op(
+    backward_name="ClampBackward1",
+    overloads={"min tensor": "ClampBackward0", "max tensor": "ClampBackward0"},
     methods=("clamp",),
     aliases=("clip",),
     inplace=True,
@@ -661,6 +694,7 @@ def _(g, input, min, max):
 
 
 @op(
+    overloads={"min tensor": "ClampMinBackward1"},
     methods=("clamp_min",),
     inplace=True,
     native="maximum",
@@ -687,6 +721,7 @@ def clamp_min(input, min):
 
 
 @op(
+    overloads={"max tensor": "ClampMaxBackward1"},
     methods=("clamp_max",),
     inplace=True,
     native="minimum",
@@ -786,7 +821,7 @@ addcdiv.vjp("tensor2")(
 )
 
 
-@op(methods=("lerp",), inplace=True, samples=_three)
+@op(overloads={"weight tensor": "LerpBackward1"}, methods=("lerp",), inplace=True, samples=_three)
 def lerp(input, end, weight):
     """input + weight * (end - input): exactly `end` where weight is 1.
 

@@ -6,7 +6,7 @@ from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core.registry import checked, function, op
 from flambeau.core.tensor import Tensor
-from flambeau.ops._declare import stored
+from flambeau.ops._declare import conj, stored
 from flambeau.ops.movement import _axis
 
 _MODES = {"set": 0, "add": 1, "sum": 1, "multiply": 2, "prod": 2, "amax": 3, "amin": 4}
@@ -59,6 +59,9 @@ index_put.vjp("values")(lambda g, indices: index(g, list(indices)))
 
 
 def _values_like(values, input):
+    given = values.dtype.is_complex if isinstance(values, Tensor) else isinstance(values, complex)
+    if given and not input.dtype.is_complex:
+        raise RuntimeError(f"value cannot be converted to type {input.dtype} without overflow")
     if not isinstance(values, Tensor):
         return _C.scalar_tensor(values, input.dtype)
     if values.dtype != input.dtype and values.ndim == 0:
@@ -338,6 +341,7 @@ def _scatter_samples(s):
 
 
 @op(
+    overloads={"src number": "ScatterBackward1"},
     inplace=True,
     backward_name="Scatter",
     public=False,
@@ -421,8 +425,8 @@ def _(g, input, dim, index, src, mode, out, needs):
     if mode == "multiply" or mode == "prod":
         # d(prod)/dx = prod / x; exact where no factor is zero.
         return (
-            g * out / input if needs[0] else None,
-            (g * out).gather(dim, index) / src if needs[1] else None,
+            g * conj(out / input) if needs[0] else None,
+            g.gather(dim, index) * conj(out.gather(dim, index) / src) if needs[1] else None,
         )
     # amax / amin: shared evenly among those that reach the extremum.
     reached = out.gather(dim, index)
@@ -673,14 +677,20 @@ def _fill_samples(s):
     yield s(s.tensor(2, 3), s.mask(3), s.tensor())
 
 
-@op(methods=("masked_fill",), inplace=True, samples=_fill_samples)
+@op(
+    overloads={"value tensor": "MaskedFillBackward1"},
+    methods=("masked_fill",),
+    inplace=True,
+    samples=_fill_samples,
+)
 def masked_fill(input, mask, value):
     """A copy of input with one value where mask holds."""
     if mask.dtype != _C.bool:
         raise RuntimeError(
             f"masked_fill_ only supports boolean masks, but got mask with dtype {mask.dtype}"
         )
-    return kernels(input).where(mask, _values_like(value, input), input)
+    k = kernels(input)
+    return k.contiguous(k.where(mask, _values_like(value, input), input))
 
 
 masked_fill.vjp("input")(lambda g, mask: g.masked_fill(mask, 0))
@@ -881,11 +891,12 @@ def _filled(part, parts, input_shape, dim):
     grad_list=True,
     out=False,
     public=False,
-    backward_name="Split",
+    backward_name="SplitWithSizes",
+    overloads={"even given": "SplitBackward0"},
     torch="split",
     samples=lambda s: [s(s.tensor(5, 3), (2, 3), 0), s(s.tensor(2, 4), (1, 0, 3), 1)],
 )
-def _split_sizes(input, sizes, dim):
+def _split_sizes(input, sizes, dim, even=False):
     at, parts = 0, []
     for length in sizes:
         parts.append(_C.slice(input, dim, at, at + length, 1))
@@ -927,7 +938,7 @@ def split(tensor, split_size_or_sections, dim=0):
                     "split_size can only be 0 if dimension size is 0, but got dimension size of "
                     f"{n}"
                 )
-            return _split_sizes(tensor, (0,), dim)
+            return _split_sizes(tensor, (0,), dim, True)
         sizes = [min(size, n - at) for at in range(0, n, size)] or [0]
     else:
         sizes = [int(s) for s in split_size_or_sections]
@@ -937,7 +948,7 @@ def split(tensor, split_size_or_sections, dim=0):
                 "size at "
                 f"dimension {dim}), but got split_sizes={sizes}"
             )
-    return _split_sizes(tensor, tuple(sizes), dim)
+    return _split_sizes(tensor, tuple(sizes), dim, isinstance(split_size_or_sections, int))
 
 
 #: More views than this are a mistake, and would fill the memory before they are all made.
@@ -1008,10 +1019,11 @@ def tensor_split(
         if sections <= 0:
             raise RuntimeError(f"number of sections must be larger than 0, got {sections}")
         base, longer = divmod(n, _countable("tensor_split", sections))
-        return split(input, [base + (k < longer) for k in range(sections)], dim)
+        borders = [k * base + min(k, longer) for k in range(sections + 1)]
+    else:
+        borders = [0, *indices_or_sections, n]
     from flambeau.ops.movement import slice as slice_op
 
-    borders = [0, *indices_or_sections, n]
     return tuple(slice_op(input, dim, borders[k], borders[k + 1]) for k in range(len(borders) - 1))
 
 

@@ -86,6 +86,7 @@ def _batched_samples(s):
 
 
 @op(
+    overloads={"input vector and other matrix": "SqueezeBackward4"},
     name="_matmul",
     backward_name="UnsafeView",
     public=False,
@@ -200,7 +201,13 @@ def _linear_samples(s):
 @op(
     public=False,
     out=False,
-    backward_name="Addmm",
+    backward_name="View",
+    overloads={
+        "bias missing and input matrix": "MmBackward0",
+        "bias missing and input vector": "SqueezeBackward4",
+        "bias missing": "UnsafeViewBackward0",
+        "input matrix": "AddmmBackward0",
+    },
     torch="nn.functional.linear",
     samples=_linear_samples,
 )
@@ -223,11 +230,13 @@ def linear(input, weight, bias=None):
 
 @linear.vjp("input")
 def _(g, weight):
+    weight = _conj(weight)
     return g.unsqueeze(-1) * weight if weight.ndim == 1 else matmul(g, weight)
 
 
 @linear.vjp("weight")
 def _(g, input, weight_shape):
+    input = _conj(input)
     if len(weight_shape) == 1:
         return (g.unsqueeze(-1) * input).reshape(-1, weight_shape[0]).sum(0)
     if g.ndim == 2:
@@ -507,14 +516,3 @@ def _contracted_axes(a, b, dims):
     if any(x.ndim == 0 for x in (a, b)) and axes[0]:
         raise OutOfRangeError("tensordot: a tensor of no axes has none to sum over")
     return axes
-
-
-@function
-def chain_matmul(*matrices, out=None):
-    """Product of several matrices, from left to right."""
-    if not matrices:
-        raise RuntimeFailure("chain_matmul(): Expected one or more matrices")
-    result = matrices[0]
-    for m in matrices[1:]:
-        result = mm(result, m)
-    return stored("chain_matmul", result, out)

@@ -45,7 +45,8 @@ def _constant_pad(input, pad, value=0):
             )
         source = _C.slice(source, axis, max(0, -before), input.shape[axis] - max(0, -after), 1)
         starts.append((axis, max(0, before)))
-    out = _C.full(shape, value, input.dtype)
+    out = _C.empty_in_format_of(input, shape)
+    _C.fill(out, value)
     inner = out
     for axis, start in starts:
         inner = _C.slice(inner, axis, start, start + source.shape[axis], 1)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core import return_types
-from flambeau.core.errors import UnsupportedError
 from flambeau.core.registry import function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import stored
@@ -76,7 +75,7 @@ def _along(s):
 # ---- sums ----
 
 
-@op(methods=("sum",), samples=_with_dims_and_empty)
+@op(overloads={"dim given": "SumBackward1"}, methods=("sum",), samples=_with_dims_and_empty)
 def sum(input, dim=None, keepdim=False, *, dtype=None):
     """The sum over axes; integers and bool add up in int64.
 
@@ -108,7 +107,7 @@ def _(g, input, dim, keepdim, input_shape):
     return _unreduced(g, dim, keepdim, input_shape) * (input == input)
 
 
-@op(methods=("mean",), samples=_with_dims_and_empty)
+@op(overloads={"dim given": "MeanBackward1"}, methods=("mean",), samples=_with_dims_and_empty)
 def mean(input, dim=None, keepdim=False, *, dtype=None):
     """The arithmetic mean over axes.
 
@@ -177,7 +176,7 @@ def _prod_samples(s):
     yield s(x, 1)
 
 
-@op(methods=("prod",), samples=_prod_samples)
+@op(overloads={"dim given": "ProdBackward1"}, methods=("prod",), samples=_prod_samples)
 def prod(input, dim=None, keepdim=False, *, dtype=None):
     """The product over all axes or along one; integers and bool multiply in int64.
 
@@ -258,12 +257,12 @@ def _all_distinct(s):
     yield s(s.distinct())
 
 
-@op(name="_max_all", backward_name="Max", public=False, samples=_all_distinct, torch="max")
+@op(name="_max_all", backward_name="MaxBackward1", public=False, samples=_all_distinct, torch="max")
 def _max_all(input):
     return kernels(input).amax(input, None, False, "max")
 
 
-@op(name="_min_all", backward_name="Min", public=False, samples=_all_distinct, torch="min")
+@op(name="_min_all", backward_name="MinBackward1", public=False, samples=_all_distinct, torch="min")
 def _min_all(input):
     return kernels(input).amin(input, None, False, "min")
 
@@ -659,23 +658,6 @@ def _(g, x, ord, dim, keepdim, out):
     return x.sgn() * where(x == 0, zero, x.abs() ** (ord - 1)) * scale
 
 
-@function(methods=("norm",))
-def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
-    """The vector norm over axes.
-
-    Args:
-        p: "fro" (the 2-norm) or a number as in `linalg.vector_norm`.
-        dim: the axes; None for all.
-        keepdim: keep them with size one.
-        dtype: convert to this dtype first.
-    """
-    if isinstance(p, str) and p != "fro":
-        raise UnsupportedError(f"norm: p is a number or 'fro', got {p!r}")
-    if p is None or p == "fro":
-        p = 2
-    return vector_norm(input, p, dim, keepdim, dtype=dtype, out=out)
-
-
 # ---- running sums, products, extremes ----
 
 
@@ -729,12 +711,12 @@ def _(g, input, dim, out):
     if input.ndim == 0:
         return g
     if not _has_zero(input):
-        return _cumsum_from_end(g * out, dim) / input
+        return _cumsum_from_end(g * _conj(out), dim) / _conj(input)
     # products[..., i, j]: of the elements up to j without the i-th; none where j < i.
     products = cumprod(_all_but_one(input, dim), -1)
     upper = _C.triangle(_C.full(products.shape[-2:], 1, products.dtype), 0, True)
     weights = g.transpose(dim, -1).unsqueeze(-2)
-    return (products * upper * weights).sum(-1).transpose(dim, -1)
+    return (_conj(products) * upper * weights).sum(-1).transpose(dim, -1)
 
 
 @op(methods=("cummax",), outputs=_PICKED, result_type=return_types.cummax, samples=_along)

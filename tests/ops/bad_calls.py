@@ -294,7 +294,10 @@ def main() -> None:
     parser.add_argument("names", nargs="*")
     parser.add_argument("--log", type=Path, default=Path(os.devnull))
     given = parser.parse_args()
-    walk(given.namespace, given.names or public(given.namespace), given.log)
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)  # where functions that write files may do so
+        walk(given.namespace, given.names or public(given.namespace), given.log)
+        os.chdir("/")
 
 
 if __name__ == "__main__":
