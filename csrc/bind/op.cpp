@@ -826,8 +826,8 @@ void init_op(nb::module_& m) {
         [](nb::handle op, nb::dict names) { as_op(op.ptr())->synonyms = names.release().ptr(); });
   // x.t_() and the like: the object shows from now on what its view `made` shows.
   m.def("become", [](nb::handle target, nb::handle made) {
-    PyTensor* t = as_tensor(target.ptr());
-    PyTensor* view = as_tensor(made.ptr());
+    PyTensor* t = checked_tensor(target);
+    PyTensor* view = checked_tensor(made);
     check_inplace(t, view->grad_fn != nullptr);
     t->t = view->t;
     if (view->grad_fn) set_grad_fn(t, view->grad_fn, view->output_nr);

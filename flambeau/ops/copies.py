@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from flambeau.core.layout import contiguous_format
 from flambeau.core.registry import FUNCTIONS, function
-from flambeau.core.tensor import Tensor
 from flambeau.ops import movement
 from flambeau.ops._declare import stored
 from flambeau.ops.complex import view_as_complex, view_as_real
-from flambeau.ops.index import chunk, split, unbind
+from flambeau.ops.index import chunk, index_put, split, unbind
 
 
 @function(methods=("split_with_sizes",))
@@ -63,11 +62,15 @@ def _alias(input):
     return input.view_as(input)
 
 
+def _detached(input):
+    return input.detach()
+
+
 #: What makes the views whose copies PyTorch names.
 _VIEWS = {
     "alias": _alias,
     "as_strided": movement.as_strided,
-    "detach": Tensor.detach,
+    "detach": _detached,
     "expand": movement.expand,
     "permute": movement.permute,
     "select": movement.select,
@@ -108,5 +111,4 @@ def _owned(part):
 for _name, _view in _VIEWS.items():
     _copying(_name, _view)
 FUNCTIONS["diagonal_copy"] = movement.diagonal_copy
-FUNCTIONS["narrow_copy"] = movement.narrow_copy
-FUNCTIONS["index_put_"] = Tensor.index_put_
+FUNCTIONS["index_put_"] = index_put.inplace
