@@ -14,6 +14,7 @@ FAMILIES = (
     "training",
     "optim",
     "library",
+    "spectral",
 )
 
 

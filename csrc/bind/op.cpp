@@ -579,6 +579,22 @@ bool foreign_operand(const Call& call) {
   return !is_tensor(other) && !to_scalar(other, s);
 }
 
+bool any_meta(PyObject* o) {
+  if (is_tensor(o)) return as_tensor(o)->t.is_meta();
+  if (!PyTuple_Check(o) && !PyList_Check(o)) return false;
+  for (Py_ssize_t k = 0; k < PySequence_Fast_GET_SIZE(o); ++k)
+    if (any_meta(PySequence_Fast_GET_ITEM(o, k))) return true;
+  return false;
+}
+
+// Forwards on tensors without values: what they create on the way has none either.
+bool computes_shapes_only(const PyOp* op, const Call& call) {
+  if (!meta_storages_exist.load(std::memory_order_relaxed)) return false;
+  for (int i = 0; i < op->param_count; ++i)
+    if (any_meta(call.slots[i])) return true;
+  return false;
+}
+
 PyObject* checked_call(PyObject* self, PyObject* const* args, std::size_t flags,
                        PyObject* kwnames) {
   PyOp* variant = as_op(self);
@@ -590,6 +606,8 @@ PyObject* checked_call(PyObject* self, PyObject* const* args, std::size_t flags,
   if (variant->operator_form && op->param_count > 1 && foreign_operand(call))
     return Py_NewRef(Py_NotImplemented);
   if (variant->reflected) std::swap(call.slots[0], call.slots[1]);
+  std::optional<ShapeOnly> shapes;
+  if (computes_shapes_only(op, call)) shapes.emplace();
   if (variant->inplace) return call_inplace(op, call).release().ptr();
   if (call.out) return call_out(op, call).release().ptr();
   return call_op(op, call).release().ptr();
@@ -822,8 +840,6 @@ void init_op(nb::module_& m) {
   m.def("set_writer", [](nb::handle op, nb::object function) {
     as_op(op.ptr())->writer = function.release().ptr();
   });
-  m.def("set_synonyms",
-        [](nb::handle op, nb::dict names) { as_op(op.ptr())->synonyms = names.release().ptr(); });
   // x.t_() and the like: the object shows from now on what its view `made` shows.
   m.def("become", [](nb::handle target, nb::handle made) {
     PyTensor* t = checked_tensor(target);
@@ -840,6 +856,8 @@ void init_op(nb::module_& m) {
     if (!target->overloads) target->overloads = new Overload[max_overloads];
     add_overload(target, name.ptr(), std::move(tests));
   });
+  m.def("set_synonyms",
+        [](nb::handle op, nb::dict names) { as_op(op.ptr())->synonyms = names.release().ptr(); });
   m.def("add_rule", add_rule);
   m.def("add_fast_rule", add_fast_rule);
   m.def(

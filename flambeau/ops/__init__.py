@@ -39,7 +39,10 @@ from flambeau.ops import (
     sampling,
     softmax,
     sort,
+    special,
+    spectral,
     unary,
+    windows,
 )
 
 _C.set_engine_op("add", elementwise.add)
@@ -82,5 +85,8 @@ __all__ = [
     "sampling",
     "softmax",
     "sort",
+    "special",
+    "spectral",
     "unary",
+    "windows",
 ]

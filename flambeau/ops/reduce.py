@@ -201,7 +201,7 @@ def _(g, input, dim, keepdim, out):
 
 
 def _has_zero(input):
-    return not kernels(input).all(input, None, False).item()
+    return not input.is_meta and not kernels(input).all(input, None, False).item()
 
 
 def _products_of_others(input, dim):
@@ -650,9 +650,11 @@ def _(g, x, ord, dim, keepdim, out):
     if ord == 1:
         return g * x.sgn()
     zero = _C.full((), 0, g.dtype)
+    nothing = out == 0
+    out = where(nothing, _C.full((), 1, out.dtype), out)  # keeps second derivatives finite
     if ord == 2:
-        return x * where(out == 0, zero, g / out)
-    scale = where(out == 0, zero, g / out ** (ord - 1))
+        return x * where(nothing, zero, g / out)
+    scale = where(nothing, zero, g / out ** (ord - 1))
     if ord > 2:
         return x * x.abs() ** (ord - 2) * scale
     return x.sgn() * where(x == 0, zero, x.abs() ** (ord - 1)) * scale
