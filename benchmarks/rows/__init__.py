@@ -8,6 +8,7 @@ FAMILIES = (
     "elementwise",
     "reduce",
     "matmul",
+    "linalg",
     "conv",
     "norm_pool",
     "training",

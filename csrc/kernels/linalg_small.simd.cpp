@@ -82,7 +82,7 @@ void exchange(Group<T>& a, int k, const Index<T>* __restrict found) {
     for (int l = 0; l < lanes<T>; ++l) wanted |= found[l] == i;
     if (!wanted) continue;
     for (int j = 0; j < a.n; ++j) {
-      T *__restrict upper = a.at(k, j), *__restrict lower = a.at(i, j);
+      T* __restrict upper = a.at(k, j), * __restrict lower = a.at(i, j);
       for (int l = 0; l < lanes<T>; ++l) {
         const T u = upper[l], v = lower[l];
         upper[l] = found[l] == i ? v : u;

@@ -82,8 +82,8 @@ Tensor expand_batch(const Tensor& t, const Dims& batch, const char* op) {
 
 void check_fits(const Tensor& a, const Tensor& b, bool left, const char* op) {
   check_same_dtype(a, b, op);
-  FB_CHECK(b.ndim() >= 2, Shape, op,
-           ": The input tensor B must have at least 2 dimensions.: it is ", b.sizes());
+  FB_CHECK(b.ndim() >= 2, Shape, op, ": The input tensor B must have at least 2 dimensions. It is ",
+           b.sizes());
   check_matrix(b, op, "B");
   FB_CHECK((left ? rows_of(b) : cols_of(b)) == rows_of(a), Shape, op,
            ": Incompatible shapes of A and B for the equation ", left ? "AX = B" : "XA = B", " (",
