@@ -6,11 +6,33 @@
 #include "kernels/lapack.h"
 #include "kernels/linalg.h"
 #include "kernels/linalg_dense.h"
+#include "kernels/linalg_small.h"
 
 namespace fb {
 namespace {
 
 double cube(std::int64_t n) { return static_cast<double>(n) * static_cast<double>(n * n); }
+
+const SmallMatrixLoops<float>& lane_loops(float) { return small_loops().f32; }
+const SmallMatrixLoops<double>& lane_loops(double) { return small_loops().f64; }
+
+// Runs lanes(loops, begin, end) over groups of a batch of small real matrices. False, and nothing
+// is done, for matrices that are large or few or complex.
+template <class T, class Lanes>
+bool run_lanes(std::int64_t count, int n, double work, Lanes&& lanes) {
+  if constexpr (is_complex_element<T>) {
+    return false;
+  } else {
+    constexpr std::int64_t worth_it = 4;
+    if (n < 1 || n > most_lane_rows || count < worth_it) return false;
+    const SmallMatrixLoops<T>& loops = lane_loops(T());
+    const std::int64_t groups = (count + loops.lanes - 1) / loops.lanes;
+    for_each_matrix(groups, work * loops.lanes / 4, [&](std::int64_t begin, std::int64_t end) {
+      lanes(loops, begin * loops.lanes, std::min(end * loops.lanes, count));
+    });
+    return true;
+  }
+}
 
 Tensor new_info(const Dims& batch) { return full(batch, 0, DType::Int32); }
 
@@ -30,6 +52,10 @@ void factor_columns(const Tensor& a, const Tensor& pivots, const Tensor& info) {
   dispatch_lapack(a.dtype(), "lu_factor", [&]<class T>() {
     const auto matrices = stack_of<T>(a, batch);
     const double work = static_cast<double>(m) * n * std::min(m, n);
+    const auto lanes = [&](const auto& loops, std::int64_t begin, std::int64_t end) {
+      loops.lu(n, end - begin, matrices[begin], all_pivots[begin], codes + begin);
+    };
+    if (m == n && run_lanes<T>(matrices.count, n, work, lanes)) return;
     for_each_matrix(matrices.count, work, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t i = begin; i < end; ++i)
         codes[i] = lu_in_place<T>(m, n, matrices[i], leading(m), all_pivots[i]);
@@ -56,8 +82,8 @@ Tensor expand_batch(const Tensor& t, const Dims& batch, const char* op) {
 
 void check_fits(const Tensor& a, const Tensor& b, bool left, const char* op) {
   check_same_dtype(a, b, op);
-  FB_CHECK(b.ndim() >= 2, Shape, op,
-           ": The input tensor B must have at least 2 dimensions.: it is ", b.sizes());
+  FB_CHECK(b.ndim() >= 2, Shape, op, ": The input tensor B must have at least 2 dimensions. It is ",
+           b.sizes());
   check_matrix(b, op, "B");
   FB_CHECK((left ? rows_of(b) : cols_of(b)) == rows_of(a), Shape, op,
            ": Incompatible shapes of A and B for the equation ", left ? "AX = B" : "XA = B", " (",
@@ -99,6 +125,10 @@ Tensor solve_with(const Tensor& lu, const Tensor& pivots, const Tensor& b, char 
     const auto factors = stack_of<T>(all_lu, batch);
     const auto results = stack_of<T>(x, batch);
     const double work = static_cast<double>(n) * n * columns;
+    const auto lanes = [&](const auto& loops, std::int64_t begin, std::int64_t end) {
+      loops.solve(trans, n, columns, end - begin, factors[begin], p[begin], results[begin]);
+    };
+    if (trans != 'C' && run_lanes<T>(results.count, n, work, lanes)) return;
     for_each_matrix(results.count, work, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t i = begin; i < end; ++i)
         solve_factored<T>(trans, n, columns, factors[i], leading(n), p[i], results[i], leading(n));
@@ -127,6 +157,10 @@ TwoTensors cholesky(const Tensor& a, bool upper, bool check, const char* op) {
   auto* codes = info.data<std::int32_t>();
   dispatch_lapack(a.dtype(), op, [&]<class T>() {
     const auto matrices = stack_of<T>(out, batch);
+    const auto lanes = [&](const auto& loops, std::int64_t begin, std::int64_t end) {
+      loops.cholesky(n, end - begin, matrices[begin], codes + begin);
+    };
+    if (run_lanes<T>(matrices.count, n, cube(n) / 3, lanes)) return;
     for_each_matrix(matrices.count, cube(n) / 3, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t i = begin; i < end; ++i) {
         T* matrix = matrices[i];
@@ -198,6 +232,10 @@ TwoTensors inverse(const Tensor& a, bool check, const char* op) {
   auto* codes = info.data<std::int32_t>();
   dispatch_lapack(a.dtype(), op, [&]<class T>() {
     const auto matrices = stack_of<T>(out, batch);
+    const auto lanes = [&](const auto& loops, std::int64_t begin, std::int64_t end) {
+      loops.invert(n, end - begin, matrices[begin], codes + begin);
+    };
+    if (run_lanes<T>(matrices.count, n, 2 * cube(n), lanes)) return;
     for_each_matrix(matrices.count, cube(n), [&](std::int64_t begin, std::int64_t end) {
       Workspace<std::int32_t> pivots(static_cast<std::size_t>(n));
       for (std::int64_t i = begin; i < end; ++i) {
