@@ -20,6 +20,10 @@ struct SmallMatrixLoops {
   void (*solve)(char trans, int n, int columns, std::int64_t count, const T* lu,
                 const std::int32_t* pivots, T* b);
   void (*invert)(int n, std::int64_t count, T* a, std::int32_t* codes);
+  // Eigenvalues in ascending order; the eigenvectors replace the matrices, of which one triangle is
+  // read. A matrix that is not finite has NaN for both.
+  void (*eigh)(bool lower, bool vectors, int n, std::int64_t count, T* a, T* values,
+               std::int32_t* codes);
 };
 
 struct SmallLoops {

@@ -2,53 +2,10 @@
 // vector instructions.
 #include "kernels/linalg_small.h"
 
-#include "simd/vec.h"
+#include "kernels/linalg_lanes.h"
 
 namespace fb::FB_ISA {
 namespace {
-
-template <class T>
-constexpr int lanes = 64 / static_cast<int>(sizeof(T));
-
-// Integers as wide as the numbers, so that they share masks.
-template <class T>
-using Index = IntOf<T>;
-
-// The matrices of one group: element (i, j) of all of them at [(i + j * n) * lanes].
-template <class T>
-struct Group {
-  alignas(64) T data[most_lane_rows * most_lane_rows * lanes<T>];
-  int n;
-  T* at(int i, int j) { return data + (i + j * n) * lanes<T>; }
-};
-
-template <class T>
-struct Pivots {
-  alignas(64) Index<T> data[most_lane_rows * lanes<T>];
-  Index<T>* at(int k) { return data + k * lanes<T>; }
-};
-
-// Both go through the matrices in blocks of one cache line each. Lanes without a matrix repeat the
-// last one.
-template <class T>
-void pack(const T* from, int size, int count, T* to) {
-  for (int block = 0; block < size; block += lanes<T>) {
-    const int last = block + lanes<T> < size ? block + lanes<T> : size;
-    for (int l = 0; l < lanes<T>; ++l) {
-      const T* matrix = from + (l < count ? l : count - 1) * size;
-      for (int e = block; e < last; ++e) to[e * lanes<T> + l] = matrix[e];
-    }
-  }
-}
-
-template <class T>
-void unpack(const T* from, int size, int count, T* to) {
-  for (int block = 0; block < size; block += lanes<T>) {
-    const int last = block + lanes<T> < size ? block + lanes<T> : size;
-    for (int l = 0; l < count; ++l)
-      for (int e = block; e < last; ++e) to[l * size + e] = from[e * lanes<T> + l];
-  }
-}
 
 // y -= x * m
 template <class T>
@@ -164,11 +121,6 @@ void substitute_transposed(Group<T>& lu, T* x) {
 }
 
 template <class T>
-int group_size(std::int64_t done, std::int64_t count) {
-  return count - done < lanes<T> ? static_cast<int>(count - done) : lanes<T>;
-}
-
-template <class T>
 void cholesky(int n, std::int64_t count, T* all, std::int32_t* codes) {
   Group<T> a;
   a.n = n;
@@ -274,8 +226,8 @@ void invert(int n, std::int64_t count, T* all, std::int32_t* codes) {
 }  // namespace
 
 const SmallLoops small_loops_table = {
-    {lanes<float>, cholesky<float>, lu<float>, solve<float>, invert<float>},
-    {lanes<double>, cholesky<double>, lu<double>, solve<double>, invert<double>},
+    {lanes<float>, cholesky<float>, lu<float>, solve<float>, invert<float>, eigh_f32},
+    {lanes<double>, cholesky<double>, lu<double>, solve<double>, invert<double>, eigh_f64},
 };
 
 }  // namespace fb::FB_ISA

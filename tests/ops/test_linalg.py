@@ -161,6 +161,25 @@ def test_many_small_matrices(dtype, rows, count):
         close(product, s, dtype)
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
+@pytest.mark.parametrize("rows", [1, 2, 5, 17, 32, 33])
+def test_eigenvalues_of_many_small_matrices(dtype, rows, scale):
+    a = numbers(37, rows, rows, dtype=dtype)
+    a = a + adjoint(a)
+    a[1], a[2], a[3] = 0, np.eye(rows), np.ones((rows, rows))  # repeated eigenvalues
+    a = (a * scale).astype(dtype)
+    for uplo in ("L", "U"):
+        values, vectors = (t.numpy() for t in flambeau.linalg.eigh(ours(a), uplo))
+        close(values / scale, np.linalg.eigvalsh(a) / scale, dtype)
+        close(a @ vectors / scale, vectors * values[..., None, :] / scale, dtype)
+        close(adjoint(vectors) @ vectors, np.eye(rows), dtype)
+        close(flambeau.linalg.eigvalsh(ours(a), uplo).numpy() / scale, values / scale, dtype)
+    a[4] = np.nan
+    values, vectors = (t.numpy() for t in flambeau.linalg.eigh(ours(a)))
+    assert np.isnan(values[4]).all() and np.isnan(vectors[4]).all()
+    assert np.isfinite(np.delete(values, 4, 0)).all()
+
+
 @pytest.mark.parametrize("hermitian", [False, True])
 def test_ldl(dtype, n, hermitian):
     a = numbers(2, n, n, dtype=dtype)
