@@ -45,6 +45,8 @@ def _pair_samples(s):
 )
 def _cdist(x1, x2, p):
     """The p-norms of the differences of all rows of two batches of matrices."""
+    if x1.dtype.is_complex or x2.dtype.is_complex:
+        raise DTypeError(f"_cdist: not implemented for {x1.dtype} and {x2.dtype}")
     if 0 in (x1._numel, x2._numel):
         return _C.full((*x1.shape[:-1], x2.shape[-2]), 0, x1.dtype)
     kernel, others = kernels(x1), x2.unsqueeze(-3)

@@ -682,7 +682,7 @@ def _without_zero_pivots(A, LU, pivots):
     inverse are then off by O(d).
     """
     zeros = LU.diagonal(0, -2, -1) == 0
-    if not zeros.any():
+    if zeros.is_meta or not zeros.any():
         return A
     k = kernels(A)
     lower, _ = _parts(LU)
