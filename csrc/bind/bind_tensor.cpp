@@ -21,7 +21,7 @@ Tensor view(const Tensor& t, const Dims& sizes) {
   FB_CHECK(out, Shape,
            "view: view size is not compatible with input tensor's size and stride (at least one "
            "dimension spans across two contiguous subspaces). Use "
-           ".reshape(...) instead: size is ",
+           ".reshape(...) instead. size is ",
            wanted, ", input is ", t.sizes(), " with strides ", t.strides());
   return *out;
 }

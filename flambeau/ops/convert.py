@@ -268,7 +268,7 @@ def is_pinned(self, device=None):
     return False
 
 
-def to_dense(self, dtype=None):
+def to_dense(self, dtype=None, *, masked_grad=None):
     """This tensor itself: there are no sparse ones."""
     return self if dtype is None else self.to(dtype)
 

@@ -303,8 +303,7 @@ def from_file(
         dtype: how to read the bytes; the default floating type unless given.
 
     Raises:
-        OSError: if the file cannot be opened.
-        RuntimeError: if it is too short and not shared.
+        RuntimeError: if the file cannot be opened, or is too short and not shared.
     """
     from flambeau.core.storage import UntypedStorage
 
