@@ -170,6 +170,15 @@ void bind_tensor(nb::module_& m) {
   m.def("broadcast_shapes",
         [](const Dims& a, const Dims& b) { return broadcast_shapes(a, b, "broadcast_shapes"); });
 
+  // f(*args, **kwargs) on the device `meta`: shapes, dtypes and strides, no values.
+  m.def(
+      "shape_only",
+      [](nb::object f, nb::tuple args, nb::dict kwargs) {
+        const ShapeOnly shapes;
+        return f(*args, **kwargs);
+      },
+      "f"_a, "args"_a, "kwargs"_a = nb::dict());
+
   m.def("get_num_threads", [] { return num_threads(); });
   m.def("set_num_threads", [](int n) {
     FB_CHECK(n > 0, Runtime, "set_num_threads expects a positive integer");
