@@ -504,18 +504,6 @@ nb::object call_inplace(PyOp* op, Call& call) {
   return nb::borrow(call.slots[0]);
 }
 
-// `self` takes the sizes, strides and place in the graph of `view`, a view of itself.
-nb::object become_view(nb::handle handle, nb::handle view_handle) {
-  PyTensor* self = as_tensor(handle.ptr());
-  PyTensor* view = as_tensor(view_handle.ptr());
-  check_inplace(self, false);
-  self->t = view->t;
-  self->t.bump_version();
-  if (self->base) self->view_version = self->t.version();
-  if (grad_mode.enabled && view->grad_fn) set_grad_fn(self, view->grad_fn, view->output_nr);
-  return nb::borrow(handle);
-}
-
 // ---- out= ----
 
 nb::object call_out(PyOp* op, const Call& call) {
@@ -849,7 +837,6 @@ void init_op(nb::module_& m) {
         nb::arg("allow_out"), nb::arg("differentiable_outputs"), nb::arg("result_type").none(),
         nb::arg("native"), nb::arg("native_arity"));
   m.def("make_variant", make_variant);
-  m.def("become_view", become_view);
   m.def("set_writer", [](nb::handle op, nb::object function) {
     as_op(op.ptr())->writer = function.release().ptr();
   });

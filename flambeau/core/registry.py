@@ -300,12 +300,14 @@ def op(
         target.vjp = _rule_decorator(target, _C.add_rule, target.info.rules)
         target.writer = _writer_decorator(target)
         target.fast_vjp = _rule_decorator(target, _C.add_fast_rule, target.info.fast_rules)
+        if own in OPS:
+            raise ValueError(f"the op {own} is registered twice")
         OPS[own] = target
         _install(target, methods)
         short = own.rpartition(".")[2]
         if public:
             for public_name in (short, *aliases):
-                FUNCTIONS[public_name] = target
+                _publish(public_name, target)
         if methods:
             _install(target, aliases)
         if inplace:
@@ -320,6 +322,12 @@ def op(
         return target
 
     return register if function is None else register(function)
+
+
+def _publish(name: str, target: Any) -> None:
+    if name in FUNCTIONS:
+        raise ValueError(f"{name} is registered twice: by {FUNCTIONS[name].__module__} before")
+    FUNCTIONS[name] = target
 
 
 def checked(plain: Callable[..., Any]) -> Any:
@@ -352,7 +360,7 @@ def function(
     def register(plain: Callable[..., Any]) -> Any:
         target = checked(plain)
         for name in (target.__name__, *aliases):
-            FUNCTIONS[name] = target
+            _publish(name, target)
         for name in methods:
             setattr(Tensor, name, target)
         return target

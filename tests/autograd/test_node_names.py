@@ -113,6 +113,8 @@ def test_every_op(name):
             for k, v in sample.kwargs.items()
         }
         expected = texts(function(*theirs, **keywords))
+        if not any(expected):  # torch has no gradient, as of special.bessel_j0
+            continue
         assert texts(op(*ours.args, **ours.kwargs)) == expected, f"{name}{sample}"
 
 
