@@ -35,7 +35,6 @@ NAMESPACES: dict[str, Any] = {
     "functional": flambeau.nn.functional,
     "linalg": flambeau.linalg,
     "Tensor": flambeau.Tensor,
-    "linalg": flambeau.linalg,
     "fft": flambeau.fft,
     "random": flambeau.random,
 }
