@@ -25,7 +25,10 @@ from pathlib import Path
 from typing import Any
 
 import flambeau
+import flambeau.fft
 import flambeau.nn.functional
+import flambeau.signal.windows
+import flambeau.special
 from flambeau.core.registry import OPS
 from flambeau.testing import samples_of
 
@@ -33,6 +36,9 @@ NAMESPACES: dict[str, Any] = {
     "flambeau": flambeau,
     "functional": flambeau.nn.functional,
     "Tensor": flambeau.Tensor,
+    "fft": flambeau.fft,
+    "special": flambeau.special,
+    "windows": flambeau.signal.windows,
 }
 ALLOWED = (
     TypeError,
