@@ -8,6 +8,7 @@ FAMILIES = (
     "elementwise",
     "reduce",
     "matmul",
+    "einsum",
     "conv",
     "norm_pool",
     "training",

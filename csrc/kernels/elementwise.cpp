@@ -347,6 +347,7 @@ Tensor ternary(int id, const Argument& a, const Argument& b, const Argument& c, 
 }
 
 bool equal(const Tensor& a, const Tensor& b) {
+  require_values("equal");
   if (!(a.sizes() == b.sizes())) return false;
   require_cpu(a, "equal");
   require_cpu(b, "equal");
