@@ -10,6 +10,7 @@ import math
 
 from flambeau import _C
 from flambeau.backends import kernels
+from flambeau.core.errors import UnsupportedError
 from flambeau.core.registry import FUNCTIONS, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import of, scipy, unary
@@ -312,7 +313,7 @@ _SECOND_ONLY = {"gradcheck": False, "torch": "", "domain": (1.2, 4.0)}
 
 
 def _refuse(name, argument):
-    raise NotImplementedError(f"the derivative for '{name}: {argument}' is not implemented.")
+    raise UnsupportedError(f"the derivative for '{name}: {argument}' is not implemented.")
 
 
 zeta = _special_binary(
