@@ -8,11 +8,13 @@ FAMILIES = (
     "elementwise",
     "reduce",
     "matmul",
+    "einsum",
     "conv",
     "norm_pool",
     "training",
     "optim",
     "library",
+    "spectral",
 )
 
 

@@ -202,7 +202,7 @@ TwoTensors inverse(const Tensor& a, bool check, const char* op) {
       Workspace<std::int32_t> pivots(static_cast<std::size_t>(n));
       for (std::int64_t i = begin; i < end; ++i) {
         codes[i] = lu_in_place<T>(n, n, matrices[i], leading(n), pivots.data());
-        if (codes[i] == 0) invert_factored<T>(n, matrices[i], leading(n), pivots.data());
+        invert_factored<T>(n, matrices[i], leading(n), pivots.data());  // infinities if singular
       }
     });
   });

@@ -301,8 +301,9 @@ class UntypedStorage(_Common):
         return (_from_bytes, (bytes(_C.memory(self._bytes())),))
 
     def __repr__(self) -> str:
-        lines = "\n ".join(str(b) for b in self.tolist())
-        return f" {lines}\n[torch.storage.UntypedStorage(device={self.device}) of size {len(self)}]"
+        on_meta = self.device.type == "meta"
+        lines = "..." if on_meta else " " + "\n ".join(str(b) for b in self.tolist())
+        return f"{lines}\n[torch.storage.UntypedStorage(device={self.device}) of size {len(self)}]"
 
 
 def _checked(index: Any, length: Any) -> int:
@@ -588,6 +589,13 @@ def rebuild_tensor(
     made = with_flags(_C.storage_view(storage._holder, dtype, offset, size, stride), flags)
     if requires_grad:
         made.requires_grad = True
+    return made
+
+
+def rebuild_meta_tensor(dtype: Any, size: Any, stride: Any, requires_grad: Any) -> Tensor:
+    """The tensor without values that a pickle describes."""
+    made: Tensor = _C.shape_only(_C.empty_strided, (size, stride, dtype))
+    made.requires_grad = requires_grad
     return made
 
 

@@ -16,7 +16,6 @@ from flambeau.ops import (
     elements,
     elementwise,
     fft,
-    geometry,
     histogram,
     index,
     legacy,
@@ -29,6 +28,7 @@ from flambeau.ops import (
     loss,
     matmul,
     movement,
+    networks,
     norm,
     pad,
     pool,
@@ -39,7 +39,10 @@ from flambeau.ops import (
     sampling,
     softmax,
     sort,
+    special,
+    spectral,
     unary,
+    windows,
 )
 
 _C.set_engine_op("add", elementwise.add)
@@ -59,7 +62,6 @@ __all__ = [
     "elements",
     "elementwise",
     "fft",
-    "geometry",
     "histogram",
     "index",
     "legacy",
@@ -72,6 +74,7 @@ __all__ = [
     "loss",
     "matmul",
     "movement",
+    "networks",
     "norm",
     "pad",
     "pool",
@@ -82,5 +85,8 @@ __all__ = [
     "sampling",
     "softmax",
     "sort",
+    "special",
+    "spectral",
     "unary",
+    "windows",
 ]

@@ -29,13 +29,13 @@ def split_with_sizes(input, split_sizes, dim=0):
 
 
 @function(methods=("unsafe_split",))
-def unsafe_split(tensor, split_size, dim=0):
+def unsafe_split(input, split_size, dim=0):
     """`split` into pieces of one size."""
     if not hasattr(split_size, "__index__"):
         raise TypeError(
             "unsafe_split(): argument 'split_size' must be int, not " + type(split_size).__name__
         )
-    return split(tensor, split_size, dim)
+    return split(input, split_size, dim)
 
 
 @function(methods=("unsafe_split_with_sizes",))

@@ -321,7 +321,9 @@ def _added(name, input, product, beta, alpha):
         product=product,
     )
     product = _scaled(product, alpha)
-    return product if beta == 0 else _scaled(input, beta) + product
+    if beta == 0:
+        return product.to(_C.promote(input.dtype, product.dtype))
+    return _scaled(input, beta) + product
 
 
 def _addmv_samples(s):
@@ -369,6 +371,9 @@ def addr(input, vec1, vec2, *, beta=1, alpha=1):
         tensor([[1., 1.],
                 [2., 2.]])
     """
+    vectors = vec1.ndim == vec2.ndim == 1
+    if vectors and input.dtype == vec1.dtype == vec2.dtype and input.dtype.is_floating_point:
+        return kernels(input).addmm(input, vec1.unsqueeze(1), vec2.unsqueeze(0), beta, alpha)
     return _added("addr", input, outer(vec1, vec2), beta, alpha)
 
 

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import flambeau
+import flambeau.linalg
 import flambeau.nn.functional
 from flambeau.core.registry import OPS
 from flambeau.testing import samples_of
@@ -32,6 +33,7 @@ from flambeau.testing import samples_of
 NAMESPACES: dict[str, Any] = {
     "flambeau": flambeau,
     "functional": flambeau.nn.functional,
+    "linalg": flambeau.linalg,
     "Tensor": flambeau.Tensor,
 }
 ALLOWED = (
