@@ -1,6 +1,7 @@
 # Written by tools/stubs.py; `make stubs` writes it anew.
 
 import builtins
+import collections.abc
 from collections.abc import Sequence
 from typing import Any, overload
 

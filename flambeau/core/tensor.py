@@ -7,6 +7,7 @@ from flambeau.core import device as _device
 from flambeau.core import layout as _layout
 from flambeau.core import settings as _settings
 from flambeau.core.errors import GradError
+from flambeau.core.memory import filled_memory
 
 TYPE_CHECKING = False  # see core/registry.py
 if TYPE_CHECKING:
@@ -284,8 +285,6 @@ class Tensor(_C.TensorBase):
         before = self._numel
         _C.resize(self, sizes)
         if _settings.fills_memory and self._numel > before:
-            from flambeau.ops.creation import filled_memory
-
             flat = _C.view(_C.detach(self), (self._numel,))
             filled_memory(_C.slice(flat, 0, before, self._numel, 1))
         if memory_format not in (None, _layout.contiguous_format, _layout.preserve_format):

@@ -11,25 +11,12 @@ from flambeau.backends import cpu, on
 from flambeau.core import device as _device
 from flambeau.core import dtype as _dtypes
 from flambeau.core import layout as _layout
-from flambeau.core import numeric as _numeric
-from flambeau.core import settings as _settings
+from flambeau.core.memory import filled_memory
 from flambeau.core.registry import FUNCTIONS, checked, function
 from flambeau.core.tensor import Tensor
 
 _default_dtype = _C.get_default_dtype
 _DType = _C.dtype
-
-
-def filled_memory(made):
-    """A tensor whose memory nothing was written to, filled if deterministic mode wants that."""
-    if _settings.fills_memory and not made.is_meta:
-        dtype = made.dtype
-        if dtype.is_floating_point or dtype.is_complex:
-            value = float("nan")
-        else:
-            value = True if dtype is _dtypes.bool else _numeric.iinfo(dtype).max
-        _C.fill(made, value)
-    return made
 
 
 def _method(target):
