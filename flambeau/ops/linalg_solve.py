@@ -695,7 +695,7 @@ def _without_small_pivots(A, LU, pivots):
     precision = _precision(A)
     largest = sizes.amax(-1, keepdim=True) if A.shape[-1] else sizes
     small = sizes <= A.shape[-1] * precision * largest
-    if not small.any():
+    if small.is_meta or not small.any():
         return A
     lower, _ = _parts(LU)
     steps = precision**0.5 * A.detach().abs().amax((-2, -1)).unsqueeze(-1) + precision
