@@ -8,12 +8,14 @@ FAMILIES = (
     "elementwise",
     "reduce",
     "matmul",
+    "einsum",
     "linalg",
     "conv",
     "norm_pool",
     "training",
     "optim",
     "library",
+    "spectral",
 )
 
 

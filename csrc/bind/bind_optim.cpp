@@ -1,8 +1,11 @@
 // Steps of optimizers. A list holds one tensor for each parameter; None stands for a list that the
 // options do not need.
+#include <nanobind/stl/vector.h>
+
 #include <vector>
 
 #include "bind/pytensor.h"
+#include "kernels/lbfgs.h"
 #include "kernels/optim.h"
 
 namespace fb::py {
@@ -194,6 +197,18 @@ void bind_optim(nb::module_& m) {
         stepping({tensors}, [&](const Lists& l) { scale_step(l[0], factor); });
       },
       "tensors"_a, "factor"_a);
+  m.def(
+      "lbfgs_direction",
+      [](const Tensor& gradient, nb::handle steps, nb::handle changes,
+         const std::vector<double>& inverses, double scale) {
+        const Tensor held = gradient;
+        Tensor direction;
+        stepping({steps, changes}, [&](const Lists& l) {
+          direction = lbfgs_direction(held, l[0], l[1], inverses, scale);
+        });
+        return direction;
+      },
+      "gradient"_a, "steps"_a, "changes"_a, "inverses"_a, "scale"_a);
 }
 
 }  // namespace fb::py

@@ -18,6 +18,7 @@ class Tensor {
   const StoragePtr& storage() const { return storage_; }
   DType dtype() const { return dtype_; }
   Device device() const { return storage_->device; }
+  bool is_meta() const { return storage_->device.type == DeviceType::Meta; }
   bool is_cpu() const { return storage_->device.type == DeviceType::CPU; }
   const Dims& sizes() const { return sizes_; }
   const Dims& strides() const { return strides_; }
@@ -44,8 +45,10 @@ class Tensor {
   T* data() const {
     return reinterpret_cast<T*>(bytes());
   }
-  void bump_version() const { ++storage_->version; }
-  std::uint32_t version() const { return storage_->version; }
+  void bump_version() const { ++counter()->version; }
+  std::uint32_t version() const { return counter()->version; }
+  // The same view whose writes, and those of its views, other tensors' versions do not count.
+  Tensor with_own_version() const;
 
   // The same storage seen otherwise. Error(Shape) when the view would leave the storage.
   Tensor as_strided(Dims sizes, Dims strides, std::int64_t offset) const;
@@ -66,7 +69,10 @@ class Tensor {
   std::optional<Tensor> try_view(const Dims& sizes) const;
 
  private:
+  const StoragePtr& counter() const { return versions_ ? versions_ : storage_; }
+
   StoragePtr storage_;
+  StoragePtr versions_;  // empty, and there for its version; null: the storage counts
   Dims sizes_;
   Dims strides_;
   std::int64_t offset_ = 0;
@@ -95,7 +101,13 @@ void require_aligned(const char* data, DType dtype, const char* op);
 
 // The kernel that checks its operands belongs to the CPU: Error(Device) otherwise.
 inline void require_cpu(const Tensor& t, const char* op) {
-  FB_CHECK(t.is_cpu(), Device, op, ": expected a CPU tensor");
+  FB_CHECK(t.is_cpu() || shape_only(), Device, op, ": expected a CPU tensor");
+}
+// The shape of the result depends on the values. Error(NotImplemented) in shape-only mode.
+inline void require_values(const char* op) {
+  FB_CHECK(!shape_only(), NotImplemented, op,
+           ": the shape of the result depends on the values, which tensors on the device meta do "
+           "not have");
 }
 
 }  // namespace fb

@@ -143,6 +143,8 @@ void copy_lazy(const Tensor& dst, const Tensor& src) {
 
 void copy_into(const Tensor& dst, const Tensor& src) {
   if (dst.is_lazy() || src.is_lazy()) return copy_lazy(dst, src);
+  FB_CHECK(!src.is_meta() || dst.is_meta(), NotImplemented,
+           "Cannot copy out of meta tensor; no data!");
   require_cpu(dst, "copy_");
   require_cpu(src, "copy_");
   check_writable(dst, "copy_");
@@ -213,7 +215,17 @@ Tensor arange(const Scalar& start, const Scalar& step, std::int64_t count, DType
   Tensor out = empty({count}, dtype);
   dispatch_all(dtype, [&]<class T>() {
     T* data = out.data<T>();
-    if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
+    if constexpr (std::is_same_v<T, std::int64_t>) {
+      const auto first = start.to<std::int64_t>(), by = step.to<std::int64_t>();
+      parallel_for(0, count, default_grain, [&](std::int64_t b, std::int64_t e) {
+        const auto moved = wrapping_product(b, by);
+        copy_lines().ramp_int64(data + b, first + moved, by, e - b);
+      });
+    } else if constexpr (std::is_same_v<T, float>) {
+      parallel_for(0, count, default_grain, [&](std::int64_t b, std::int64_t e) {
+        copy_lines().ramp_float(data + b, start.re, step.re, b, 1, e - b);
+      });
+    } else if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
       const T first = start.to<T>(), by = step.to<T>();
       parallel_for(0, count, default_grain, [&](std::int64_t b, std::int64_t e) {
         for (std::int64_t k = b; k < e; ++k)
@@ -231,9 +243,9 @@ Tensor arange(const Scalar& start, const Scalar& step, std::int64_t count, DType
 }
 
 Scalar item(const Tensor& t) {
-  require_cpu(t, "item");
   FB_CHECK(t.numel() == 1, Runtime, "item: a Tensor with ", t.numel(),
            " elements cannot be converted to Scalar");
+  FB_CHECK(!t.is_meta() || shape_only(), Runtime, "Tensor.item() cannot be called on meta tensors");
   if (t.is_lazy()) return item(resolved(t));
   return load_scalar(t.dtype(), t.bytes());
 }

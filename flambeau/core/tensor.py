@@ -5,6 +5,7 @@ from __future__ import annotations
 from flambeau import _C
 from flambeau.core import device as _device
 from flambeau.core import layout as _layout
+from flambeau.core import settings as _settings
 from flambeau.core.errors import GradError
 
 TYPE_CHECKING = False  # see core/registry.py
@@ -280,7 +281,13 @@ class Tensor(_C.TensorBase):
         self._may_change_storage("resize")
         if len(sizes) == 1 and not hasattr(sizes[0], "__index__"):
             sizes = tuple(sizes[0])
+        before = self._numel
         _C.resize(self, sizes)
+        if _settings.fills_memory and self._numel > before:
+            from flambeau.ops.creation import filled_memory
+
+            flat = _C.view(_C.detach(self), (self._numel,))
+            filled_memory(_C.slice(flat, 0, before, self._numel, 1))
         if memory_format not in (None, _layout.contiguous_format, _layout.preserve_format):
             strides = _layout.strides_in(sizes, memory_format)
             _C.set_data(self, _C.as_strided(self, sizes, strides, self._offset))
@@ -385,7 +392,7 @@ class Tensor(_C.TensorBase):
     @property
     def data(self) -> Tensor:
         """The same storage without history; writing to it is not seen by autograd's checks."""
-        return _C.detach(self)
+        return _C.data_of(self)
 
     @data.setter
     def data(self, value: Any) -> None:
@@ -455,7 +462,7 @@ class Tensor(_C.TensorBase):
         return tensor_str(self, contents=tensor_contents)
 
     def __format__(self, spec: str) -> str:
-        if self.ndim == 0:
+        if self.ndim == 0 and not self.is_meta:
             return self.item().__format__(spec)
         return object.__format__(self, spec)
 
@@ -515,8 +522,16 @@ class Tensor(_C.TensorBase):
         return with_data
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        from flambeau.core.storage import flags_of, rebuild_from_type, rebuild_tensor
+        from flambeau.core.storage import (
+            flags_of,
+            rebuild_from_type,
+            rebuild_meta_tensor,
+            rebuild_tensor,
+        )
 
+        if self.is_meta:
+            described = (self.dtype, tuple(self.shape), self._strides, self.requires_grad)
+            return (rebuild_meta_tensor, described)
         arguments: tuple[Any, ...] = (
             self.untyped_storage(),
             self.dtype,
@@ -536,7 +551,7 @@ class Tensor(_C.TensorBase):
 
 
 Size.__module__ = Tensor.__module__ = "flambeau"
-_C.register_types(Tensor, Size, _device.device, _device.cpu)
+_C.register_types(Tensor, Size, _device.device, _device.cpu, _device.meta)
 
 
 def is_tensor(value: object) -> bool:

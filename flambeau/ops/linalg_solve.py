@@ -234,7 +234,12 @@ def _inverse_gradient(g, inverse):
     return -(adjoint @ g @ adjoint)
 
 
-@op(methods=("inverse",), backward_name="LinalgInvEx", samples=squares)
+@op(
+    methods=("inverse",),
+    backward_name="LinalgInvEx",
+    synonyms={"input": "A"},
+    samples=squares,
+)
 def inverse(A):
     """The inverse of square matrices.
 
@@ -690,7 +695,7 @@ def _without_small_pivots(A, LU, pivots):
     precision = _precision(A)
     largest = sizes.amax(-1, keepdim=True) if A.shape[-1] else sizes
     small = sizes <= A.shape[-1] * precision * largest
-    if not small.any():
+    if small.is_meta or not small.any():
         return A
     lower, _ = _parts(LU)
     steps = precision**0.5 * A.detach().abs().amax((-2, -1)).unsqueeze(-1) + precision
@@ -737,7 +742,12 @@ def _(g, result, LU, pivots):
     return (g * conj(result))[..., None, None] * conj(inverted)
 
 
-@op(methods=("det",), backward_name="LinalgDet", samples=squares)
+@op(
+    methods=("det",),
+    backward_name="LinalgDet",
+    synonyms={"input": "A"},
+    samples=squares,
+)
 def det(A):
     """The determinant of square matrices.
 

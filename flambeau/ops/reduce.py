@@ -12,6 +12,7 @@ from flambeau.backends import kernels
 from flambeau.core import return_types
 from flambeau.core.registry import function, op
 from flambeau.core.tensor import Tensor
+from flambeau.ops._declare import stored
 from flambeau.ops.elementwise import _conj
 from flambeau.ops.index import where
 
@@ -132,7 +133,7 @@ def _(g, dim, keepdim, input_shape):
 
 
 @function(methods=("nanmean",))
-def nanmean(input, dim=None, keepdim=False, *, dtype=None):
+def nanmean(input, dim=None, keepdim=False, *, dtype=None, out=None):
     """The mean over axes of the elements that are not NaN."""
     if not (input.is_floating_point() or input.is_complex()):
         raise RuntimeError(
@@ -140,7 +141,7 @@ def nanmean(input, dim=None, keepdim=False, *, dtype=None):
             + input.dtype.name.capitalize()
         )
     count = (input == input).sum(dim, keepdim)
-    return nansum(input, dim, keepdim, dtype=dtype) / count
+    return stored("nanmean", nansum(input, dim, keepdim, dtype=dtype) / count, out)
 
 
 def _one_or_all_axes(s):
@@ -200,7 +201,7 @@ def _(g, input, dim, keepdim, out):
 
 
 def _has_zero(input):
-    return not kernels(input).all(input, None, False).item()
+    return not input.is_meta and not kernels(input).all(input, None, False).item()
 
 
 def _products_of_others(input, dim):
