@@ -727,7 +727,7 @@ def _(g, result, LU, pivots):
     # them becomes a number so small that the product is the adjugate all the same.
     diagonal = LU.diagonal(0, -2, -1)
     zeros = diagonal == 0
-    if zeros.any():
+    if not zeros.is_meta and zeros.any():
         k = kernels(LU)
         step = _precision(LU) * (diagonal.abs().amax(-1, keepdim=True) + _precision(LU))
         LU = LU + (zeros * step).to(LU.dtype).diag_embed()
