@@ -9,6 +9,7 @@ FAMILIES = (
     "reduce",
     "matmul",
     "einsum",
+    "linalg",
     "conv",
     "norm_pool",
     "training",

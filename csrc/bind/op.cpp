@@ -840,10 +840,12 @@ void init_op(nb::module_& m) {
   m.def("set_writer", [](nb::handle op, nb::object function) {
     as_op(op.ptr())->writer = function.release().ptr();
   });
+  m.def("set_synonyms",
+        [](nb::handle op, nb::dict names) { as_op(op.ptr())->synonyms = names.release().ptr(); });
   // x.t_() and the like: the object shows from now on what its view `made` shows.
   m.def("become", [](nb::handle target, nb::handle made) {
-    PyTensor* t = as_tensor(target.ptr());
-    PyTensor* view = as_tensor(made.ptr());
+    PyTensor* t = checked_tensor(target);
+    PyTensor* view = checked_tensor(made);
     check_inplace(t, view->grad_fn != nullptr);
     t->t = view->t;
     if (view->grad_fn) set_grad_fn(t, view->grad_fn, view->output_nr);
@@ -856,8 +858,6 @@ void init_op(nb::module_& m) {
     if (!target->overloads) target->overloads = new Overload[max_overloads];
     add_overload(target, name.ptr(), std::move(tests));
   });
-  m.def("set_synonyms",
-        [](nb::handle op, nb::dict names) { as_op(op.ptr())->synonyms = names.release().ptr(); });
   m.def("add_rule", add_rule);
   m.def("add_fast_rule", add_fast_rule);
   m.def(

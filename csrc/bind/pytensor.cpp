@@ -663,25 +663,32 @@ void init_tensor(nb::module_& m) {
 
   // The same storage as another Python object, outside the graph.
   m.def("detach", [](nb::handle source) {
-    PyTensor* from = as_tensor(source.ptr());
+    PyTensor* from = checked_tensor(source);
     PyObject* out = wrap(from->t);
     if (out) as_tensor(out)->inference = from->inference;
     return nb::steal(out);
   });
+  // x.data: detached, and with a version of its own.
+  m.def("data_of", [](nb::handle source) {
+    PyTensor* from = as_tensor(source.ptr());
+    PyObject* out = wrap(from->t.with_own_version());
+    if (out) as_tensor(out)->inference = from->inference;
+    return nb::steal(out);
+  });
   m.def("as_class", [](nb::handle source, nb::handle cls, bool requires_grad) {
-    PyObject* out = wrap(as_tensor(source.ptr())->t, reinterpret_cast<PyTypeObject*>(cls.ptr()));
+    PyObject* out = wrap(checked_tensor(source)->t, reinterpret_cast<PyTypeObject*>(cls.ptr()));
     if (out) {
-      as_tensor(out)->inference = as_tensor(source.ptr())->inference;
+      as_tensor(out)->inference = checked_tensor(source)->inference;
       as_tensor(out)->requires_grad = requires_grad;
     }
     return nb::steal(out);
   });
   // x.data = y: the object keeps its identity and its autograd fields.
   m.def("set_data",
-        [](nb::handle target, const Lazy& value) { as_tensor(target.ptr())->t = value; });
+        [](nb::handle target, const Lazy& value) { checked_tensor(target)->t = value; });
   m.def("bump_version", [](const Lazy& t) { t->bump_version(); });
   m.def("make_leaf", [](nb::handle target) {
-    PyTensor* t = as_tensor(target.ptr());
+    PyTensor* t = checked_tensor(target);
     Py_CLEAR(t->grad_fn);
     Py_CLEAR(t->base);
     t->output_nr = 0;

@@ -46,6 +46,13 @@ inline bool is_tensor(PyObject* o) {
   return Py_TYPE(o) == tensor_type || PyObject_TypeCheck(o, tensor_base_type);
 }
 inline PyTensor* as_tensor(PyObject* o) { return reinterpret_cast<PyTensor*>(o); }
+// Of an argument that may be anything.
+inline PyTensor* checked_tensor(nb::handle h) {
+  if (!is_tensor(h.ptr()))
+    throw nb::type_error(
+        (std::string("expected a Tensor, got ") + Py_TYPE(h.ptr())->tp_name).c_str());
+  return as_tensor(h.ptr());
+}
 
 // A new flambeau.Tensor (or `type`) that takes over `t`. Null with an exception set on failure.
 PyObject* wrap(Tensor t, PyTypeObject* type = nullptr);

@@ -234,7 +234,12 @@ def _inverse_gradient(g, inverse):
     return -(adjoint @ g @ adjoint)
 
 
-@op(methods=("inverse",), backward_name="LinalgInvEx", samples=squares)
+@op(
+    methods=("inverse",),
+    backward_name="LinalgInvEx",
+    synonyms={"input": "A"},
+    samples=squares,
+)
 def inverse(A):
     """The inverse of square matrices.
 
@@ -737,7 +742,12 @@ def _(g, result, LU, pivots):
     return (g * conj(result))[..., None, None] * conj(inverted)
 
 
-@op(methods=("det",), backward_name="LinalgDet", samples=squares)
+@op(
+    methods=("det",),
+    backward_name="LinalgDet",
+    synonyms={"input": "A"},
+    samples=squares,
+)
 def det(A):
     """The determinant of square matrices.
 

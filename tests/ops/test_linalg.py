@@ -130,6 +130,56 @@ def test_determinants_of_all_sizes(dtype, n):
         close(flambeau.linalg.det(ours(a)), np.linalg.det(a), dtype)
 
 
+@pytest.mark.parametrize("count", [4, 16, 37])
+@pytest.mark.parametrize("rows", [1, 2, 5, 16, 31, 32, 33])
+def test_many_small_matrices(dtype, rows, count):
+    """They are worked on side by side; what one does must not show in another."""
+    a, b = numbers(count, rows, rows, dtype=dtype), numbers(count, rows, 2, dtype=dtype)
+    a[1] = 0  # no pivots, beside matrices that have some
+    info = flambeau.linalg.inv_ex(ours(a)).info.tolist()
+    assert [k for k, code in enumerate(info) if code] == [1] and info[1] == 1
+    assert flambeau.linalg.lu_factor_ex(ours(a)).info.tolist() == info
+    a[1] = np.eye(rows)[::-1]
+    p, lower, upper = (t.numpy() for t in flambeau.linalg.lu(ours(a)))
+    close(p @ lower @ upper, a, dtype)
+    x = flambeau.linalg.solve(ours(a), ours(b)).numpy()
+    alone = [flambeau.linalg.solve(ours(m), ours(v)).numpy() for m, v in zip(a, b, strict=True)]
+    close(a @ x, b, dtype, np.abs(x).max())
+    close(a @ np.stack(alone), b, dtype, np.abs(x).max())
+    factors = flambeau.linalg.lu_factor(ours(a))
+    close(a @ flambeau.linalg.lu_solve(*factors, ours(b)).numpy(), b, dtype, np.abs(x).max())
+    inverse = flambeau.linalg.inv(ours(a)).numpy()
+    close(inverse @ a, np.eye(rows), dtype, 10 * np.abs(inverse).max())
+    s = a @ adjoint(a) + np.eye(rows, dtype=dtype)
+    s[2] = -np.eye(rows)
+    found = flambeau.linalg.cholesky_ex(ours(s))
+    assert found.info.tolist() == [int(k == 2) for k in range(count)]
+    s[2] = np.eye(rows)
+    for upper_half in (False, True):
+        factor = flambeau.linalg.cholesky(ours(s), upper=upper_half).numpy()
+        product = adjoint(factor) @ factor if upper_half else factor @ adjoint(factor)
+        close(product, s, dtype)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
+@pytest.mark.parametrize("rows", [1, 2, 5, 17, 32, 33])
+def test_eigenvalues_of_many_small_matrices(dtype, rows, scale):
+    a = numbers(37, rows, rows, dtype=dtype)
+    a = a + adjoint(a)
+    a[1], a[2], a[3] = 0, np.eye(rows), np.ones((rows, rows))  # repeated eigenvalues
+    a = (a * scale).astype(dtype)
+    for uplo in ("L", "U"):
+        values, vectors = (t.numpy() for t in flambeau.linalg.eigh(ours(a), uplo))
+        close(values / scale, np.linalg.eigvalsh(a) / scale, dtype)
+        close(a @ vectors / scale, vectors * values[..., None, :] / scale, dtype)
+        close(adjoint(vectors) @ vectors, np.eye(rows), dtype)
+        close(flambeau.linalg.eigvalsh(ours(a), uplo).numpy() / scale, values / scale, dtype)
+    a[4] = np.nan
+    values, vectors = (t.numpy() for t in flambeau.linalg.eigh(ours(a)))
+    assert np.isnan(values[4]).all() and np.isnan(vectors[4]).all()
+    assert np.isfinite(np.delete(values, 4, 0)).all()
+
+
 @pytest.mark.parametrize("hermitian", [False, True])
 def test_ldl(dtype, n, hermitian):
     a = numbers(2, n, n, dtype=dtype)
