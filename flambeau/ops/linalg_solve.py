@@ -504,7 +504,7 @@ def lu_factor(A, *, pivot=True):
     """
     _check_pivot(pivot)
     LU, pivots, info = lu_factor_ex(A)
-    if not wants_grad(A) and info.any():
+    if not A.is_meta and info.any():
         kernels(A).lu_factor(A, True, "torch.linalg.lu_factor")  # raises, naming the element
     return LU, pivots
 
@@ -732,7 +732,7 @@ def _(g, result, LU, pivots):
     # them becomes a number so small that the product is the adjugate all the same.
     diagonal = LU.diagonal(0, -2, -1)
     zeros = diagonal == 0
-    if not zeros.is_meta and zeros.any():
+    if not LU.is_meta and zeros.any():
         k = kernels(LU)
         step = _precision(LU) * (diagonal.abs().amax(-1, keepdim=True) + _precision(LU))
         LU = LU + (zeros * step).to(LU.dtype).diag_embed()
