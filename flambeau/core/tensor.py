@@ -7,7 +7,6 @@ from flambeau.core import device as _device
 from flambeau.core import layout as _layout
 from flambeau.core import settings as _settings
 from flambeau.core.errors import GradError
-from flambeau.core.memory import filled_memory
 
 TYPE_CHECKING = False  # see core/registry.py
 if TYPE_CHECKING:
@@ -286,7 +285,7 @@ class Tensor(_C.TensorBase):
         _C.resize(self, sizes)
         if _settings.fills_memory and self._numel > before:
             flat = _C.view(_C.detach(self), (self._numel,))
-            filled_memory(_C.slice(flat, 0, before, self._numel, 1))
+            _settings.filled_memory(_C.slice(flat, 0, before, self._numel, 1))
         if memory_format not in (None, _layout.contiguous_format, _layout.preserve_format):
             strides = _layout.strides_in(sizes, memory_format)
             _C.set_data(self, _C.as_strided(self, sizes, strides, self._offset))
