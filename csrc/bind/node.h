@@ -1,6 +1,7 @@
 // The op, the graph node and the recorder between them.
 #pragma once
 #include <memory>
+#include <utility>
 
 #include "bind/pytensor.h"
 
@@ -86,6 +87,7 @@ struct PyOp {
   bool inplace;
   bool reflected;
   bool operator_form;  // NotImplemented instead of TypeError for foreign operands
+  bool by_position;    // takes exactly one positional argument per parameter
 };
 
 struct Edge {
@@ -128,6 +130,13 @@ struct PyNode {
 
 extern PyTypeObject* op_type;
 extern PyTypeObject* node_type;
+// The level of function transforms whose graph gets new nodes; edges to other levels are left out.
+extern thread_local int recording_level;
+struct RecordingLevel {
+  explicit RecordingLevel(int level) : before(std::exchange(recording_level, level)) {}
+  ~RecordingLevel() { recording_level = before; }
+  int before;
+};
 
 inline bool is_node(PyObject* o) { return Py_TYPE(o) == node_type; }
 inline PyNode* as_node(PyObject* o) { return reinterpret_cast<PyNode*>(o); }
@@ -161,6 +170,7 @@ struct EngineOps {
   PyObject* on_record = nullptr;    // anomaly mode: called with each new node
   PyObject* on_gradient = nullptr;  // anomaly mode: called with (node, gradients)
   PyObject* observer = nullptr;     // called with (op, args, result): profilers, guards
+  PyObject* composite = nullptr;    // called with (function, args, kwargs) under transforms
 };
 extern EngineOps engine_ops;
 

@@ -41,6 +41,7 @@ int tensor_traverse(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(t->hooks);
   Py_VISIT(t->accumulate_hooks);
   Py_VISIT(t->base);
+  Py_VISIT(t->wrapped);
   return 0;
 }
 
@@ -51,6 +52,7 @@ int tensor_clear(PyObject* self) {
   Py_CLEAR(t->hooks);
   Py_CLEAR(t->accumulate_hooks);
   Py_CLEAR(t->base);
+  Py_CLEAR(t->wrapped);
   return 0;
 }
 
@@ -571,8 +573,8 @@ bool to_scalar(PyObject* o, Scalar& out) {
     }
   } else if (PyComplex_Check(o)) {
     out = Scalar(std::complex<double>(PyComplex_RealAsDouble(o), PyComplex_ImagAsDouble(o)));
-  } else if (is_tensor(o) && as_tensor(o)->t.defined() && as_tensor(o)->t.numel() == 1 &&
-             as_tensor(o)->t.is_cpu()) {
+  } else if (is_tensor(o) && !as_tensor(o)->wrapped && as_tensor(o)->t.defined() &&
+             as_tensor(o)->t.numel() == 1 && as_tensor(o)->t.is_cpu()) {
     out = load_scalar(as_tensor(o)->t.dtype(), as_tensor(o)->t.bytes());
   } else if (PyIndex_Check(o) && !is_tensor(o)) {  // NumPy integers
     const Py_ssize_t value = PyNumber_AsSsize_t(o, PyExc_OverflowError);

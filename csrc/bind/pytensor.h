@@ -21,6 +21,7 @@ struct PyTensor {
   PyObject* hooks;             // dict: what register_hook left on a leaf; null without
   PyObject* accumulate_hooks;  // dict: post-accumulate hooks; null without
   PyObject* base;              // the tensor this is a view of (never itself a view), or null
+  PyObject* wrapped;           // what a function transform put around (transform.h), or null
   std::uint32_t output_nr;     // which output of grad_fn
   std::uint32_t view_version;  // views: storage version for which grad_fn is right
   bool requires_grad;          // leaf flag, or grad_fn is set
@@ -63,6 +64,7 @@ void init_tensor(nb::module_& m);
 void init_dtype(nb::module_& m);
 void init_op(nb::module_& m);
 void init_engine(nb::module_& m);
+void init_transform(nb::module_& m);
 
 // An AttributeError on an argument that is no tensor becomes the TypeError that names the argument;
 // any other error stays. `names` are the parameters, of which `positional` may be given by
@@ -103,6 +105,8 @@ struct type_caster<fb::Tensor> {
   bool from_python(handle src, std::uint32_t, cleanup_list*) noexcept {
     if (src.is_none()) return true;  // for pointers; references refuse below
     if (!fb::py::is_tensor(src.ptr())) return false;
+    // The kernels of a wrapper's ops are called by its transform, with what is inside.
+    if (fb::py::as_tensor(src.ptr())->wrapped) return false;
     value = &fb::py::as_tensor(src.ptr())->t;
     return true;
   }

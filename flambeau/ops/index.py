@@ -30,7 +30,10 @@ def index(input, indices):
 
 @index.vjp("input")
 def _(g, indices, input_shape):
-    return _zeros(g, input_shape).index_put_(indices, g, accumulate=True)
+    zeros = _zeros(g, input_shape)
+    if any(_C.wrapped_of(t) is not None for t in (g, *indices)):  # under a function transform
+        return index_put(zeros, list(indices), g, True)
+    return zeros.index_put_(indices, g, accumulate=True)
 
 
 def _index_put_samples(s):
