@@ -208,6 +208,8 @@ def to_numpy(value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple(to_numpy(v) for v in value)
     if hasattr(value, "detach"):
+        if str(value.dtype) == "torch.bfloat16":  # unknown to NumPy
+            value = value.float()
         # A copy: the next step may write into the tensor's memory.
         return value.detach().numpy().copy()
     return value

@@ -163,6 +163,7 @@ Tensor share_array(PyObject* o) {
   const std::size_t bytes =
       has_elements ? static_cast<std::size_t>((last + 1) * view->itemsize) : 0;
   char* data = static_cast<char*>(view->buf);
+  require_aligned(data, *dtype, "from_numpy");
   StoragePtr storage = adopt_storage(data, bytes, Device{}, release_buffer, view.release());
   return Tensor(std::move(storage), *dtype, std::move(sizes), std::move(strides), 0);
 }
@@ -194,6 +195,7 @@ Tensor from_buffer(nb::handle object, DType dtype, std::int64_t count, std::int6
            size, " bytes) after offset (", offset,
            " bytes) must not be greater than actual buffer length (", length, " bytes)");
   char* data = static_cast<char*>(view->buf) + offset;
+  require_aligned(data, dtype, "frombuffer");
   StoragePtr storage = adopt_storage(data, static_cast<std::size_t>(taken * size), Device{},
                                      release_buffer, view.release());
   return Tensor(std::move(storage), dtype, {taken}, {1}, 0);

@@ -149,8 +149,9 @@ Tensor adopt(PyObject* capsule, const char* name, const char* used_name) {
              strides);
   checked_numel(sizes, "from_dlpack");
   const auto bytes = static_cast<std::size_t>(last_place(sizes, strides) + 1) * itemsize(dtype);
-  StoragePtr storage = adopt_storage(static_cast<char*>(dl.data) + dl.byte_offset, bytes, Device{},
-                                     release_managed<Managed>, managed);
+  char* data = static_cast<char*>(dl.data) + dl.byte_offset;
+  require_aligned(data, dtype, "from_dlpack");
+  StoragePtr storage = adopt_storage(data, bytes, Device{}, release_managed<Managed>, managed);
   PyCapsule_SetName(capsule, used_name);
   PyCapsule_SetDestructor(capsule, nullptr);
   return Tensor(std::move(storage), dtype, sizes, strides, 0);

@@ -89,7 +89,7 @@ Tensor slice(const Tensor& t, std::int64_t dim, std::optional<std::int64_t> star
     return v < 0 ? std::max<std::int64_t>(v + n, 0) : std::min(v, n);
   };
   const std::int64_t first = clip(start.value_or(0)), last = std::max(first, clip(end.value_or(n)));
-  return t.slice(d, first, (last - first + step - 1) / step, step);
+  return t.slice(d, first, last > first ? (last - first - 1) / step + 1 : 0, step);
 }
 
 Tensor squeeze(const Tensor& t, std::optional<Dims> dims) {

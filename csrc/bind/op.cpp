@@ -547,7 +547,7 @@ nb::object call_out(PyOp* op, const Call& call) {
       }
       Tensor resized = o->t;
       const std::size_t needed =
-          v.nbytes() + static_cast<std::size_t>(o->t.offset()) * o->t.itemsize();
+          static_cast<std::size_t>(v.numel() + o->t.offset()) * o->t.itemsize();
       if (resized.storage()->nbytes < needed) resized.storage()->resize(needed);
       o->t = resized.restride(v.sizes(), contiguous_strides(v.sizes()), resized.offset());
     }

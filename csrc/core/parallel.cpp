@@ -7,6 +7,9 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -86,6 +89,8 @@ struct alignas(128) Seat {
   std::atomic<std::uint32_t> signal{0};  // raised to call the worker
   std::atomic<std::int64_t> next{0};     // next piece of this group
   std::int64_t last = 0;                 // one past its last piece
+  std::atomic<pid_t> thread{0};          // the worker's, once it runs
+  int avoided = -1;                      // processor the worker is kept off
 };
 
 class Pool {
@@ -117,6 +122,7 @@ class Pool {
       seats_[i].last = pieces * (i + 1) / participants;
     }
     failed_.store(false, std::memory_order_relaxed);
+    leave_processor_to_caller(participants);
     open_.store(true);
     for (int i = 1; i < participants; ++i) {
       seats_[i].signal.fetch_add(1, std::memory_order_release);
@@ -164,14 +170,22 @@ class Pool {
     return job_.begin + (piece * quotient + std::min(piece, rest)) * job_.grain;
   }
 
-  // A worker that is woken on its caller's processor waits there for milliseconds while another one
-  // idles: workers keep off the processor of the thread that made them, where there is a choice.
-  static void leave(int cpu) {
+  // The scheduler likes to wake a thread on its waker's processor, where a worker would wait for
+  // milliseconds while another processor idles: workers are kept off the one that their caller is
+  // on now, where the caller has a choice of its own.
+  void leave_processor_to_caller(int participants) {
 #if defined(__linux__)
-    cpu_set_t mask;
-    if (cpu < 0 || cpu >= CPU_SETSIZE || sched_getaffinity(0, sizeof(mask), &mask) != 0) return;
-    CPU_CLR(static_cast<unsigned>(cpu), &mask);
-    if (CPU_COUNT(&mask) > 0) sched_setaffinity(0, sizeof(mask), &mask);
+    const int cpu = sched_getcpu();
+    for (int i = 1; i < participants; ++i) {
+      Seat& seat = seats_[i];
+      const pid_t thread = seat.thread.load(std::memory_order_relaxed);
+      if (seat.avoided == cpu || thread == 0) continue;
+      cpu_set_t mask;
+      if (cpu < 0 || cpu >= CPU_SETSIZE || sched_getaffinity(0, sizeof(mask), &mask) != 0) return;
+      CPU_CLR(static_cast<unsigned>(cpu), &mask);
+      if (CPU_COUNT(&mask) > 0) sched_setaffinity(thread, sizeof(mask), &mask);
+      seat.avoided = cpu;
+    }
 #endif
   }
 
@@ -182,10 +196,7 @@ class Pool {
     pthread_sigmask(SIG_SETMASK, &all, &before);
     try {
       while (workers_ < wanted) {
-        std::thread([this, seat = workers_ + 1, cpu = sched_getcpu()] {
-          leave(cpu);
-          serve(seat);
-        }).detach();
+        std::thread([this, seat = workers_ + 1] { serve(seat); }).detach();
         ++workers_;
       }
     } catch (const std::system_error&) {
@@ -196,6 +207,9 @@ class Pool {
 
   [[noreturn]] void serve(int seat) {
     inside_parallel = true;
+#if defined(__linux__)
+    seats_[seat].thread.store(static_cast<pid_t>(syscall(SYS_gettid)), std::memory_order_relaxed);
+#endif
     std::atomic<std::uint32_t>& signal = seats_[seat].signal;
     for (std::uint32_t seen = 0;;) {
       const auto called = [&] { return signal.load(std::memory_order_acquire) != seen; };

@@ -37,7 +37,7 @@ Dims contiguous_strides(const Dims& sizes) {
   std::int64_t step = 1;
   for (int i = sizes.size() - 1; i >= 0; --i) {
     strides[i] = step;
-    step *= sizes[i] > 1 ? sizes[i] : 1;
+    if (sizes[i] > 1) step = wrapping_product(step, sizes[i]);
   }
   return strides;
 }

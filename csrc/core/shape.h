@@ -112,10 +112,15 @@ std::ostream& operator<<(std::ostream& stream, const AsList& list);
 
 // Product of the sizes; Error(Shape) when it does not fit in 63 bits.
 std::int64_t checked_numel(const Dims& sizes, const char* op);
+// Unsigned, because the other sizes of an empty tensor may be of any size.
 inline std::int64_t numel(const Dims& sizes) {
-  std::int64_t n = 1;
-  for (auto s : sizes) n *= s;
-  return n;
+  std::uint64_t n = 1;
+  for (auto s : sizes) n *= static_cast<std::uint64_t>(s);
+  return static_cast<std::int64_t>(n);
+}
+// For strides that no element uses (those of sizes 0 and 1), which may be any number.
+inline std::int64_t wrapping_product(std::int64_t a, std::int64_t b) {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) * static_cast<std::uint64_t>(b));
 }
 // Strides (in elements) of a row-major tensor.
 Dims contiguous_strides(const Dims& sizes);

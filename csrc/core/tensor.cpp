@@ -14,7 +14,7 @@ bool compute_contiguous(const Dims& sizes, const Dims& strides) {
     if (sizes[i] == 0) return true;
     if (sizes[i] != 1) {
       if (strides[i] != expected) return false;
-      expected *= sizes[i];
+      expected = wrapping_product(expected, sizes[i]);
     }
   }
   return true;
@@ -101,14 +101,16 @@ Tensor Tensor::select(int dim, std::int64_t index) const {
   Dims sizes = sizes_, strides = strides_;
   sizes.erase(dim);
   strides.erase(dim);
-  return restride(std::move(sizes), std::move(strides), offset_ + index * strides_[dim]);
+  return restride(std::move(sizes), std::move(strides),
+                  offset_ + wrapping_product(index, strides_[dim]));
 }
 
 Tensor Tensor::slice(int dim, std::int64_t start, std::int64_t length, std::int64_t step) const {
   Dims sizes = sizes_, strides = strides_;
   sizes[dim] = length;
-  strides[dim] *= step;
-  return restride(std::move(sizes), std::move(strides), offset_ + start * strides_[dim]);
+  strides[dim] = wrapping_product(strides[dim], step);
+  return restride(std::move(sizes), std::move(strides),
+                  offset_ + wrapping_product(start, strides_[dim]));
 }
 
 Tensor Tensor::transpose(int a, int b) const {
@@ -133,7 +135,7 @@ Tensor Tensor::permute(const Dims& order) const {
 
 Tensor Tensor::unsqueeze(int dim) const {
   Dims sizes = sizes_, strides = strides_;
-  const std::int64_t stride = dim < ndim() ? sizes_[dim] * strides_[dim] : 1;
+  const std::int64_t stride = dim < ndim() ? wrapping_product(sizes_[dim], strides_[dim]) : 1;
   sizes.insert(dim, 1);
   strides.insert(dim, stride);
   return restride(std::move(sizes), std::move(strides), offset_);
@@ -264,6 +266,13 @@ Dims infer_size(const Dims& sizes, std::int64_t numel) {
              "' is invalid for input of size ", numel);
   }
   return out;
+}
+
+void require_aligned(const char* data, DType dtype, const char* op) {
+  const std::size_t alignment = is_complex(dtype) ? itemsize(dtype) / 2 : itemsize(dtype);
+  FB_CHECK(reinterpret_cast<std::uintptr_t>(data) % alignment == 0, Value, op,
+           ": the first byte must be at an address that is a multiple of ", alignment, " for ",
+           dtype_name(dtype), "; copy the data first");
 }
 
 }  // namespace fb

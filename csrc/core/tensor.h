@@ -80,6 +80,9 @@ void set_default_dtype(DType dtype);
 // Replaces -1 in `sizes` by what `numel` needs; Error(Shape) with torch's text.
 Dims infer_size(const Dims& sizes, std::int64_t numel);
 
+// Foreign memory holds whole elements where the processor expects them: Error(Value) otherwise.
+void require_aligned(const char* data, DType dtype, const char* op);
+
 // The kernel that checks its operands belongs to the CPU: Error(Device) otherwise.
 inline void require_cpu(const Tensor& t, const char* op) {
   FB_CHECK(t.is_cpu(), Device, op, ": expected a CPU tensor");

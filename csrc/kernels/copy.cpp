@@ -1,8 +1,10 @@
 #include "kernels/copy.h"
 
+#include <bit>
 #include <type_traits>
 
 #include "core/parallel.h"
+#include "kernels/copy_lines.h"
 
 namespace fb {
 namespace {
@@ -49,8 +51,9 @@ To convert(From value) {
   }
 }
 
+// `params` is the loop for contiguous lines, where there is one.
 template <class To, class From>
-void cast_loop(char* const* data, const std::int64_t* strides, std::int64_t n, const void*) {
+void cast_loop(char* const* data, const std::int64_t* strides, std::int64_t n, const void* params) {
   // bool is read as a byte: any non-zero byte of foreign memory counts as true.
   using Read = std::conditional_t<std::is_same_v<From, bool>, std::uint8_t, From>;
   char* out = data[0];
@@ -64,6 +67,7 @@ void cast_loop(char* const* data, const std::int64_t* strides, std::int64_t n, c
   };
   if (so == static_cast<std::int64_t>(sizeof(To)) &&
       si == static_cast<std::int64_t>(sizeof(From))) {
+    if (params) return reinterpret_cast<CastLine>(const_cast<void*>(params))(out, in, n);
     auto* o = reinterpret_cast<To*>(out);
     auto* i = reinterpret_cast<const Read*>(in);
     for (std::int64_t k = 0; k < n; ++k) o[k] = one(i[k]);
@@ -73,6 +77,9 @@ void cast_loop(char* const* data, const std::int64_t* strides, std::int64_t n, c
     *reinterpret_cast<To*>(out) = one(*reinterpret_cast<const Read*>(in));
 }
 
+// Shorter lines are left to memcpy.
+constexpr std::int64_t least_line = 512;
+
 // Same dtype: only the item size matters.
 template <class Word>
 void move_loop(char* const* data, const std::int64_t* strides, std::int64_t n, const void*) {
@@ -81,15 +88,16 @@ void move_loop(char* const* data, const std::int64_t* strides, std::int64_t n, c
   const std::int64_t so = strides[0], si = strides[1];
   constexpr std::int64_t size = sizeof(Word);
   if (so == size && si == size) {
-    std::memcpy(out, in, static_cast<std::size_t>(n * size));
+    if (n * size < least_line)
+      std::memcpy(out, in, static_cast<std::size_t>(n * size));
+    else
+      copy_lines().copy_bytes(out, in, n * size);
     return;
   }
-  const Word* first = reinterpret_cast<const Word*>(in);
-  if (so == size && si == 0) {
-    auto* o = reinterpret_cast<Word*>(out);
-    const Word value = *first;
-    for (std::int64_t k = 0; k < n; ++k) o[k] = value;
-    return;
+  if constexpr (size <= 8) {
+    constexpr int log_size = std::countr_zero(sizeof(Word));
+    if (so == size && si == 0) return copy_lines().fill[log_size](out, in, n);
+    if (so == size && si == -size) return copy_lines().reverse[log_size](out, in, n);
   }
   for (std::int64_t k = 0; k < n; ++k, out += so, in += si)
     *reinterpret_cast<Word*>(out) = *reinterpret_cast<const Word*>(in);
@@ -129,9 +137,11 @@ void copy_into(const Tensor& dst, const Tensor& src) {
   }
   const Tensor source = src.expand(dst.sizes(), "copy_");
   if (needs_copy_before_write(dst, source)) return copy_into(dst, clone(source));
-  const Loop loop = dst.dtype() == src.dtype() ? move_loop_for(dst.itemsize())
-                                               : cast_loop_for(dst.dtype(), src.dtype());
-  run_loop(loop, dst.sizes(), {dst, source});
+  if (dst.dtype() == src.dtype())
+    return run_loop(move_loop_for(dst.itemsize()), dst.sizes(), {dst, source});
+  const CastLine line = copy_lines().cast_line(dst.dtype(), src.dtype());
+  run_loop(cast_loop_for(dst.dtype(), src.dtype()), dst.sizes(), {dst, source},
+           reinterpret_cast<const void*>(line));
 }
 
 void fill(const Tensor& dst, const Scalar& value) {

@@ -331,7 +331,9 @@ T dot(std::int64_t n, const T* x, std::ptrdiff_t x_stride, const T* y, std::ptrd
   // Equal blocks, each summed on its own, added in order: the same bits for any thread count.
   constexpr std::int64_t block = 8192;
   const std::int64_t blocks = (n + block - 1) / block;
-  using Sum = std::conditional_t<is_half_type<T>, float, T>;
+  // Integers are summed unsigned: they wrap around.
+  using Sum = std::conditional_t<is_half_type<T>, float,
+                                 std::conditional_t<std::is_integral_v<T>, std::uint64_t, T>>;
   Workspace<Sum> sums(static_cast<std::size_t>(std::max<std::int64_t>(blocks, 1)));
   const bool contiguous = x_stride == 1 && y_stride == 1;
   const auto sum_block = [&](std::int64_t begin, std::int64_t count) -> Sum {

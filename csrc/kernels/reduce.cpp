@@ -82,8 +82,9 @@ Plan make_plan(const Tensor& in, std::uint64_t axes) {
     const bool is_reduced = axes >> d & 1;
     if (in.size(d) == 1) continue;
     Axes& list = is_reduced ? plan.reduced : plan.kept;
-    list.axis[list.count++] = {in.size(d), in.stride(d) * itemsize, is_reduced ? 0 : step};
-    if (!is_reduced) step *= in.size(d);
+    list.axis[list.count++] = {in.size(d), wrapping_product(in.stride(d), itemsize),
+                               is_reduced ? 0 : step};
+    if (!is_reduced) step = wrapping_product(step, in.size(d));
   }
   // Nothing to reduce: one empty axis in place of sizes whose product may not fit.
   if (in.numel() == 0 && plan.reduced.count) {

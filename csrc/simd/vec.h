@@ -66,10 +66,22 @@ FB_NATIVE(std::uint32_t)
 FB_NATIVE(std::uint64_t)
 #undef FB_NATIVE
 
+// The unsigned type of an integer's width; floats stay what they are.
+template <class T, bool integer = std::is_integral_v<T>>
+struct UnsignedOf {
+  using type = T;
+};
+template <class T>
+struct UnsignedOf<T, true> {
+  using type = std::make_unsigned_t<T>;
+};
+
 template <class T>
 struct Vec {
   static constexpr int size = FB_VEC_BYTES / sizeof(T);
   using Native = typename NativeOf<T>::type;
+  // Integers wrap around: unsigned arithmetic, whose overflow is defined.
+  using Wrapping = typename NativeOf<typename UnsignedOf<T>::type>::type;
   Native v;
 
   Vec() = default;
@@ -91,11 +103,11 @@ struct Vec {
     return r;
   }
 
-  FB_SIMD friend Vec operator+(Vec a, Vec b) { return a.v + b.v; }
-  FB_SIMD friend Vec operator-(Vec a, Vec b) { return a.v - b.v; }
-  FB_SIMD friend Vec operator*(Vec a, Vec b) { return a.v * b.v; }
+  FB_SIMD friend Vec operator+(Vec a, Vec b) { return Native(Wrapping(a.v) + Wrapping(b.v)); }
+  FB_SIMD friend Vec operator-(Vec a, Vec b) { return Native(Wrapping(a.v) - Wrapping(b.v)); }
+  FB_SIMD friend Vec operator*(Vec a, Vec b) { return Native(Wrapping(a.v) * Wrapping(b.v)); }
   FB_SIMD friend Vec operator/(Vec a, Vec b) { return a.v / b.v; }
-  FB_SIMD friend Vec operator-(Vec a) { return -a.v; }
+  FB_SIMD friend Vec operator-(Vec a) { return Native(-Wrapping(a.v)); }
   FB_SIMD Vec& operator+=(Vec b) { return *this = *this + b; }
   FB_SIMD Vec& operator-=(Vec b) { return *this = *this - b; }
   FB_SIMD Vec& operator*=(Vec b) { return *this = *this * b; }

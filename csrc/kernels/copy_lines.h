@@ -1,0 +1,23 @@
+// The inner loops of copies over contiguous memory, compiled for each instruction set.
+#pragma once
+#include <cstdint>
+
+#include "core/dtype.h"
+#include "core/isa.h"
+
+namespace fb {
+
+// n elements of one dtype as another.
+using CastLine = void (*)(void* out, const void* in, std::int64_t n);
+
+struct CopyLines {
+  void (*copy_bytes)(void* out, const void* in, std::int64_t n);
+  // By the logarithm of the element's size: 1, 2, 4, 8 bytes.
+  void (*fill[4])(void* out, const void* value, std::int64_t n);
+  void (*reverse[4])(void* out, const void* last, std::int64_t n);
+  // Null for pairs that the common loop converts.
+  CastLine (*cast_line)(DType to, DType from);
+};
+FB_ISA_TABLE(CopyLines, copy_lines)
+
+}  // namespace fb
