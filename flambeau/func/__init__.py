@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flambeau.func._forward import jacfwd, jvp
+from flambeau.func._modules import functional_call, stack_module_state
 from flambeau.func._reverse import grad, grad_and_value, jacrev, linearize, vjp
 from flambeau.func._vmap import vmap
 
@@ -28,6 +29,7 @@ def hessian(func: Any, argnums: Any = 0) -> Any:
 
 
 __all__ = [
+    "functional_call",
     "grad",
     "grad_and_value",
     "hessian",
@@ -35,6 +37,7 @@ __all__ = [
     "jacrev",
     "jvp",
     "linearize",
+    "stack_module_state",
     "vjp",
     "vmap",
 ]

@@ -239,6 +239,25 @@ def _tangent_of(level: Jvp, value: Tensor) -> tuple[Tensor, Tensor]:
     return wrapped.value, wrapped.mark
 
 
+def _require_pair(name: str, primal: Any, tangent: Any) -> None:
+    for value, what in ((primal, "primals"), (tangent, "tangents")):
+        if not isinstance(value, Tensor):
+            raise RuntimeError(
+                f"{name}: Expected {what} to only contain Tensors, got {type(value)}"
+            )
+        if not differentiable(value):
+            raise ValueError(
+                f"Expected {what[:-1]} to be floating point or complex, but got: "
+                f"torch.{value.dtype.name}"
+            )
+    if primal.shape != tangent.shape:
+        raise RuntimeError(
+            "Trying to set a forward gradient that has a different size than that of the original "
+            f"Tensor, this is not supported. Tensor is of size {list(primal.shape)} while the "
+            f"given forward gradient is of size {list(tangent.shape)}."
+        )
+
+
 def jvp(
     func: Any, primals: Any, tangents: Any, *, strict: bool = False, has_aux: bool = False
 ) -> Any:
@@ -274,13 +293,8 @@ def jvp(
             "example, if primals is a tuple of 3 tensors, tangents also must be. Got primals with "
             f"structure {spec} and tangents with structure {structure}"
         )
-    require_tensors(name, [*flat, *directions])
     for primal, tangent in zip(flat, directions, strict=True):
-        if primal.shape != tangent.shape:
-            raise RuntimeError(
-                f"{name}: Expected tangent to have the same shape as primal, got primal of size "
-                f"{list(primal.shape)} and tangent of size {list(tangent.shape)}"
-            )
+        _require_pair(name, primal, tangent)
     with Jvp() as level:
         duals = [level.wrap(p, t) for p, t in zip(flat, directions, strict=True)]
         result = func(*_tree.unflatten(duals, spec))
@@ -292,7 +306,7 @@ def jvp(
         for value in outputs:
             if not isinstance(value, Tensor):
                 raise RuntimeError(
-                    f"{name}: Expected f(*args) to return only tensors, got unsupported type "
+                    f"{name}: expected f(*primals) to return only tensors, got unsupported type "
                     f"{type(value)}"
                 )
             if strict and level.inside(value) is None:
@@ -328,7 +342,7 @@ def jacfwd(func: Any, argnums: Any = 0, has_aux: bool = False, *, randomness: st
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         partial, own, single = by_argnums(func, argnums, args, kwargs)
         leaves, spec = _tree.flatten(own)
-        require_tensors("jacfwd", leaves)
+        require_tensors(leaves)
         kept: dict = {}
 
         def push(*directions: Tensor) -> tuple:

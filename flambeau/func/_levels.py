@@ -74,9 +74,10 @@ _NO_ITEM = (
     ".item() on a Tensor, please try to rewrite what you're doing with other operations. If error "
     "is occurring somewhere inside PyTorch internals, please file a bug report."
 )
+_NO_STORAGE = "Cannot access data pointer of Tensor that doesn't have storage"
 _NO_BRANCH = (
     "vmap: It looks like you're attempting to use a Tensor in some data-dependent control flow. We "
-    "don't support that yet, please shout over at https://github.com/pytorch/functorch/issues/257 ."
+    "don't support that yet, please file an issue at https://github.com/pytorch/pytorch/issues ."
 )
 _NO_REQUIRES_GRAD = (
     "You are attempting to call Tensor.requires_grad_() (or perhaps using "
@@ -114,10 +115,10 @@ class Wrapper(Tensor):
         return self._value().item()
 
     def tolist(self) -> Any:
-        return self._value().tolist()
+        return self._value(_NO_STORAGE).tolist()
 
     def numpy(self, *args: Any, **kwargs: Any) -> Any:
-        return self._value().numpy(*args, **kwargs)
+        return self._value(_NO_STORAGE).numpy(*args, **kwargs)
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         return self._value().__array__(*args, **kwargs)
@@ -138,12 +139,12 @@ class Wrapper(Tensor):
         wrapped = _C.wrapped_of(self)
         if wrapped is None:
             return tensor_str(self, contents=tensor_contents)
-        name = {True: "BatchedTensor", None: "GradTrackingTensor"}.get(
-            wrapped.mark if isinstance(wrapped.mark, bool) else None, "GradTrackingTensor"
-        )
         if isinstance(wrapped.mark, Tensor):
-            name = "DualTensor"
-        return f"{name}(lvl={wrapped.level}, value={wrapped.value!r})"
+            return f"{wrapped.value!r}"[:-1] + f",\n       tangent={wrapped.mark!r})"
+        kind = "BatchedTensor" if wrapped.mark is True else "GradTrackingTensor"
+        place = ", bdim=0" if wrapped.mark is True else ""
+        inner = "\n".join("    " + line for line in repr(wrapped.value).split("\n"))
+        return f"{kind}(lvl={wrapped.level}{place}, value=\n{inner}\n)"
 
     # ---- autograd ----
 
@@ -173,6 +174,17 @@ class Wrapper(Tensor):
         """True when no recorded operation made this tensor."""
         return self.grad_fn is None
 
+    def backward(self, *args: Any, **kwargs: Any) -> None:
+        """Of a dual tensor the backward of its value; no other has one."""
+        wrapped = _C.wrapped_of(self)
+        if not isinstance(wrapped.mark, Tensor):
+            raise RuntimeError(
+                "backward() called inside a functorch transform. This is not supported, please use "
+                "functorch.grad or functorch.vjp instead or call backward() outside of functorch "
+                "transforms."
+            )
+        wrapped.value.backward(*args, **kwargs)
+
     def detach(self) -> Tensor:
         """The same data as a constant of this level and all below; a batch stays a batch."""
         wrapped = _C.wrapped_of(self)
@@ -182,6 +194,8 @@ class Wrapper(Tensor):
     @property
     def data(self) -> Tensor:
         """The same data without history."""
+        if _C.wrapped_of(self).mark is True:
+            raise RuntimeError("accessing `data` under vmap transform is not allowed")
         return self.detach()
 
     # ---- layout ----

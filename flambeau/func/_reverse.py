@@ -28,14 +28,13 @@ def differentiable(value: Any) -> bool:
     return isinstance(value, Tensor) and (value.dtype.is_floating_point or value.dtype.is_complex)
 
 
-def require_tensors(name: str, leaves: list) -> None:
-    """Raises for what is no tensor."""
+def require_tensors(leaves: list) -> None:
+    """Raises for what gradients cannot flow to."""
     for leaf in leaves:
         if not isinstance(leaf, Tensor):
-            raise RuntimeError(
-                f"{name}: Expected primals and tangents to be Tensors or nested structures of "
-                f"them, got {type(leaf).__name__}"
-            )
+            raise ValueError(f"Thing passed to transform API must be Tensor, got {type(leaf)}")
+        if not differentiable(leaf):
+            raise RuntimeError("only Tensors of floating point dtype can require gradients")
 
 
 class Graph:
@@ -145,7 +144,7 @@ def _record(name: str, func: Any, inputs: list, spec: Any, has_aux: bool) -> tup
         for value in flat:
             if not isinstance(value, Tensor):
                 raise RuntimeError(
-                    f"{name}: Expected f(*primals) to return only tensors, got unsupported type "
+                    f"{name}: expected f(*primals) to return only tensors, got unsupported type "
                     f"{type(value)}"
                 )
         return flat, structure
@@ -172,7 +171,7 @@ def vjp(func: Any, *primals: Any, has_aux: bool = False) -> Any:
         (tensor([1., 3.]),)
     """
     leaves, spec = _tree.flatten(primals)
-    require_tensors("vjp(f, *primals)", leaves)
+    require_tensors(leaves)
     graph, aux = _record("vjp(f, *primals)", func, leaves, spec, has_aux)
 
     def vjp_fn(*cotangents: Any, retain_graph: bool = True, create_graph: Any = None) -> Any:
@@ -268,17 +267,17 @@ def grad_and_value(func: Any, argnums: Any = 0, has_aux: bool = False) -> Any:
             output = _with_aux(name, result)[0] if has_aux else result
             if not isinstance(output, Tensor):
                 raise RuntimeError(
-                    f"{name}: Expected f(*args) to return a tensor, got {type(output)}"
+                    f"{name}: Expected f(*args) to return a Tensor, got {type(output)}"
                 )
             if output.ndim != 0:
                 raise RuntimeError(
-                    f"{name}: Expected f(*args) to return a scalar tensor, got tensor with "
+                    f"{name}: Expected f(*args) to return a scalar Tensor, got tensor with "
                     f"{output.ndim} dims. Maybe you wanted to use the vjp or jacrev APIs instead?"
                 )
             return result
 
         leaves, spec = _tree.flatten(own)
-        require_tensors(name, leaves)
+        require_tensors(leaves)
         graph, aux = _record(name, checked, leaves, spec, has_aux)
         value = graph.outputs[0]
         one = _C.full((), 1, value.dtype)
@@ -392,8 +391,8 @@ def jacrev(
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         partial, own, single = by_argnums(func, argnums, args, kwargs)
         leaves, spec = _tree.flatten(own)
-        require_tensors("jacrev", leaves)
-        graph, aux = _record("jacrev", partial, leaves, spec, has_aux)
+        require_tensors(leaves)
+        graph, aux = _record("vjp(f, *primals)", partial, leaves, spec, has_aux)
         rows = _rows(graph, chunk_size)
         jacobians, start = [], 0
         for output in graph.outputs:
@@ -424,7 +423,7 @@ def linearize(func: Any, *primals: Any) -> tuple[Any, Any]:
         >>> push(flambeau.tensor([1., 3.]))
         tensor([1., 3.])
     """
-    spec = _tree.flatten(primals)[1]
+    leaves, spec = _tree.flatten(primals)
     output, pull = vjp(func, *primals)
     # pull is linear in its argument; its transpose maps tangents of the inputs to the output's.
     start = _tree.tree_map(zeros_like, output)
@@ -433,9 +432,15 @@ def linearize(func: Any, *primals: Any) -> tuple[Any, Any]:
     def jvp_fn(*tangents: Any) -> Any:
         if _tree.flatten(tangents)[1] != spec:
             raise RuntimeError(
-                "Expected the tangents to have the structure of the primals: "
-                f"{_tree.flatten(tangents)[1]} is not {spec}"
+                f"Expected the tangents {_tree.flatten(tangents)[1]} to have the same argspec as "
+                f"the primals {spec}"
             )
+        for k, (t, x) in enumerate(zip(_tree.flatten(tangents)[0], leaves, strict=True)):
+            if t.shape != x.shape:
+                raise RuntimeError(
+                    f"tangent:{k} with shape {t.shape} in flattened pytree doesn't match the shape "
+                    f"{x.shape} of the corresponding primal."
+                )
         return push(tangents)[0]
 
     return output, jvp_fn

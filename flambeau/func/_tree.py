@@ -39,7 +39,9 @@ class Node:
         return hash((self.kind, self.keys))
 
     def __repr__(self) -> str:
-        return f"{self.kind.__name__}({', '.join(map(repr, self.parts))})"
+        keys = None if self.keys is None else list(self.keys)
+        parts = ",\n  ".join(map(repr, self.parts))
+        return f"TreeSpec({self.kind.__name__}, {keys}, [{parts}])"
 
 
 def children(value: Any) -> tuple[Any, list] | None:

@@ -50,6 +50,10 @@ def example(k: int) -> Any:
 class Vmap(Transform):
     """The level of one vmap: wrappers hold a batch along the first axis."""
 
+    def __exit__(self, *exc: object) -> None:
+        super().__exit__(*exc)
+        self.__class__ = _Ended
+
     def __init__(self, size: int, randomness: str = "error"):
         self.size = size
         self.randomness = randomness
@@ -126,6 +130,13 @@ class Vmap(Transform):
             return value.select(0, k) if mark is True else value
 
         return tuple(pick(v, m) for v, m in zip(args, marks, strict=True))
+
+
+class _Ended(Vmap):
+    """A vmap that has returned."""
+
+    def __call__(self, op: Any, values: tuple, marks: tuple, target: Any) -> Any:
+        raise RuntimeError(f"vmap: {op.name} was given a tensor of a vmap that has returned")
 
 
 def _has_tensor(value: Any) -> bool:
@@ -276,6 +287,12 @@ def _out_leaves(func: Any, out_dims: Any, outputs: Any) -> tuple[list, list, Any
             )
     if isinstance(spec, _tree.Leaf) and isinstance(out_dims, tuple) and len(out_dims) == 1:
         out_dims = out_dims[0]
+    if not isinstance(out_dims, (int, tuple, list, dict, type(None))):
+        raise ValueError(
+            f"vmap({_name(func)}, ..., out_dims={out_dims}): `out_dims` must be an int, None or a "
+            "python collection of ints representing where in the outputs the vmapped dimension "
+            "should appear."
+        )
     dims = _tree.broadcast(out_dims, spec)
     if dims is None or not all(d is None or isinstance(d, int) for d in dims):
         raise ValueError(
@@ -299,7 +316,7 @@ def _unwrapped(level: Vmap, func: Any, output: Tensor, dim: int | None) -> Tenso
     ndim = output.ndim + 1
     if not -ndim <= dim < ndim:
         raise IndexError(
-            f"vmap: Dimension out of range (expected to be in range of [{-ndim}, {ndim - 1}], but "
+            f"Dimension out of range (expected to be in range of [{-ndim}, {ndim - 1}], but "
             f"got {dim})"
         )
     value = output.expand((level.size, *output.shape)) if wrapped is None else wrapped.value

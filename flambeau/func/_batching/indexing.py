@@ -11,7 +11,7 @@ from flambeau.ops.index import embedding, index, index_put, where
 
 _DYNAMIC = (
     "vmap: We do not support batching operators that can output dynamic shape. Attempted to vmap "
-    "over {}. Please voice your support in https://github.com/pytorch/functorch/issues/256"
+    "over {}. Please file an issue at https://github.com/pytorch/pytorch/issues if you need this feature."
 )
 
 
