@@ -16,7 +16,7 @@ REPORT   := $(CURDIR)/$(SANITIZE)/report
 # The tests of what is written in C++: kernels, operations, tensors, the engine, threads.
 NATIVE   := $(addprefix tests/,autograd backends core kernels ops runtime)
 
-.PHONY: demo test lint readme bench stubs docs wheel sanitize clean
+.PHONY: demo test lint readme bench stubs docs coverage wheel sanitize clean
 
 demo: $(VENV)/.demo
 	$(BIN)/flambeau demo digits $(ARGS)
@@ -59,6 +59,9 @@ stubs: $(VENV)/.test
 
 docs: $(VENV)/.test
 	$(BIN)/python tools/docs.py
+
+coverage: $(VENV)/.test $(VENV)/.torch
+	$(BIN)/python tools/coverage.py $(ARGS)
 
 clean:
 	rm -rf build dist docs/operations $(VENV) demo-output .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

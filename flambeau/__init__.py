@@ -49,6 +49,7 @@ from flambeau.core.layout import (
     channels_last_3d,
     contiguous_format,
     layout,
+    legacy_contiguous_format,
     memory_format,
     preserve_format,
     sparse_coo,
@@ -57,8 +58,9 @@ from flambeau.core.layout import (
 )
 from flambeau.core.registry import FUNCTIONS as _functions
 from flambeau.core.tensor import Size, Tensor, is_tensor
+from flambeau.core.version import TorchVersion as _Version
 
-__version__ = "0.1.0"
+__version__ = _Version("0.1.0")
 
 inf = 1e400
 nan = inf - inf
@@ -74,6 +76,7 @@ _LATER = {
     "flambeau.core.settings": (
         "are_deterministic_algorithms_enabled",
         "get_default_device",
+        "get_deterministic_debug_mode",
         "get_float32_matmul_precision",
         "get_num_interop_threads",
         "get_num_threads",
@@ -81,6 +84,7 @@ _LATER = {
         "is_warn_always_enabled",
         "set_default_device",
         "set_default_tensor_type",
+        "set_deterministic_debug_mode",
         "set_float32_matmul_precision",
         "set_flush_denormal",
         "set_num_interop_threads",
@@ -101,6 +105,7 @@ _LATER = {
         "IntStorage",
         "LongStorage",
         "ShortStorage",
+        "Storage",
         "TypedStorage",
         "UntypedStorage",
         "is_storage",

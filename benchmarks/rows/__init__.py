@@ -11,6 +11,7 @@ FAMILIES = (
     "conv",
     "norm_pool",
     "training",
+    "optim",
     "library",
 )
 

@@ -37,19 +37,21 @@ Tensor run(const Tensor& t, F&& f) {
 }  // namespace
 
 void bind_movement(nb::module_& m) {
-  m.def("diagonal", [](const Tensor& t, std::int64_t offset, std::int64_t dim1, std::int64_t dim2) {
-    const int a = normalize_dim(dim1, t.ndim(), "diagonal"),
-              b = normalize_dim(dim2, t.ndim(), "diagonal");
-    FB_CHECK(t.ndim() >= 2, Runtime, "diagonal: input must have at least 2 dimensions: input is ",
-             t.sizes());
-    return diagonal(t, offset, a, b);
+  m.def("diagonal",
+        [](const Lazy& lazy_view, std::int64_t offset, std::int64_t dim1, std::int64_t dim2) {
+          const Tensor& t = lazy_view;
+          const int a = normalize_dim(dim1, t.ndim(), "diagonal"),
+                    b = normalize_dim(dim2, t.ndim(), "diagonal");
+          FB_CHECK(t.ndim() >= 2, Runtime,
+                   "diagonal: input must have at least 2 dimensions: input is ", t.sizes());
+          return diagonal(t, offset, a, b);
+        });
+  m.def("unfold", [](const Lazy& t, std::int64_t dim, std::int64_t size, std::int64_t step) {
+    return unfold(t, normalize_dim(dim, t->ndim(), "unfold"), size, step);
   });
-  m.def("unfold", [](const Tensor& t, std::int64_t dim, std::int64_t size, std::int64_t step) {
-    return unfold(t, normalize_dim(dim, t.ndim(), "unfold"), size, step);
-  });
-  m.def("view", view_as_dtype);  // x.view(dtype); the one for sizes is in bind_tensor.cpp
-  m.def("view_as_real", view_as_real);
-  m.def("view_as_complex", view_as_complex);
+  m.def("view", lazy(view_as_dtype));  // x.view(dtype); that for sizes is in bind_tensor.cpp
+  m.def("view_as_real", lazy(view_as_real));
+  m.def("view_as_complex", lazy(view_as_complex));
   m.def("flip", [](const Tensor& t, const Dims& dims) {
     const std::uint64_t bits = flipped(dims, t.ndim());
     return run(t, [&](const Tensor& held) { return flip(held, bits); });

@@ -4,6 +4,7 @@
 
 #include "bind/pytensor.h"
 #include "bind/release.h"
+#include "kernels/format.h"
 #include "kernels/norm.h"
 
 namespace fb::py {
@@ -40,7 +41,10 @@ void bind_norm(nb::module_& m) {
          double eps) {
         const Tensor in = t;
         const Held w(weight), b(bias);
-        return released(t.numel(), [&] { return group_norm(in, groups, w.get(), b.get(), eps); });
+        return released(t.numel(), [&] {
+          auto [out, mean, rstd] = group_norm(in, groups, w.get(), b.get(), eps);
+          return TensorTriple{in_channels_last(out, is_channels_last(in)), mean, rstd};
+        });
       },
       "t"_a, "groups"_a, "weight"_a.none(), "bias"_a.none(), "eps"_a);
   m.def(

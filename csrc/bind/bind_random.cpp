@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "bind/pytensor.h"
+#include "kernels/distributions.h"
 #include "kernels/random.h"
 
 namespace fb::py {
@@ -29,6 +30,14 @@ auto filling(std::type_identity_t<void (*)(const Tensor&, Params..., Generator&)
   return [kernel](const Tensor& out, Params... params, Generator* generator) {
     const Tensor target = out;
     drawing(target.numel(), [&] { kernel(target, params..., chosen(generator)); });
+  };
+}
+
+// A kernel that makes a tensor of draws from one tensor of parameters.
+auto sampling(Tensor (*kernel)(const Tensor&, Generator&)) {
+  return [kernel](const Tensor& parameter, Generator* generator) {
+    const Tensor own = parameter;
+    return drawing(own.numel(), [&] { return kernel(own, chosen(generator)); });
   };
 }
 
@@ -73,13 +82,18 @@ void bind_random(nb::module_& m) {
   m.def("random_between", filling<std::int64_t, std::optional<std::int64_t>>(random_), "out"_a,
         "from_"_a, "to"_a.none(), generator);
   m.def("randperm_", filling<>(randperm), "out"_a, generator);
+  m.def("poisson", sampling(poisson), "rate"_a, generator);
+  m.def("standard_gamma", sampling(standard_gamma), "shape"_a, generator);
+  m.def("sample_dirichlet", sampling(sample_dirichlet), "concentration"_a, generator);
+  m.def("standard_gamma_grad", standard_gamma_grad, nb::call_guard<nb::gil_scoped_release>());
+  m.def("dirichlet_grad", dirichlet_grad, nb::call_guard<nb::gil_scoped_release>());
   m.def(
-      "poisson",
-      [](const Tensor& rate, Generator* g) {
-        const Tensor rates = rate;
-        return drawing(rates.numel(), [&] { return poisson(rates, chosen(g)); });
+      "binomial",
+      [](const Tensor& count, const Tensor& prob, Generator* g) {
+        const Tensor trials = count, p = prob;
+        return drawing(trials.numel() + p.numel(), [&] { return binomial(trials, p, chosen(g)); });
       },
-      "rate"_a, generator);
+      "count"_a, "prob"_a, generator);
   m.def(
       "multinomial",
       [](const Tensor& weights, std::int64_t count, bool replacement, Generator* g) {

@@ -108,8 +108,15 @@ PyType_Slot memory_slots[] = {
 PyType_Spec memory_spec = {"flambeau._C.Memory", sizeof(PyMemory), 0,
                            Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, memory_slots};
 
-nb::object memory(const Tensor& t) {
+nb::object memory(const Lazy& source) {
+  const Tensor& t = source;
   require_cpu(t, "numpy");
+  FB_CHECK(!t.is_conj(), Runtime,
+           "Can't call numpy() on Tensor that has conjugate bit set. Use "
+           "tensor.resolve_conj().numpy() instead.");
+  FB_CHECK(!t.is_neg(), Runtime,
+           "Can't call numpy() on Tensor that has negative bit set. Use "
+           "tensor.resolve_neg().numpy() instead.");
   if (!format_of(t.dtype())) {
     PyErr_SetString(PyExc_TypeError, "Got unsupported ScalarType BFloat16");
     throw nb::python_error();
@@ -152,19 +159,19 @@ void bind_storage(nb::module_& m) {
   memory_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&memory_spec));
   if (!memory_type) throw nb::python_error();
   m.def("memory", memory);
-  m.def("storage_bytes", [](const Tensor& t) { return bytes_of(t.storage()); });
+  m.def("storage_bytes", [](const Lazy& t) { return bytes_of(t->storage()); });
   m.def("storage_view", view_of_storage, "holder"_a, "dtype"_a, "offset"_a, "sizes"_a.none(),
         "strides"_a.none());
-  m.def("storage_resize", [](const Tensor& t, std::int64_t nbytes) {
+  m.def("storage_resize", [](const Lazy& t, std::int64_t nbytes) {
     FB_CHECK(nbytes >= 0, Runtime, "resize_: the number of bytes must not be negative, got ",
              nbytes);
-    t.storage()->resize(static_cast<std::size_t>(nbytes));
+    t->storage()->resize(static_cast<std::size_t>(nbytes));
   });
   m.def("storage_address",
-        [](const Tensor& t) { return reinterpret_cast<std::uintptr_t>(t.storage().get()); });
+        [](const Lazy& t) { return reinterpret_cast<std::uintptr_t>(t->storage().get()); });
   m.def("resize", resize);
-  m.def("share", [](const Tensor& t) { share(*t.storage()); });
-  m.def("shared_descriptor", [](const Tensor& t) { return shared_descriptor(*t.storage()); });
+  m.def("share", [](const Lazy& t) { share(*t->storage()); });
+  m.def("shared_descriptor", [](const Lazy& t) { return shared_descriptor(*t->storage()); });
   m.def("map_shared", [](int descriptor, std::int64_t nbytes) {
     FB_CHECK(nbytes >= 0, Value, "map_shared: the number of bytes must not be negative, got ",
              nbytes);

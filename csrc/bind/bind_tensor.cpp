@@ -7,6 +7,7 @@
 #include "core/parallel.h"
 #include "kernels/copy.h"
 #include "kernels/elementwise.h"
+#include "kernels/format.h"
 
 namespace fb::py {
 
@@ -112,24 +113,32 @@ Tensor unsqueeze(const Tensor& t, std::int64_t dim) {
 }  // namespace
 
 void bind_tensor(nb::module_& m) {
-  m.def("alias", [](const Tensor& t) { return t; });
-  m.def("view", view);
-  m.def("reshape", reshape);
-  m.def("flatten", flatten);
-  m.def("transpose", transpose);
-  m.def("permute", permute);
-  m.def("expand", [](const Tensor& t, const Dims& sizes) { return t.expand(sizes, "expand"); });
-  m.def("select", select);
-  m.def("slice", slice, "t"_a, "dim"_a, "start"_a.none(), "end"_a.none(), "step"_a);
-  m.def("squeeze", squeeze, "t"_a, "dims"_a.none());
-  m.def("unsqueeze", unsqueeze);
+  m.def("alias", [](const Lazy& t) { return *t.tensor; });
+  m.def("view", lazy(view));
+  m.def("reshape", lazy(reshape));
+  m.def("flatten", lazy(flatten));
+  m.def("transpose", lazy(transpose));
+  m.def("permute", lazy(permute));
+  m.def("expand", [](const Lazy& t, const Dims& sizes) { return t->expand(sizes, "expand"); });
+  m.def("select", lazy(select));
+  m.def("slice", lazy(slice), "t"_a, "dim"_a, "start"_a.none(), "end"_a.none(), "step"_a);
+  m.def("squeeze", lazy(squeeze), "t"_a, "dims"_a.none());
+  m.def("unsqueeze", lazy(unsqueeze));
   m.def(
       "as_strided",
-      [](const Tensor& t, const Dims& sizes, const Dims& strides,
+      [](const Lazy& t, const Dims& sizes, const Dims& strides,
          std::optional<std::int64_t> offset) {
-        return t.as_strided(sizes, strides, offset.value_or(t.offset()));
+        return t->as_strided(sizes, strides, offset.value_or(t->offset()));
       },
       "t"_a, "sizes"_a, "strides"_a, "offset"_a.none());
+
+  // Views of the same storage with these flags toggled.
+  m.def("conj_view", [](const Lazy& t) { return t->with_flags(!t->is_conj(), t->is_neg()); });
+  m.def("neg_view", [](const Lazy& t) {
+    FB_CHECK(t->dtype() != DType::Bool, DType, "_neg_view: not implemented for bool");
+    return t->with_flags(t->is_conj(), !t->is_neg());
+  });
+  m.def("resolved", lazy(resolved));
 
   m.def("empty", [](const Dims& sizes, DType dtype) { return empty(sizes, dtype); });
   m.def("empty_strided", [](const Dims& sizes, const Dims& strides, DType dtype) {
@@ -144,11 +153,18 @@ void bind_tensor(nb::module_& m) {
   m.def("arange", [](const Scalar& start, const Scalar& step, std::int64_t count, DType dtype) {
     return arange(start, step, count, dtype);
   });
-  m.def("copy_into", [](const Tensor& dst, const Tensor& src) { copy_into(dst, src); });
-  m.def("fill", [](const Tensor& dst, const Scalar& value) { fill(dst, value); });
-  m.def("cast", [](const Tensor& t, DType dtype) { return cast(t, dtype); });
-  m.def("clone", [](const Tensor& t) { return clone(t); });
-  m.def("contiguous", [](const Tensor& t) { return contiguous(t); });
+  m.def("copy_into", [](const Lazy& dst, const Lazy& src) { copy_into(dst, src); });
+  m.def("fill", lazy(fill));
+  m.def("cast", lazy(cast));
+  m.def("clone", lazy(clone));
+  m.def("contiguous", lazy(contiguous));
+  // A new tensor of these sizes, channels-last if `like` is.
+  m.def("empty_in_format_of", [](const Tensor& like, const Dims& sizes) {
+    if (!is_channels_last(like) || sizes.size() != like.ndim())
+      return empty(sizes, like.dtype(), like.device());
+    checked_numel(sizes, "empty");
+    return empty_strided(sizes, channels_last_strides(sizes), like.dtype(), like.device());
+  });
   m.def("promote", [](DType a, DType b) { return promote(a, b); });
   m.def("can_cast", [](DType a, DType b) { return can_cast(a, b); });
   m.def("broadcast_shapes",

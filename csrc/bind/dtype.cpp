@@ -31,6 +31,10 @@ PyObject* to_real(PyObject* self, PyObject*) {
 }
 PyObject* to_complex(PyObject* self, PyObject*) {
   const DType d = value(self);
+  if (!is_differentiable(d)) {
+    PyErr_Format(PyExc_RuntimeError, "Unknown Complex ScalarType for %s", dtype_name(d));
+    return nullptr;
+  }
   return Py_NewRef(objects[static_cast<int>(is_complex(d) ? d : complex_dtype(d))]);
 }
 // Pickled by name, so that copies are the same object again.

@@ -177,6 +177,8 @@ int node_clear(PyObject* self) {
   return 0;
 }
 
+}  // namespace
+
 void node_dealloc(PyObject* self) {
   PyTypeObject* type = Py_TYPE(self);
   PyNode* node = as_node(self);
@@ -195,11 +197,11 @@ void node_dealloc(PyObject* self) {
   Py_TRASHCAN_END
 }
 
-PyObject* node_name_of(PyNode* node) { return node->op ? node->op->backward_name : node->name; }
+namespace {
 
-PyObject* node_name(PyObject* self, PyObject*) { return Py_NewRef(node_name_of(as_node(self))); }
+PyObject* node_name(PyObject* self, PyObject*) { return Py_NewRef(as_node(self)->name); }
 PyObject* node_repr(PyObject* self) {
-  return PyUnicode_FromFormat("<%U object at %p>", node_name_of(as_node(self)), self);
+  return PyUnicode_FromFormat("<%s object at %p>", Py_TYPE(self)->tp_name, self);
 }
 
 // ((node or leaf tensor or None, output number), ...)
@@ -292,9 +294,10 @@ PyType_Slot node_slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(node_dealloc
                             {Py_tp_methods, node_methods},
                             {Py_tp_members, node_members},
                             {0, nullptr}};
-PyType_Spec node_spec = {
-    "flambeau._C.Node", sizeof(PyNode), 0,
-    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION, node_slots};
+PyType_Spec node_spec = {"flambeau._C.Node", sizeof(PyNode), 0,
+                         Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC |
+                             Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_BASETYPE,
+                         node_slots};
 
 // ---- the engine ----
 
@@ -311,7 +314,7 @@ Object call(PyObject* f, std::initializer_list<PyObject*> arguments) {
   throw nb::python_error();
 }
 
-std::string name_of(PyNode* node) { return PyUnicode_AsUTF8(node_name_of(node)); }
+std::string name_of(PyNode* node) { return PyUnicode_AsUTF8(node->name); }
 
 struct Target {
   std::vector<Object> gradients;  // by output (one for a leaf)
@@ -410,7 +413,7 @@ Object fit(Object g, const Dims& sizes, DType dtype, PyNode* from, int index) {
 bool owned(const Object& g) {
   PyTensor* t = as_tensor(g.ptr());
   return Py_REFCNT(g.ptr()) == 1 && !t->base && !t->wrapped && t->t.storage().unique() &&
-         t->t.is_contiguous() && !t->requires_grad;
+         t->t.is_contiguous() && !t->requires_grad && !t->t.is_lazy();
 }
 
 Object sum(Task& task, Object a, Object b) {
@@ -418,7 +421,7 @@ Object sum(Task& task, Object a, Object b) {
     static const int add_id = find_binary("add");
     PyTensor *x = as_tensor(a.ptr()), *y = as_tensor(b.ptr());
     if (!y->wrapped && x->t.is_cpu() && y->t.is_cpu() && x->t.dtype() == y->t.dtype() &&
-        x->t.sizes() == y->t.sizes()) {
+        !y->t.is_lazy() && x->t.sizes() == y->t.sizes()) {
       binary(add_id, Argument(x->t), Argument(y->t), &x->t);
       return a;
     }
@@ -465,7 +468,7 @@ void accumulate(Task& task, PyTensor* leaf, Object g) {
     if (task.create_graph || owned(g)) {
       leaf->grad = g.release().ptr();
     } else if (Py_REFCNT(g.ptr()) == 1 && !as_tensor(g.ptr())->base &&
-               as_tensor(g.ptr())->t.storage().unique()) {
+               as_tensor(g.ptr())->t.storage().unique() && !as_tensor(g.ptr())->t.is_lazy()) {
       leaf->grad = g.release().ptr();
     } else {
       NoGrad guard;
@@ -475,9 +478,11 @@ void accumulate(Task& task, PyTensor* leaf, Object g) {
   }
   PyTensor* grad = as_tensor(leaf->grad);
   static const int add_id = find_binary("add");
+  const Tensor& more = as_tensor(g.ptr())->t;
   const bool plain = !grad->wrapped && !as_tensor(g.ptr())->wrapped;
-  if (!task.create_graph && plain && grad->t.is_cpu() && as_tensor(g.ptr())->t.is_cpu()) {
-    binary(add_id, Argument(grad->t), Argument(as_tensor(g.ptr())->t), &grad->t);
+  if (!task.create_graph && plain && grad->t.is_cpu() && more.is_cpu() && !grad->t.is_lazy() &&
+      !more.is_lazy()) {
+    binary(add_id, Argument(grad->t), Argument(more), &grad->t);
     grad->t.bump_version();
     return;
   }
@@ -908,8 +913,8 @@ std::string site_of(PyNode* node) {
          PyUnicode_AsUTF8(code->co_name);
 }
 
-PyNode* new_node() {
-  PyObject* o = node_type->tp_alloc(node_type, 0);
+PyNode* new_node(PyTypeObject* type) {
+  PyObject* o = type->tp_alloc(type, 0);
   if (!o) throw nb::python_error();
   PyNode* node = as_node(o);
   new (&node->edges) SmallArray<Edge, 3>();
@@ -921,8 +926,11 @@ PyNode* new_node() {
 
 PyNode* make_node(PyOp* op, PyObject* const* slots, std::uint32_t needs, PyObject* outputs,
                   PyTensor* overwritten) {
-  PyNode* node = new_node();
+  NodeName& name = op->overload_count ? choose_name(op, slots, outputs) : op->node_name;
+  if (!name.type) name.type = node_type_named(name.text);
+  PyNode* node = new_node(name.type);
   Object owner = nb::steal(reinterpret_cast<PyObject*>(node));
+  node->name = Py_NewRef(name.text);
   node->op = reinterpret_cast<PyOp*>(Py_NewRef(reinterpret_cast<PyObject*>(op)));
   node->needs = needs;
   const int list = op->list_param;
@@ -952,25 +960,33 @@ PyNode* make_node(PyOp* op, PyObject* const* slots, std::uint32_t needs, PyObjec
   return as_node(owner.release().ptr());
 }
 
-PyObject* current_grad_fn(PyTensor* t) {
-  if (!t->base || t->view_version == t->t.version()) return t->grad_fn;
+// The node of a view whose base, or another view of it, was written since its own node was made.
+[[gnu::cold]] static PyObject* renewed_grad_fn(PyTensor* t) {
   PyTensor* base = as_tensor(t->base);
   t->view_version = t->t.version();
   if (!base->requires_grad || !is_differentiable(t->t.dtype())) return t->grad_fn;
   // The base was written since: this view shows part of its new value.
   RecordingLevel at(level_of(t->base));
+  if (seen_otherwise(t->t, base->t)) {
+    const Grad recording(true);
+    Object again = call(engine_ops.seen_again, {t->base, reinterpret_cast<PyObject*>(t)});
+    set_grad_fn(t, as_tensor(again.ptr())->grad_fn, as_tensor(again.ptr())->output_nr);
+    return t->grad_fn;
+  }
   Object size = nb::steal(wrap_size(t->t.sizes()));
   Object stride = nb::steal(wrap_size(t->t.strides()));
   Object offset = nb::int_(t->t.offset());
   PyObject* slots[] = {t->base, size.ptr(), stride.ptr(), offset.ptr()};
   PyNode* node = make_node(reinterpret_cast<PyOp*>(engine_ops.as_strided), slots, 1u,
                            reinterpret_cast<PyObject*>(t), nullptr);
-  PyObject* before = t->grad_fn;
-  t->grad_fn = reinterpret_cast<PyObject*>(node);
-  t->output_nr = 0;
-  t->requires_grad = true;
-  Py_XDECREF(before);
+  const Object owner = nb::steal(reinterpret_cast<PyObject*>(node));
+  set_grad_fn(t, owner.ptr(), 0);
   return t->grad_fn;
+}
+
+PyObject* current_grad_fn(PyTensor* t) {
+  if (!t->base || t->view_version == t->t.version()) return t->grad_fn;
+  return renewed_grad_fn(t);
 }
 
 Edge edge_of(PyTensor* t) {
@@ -992,7 +1008,7 @@ void init_engine(nb::module_& m) {
       "make_custom_node",
       [](nb::str name, nb::object function, nb::list inputs, int level) {
         RecordingLevel here(level);
-        PyNode* node = new_node();
+        PyNode* node = new_node(node_type_named(name.ptr()));
         Object owner = nb::steal(reinterpret_cast<PyObject*>(node));
         node->name = name.release().ptr();
         node->custom = function.release().ptr();

@@ -53,16 +53,38 @@ struct Rule {
   SmallArray<Source, 6> fast_sources;
 };
 
+// A name of nodes and the type made for it when the first node needs it.
+struct NodeName {
+  PyObject* text = nullptr;
+  PyTypeObject* type = nullptr;  // borrowed: types of nodes live as long as the process
+};
+
+// What an argument must be for a node to get the name of an overload.
+struct NameTest {
+  enum class Kind : std::uint8_t { Given, Missing, Number, Tensor, Vector, Matrix, Copied, Equals };
+  int param;
+  Kind kind;
+  PyObject* text;  // of Equals: how the argument reads
+};
+struct Overload {
+  NodeName name;
+  NameTest tests[2] = {};
+  int test_count = 0;
+};
+constexpr int max_overloads = 4;
+
 enum class Native : std::uint8_t { None, Unary, Binary, Ternary };  // by the number of operands
 
 struct PyOp {
   PyObject_HEAD vectorcallfunc vectorcall;
   PyObject* dict;
-  PyObject* name;           // str
-  PyObject* backward_name;  // "AddBackward0"
-  PyObject* forward;        // Python callable or builtin
-  PyObject* params;         // tuple of str
-  PyObject* defaults;       // tuple, NULL-like `required` sentinel where there is none
+  PyObject* name;       // str
+  NodeName node_name;   // "AddBackward0", unless an overload says otherwise
+  Overload* overloads;  // null for most
+  int overload_count;
+  PyObject* forward;   // Python callable or builtin
+  PyObject* params;    // tuple of str
+  PyObject* defaults;  // tuple, NULL-like `required` sentinel where there is none
   PyObject* writer;  // callable that does the in-place form in the first argument's memory, or null
   PyObject* result_type;  // callable on the tuple of outputs, or null
   PyOp* target;           // for the variants (in-place, reflected, operator): the op itself
@@ -138,19 +160,34 @@ struct RecordingLevel {
   int before;
 };
 
-inline bool is_node(PyObject* o) { return Py_TYPE(o) == node_type; }
+void node_dealloc(PyObject* self);
+// The types of nodes differ only in their names.
+inline bool is_node(PyObject* o) { return Py_TYPE(o)->tp_dealloc == node_dealloc; }
 inline PyNode* as_node(PyObject* o) { return reinterpret_cast<PyNode*>(o); }
 
 // The tensor's node; views whose base was modified in place get a fresh one first. Borrowed, may be
 // null.
 PyObject* current_grad_fn(PyTensor* t);
+// Makes `t` output `output_nr` of `node`.
+inline void set_grad_fn(PyTensor* t, PyObject* node, std::uint32_t output_nr) {
+  PyObject* before = t->grad_fn;
+  t->grad_fn = Py_NewRef(node);
+  t->output_nr = output_nr;
+  t->requires_grad = true;
+  Py_XDECREF(before);
+}
 // New reference to what a gradient of `t` flows to.
 Edge edge_of(PyTensor* t);
 // New node for `op` called with `slots` (one object per parameter); edges and saved values
 // included.
 PyNode* make_node(PyOp* op, PyObject* const* slots, std::uint32_t needs, PyObject* outputs,
                   PyTensor* overwritten);
-PyNode* new_node();
+PyNode* new_node(PyTypeObject* type);
+// The type of the nodes with this name (what follows the last "::" of it).
+PyTypeObject* node_type_named(PyObject* name);
+// What a node is called that `op` records for these arguments; `result` may be null.
+NodeName& choose_name(PyOp* op, PyObject* const* slots, PyObject* result);
+void add_overload(PyOp* op, PyObject* name, nb::list tests);
 // "file.py:12 in f", or empty.
 std::string site_of(PyNode* node);
 
@@ -162,6 +199,8 @@ struct EngineOps {
   PyObject* clone = nullptr;
   PyObject* as_strided = nullptr;
   PyObject* as_strided_scatter = nullptr;
+  PyObject* seen_again = nullptr;       // (base, view): the view's part of the base's new value
+  PyObject* written_through = nullptr;  // (base, view): the base with the view's new value in it
   PyObject* select = nullptr;
   PyObject* slice = nullptr;
   PyObject* unsqueeze = nullptr;
@@ -173,5 +212,11 @@ struct EngineOps {
   PyObject* composite = nullptr;    // called with (function, args, kwargs) under transforms
 };
 extern EngineOps engine_ops;
+
+// Views that as_strided alone does not make: of another dtype, conjugated or negated.
+inline bool seen_otherwise(const Tensor& view, const Tensor& base) {
+  return view.dtype() != base.dtype() || view.is_conj() != base.is_conj() ||
+         view.is_neg() != base.is_neg();
+}
 
 }  // namespace fb::py

@@ -129,11 +129,12 @@ std::uint32_t tensors_wanting_grad(const PyOp* op, PyObject* const* slots, int l
 
 // ---- kernels ----
 
-// A tensor or a number for the elementwise kernels. False: something else.
+// A tensor or a number for the elementwise kernels. False: something else, or a tensor that must be
+// resolved first.
 bool to_argument(PyObject* o, Argument& out) {
   if (is_tensor(o)) {
     out.tensor = &as_tensor(o)->t;
-    return true;
+    return !out.tensor->is_lazy();
   }
   out.tensor = nullptr;
   return to_scalar(o, out.scalar);
@@ -182,7 +183,7 @@ std::optional<Tensor> run_native(const PyOp* op, const Call& call, const Tensor*
   if (op->native == Native::Unary) {
     if (!is_tensor(call.slots[0])) return std::nullopt;
     const Tensor& a = as_tensor(call.slots[0])->t;
-    if (!a.is_cpu()) return std::nullopt;
+    if (!a.is_cpu() || a.is_lazy()) return std::nullopt;
     if (a.numel() < release_gil_from) return unary(op->native_id, a, out, params);
     const Tensor held = a;
     nb::gil_scoped_release release;
@@ -426,18 +427,17 @@ void check_inplace(PyTensor* self, bool records) {
         "an out-of-place one.");
 }
 
-void set_grad_fn(PyTensor* t, PyObject* node, std::uint32_t output_nr) {
-  PyObject* before = t->grad_fn;
-  t->grad_fn = Py_NewRef(node);
-  t->output_nr = output_nr;
-  t->requires_grad = true;
-  Py_XDECREF(before);
-}
-
 // The view `self` now has a new value, computed by `node`: its base is the old base with that value
 // scattered into the view's places.
 void rebase(PyTensor* self) {
   PyTensor* base = as_tensor(self->base);
+  if (seen_otherwise(self->t, base->t)) {
+    nb::object written = nb::steal(
+        PyObject_CallFunctionObjArgs(engine_ops.written_through, self->base, self, nullptr));
+    if (!written) throw nb::python_error();
+    PyTensor* w = as_tensor(written.ptr());
+    return set_grad_fn(base, w->grad_fn, w->output_nr);
+  }
   PyOp* scatter = as_op(engine_ops.as_strided_scatter);
   nb::object size = nb::steal(wrap_size(self->t.sizes()));
   nb::object stride = nb::steal(wrap_size(self->t.strides()));
@@ -450,8 +450,8 @@ void rebase(PyTensor* self) {
   set_grad_fn(base, owner.ptr(), 0);
 }
 
-// Writes the op's result into the memory of its first argument.
-void overwrite(PyOp* op, const Call& call, const Tensor& target) {
+// Runs the in-place kernel: `call.slots[0]` holds what it had, and gets what the op makes of it.
+void run_inplace(const PyOp* op, const Call& call, const Tensor& target) {
   if (op->writer) {
     NoGrad guard;
     PyObject* done = PyObject_Vectorcall(op->writer, call.slots,
@@ -477,6 +477,17 @@ void overwrite(PyOp* op, const Call& call, const Tensor& target) {
            dtype_name(value.dtype()), " can't be cast to the desired output type ",
            dtype_name(target.dtype()));
   copy_into(target, value);
+}
+
+// Kernels do not know conj and neg views: they change a resolved copy, which is then written back.
+[[gnu::cold]] void run_inplace_resolved(const PyOp* op, const Call& call, const Tensor& target) {
+  nb::object copy = nb::steal(wrap(resolved(target)));
+  if (!copy) throw nb::python_error();
+  Call on_copy;
+  std::copy(call.slots, call.slots + op->param_count, on_copy.slots);
+  on_copy.slots[0] = copy.ptr();
+  run_inplace(op, on_copy, as_tensor(copy.ptr())->t);
+  copy_into(target, as_tensor(copy.ptr())->t);
 }
 
 nb::object call_inplace(PyOp* op, Call& call) {
@@ -510,7 +521,10 @@ nb::object call_inplace(PyOp* op, Call& call) {
     Call below = call_below(op, call, level, held);
     call_inplace(op, below);
   } else {
-    overwrite(op, call, target);
+    if (target.is_lazy())
+      run_inplace_resolved(op, call, target);
+    else
+      run_inplace(op, call, target);
     target.bump_version();
   }
   self->view_version = target.version();  // what follows gives self the right node itself
@@ -522,6 +536,18 @@ nb::object call_inplace(PyOp* op, Call& call) {
   }
   if (engine_ops.observer) observe(op, call, call.slots[0]);
   return nb::borrow(call.slots[0]);
+}
+
+// `self` takes the sizes, strides and place in the graph of `view`, a view of itself.
+nb::object become_view(nb::handle handle, nb::handle view_handle) {
+  PyTensor* self = as_tensor(handle.ptr());
+  PyTensor* view = as_tensor(view_handle.ptr());
+  check_inplace(self, false);
+  self->t = view->t;
+  self->t.bump_version();
+  if (self->base) self->view_version = self->t.version();
+  if (grad_mode.enabled && view->grad_fn) set_grad_fn(self, view->grad_fn, view->output_nr);
+  return nb::borrow(handle);
 }
 
 // ---- out= ----
@@ -678,7 +704,12 @@ void op_dealloc(PyObject* self) {
   op_clear(self);
   PyOp* op = as_op(self);
   Py_CLEAR(op->name);
-  Py_CLEAR(op->backward_name);
+  Py_CLEAR(op->node_name.text);
+  for (int k = 0; k < op->overload_count; ++k) {
+    Py_CLEAR(op->overloads[k].name.text);
+    for (NameTest& test : op->overloads[k].tests) Py_CLEAR(test.text);
+  }
+  delete[] op->overloads;
   Py_CLEAR(op->params);
   Py_CLEAR(op->defaults);
   delete[] op->rules;
@@ -756,7 +787,7 @@ nb::object make_op(nb::str name, nb::str backward_name, nb::object forward, nb::
   PyOp* op = allocate_op();
   nb::object owner = nb::steal(reinterpret_cast<PyObject*>(op));
   op->name = name.release().ptr();
-  op->backward_name = backward_name.release().ptr();
+  op->node_name.text = backward_name.release().ptr();
   op->forward = forward.release().ptr();
   op->param_count = static_cast<int>(nb::len(params));
   op->params = params.release().ptr();
@@ -782,7 +813,6 @@ nb::object make_variant(nb::handle of, bool inplace, bool reflected, bool operat
   op->name = inplace ? PyUnicode_FromFormat("%U_", target->name) : Py_NewRef(target->name);
   op->params = Py_NewRef(target->params);
   op->defaults = Py_NewRef(target->defaults);
-  op->backward_name = Py_NewRef(target->backward_name);
   op->forward = Py_NewRef(target->forward);
   op->inplace = inplace;
   op->reflected = reflected;
@@ -855,8 +885,15 @@ void init_op(nb::module_& m) {
         nb::arg("native"), nb::arg("native_arity"));
   m.def("make_variant", make_variant);
   m.def("make_positional", make_positional);
+  m.def("become_view", become_view);
   m.def("set_writer", [](nb::handle op, nb::object function) {
     as_op(op.ptr())->writer = function.release().ptr();
+  });
+  // The name of nodes for arguments that pass the tests: (parameter, condition, text) each.
+  m.def("add_overload", [](nb::handle op, nb::str name, nb::list tests) {
+    PyOp* target = as_op(op.ptr());
+    if (!target->overloads) target->overloads = new Overload[max_overloads];
+    add_overload(target, name.ptr(), std::move(tests));
   });
   m.def("add_rule", add_rule);
   m.def("add_fast_rule", add_fast_rule);
@@ -873,6 +910,8 @@ void init_op(nb::module_& m) {
                                             {"clone", &EngineOps::clone},
                                             {"as_strided", &EngineOps::as_strided},
                                             {"as_strided_scatter", &EngineOps::as_strided_scatter},
+                                            {"seen_again", &EngineOps::seen_again},
+                                            {"written_through", &EngineOps::written_through},
                                             {"getitem", &EngineOps::getitem},
                                             {"setitem", &EngineOps::setitem},
                                             {"on_record", &EngineOps::on_record},
@@ -893,7 +932,7 @@ void init_op(nb::module_& m) {
     std::vector<Argument> arguments;
     for (nb::handle o : operands) {
       Argument a{Scalar()};
-      if (!to_argument(o.ptr(), a))
+      if (!to_argument(o.ptr(), a) && !a.tensor)
         wrong_call(std::string("result_type(): expected tensors and numbers, got ") +
                    Py_TYPE(o.ptr())->tp_name);
       arguments.push_back(a);

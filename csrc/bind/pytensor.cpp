@@ -95,6 +95,10 @@ PyObject* get_device(PyObject* self, void*) {
   return PyObject_CallFunction(device_objects, "si", d.type == DeviceType::CUDA ? "cuda" : "meta",
                                static_cast<int>(d.index));
 }
+PyObject* get_is_conj(PyObject* self, void*) {
+  return PyBool_FromLong(as_tensor(self)->t.is_conj());
+}
+PyObject* get_is_neg(PyObject* self, void*) { return PyBool_FromLong(as_tensor(self)->t.is_neg()); }
 PyObject* get_is_cpu(PyObject* self, void*) { return PyBool_FromLong(as_tensor(self)->t.is_cpu()); }
 PyObject* get_version(PyObject* self, void*) {
   const PyTensor* t = as_tensor(self);
@@ -219,6 +223,8 @@ PyGetSetDef getset[] = {
     {"dtype", get_dtype, nullptr, "The element type.", nullptr},
     {"device", get_device, nullptr, "Where the storage is.", nullptr},
     {"is_cpu", get_is_cpu, nullptr, nullptr, nullptr},
+    {"_is_conj", get_is_conj, nullptr, nullptr, nullptr},
+    {"_is_neg", get_is_neg, nullptr, nullptr, nullptr},
     {"_version", get_version, nullptr, "How often the storage was written in place.", nullptr},
     {"requires_grad", get_requires_grad, set_requires_grad,
      "Whether gradients flow to this tensor.", nullptr},
@@ -456,8 +462,8 @@ PyObject* nested_list(const Tensor& t, int axis, std::int64_t offset) {
 }
 
 PyObject* tensor_tolist(PyObject* self, PyObject*) {
-  const Tensor& t = as_tensor(self)->t;
   FB_PY_TRY
+  const Tensor t = resolved(as_tensor(self)->t);
   require_cpu(t, "tolist");
   return nested_list(t, 0, t.offset());
   FB_PY_CATCH(nullptr)
@@ -575,7 +581,7 @@ bool to_scalar(PyObject* o, Scalar& out) {
     out = Scalar(std::complex<double>(PyComplex_RealAsDouble(o), PyComplex_ImagAsDouble(o)));
   } else if (is_tensor(o) && !as_tensor(o)->wrapped && as_tensor(o)->t.defined() &&
              as_tensor(o)->t.numel() == 1 && as_tensor(o)->t.is_cpu()) {
-    out = load_scalar(as_tensor(o)->t.dtype(), as_tensor(o)->t.bytes());
+    out = item(as_tensor(o)->t);
   } else if (PyIndex_Check(o) && !is_tensor(o)) {  // NumPy integers
     const Py_ssize_t value = PyNumber_AsSsize_t(o, PyExc_OverflowError);
     if (value == -1 && PyErr_Occurred()) {
@@ -661,8 +667,8 @@ void init_tensor(nb::module_& m) {
   });
   // x.data = y: the object keeps its identity and its autograd fields.
   m.def("set_data",
-        [](nb::handle target, const Tensor& value) { as_tensor(target.ptr())->t = value; });
-  m.def("bump_version", [](const Tensor& t) { t.bump_version(); });
+        [](nb::handle target, const Lazy& value) { as_tensor(target.ptr())->t = value; });
+  m.def("bump_version", [](const Lazy& t) { t->bump_version(); });
   m.def("make_leaf", [](nb::handle target) {
     PyTensor* t = as_tensor(target.ptr());
     Py_CLEAR(t->grad_fn);
@@ -670,10 +676,9 @@ void init_tensor(nb::module_& m) {
     t->output_nr = 0;
     t->requires_grad = false;
   });
-  m.def("share_storage",
-        [](const Tensor& a, const Tensor& b) { return a.storage() == b.storage(); });
-  m.def("storage_info", [](const Tensor& t) {
-    const Storage& s = *t.storage();
+  m.def("share_storage", [](const Lazy& a, const Lazy& b) { return a->storage() == b->storage(); });
+  m.def("storage_info", [](const Lazy& t) {
+    const Storage& s = *t->storage();
     return nb::make_tuple(reinterpret_cast<std::uintptr_t>(s.data), s.nbytes, s.resizable,
                           s.shared);
   });

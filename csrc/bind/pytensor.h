@@ -5,7 +5,10 @@
 #include <Python.h>
 #include <nanobind/nanobind.h>
 
+#include <memory>
+
 #include "core/tensor.h"
+#include "kernels/copy.h"
 
 namespace fb::py {
 
@@ -72,15 +75,33 @@ void init_transform(nb::module_& m);
 void name_wrong_argument(PyObject* function, PyObject* names, Py_ssize_t positional,
                          Py_ssize_t rest, PyObject* const* args, Py_ssize_t n, PyObject* kwnames);
 
-// RAII: recording off while a kernel or a first-order backward runs.
-class NoGrad {
+// RAII: recording on or off.
+class Grad {
  public:
-  NoGrad() : before_(grad_mode.enabled) { grad_mode.enabled = false; }
-  ~NoGrad() { grad_mode.enabled = before_; }
+  explicit Grad(bool enabled) : before_(grad_mode.enabled) { grad_mode.enabled = enabled; }
+  ~Grad() { grad_mode.enabled = before_; }
 
  private:
   bool before_;
 };
+// Recording is off while a kernel or a first-order backward runs.
+struct NoGrad : Grad {
+  NoGrad() : Grad(false) {}
+};
+
+// A parameter of a bound function that may be a conj or neg view. `const Tensor&` parameters never
+// are: they get a resolved copy. What only makes views, or copies, takes this.
+struct Lazy {
+  const Tensor* tensor = nullptr;
+  operator const Tensor&() const { return *tensor; }
+  const Tensor* operator->() const { return tensor; }
+};
+
+// f with its first parameter as Lazy.
+template <class R, class... A>
+auto lazy(R (*f)(const Tensor&, A...)) {
+  return [f](const Lazy& t, A... rest) -> R { return f(t, std::forward<A>(rest)...); };
+}
 
 #define FB_PY_TRY try {
 #define FB_PY_CATCH(value)     \
@@ -101,6 +122,7 @@ struct type_caster<fb::Tensor> {
   template <class T>
   using Cast = precise_cast_t<T>;
   fb::Tensor* value = nullptr;
+  std::unique_ptr<fb::Tensor> copy;  // of a conj or neg view
 
   bool from_python(handle src, std::uint32_t, cleanup_list*) noexcept {
     if (src.is_none()) return true;  // for pointers; references refuse below
@@ -108,7 +130,16 @@ struct type_caster<fb::Tensor> {
     // The kernels of a wrapper's ops are called by its transform, with what is inside.
     if (fb::py::as_tensor(src.ptr())->wrapped) return false;
     value = &fb::py::as_tensor(src.ptr())->t;
-    return true;
+    return !value->is_lazy() || resolve();
+  }
+  [[gnu::cold]] bool resolve() noexcept {
+    try {
+      copy = std::make_unique<fb::Tensor>(fb::resolved(*value));
+      value = copy.get();
+      return true;
+    } catch (...) {
+      return false;
+    }
   }
   template <class T>
   bool can_cast() const noexcept {
@@ -128,6 +159,19 @@ struct type_caster<fb::Tensor> {
   operator fb::Tensor&&() {
     if (!value) throw next_overload();
     return std::move(*value);
+  }
+};
+
+template <>
+struct type_caster<fb::py::Lazy> {
+  NB_TYPE_CASTER(fb::py::Lazy, const_name("Tensor"))
+  bool from_python(handle src, std::uint32_t, cleanup_list*) noexcept {
+    if (!fb::py::is_tensor(src.ptr()) || fb::py::as_tensor(src.ptr())->wrapped) return false;
+    value.tensor = &fb::py::as_tensor(src.ptr())->t;
+    return true;
+  }
+  static handle from_cpp(const fb::py::Lazy& t, rv_policy, cleanup_list*) noexcept {
+    return fb::py::wrap(t);
   }
 };
 

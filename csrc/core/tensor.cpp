@@ -72,7 +72,10 @@ bool Tensor::has_internal_overlap() const {
 }
 
 Tensor Tensor::restride(Dims sizes, Dims strides, std::int64_t offset) const {
-  return Tensor(storage_, dtype_, std::move(sizes), std::move(strides), offset);
+  Tensor out(storage_, dtype_, std::move(sizes), std::move(strides), offset);
+  out.conj_ = conj_;
+  out.neg_ = neg_;
+  return out;
 }
 
 Tensor Tensor::as_strided(Dims sizes, Dims strides, std::int64_t offset) const {
@@ -95,6 +98,13 @@ Tensor Tensor::as_strided(Dims sizes, Dims strides, std::int64_t offset) const {
 
 Tensor Tensor::with_dtype(DType dtype) const {
   return Tensor(storage_, dtype, sizes_, strides_, offset_);
+}
+
+Tensor Tensor::with_flags(bool conj, bool neg) const {
+  Tensor out = *this;
+  out.conj_ = conj;
+  out.neg_ = neg;
+  return out;
 }
 
 Tensor Tensor::select(int dim, std::int64_t index) const {
@@ -225,15 +235,24 @@ Tensor empty_like(const Tensor& like, DType dtype) {
   if (like.is_contiguous()) return empty(like.sizes(), dtype, like.device());
   if (like.is_non_overlapping_and_dense())
     return empty_strided(like.sizes(), like.strides(), dtype, like.device());
-  // The axes in the order of their strides, without the gaps.
+  // The axes in the order of their strides, without the gaps. An axis of stride 0 says nothing of
+  // the order: it stays where it is, and others may move past it.
   const int n = like.ndim();
-  int order[Dims::max_size];
-  for (int i = 0; i < n; ++i) order[i] = i;
-  std::stable_sort(order, order + n, [&](int a, int b) { return like.stride(a) > like.stride(b); });
+  int order[Dims::max_size];  // from the smallest stride on
+  for (int i = 0; i < n; ++i) order[i] = n - 1 - i;
+  for (int i = 1; i < n; ++i) {
+    for (int here = i, before = i - 1; before >= 0; --before) {
+      const std::int64_t a = like.stride(order[before]), b = like.stride(order[here]);
+      if (a == 0 || b == 0) continue;
+      if (a < b || (a == b && like.size(order[before]) <= like.size(order[here]))) break;
+      std::swap(order[before], order[here]);
+      here = before;
+    }
+  }
   Dims strides;
   strides.resize(n);
   std::int64_t step = 1;
-  for (int k = n - 1; k >= 0; --k) {
+  for (int k = 0; k < n; ++k) {
     strides[order[k]] = step;
     step *= std::max<std::int64_t>(like.size(order[k]), 1);
   }

@@ -29,6 +29,12 @@ class Tensor {
   std::size_t itemsize() const { return fb::itemsize(dtype_); }
   std::size_t nbytes() const { return static_cast<std::size_t>(numel_) * itemsize(); }
   bool is_contiguous() const { return contiguous_; }
+  // Views whose elements are the conjugates, or the negatives, of what the storage holds. Kernels
+  // do not know them: the bindings hand them resolved copies (bind/pytensor.h), and what does know
+  // them says so there.
+  bool is_conj() const { return conj_; }
+  bool is_neg() const { return neg_; }
+  bool is_lazy() const { return conj_ || neg_; }
   // Every element has its own place and there are no gaps: some order of the axes is contiguous.
   bool is_non_overlapping_and_dense() const;
   bool has_internal_overlap() const;  // an axis longer than one with stride 0
@@ -46,6 +52,8 @@ class Tensor {
   // Without the bounds check: for views that are inside by construction.
   Tensor restride(Dims sizes, Dims strides, std::int64_t offset) const;
   Tensor with_dtype(DType dtype) const;  // same bytes, same item size
+  Tensor with_flags(bool conj, bool neg) const;
+  Tensor raw() const { return with_flags(false, false); }  // what the storage holds
 
   Tensor select(int dim, std::int64_t index) const;
   Tensor slice(int dim, std::int64_t start, std::int64_t length, std::int64_t step) const;
@@ -65,6 +73,8 @@ class Tensor {
   std::int64_t numel_ = 0;
   DType dtype_ = DType::Float32;
   bool contiguous_ = true;
+  bool conj_ = false;
+  bool neg_ = false;
 };
 
 Tensor empty(const Dims& sizes, DType dtype, Device device = {});

@@ -5,6 +5,7 @@
 
 #include "core/parallel.h"
 #include "kernels/copy_lines.h"
+#include "kernels/elementwise.h"
 
 namespace fb {
 namespace {
@@ -124,9 +125,24 @@ Loop cast_loop_for(DType to, DType from) {
   });
 }
 
+// The flags by which two views differ, applied to what `t` holds.
+void toggle(const Tensor& t, bool conj, bool neg) {
+  static const int conj_id = find_unary("conj_physical"), neg_id = find_unary("neg");
+  if (conj && is_complex(t.dtype())) unary(conj_id, t, &t);
+  if (neg && t.dtype() != DType::Bool) unary(neg_id, t, &t);
+}
+
+// A view of complex numbers may be a copy of real ones, whose sign alone matters then.
+void copy_lazy(const Tensor& dst, const Tensor& src) {
+  const Tensor to = dst.raw();
+  copy_into(to, src.raw());
+  toggle(to, src.is_conj() != dst.is_conj(), src.is_neg() != dst.is_neg());
+}
+
 }  // namespace
 
 void copy_into(const Tensor& dst, const Tensor& src) {
+  if (dst.is_lazy() || src.is_lazy()) return copy_lazy(dst, src);
   require_cpu(dst, "copy_");
   require_cpu(src, "copy_");
   check_writable(dst, "copy_");
@@ -146,6 +162,7 @@ void copy_into(const Tensor& dst, const Tensor& src) {
 
 void fill(const Tensor& dst, const Scalar& value) {
   require_cpu(dst, "fill_");
+  if (dst.is_lazy()) return copy_into(dst, full({}, value, dst.dtype()));
   alignas(16) char element[16];
   store_scalar(value, dst.dtype(), element);
   run_loop(move_loop_for(dst.itemsize()), dst.sizes(), {dst, Operand::element(element)});
@@ -166,8 +183,17 @@ Tensor contiguous(const Tensor& t) {
 }
 
 Tensor clone(const Tensor& t) {
+  if (t.is_lazy()) return resolved(t);
   Tensor out = empty_like(t);
   copy_into(out, t);
+  return out;
+}
+
+Tensor resolved(const Tensor& t) {
+  static const int conj_id = find_unary("conj_physical"), neg_id = find_unary("neg");
+  if (!t.is_lazy()) return t;
+  Tensor out = t.is_conj() ? unary(conj_id, t.raw()) : unary(neg_id, t.raw());
+  if (t.is_conj() && t.is_neg()) unary(neg_id, out, &out);
   return out;
 }
 
@@ -208,6 +234,7 @@ Scalar item(const Tensor& t) {
   require_cpu(t, "item");
   FB_CHECK(t.numel() == 1, Runtime, "item: a Tensor with ", t.numel(),
            " elements cannot be converted to Scalar");
+  if (t.is_lazy()) return item(resolved(t));
   return load_scalar(t.dtype(), t.bytes());
 }
 

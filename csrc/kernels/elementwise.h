@@ -23,6 +23,7 @@ enum class Result : std::uint8_t {
 // *.simd.cpp files.
 #define FB_MATH_OPS(M)                     \
   M(neg, NegFn, Numeric, 1, 0)             \
+  M(conj_physical, ConjFn, Same, 1, 0)     \
   M(abs, AbsFn, Real, 1, 0)                \
   M(sign, SignFn, Same, 1, 0)              \
   M(sgn, SgnFn, Same, 1, 0)                \

@@ -16,6 +16,7 @@ FB_SIMD Vec<T> sign(Vec<T> x) {  // zero for NaN
 }
 
 FB_FN1(neg, -x)
+FB_FN1(conj_physical, x)
 FB_FN1(abs, abs(x))
 FB_FN1(sign, sign(x))
 FB_FN1(sgn, sign(x))

@@ -62,6 +62,16 @@ struct NegFn {
     return -a;
   }
 };
+struct ConjFn {
+  template <Integral T>
+  FB_INLINE T apply(T a) {
+    return a;
+  }
+  template <Complex T>
+  FB_INLINE T apply(T a) {
+    return std::conj(a);
+  }
+};
 struct AbsFn {
   template <Integer T>
   FB_INLINE T apply(T a) {

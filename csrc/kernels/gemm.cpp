@@ -334,7 +334,6 @@ T dot(std::int64_t n, const T* x, std::ptrdiff_t x_stride, const T* y, std::ptrd
   // Integers are summed unsigned: they wrap around.
   using Sum = std::conditional_t<is_half_type<T>, float,
                                  std::conditional_t<std::is_integral_v<T>, std::uint64_t, T>>;
-  Workspace<Sum> sums(static_cast<std::size_t>(std::max<std::int64_t>(blocks, 1)));
   const bool contiguous = x_stride == 1 && y_stride == 1;
   const auto sum_block = [&](std::int64_t begin, std::int64_t count) -> Sum {
     const T* left = x + begin * x_stride;
@@ -349,6 +348,8 @@ T dot(std::int64_t n, const T* x, std::ptrdiff_t x_stride, const T* y, std::ptrd
       sum += static_cast<Sum>(left[i * x_stride]) * static_cast<Sum>(right[i * y_stride]);
     return sum;
   };
+  if (blocks <= 1) return static_cast<T>(sum_block(0, n));
+  Workspace<Sum> sums(static_cast<std::size_t>(blocks));
   parallel_for(0, blocks, 8, [&](std::int64_t b, std::int64_t e) {
     for (std::int64_t i = b; i < e; ++i)
       sums[static_cast<std::size_t>(i)] = sum_block(i * block, std::min(block, n - i * block));

@@ -8,6 +8,7 @@
 #include "core/parallel.h"
 #include "kernels/copy.h"
 #include "kernels/elementwise.h"
+#include "kernels/format.h"
 
 namespace fb {
 namespace {
@@ -697,7 +698,11 @@ Tensor cat(const std::vector<Tensor>& tensors, std::int64_t given_dim) {
                " in the list.");
     shape[dim] += t.size(dim);
   }
-  const Tensor out = empty(shape, dtype);
+  const bool channels_last = std::all_of(tensors.begin(), tensors.end(), [&](const Tensor& t) {
+    return skipped(t) || is_channels_last(t);
+  });
+  const Tensor out = channels_last ? empty_strided(shape, channels_last_strides(shape), dtype)
+                                   : empty(shape, dtype);
   std::int64_t at = 0;
   for (const Tensor& t : tensors) {
     if (skipped(t)) continue;

@@ -78,6 +78,13 @@ Tensor view_wider(const Tensor& t, DType dtype, std::int64_t ratio) {
 }  // namespace
 
 Tensor view_as_dtype(const Tensor& t, DType dtype) {
+  if (t.dtype() == dtype) return t;
+  FB_CHECK(!t.is_conj(), Runtime,
+           "torch.Tensor.view is not supported for conjugate view tensors when converting to a "
+           "different dtype.");
+  FB_CHECK(!t.is_neg(), Runtime,
+           "torch.Tensor.view is not supported for tensors with negative bit set when converting "
+           "to a different dtype.");
   const std::size_t from = t.itemsize(), to = itemsize(dtype);
   if (from == to) return t.with_dtype(dtype);
   FB_CHECK(t.ndim() > 0, Runtime, "view: self.dim() cannot be 0 to view ", dtype_name(t.dtype()),
@@ -89,12 +96,17 @@ Tensor view_as_dtype(const Tensor& t, DType dtype) {
 Tensor view_as_real(const Tensor& t) {
   FB_CHECK(is_complex(t.dtype()), Runtime,
            "view_as_real is only supported for complex tensors, got ", dtype_name(t.dtype()));
+  FB_CHECK(!t.is_conj(), Runtime,
+           "view_as_real doesn't work on unresolved conjugated tensors.  To resolve the conjugate "
+           "tensor so you can view it as real, use self.resolve_conj(); however, be warned that "
+           "the resulting tensor will NOT alias the original.");
   Dims sizes = t.sizes(), strides = t.strides();
   for (auto& s : strides) s *= 2;
   sizes.push_back(2);
   strides.push_back(1);
   return Tensor(t.storage(), real_dtype(t.dtype()), std::move(sizes), std::move(strides),
-                t.offset() * 2);
+                t.offset() * 2)
+      .with_flags(false, t.is_neg());
 }
 
 Tensor view_as_complex(const Tensor& t) {
@@ -121,7 +133,8 @@ Tensor view_as_complex(const Tensor& t) {
     s /= 2;
   }
   return Tensor(t.storage(), complex_dtype(t.dtype()), std::move(sizes), std::move(strides),
-                t.offset() / 2);
+                t.offset() / 2)
+      .with_flags(false, t.is_neg());
 }
 
 Tensor flip(const Tensor& t, std::uint64_t dims) {

@@ -1,249 +1,250 @@
 #include "kernels/optim.h"
 
-#include <algorithm>
-#include <array>
 #include <cmath>
-#include <type_traits>
-#include <vector>
 
-#include "core/parallel.h"
-#include "kernels/copy.h"
+#include "kernels/optim_rows.h"
 
 namespace fb {
+
+using optim::Distinct;
+using optim::make_rows;
+using optim::run_rows;
+
 namespace {
 
-constexpr std::int64_t grain = 16384;  // elements for one thread
-
-// The loops of float32 and float64 by type.
-void run(float* p, const float* g, float* b, std::int64_t n, const SgdScalars<float>& s) {
-  optim_loops().sgd_f32(p, g, b, n, s);
-}
-void run(double* p, const double* g, double* b, std::int64_t n, const SgdScalars<double>& s) {
-  optim_loops().sgd_f64(p, g, b, n, s);
-}
-void run(float* p, const float* g, float* m, float* v, float* l, std::int64_t n,
-         const AdamScalars<float>& s) {
-  optim_loops().adam_f32(p, g, m, v, l, n, s);
-}
-void run(double* p, const double* g, double* m, double* v, double* l, std::int64_t n,
-         const AdamScalars<double>& s) {
-  optim_loops().adam_f64(p, g, m, v, l, n, s);
+// The value of a counter of a parameter: a tensor of one float.
+double read_counter(const char* op, const Tensor& counter) {
+  FB_CHECK(counter.numel() == 1 && counter.is_cpu(), Runtime, op,
+           ": a step count must be one number on the CPU, got ", counter.sizes());
+  return dispatch_float(counter.dtype(), op,
+                        [&]<class T>() { return static_cast<double>(*counter.data<T>()); });
 }
 
-// The parameter, its gradient and its state: `count` tensors that are stepped through together.
-template <int count>
-using Row = std::array<const Tensor*, count>;  // a null pointer: not used
+void write_counter(const char* op, const Tensor& counter, double value) {
+  counter.bump_version();
+  dispatch_float(counter.dtype(), op, [&]<class T>() { *counter.data<T>() = T(value); });
+}
 
-// Rows whose tensors are laid out alike, with elements in one common range.
-template <int count>
-struct Work {
-  struct Item {
-    std::array<char*, count> data;
-    std::int64_t begin;  // in the range of all items
-    std::int64_t size;
-    int scalars;  // which entry of the list of scalars applies
-  };
-  std::vector<Item> items;
-  std::int64_t total = 0;
-  std::vector<Tensor> copies;                        // keeps rearranged operands alive
-  std::vector<std::pair<Tensor, Tensor>> copy_back;  // (original, rearranged)
+// Multiplies in the arithmetic of the counter, which is what follows the reference.
+double multiply_counter(const char* op, const Tensor& counter, double factor) {
+  counter.bump_version();
+  return dispatch_float(counter.dtype(), op, [&]<class T>() {
+    return static_cast<double>(*counter.data<T>() *= static_cast<T>(factor));
+  });
+}
 
-  void add(const Row<count>& row, int scalars);
+void check_counters(const char* op, Tensors params, Tensors counters) {
+  FB_CHECK(counters.size() == params.size(), Runtime, op,
+           ": the lists must have one length: there are ", params.size(),
+           " parameters, got a list of ", counters.size());
+  for (const Tensor* counter : counters) read_counter(op, *counter);
+}
 
-  // f(item, first, n) for the part of each item that lies in [begin, end).
-  template <class F>
-  void each_part(std::int64_t begin, std::int64_t end, F&& f) const {
-    auto item = std::upper_bound(items.begin(), items.end(), begin,
-                                 [](std::int64_t at, const Item& i) { return at < i.begin; });
-    for (--item; item != items.end() && item->begin < end; ++item) {
-      const std::int64_t first = std::max<std::int64_t>(begin - item->begin, 0);
-      f(*item, first, std::min(end - item->begin, item->size) - first);
-    }
+// Counts every parameter's step; nothing has changed if a count is wrong.
+Distinct<double> count_steps(const char* op, Tensors params, Tensors steps) {
+  check_counters(op, params, steps);
+  Distinct<double> counts;
+  for (const Tensor* step : steps) {
+    const double count = read_counter(op, *step) + 1;
+    write_counter(op, *step, count);
+    counts.add(count);
   }
-};
-
-template <std::size_t count>
-void check_row(const char* op, const std::array<const Tensor*, count>& row) {
-  const Tensor& p = *row[0];
-  FB_CHECK(is_floating(p.dtype()), NotImplemented, op, ": not implemented for ",
-           dtype_name(p.dtype()));
-  check_writable(p, op);
-  for (const Tensor* t : row) {
-    if (!t) continue;
-    require_cpu(*t, op);
-    FB_CHECK(t->dtype() == p.dtype() && t->sizes() == p.sizes(), Runtime, op,
-             ": gradients and states must match their parameter: parameter is ", p.sizes(), " of ",
-             dtype_name(p.dtype()), ", got ", t->sizes(), " of ", dtype_name(t->dtype()));
-  }
+  return counts;
 }
 
-template <int count>
-void Work<count>::add(const Row<count>& row, int scalars) {
-  const Tensor& p = *row[0];
-  if (p.numel() == 0) return;
-  Item item{{}, total, p.numel(), scalars};
-  const bool dense = p.is_non_overlapping_and_dense();
-  for (std::size_t k = 0; k < count; ++k) {
-    if (!row[k]) continue;
-    const Tensor& t = *row[k];
-    if (dense && t.strides() == p.strides()) {
-      item.data[k] = t.bytes();
-      continue;
-    }
-    copies.push_back(empty_like(p));
-    copy_into(copies.back(), t);
-    item.data[k] = copies.back().bytes();
-    if (k != 1) copy_back.emplace_back(t, copies.back());  // all but the gradient are written
-  }
-  items.push_back(item);
-  total += item.size;
+// One value for all.
+Distinct<double> uncounted(std::size_t params) {
+  return {{0.0}, std::vector<std::size_t>(params, 0)};
 }
 
-// The 16-bit floats are computed in float32, a piece at a time.
-template <int count, class T, class Scalars>
-void step_part(const std::array<char*, count>& data, std::int64_t first, std::int64_t n,
-               const Scalars& scalars) {
-  const auto call = [&]<class C>(const std::array<C*, count>& at, std::int64_t m) {
-    if constexpr (count == 3)
-      run(at[0], at[1], at[2], m, scalars);
-    else
-      run(at[0], at[1], at[2], at[3], at[4], m, scalars);
-  };
-  std::array<T*, count> at;
-  for (std::size_t k = 0; k < count; ++k)
-    at[k] = data[k] ? reinterpret_cast<T*>(data[k]) + first : nullptr;
-  if constexpr (std::is_same_v<T, float> || std::is_same_v<T, double>) {
-    call(at, n);
-  } else {
-    constexpr std::int64_t piece = 256;
-    float buffers[count][piece];
-    std::array<float*, count> wide;
-    for (std::size_t k = 0; k < count; ++k) wide[k] = at[k] ? buffers[k] : nullptr;
-    for (std::int64_t done = 0; done < n; done += piece) {
-      const std::int64_t m = std::min(piece, n - done);
-      for (std::size_t k = 0; k < count; ++k)
-        for (std::int64_t i = 0; at[k] && i < m; ++i) wide[k][i] = at[k][done + i];
-      call(wide, m);
-      for (std::size_t k = 0; k < count; ++k)
-        for (std::int64_t i = 0; at[k] && k != 1 && i < m; ++i) at[k][done + i] = T(wide[k][i]);
-    }
-  }
-}
-
-// The arithmetic of a dtype.
 template <class T>
-using Compute = std::conditional_t<std::is_same_v<T, double>, double, float>;
-
-// Runs the rows of one dtype; `scalars(C{})` gives their list in arithmetic of type C.
-template <int count, class T, class MakeScalars>
-void run_dtype(const std::vector<Row<count>>& rows, DType dtype, const std::vector<int>& scalars_of,
-               MakeScalars&& make_scalars) {
-  Work<count> work;
-  work.items.reserve(rows.size());
-  for (std::size_t i = 0; i < rows.size(); ++i)
-    if (rows[i][0]->dtype() == dtype) work.add(rows[i], scalars_of[i]);
-  const auto scalars = make_scalars(Compute<T>{});
-  parallel_for(0, work.total, grain, [&](std::int64_t begin, std::int64_t end) {
-    work.each_part(begin, end, [&](const auto& item, std::int64_t first, std::int64_t n) {
-      step_part<count, T>(item.data, first, n, scalars[static_cast<std::size_t>(item.scalars)]);
-    });
-  });
-  for (const auto& [original, copy] : work.copy_back) copy_into(original, copy);
+T sign(bool maximize) {
+  return T(maximize ? -1 : 1);
 }
 
-template <int count, class MakeScalars>
-void run_all(const char* op, const std::vector<Row<count>>& rows,
-             const std::vector<int>& scalars_of, MakeScalars&& make_scalars) {
-  std::uint32_t seen = 0;  // bits over dtypes
-  for (const auto& row : rows) {
-    const DType dtype = row[0]->dtype();
-    if (seen >> static_cast<int>(dtype) & 1) continue;
-    seen |= std::uint32_t{1} << static_cast<int>(dtype);
-    dispatch_floating(
-        dtype, op, [&]<class T>() { run_dtype<count, T>(rows, dtype, scalars_of, make_scalars); });
-  }
-  for (const auto& row : rows)
-    for (std::size_t k = 0; k < count; ++k)
-      if (row[k] && k != 1) row[k]->bump_version();
+// The scalars of a running average of the gradient and one of its square, with either kind of
+// weight decay.
+template <class Scalars, class T, class Options>
+void set_averages(Scalars& s, T, const Options& o, bool decoupled) {
+  s.blend = static_cast<T>(1 - o.beta1);
+  s.beta1 = T(1) - s.blend;
+  s.beta2 = static_cast<T>(o.beta2);
+  s.rest2 = static_cast<T>(1 - o.beta2);
+  s.eps = static_cast<T>(o.eps);
+  s.decay = decoupled ? T(0) : static_cast<T>(o.weight_decay);
+  s.shrink = decoupled ? static_cast<T>(1 - o.lr * o.weight_decay) : T(1);
+  s.sign = sign<T>(o.maximize);
 }
 
-void check_lengths(const char* op, std::size_t params, std::initializer_list<std::size_t> lists) {
-  for (auto n : lists)
-    FB_CHECK(n == params, Runtime, op, ": the lists must have one length: there are ", params,
-             " parameters, got a list of ", n);
-}
-
-template <class C>
-SgdScalars<C> sgd_scalars(const SgdOptions& o) {
-  return {static_cast<C>(o.lr),
-          static_cast<C>(o.momentum),
-          static_cast<C>(1 - o.dampening),
-          static_cast<C>(o.weight_decay),
-          C(o.maximize ? -1 : 1),
-          o.nesterov,
-          o.first_step};
-}
-
-template <class C>
-AdamScalars<C> adam_scalars(const AdamOptions& o, double step) {
-  AdamScalars<C> s;
-  s.blend = static_cast<C>(1 - o.beta1);
-  s.beta1 = C(1) - s.blend;
-  s.beta2 = static_cast<C>(o.beta2);
-  s.rest2 = static_cast<C>(1 - o.beta2);
-  s.eps = static_cast<C>(o.eps);
-  s.step_size = static_cast<C>(o.lr / (1 - std::pow(o.beta1, step)));
-  s.correction = static_cast<C>(std::sqrt(1 - std::pow(o.beta2, step)));
-  s.decay = o.decoupled ? C(0) : static_cast<C>(o.weight_decay);
-  s.shrink = o.decoupled ? static_cast<C>(1 - o.lr * o.weight_decay) : C(1);
-  s.sign = C(o.maximize ? -1 : 1);
-  return s;
-}
-
-// Adds one to a step count, and returns it.
-double count_up(const Tensor& step) {
-  FB_CHECK(step.numel() == 1 && step.is_cpu(), Runtime,
-           "adam_step: a step count must be one number on the CPU, got ", step.sizes());
-  step.bump_version();
-  return dispatch_float(step.dtype(), "adam_step", [&]<class T>() -> double {
-    return static_cast<double>(*step.data<T>() += T(1));
-  });
-}
+// How much a running average that started from zero is too small after so many steps.
+double bias(double beta, double step) { return 1 - std::pow(beta, step); }
 
 }  // namespace
 
-void sgd_step(Tensors params, Tensors grads, Tensors buffers, const SgdOptions& options) {
-  check_lengths("sgd_step", params.size(), {grads.size()});
-  if (!buffers.empty()) check_lengths("sgd_step", params.size(), {buffers.size()});
-  std::vector<Row<3>> rows(params.size());
-  for (std::size_t i = 0; i < rows.size(); ++i)
-    check_row("sgd_step", rows[i] = {params[i], grads[i], buffers.empty() ? nullptr : buffers[i]});
-  run_all<3>("sgd_step", rows, std::vector<int>(rows.size(), 0),
-             [&]<class C>(C) { return std::array{sgd_scalars<C>(options)}; });
+void sgd_step(Tensors params, Tensors grads, Tensors buffers, const SgdOptions& o) {
+  const auto rows = make_rows("sgd_step", {params, grads, buffers});
+  run_rows(rows, optim_loops().sgd, uncounted(params.size()), [&]<class T>(T, double) {
+    return SgdScalars<T>{static_cast<T>(o.lr),
+                         static_cast<T>(o.momentum),
+                         static_cast<T>(1 - o.dampening),
+                         static_cast<T>(o.weight_decay),
+                         sign<T>(o.maximize),
+                         o.nesterov,
+                         o.first_step};
+  });
 }
 
 void adam_step(Tensors params, Tensors grads, Tensors averages, Tensors average_sqs,
-               Tensors largest_sqs, Tensors steps, const AdamOptions& options) {
-  check_lengths("adam_step", params.size(),
-                {grads.size(), averages.size(), average_sqs.size(), steps.size()});
-  if (!largest_sqs.empty()) check_lengths("adam_step", params.size(), {largest_sqs.size()});
-  std::vector<Row<5>> rows(params.size());
-  std::vector<int> scalars_of(params.size());
-  std::vector<double> counts;  // the different step counts: mostly one
-  for (std::size_t i = 0; i < rows.size(); ++i)
-    check_row("adam_step", rows[i] = {params[i], grads[i], averages[i], average_sqs[i],
-                                      largest_sqs.empty() ? nullptr : largest_sqs[i]});
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    const double step = count_up(*steps[i]);
-    const auto known = std::find(counts.begin(), counts.end(), step);
-    scalars_of[i] = static_cast<int>(known - counts.begin());
-    if (known == counts.end()) counts.push_back(step);
-  }
-  run_all<5>("adam_step", rows, scalars_of, [&]<class C>(C) {
-    std::vector<AdamScalars<C>> scalars;
-    for (double step : counts) scalars.push_back(adam_scalars<C>(options, step));
-    return scalars;
+               Tensors largest_sqs, Tensors steps, const AdamOptions& o) {
+  const auto rows = make_rows("adam_step", {params, grads, averages, average_sqs, largest_sqs});
+  const auto counts = count_steps("adam_step", params, steps);
+  run_rows(rows, optim_loops().adam, counts, [&]<class T>(T, double step) {
+    AdamScalars<T> s;
+    set_averages(s, T{}, o, o.decoupled);
+    s.step_size = static_cast<T>(o.lr / bias(o.beta1, step));
+    s.correction = static_cast<T>(std::sqrt(bias(o.beta2, step)));
+    return s;
   });
+}
+
+void adamax_step(Tensors params, Tensors grads, Tensors averages, Tensors norms, Tensors steps,
+                 const AdamaxOptions& o) {
+  const auto rows = make_rows("adamax_step", {params, grads, averages, norms});
+  const auto counts = count_steps("adamax_step", params, steps);
+  run_rows(rows, optim_loops().adamax, counts, [&]<class T>(T, double step) {
+    const T blend = static_cast<T>(1 - o.beta1);
+    return AdamaxScalars<T>{blend,
+                            T(1) - blend,
+                            static_cast<T>(o.beta2),
+                            static_cast<T>(o.eps),
+                            static_cast<T>(o.lr / bias(o.beta1, step)),
+                            static_cast<T>(o.weight_decay),
+                            sign<T>(o.maximize)};
+  });
+}
+
+void nadam_step(Tensors params, Tensors grads, Tensors averages, Tensors average_sqs,
+                Tensors mu_products, Tensors steps, const NAdamOptions& o) {
+  const auto rows = make_rows("nadam_step", {params, grads, averages, average_sqs});
+  check_counters("nadam_step", params, mu_products);
+  const auto counts = count_steps("nadam_step", params, steps);
+  // The momentum of a step, which rises towards beta1.
+  const auto momentum = [&](double step) {
+    return o.beta1 * (1 - 0.5 * std::pow(0.96, step * o.momentum_decay));
+  };
+  Distinct<std::array<double, 2>> states;  // step, product of the momenta
+  for (std::size_t i = 0; i < params.size(); ++i) {
+    const double step = counts.values[counts.number_of[i]];
+    states.add({step, multiply_counter("nadam_step", *mu_products[i], momentum(step))});
+  }
+  run_rows(rows, optim_loops().nadam, states, [&]<class T>(T, const std::array<double, 2>& state) {
+    const auto [step, product] = state;
+    const double now = momentum(step), next = momentum(step + 1);
+    NAdamScalars<T> s;
+    set_averages(s, T{}, o, o.decoupled);
+    s.correction = static_cast<T>(bias(o.beta2, step));
+    s.of_gradient = static_cast<T>(-o.lr * (1 - now) / (1 - product));
+    s.of_average = static_cast<T>(-o.lr * next / (1 - product * next));
+    return s;
+  });
+}
+
+void radam_step(Tensors params, Tensors grads, Tensors averages, Tensors average_sqs, Tensors steps,
+                const AdamOptions& o) {
+  const auto rows = make_rows("radam_step", {params, grads, averages, average_sqs});
+  const auto counts = count_steps("radam_step", params, steps);
+  run_rows(rows, optim_loops().radam, counts, [&]<class T>(T, double step) {
+    // The length of the average of squares, at most and now.
+    const double most = 2 / (1 - o.beta2) - 1;
+    const double length = most - 2 * step * std::pow(o.beta2, step) / bias(o.beta2, step);
+    const double variance = (length - 4) * (length - 2) * most / ((most - 4) * (most - 2) * length);
+    RAdamScalars<T> s;
+    set_averages(s, T{}, o, o.decoupled);
+    s.unbias = static_cast<T>(bias(o.beta1, step));
+    s.lr = static_cast<T>(o.lr);
+    s.correction = static_cast<T>(std::sqrt(bias(o.beta2, step)));
+    s.rectified = length > 5;
+    s.rectifier = s.rectified ? static_cast<T>(std::sqrt(variance)) : T(1);
+    return s;
+  });
+}
+
+void adagrad_step(Tensors params, Tensors grads, Tensors sums, Tensors steps,
+                  const AdagradOptions& o) {
+  const auto rows = make_rows("adagrad_step", {params, grads, sums});
+  const auto counts = count_steps("adagrad_step", params, steps);
+  run_rows(rows, optim_loops().adagrad, counts, [&]<class T>(T, double step) {
+    return AdagradScalars<T>{static_cast<T>(o.lr / (1 + (step - 1) * o.lr_decay)),
+                             static_cast<T>(o.eps), static_cast<T>(o.weight_decay),
+                             sign<T>(o.maximize)};
+  });
+}
+
+void adadelta_step(Tensors params, Tensors grads, Tensors average_sqs, Tensors deltas,
+                   Tensors steps, const AdadeltaOptions& o) {
+  const auto rows = make_rows("adadelta_step", {params, grads, average_sqs, deltas});
+  const auto counts = count_steps("adadelta_step", params, steps);
+  run_rows(rows, optim_loops().adadelta, counts, [&]<class T>(T, double) {
+    return AdadeltaScalars<T>{static_cast<T>(o.lr),           static_cast<T>(o.rho),
+                              static_cast<T>(1 - o.rho),      static_cast<T>(o.eps),
+                              static_cast<T>(o.weight_decay), sign<T>(o.maximize)};
+  });
+}
+
+void rmsprop_step(Tensors params, Tensors grads, Tensors average_sqs, Tensors averages,
+                  Tensors buffers, Tensors steps, const RmspropOptions& o) {
+  const auto rows = make_rows("rmsprop_step", {params, grads, average_sqs, averages, buffers});
+  const auto counts = count_steps("rmsprop_step", params, steps);
+  run_rows(rows, optim_loops().rmsprop, counts, [&]<class T>(T, double) {
+    return RmspropScalars<T>{static_cast<T>(o.lr),        static_cast<T>(o.alpha),
+                             static_cast<T>(1 - o.alpha), static_cast<T>(o.eps),
+                             static_cast<T>(o.momentum),  static_cast<T>(o.weight_decay),
+                             sign<T>(o.maximize)};
+  });
+}
+
+void rprop_step(Tensors params, Tensors grads, Tensors previous, Tensors step_sizes, Tensors steps,
+                const RpropOptions& o) {
+  const auto rows = make_rows("rprop_step", {params, grads, previous, step_sizes});
+  const auto counts = count_steps("rprop_step", params, steps);
+  run_rows(rows, optim_loops().rprop, counts, [&]<class T>(T, double) {
+    return RpropScalars<T>{static_cast<T>(o.eta_minus), static_cast<T>(o.eta_plus),
+                           static_cast<T>(o.step_min), static_cast<T>(o.step_max),
+                           sign<T>(o.maximize)};
+  });
+}
+
+void asgd_step(Tensors params, Tensors grads, Tensors averages, Tensors etas, Tensors mus,
+               Tensors steps, const AsgdOptions& o) {
+  const auto rows = make_rows("asgd_step", {params, grads, averages});
+  check_counters("asgd_step", params, etas);
+  check_counters("asgd_step", params, mus);
+  const auto counts = count_steps("asgd_step", params, steps);
+  Distinct<std::array<double, 2>> states;  // eta, mu of this step
+  for (std::size_t i = 0; i < params.size(); ++i) {
+    const double step = counts.values[counts.number_of[i]];
+    states.add({read_counter("asgd_step", *etas[i]), read_counter("asgd_step", *mus[i])});
+    write_counter("asgd_step", *etas[i], o.lr / std::pow(1 + o.lambd * o.lr * step, o.alpha));
+    write_counter("asgd_step", *mus[i], 1 / std::max(1.0, step - o.t0));
+  }
+  run_rows(rows, optim_loops().asgd, states, [&]<class T>(T, const std::array<double, 2>& state) {
+    const auto [eta, mu] = state;
+    return AsgdScalars<T>{static_cast<T>(1 - o.lambd * eta), static_cast<T>(eta),
+                          static_cast<T>(mu), static_cast<T>(o.weight_decay), sign<T>(o.maximize)};
+  });
+}
+
+void lerp_step(Tensors targets, Tensors sources, double weight) {
+  const auto rows = make_rows("lerp_step", {targets, sources});
+  run_rows(rows, optim_loops().lerp, uncounted(targets.size()), [&]<class T>(T, double) {
+    return LerpScalars<T>{static_cast<T>(weight), T(1) - static_cast<T>(weight)};
+  });
+}
+
+void scale_step(Tensors tensors, double factor) {
+  const auto rows = make_rows("scale_step", {tensors});
+  run_rows(rows, optim_loops().scale, uncounted(tensors.size()),
+           [&]<class T>(T, double) { return ScaleScalars<T>{static_cast<T>(factor)}; });
 }
 
 }  // namespace fb

@@ -148,10 +148,18 @@ struct Product {
   static constexpr std::int64_t panel_rows = 8;
 
   FB_SIMD static void block(double& s, const T* x, std::int64_t n, std::int64_t) {
-    double lanes[Vec<T>::size];
-    for (double& lane : lanes) lane = 1;
-    panel(lanes, x, Vec<T>::size, n / Vec<T>::size, Vec<T>::size, 0);
-    for (std::int64_t k = n / Vec<T>::size * Vec<T>::size; k < n; ++k) s *= x[k];
+    constexpr int step = Vec<double>::size;
+    Vec<double> a(1), b(1), c(1), d(1);
+    std::int64_t k = 0;
+    for (; k + 4 * step <= n; k += 4 * step) {
+      a *= load_double(x + k);
+      b *= load_double(x + k + step);
+      c *= load_double(x + k + 2 * step);
+      d *= load_double(x + k + 3 * step);
+    }
+    double lanes[Vec<double>::size];
+    ((a * b) * (c * d)).store(lanes);
+    for (; k < n; ++k) s *= x[k];
     for (double lane : lanes) s *= lane;
   }
   FB_SIMD static void panel(double* states, const T* x, std::int64_t row_stride, std::int64_t rows,
@@ -398,6 +406,24 @@ struct IntegerSum {
   }
 };
 
+template <class T_, bool largest>
+struct IntegerExtreme {
+  using T = T_;
+  using State = T;
+  static constexpr std::int64_t panel_rows = 8;
+  FB_SIMD static T better(T a, T b) { return (largest ? a > b : a < b) ? a : b; }
+  FB_SIMD static void block(State& s, const T* x, std::int64_t n, std::int64_t) {
+    T found = s;
+    for (std::int64_t k = 0; k < n; ++k) found = better(x[k], found);
+    s = found;
+  }
+  FB_SIMD static void panel(State* states, const T* x, std::int64_t row_stride, std::int64_t rows,
+                            std::int64_t width, std::int64_t) {
+    for (std::int64_t i = 0; i < rows; ++i)
+      for (std::int64_t j = 0; j < width; ++j) states[j] = better(x[i * row_stride + j], states[j]);
+  }
+};
+
 template <bool wanted>
 struct Find {
   using T = std::uint8_t;
@@ -458,6 +484,12 @@ constexpr ReduceLoops make_table() {
   set.template operator()<LogSumExp>(Fold::logsumexp);
   t.sum_bool = loops_of<IntegerSum<std::uint8_t>>();
   t.sum_int64 = loops_of<IntegerSum<std::int64_t>>();
+  t.max_int64 = loops_of<IntegerExtreme<std::int64_t, true>>();
+  t.min_int64 = loops_of<IntegerExtreme<std::int64_t, false>>();
+  t.max_int32 = loops_of<IntegerExtreme<std::int32_t, true>>();
+  t.min_int32 = loops_of<IntegerExtreme<std::int32_t, false>>();
+  t.max_uint8 = loops_of<IntegerExtreme<std::uint8_t, true>>();
+  t.min_uint8 = loops_of<IntegerExtreme<std::uint8_t, false>>();
   t.any_bool = loops_of<Find<true>>();
   t.all_bool = loops_of<Find<false>>();
   return t;

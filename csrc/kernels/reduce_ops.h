@@ -2,12 +2,14 @@
 // folded into it, how two states are merged, what is written at the end. The vector loops of
 // float32 and float64 (reduce.simd.cpp) share the states.
 #pragma once
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <type_traits>
 
 #include "core/dtype.h"
 #include "core/isa.h"
+#include "kernels/copy_lines.h"
 #include "kernels/reduce.h"
 
 namespace fb {
@@ -43,6 +45,7 @@ struct FoldLoops {
 struct ReduceLoops {
   FoldLoops of_float[static_cast<int>(Fold::count)][2];  // float32, float64
   FoldLoops sum_bool, sum_int64, any_bool, all_bool;
+  FoldLoops max_int64, min_int64, max_int32, min_int32, max_uint8, min_uint8;
 };
 FB_ISA_TABLE(ReduceLoops, reduce_loops)
 
@@ -334,7 +337,8 @@ template <class T, Fold form>
 struct NormOp : OpOf<T> {
   static constexpr Fold vector_form = form;
   static constexpr bool extreme = form == Fold::abs_max || form == Fold::abs_min;
-  using State = std::conditional_t<extreme && std::is_same_v<T, float>, float, double>;
+  using State =
+      std::conditional_t<extreme && (std::is_same_v<T, float> || is_half_v<T>), float, double>;
   static State start() {
     return form == Fold::abs_min ? std::numeric_limits<State>::infinity() : State(0);
   }
@@ -408,6 +412,75 @@ struct ElementLoops {
   }
 };
 
+// The 16-bit floats by the vector loops of float32, a buffer at a time; the states are the same.
+template <class T, Fold fold>
+struct WidenedLoops {
+  static constexpr std::int64_t buffered = 1024;
+  static const FoldLoops& loops() { return reduce_loops().of_float[static_cast<int>(fold)][0]; }
+  static void widen(float* out, const char* x, std::int64_t stride, std::int64_t n) {
+    if (stride == sizeof(T))
+      return copy_lines().cast_line(DType::Float32, dtype_of<T>::value)(out, x, n);
+    for (std::int64_t k = 0; k < n; ++k) out[k] = element<T>(x + k * stride);
+  }
+  static void row(char* state, const char* x, std::int64_t stride, std::int64_t n,
+                  std::int64_t first, const void* params) {
+    float buffer[buffered];
+    for (std::int64_t k = 0; k < n; k += buffered) {
+      const std::int64_t count = std::min(buffered, n - k);
+      widen(buffer, x + k * stride, stride, count);
+      loops().row(state, reinterpret_cast<const char*>(buffer), sizeof(float), count, first + k,
+                  params);
+    }
+  }
+  template <class State>
+  static void rows(char* state, const char* x, std::int64_t row_stride, std::int64_t rows,
+                   std::int64_t stride, std::int64_t width, std::int64_t first,
+                   const void* params) {
+    float buffer[buffered];
+    const std::int64_t tile = std::min(width, buffered), height = buffered / tile;
+    const auto line = tile * static_cast<std::int64_t>(sizeof(float));
+    for (std::int64_t j = 0; j < width; j += tile) {
+      const std::int64_t columns = std::min(tile, width - j);
+      for (std::int64_t i = 0; i < rows; i += height) {
+        const std::int64_t count = std::min(height, rows - i);
+        for (std::int64_t r = 0; r < count; ++r)
+          widen(buffer + r * tile, x + (i + r) * row_stride + j * stride, stride, columns);
+        loops().rows(state + j * static_cast<std::int64_t>(sizeof(State)),
+                     reinterpret_cast<const char*>(buffer), line, count, sizeof(float), columns,
+                     first + i, params);
+      }
+    }
+  }
+};
+
+// The loops of this processor for integers and truth values, where there are any.
+template <class Op>
+const FoldLoops* integer_loops() {
+  const ReduceLoops& all = reduce_loops();
+  if constexpr (std::is_same_v<Op, SumOp<bool>> || std::is_same_v<Op, CountOp<bool>>)
+    return &all.sum_bool;
+  else if constexpr (std::is_same_v<Op, SumOp<std::int64_t>>)
+    return &all.sum_int64;
+  else if constexpr (std::is_same_v<Op, FindOp<bool, true>>)
+    return &all.any_bool;
+  else if constexpr (std::is_same_v<Op, FindOp<bool, false>>)
+    return &all.all_bool;
+  else if constexpr (std::is_same_v<Op, ExtremeOp<std::int64_t, true>>)
+    return &all.max_int64;
+  else if constexpr (std::is_same_v<Op, ExtremeOp<std::int64_t, false>>)
+    return &all.min_int64;
+  else if constexpr (std::is_same_v<Op, ExtremeOp<std::int32_t, true>>)
+    return &all.max_int32;
+  else if constexpr (std::is_same_v<Op, ExtremeOp<std::int32_t, false>>)
+    return &all.min_int32;
+  else if constexpr (std::is_same_v<Op, ExtremeOp<std::uint8_t, true>>)
+    return &all.max_uint8;
+  else if constexpr (std::is_same_v<Op, ExtremeOp<std::uint8_t, false>>)
+    return &all.min_uint8;
+  else
+    return nullptr;
+}
+
 // The loops of an operation: by element, or those of this processor where there are any.
 template <class Op>
 Reducer make_reducer() {
@@ -420,17 +493,15 @@ Reducer make_reducer() {
             Loops::merge,
             Loops::finish,
             Op::ordered};
-  const FoldLoops* loops = nullptr;
+  if constexpr (is_half_v<T> && Op::vector_form != Fold::count) {
+    using Widened = WidenedLoops<T, Op::vector_form>;
+    r.row = Widened::row;
+    r.rows = Widened::template rows<typename Op::State>;
+    return r;
+  }
+  const FoldLoops* loops = integer_loops<Op>();
   if constexpr (std::is_floating_point_v<T> && Op::vector_form != Fold::count)
     loops = &reduce_loops().of_float[static_cast<int>(Op::vector_form)][std::is_same_v<T, double>];
-  else if constexpr (std::is_same_v<Op, SumOp<bool>>)
-    loops = &reduce_loops().sum_bool;
-  else if constexpr (std::is_same_v<Op, SumOp<std::int64_t>>)
-    loops = &reduce_loops().sum_int64;
-  else if constexpr (std::is_same_v<Op, FindOp<bool, true>>)
-    loops = &reduce_loops().any_bool;
-  else if constexpr (std::is_same_v<Op, FindOp<bool, false>>)
-    loops = &reduce_loops().all_bool;
   if (loops) {
     r.row = loops->row;
     r.rows = loops->rows;

@@ -42,7 +42,7 @@ std::uint64_t largest_integer(DType dtype, const char* op) {
     case DType::Float64:
       return std::uint64_t{1} << 53;
     default:
-      fail(ErrorKind::Runtime, op,
+      fail(ErrorKind::NotImplemented, op,
            ": handles only integral, floating-point and boolean types, got ", dtype_name(dtype));
   }
 }

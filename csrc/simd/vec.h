@@ -534,6 +534,15 @@ FB_SIMD Vec<To> convert(Vec<From> a) {
   return __builtin_convertvector(a.v, typename Vec<To>::Native);
 }
 
+// Vec<double>::size values as doubles.
+typedef float HalfOfFloats __attribute__((vector_size(FB_VEC_BYTES / 2)));
+FB_SIMD Vec<double> load_double(const float* p) {
+  HalfOfFloats packed;
+  std::memcpy(&packed, p, sizeof(packed));
+  return __builtin_convertvector(packed, Vec<double>::Native);
+}
+FB_SIMD Vec<double> load_double(const double* p) { return Vec<double>::load(p); }
+
 // The two halves of a float vector as doubles, and back (rounded).
 struct DoublePair {
   Vec<double> low, high;

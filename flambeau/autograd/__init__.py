@@ -1,10 +1,11 @@
-"""Gradients: `backward`, `grad`, custom `Function`s, grad modes and anomaly detection."""
+"""Gradients: `backward`, `grad`, custom `Function`s, grad modes, anomaly detection, gradcheck."""
 
 from __future__ import annotations
 
 from flambeau import _C
 from flambeau.autograd.anomaly import detect_anomaly, set_detect_anomaly
 from flambeau.autograd.function import Function, once_differentiable
+from flambeau.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from flambeau.core.errors import GradError, ShapeError
 from flambeau.core.grad_mode import (
     enable_grad,
@@ -243,11 +244,14 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     "Function",
+    "GradcheckError",
     "Variable",
     "backward",
     "detect_anomaly",
     "enable_grad",
     "grad",
+    "gradcheck",
+    "gradgradcheck",
     "inference_mode",
     "is_grad_enabled",
     "no_grad",

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import namedtuple
 
-from flambeau import _C
 from flambeau.core.tensor import Tensor
 
 TYPE_CHECKING = False  # see core/registry.py
@@ -130,11 +129,10 @@ def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTens
             f"_unpack_dual(): argument 'dual' (position 1) must be Tensor, not"
             f" {type(tensor).__name__}"
         )
-    wrapped = _C.wrapped_of(tensor)
-    if wrapped is None or not isinstance(wrapped.mark, Tensor):
+    inside = _levels[-1].inside(tensor) if _levels else None
+    if inside is None:
         return UnpackedDualTensor(tensor, None)
-    live = bool(_levels) and wrapped.transform is _levels[-1]
-    return UnpackedDualTensor(wrapped.value, wrapped.mark if live else None)
+    return UnpackedDualTensor(inside.value, inside.mark)
 
 
 __all__ = [

@@ -554,6 +554,7 @@ def hessian(
     def number(*own: Tensor) -> Tensor:
         result = func(*own)
         outputs, several_outputs = _outputs(result, "hessian")
+        _require_graph(outputs, "outputs", strict)
         _single_number(outputs, several_outputs, "hessian")
         return outputs[0].reshape(())
 

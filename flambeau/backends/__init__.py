@@ -2,7 +2,7 @@
 
 from flambeau.backends import cpu
 
-_SWITCHES = ("cudnn", "mps")
+_SWITCHES = ("cuda", "cudnn", "mha", "mkl", "mkldnn", "mps", "openmp", "opt_einsum")
 
 
 def __getattr__(name):

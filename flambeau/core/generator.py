@@ -5,8 +5,13 @@ from __future__ import annotations
 from flambeau import _C
 from flambeau.core.device import device as _device
 from flambeau.core.device import require_available
-from flambeau.core.errors import RuntimeFailure
+from flambeau.core.errors import RuntimeFailure, UnsupportedError
+from flambeau.core.grad_mode import _Mode
 from flambeau.core.tensor import Tensor
+
+TYPE_CHECKING = False  # see core/registry.py
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def _wrapped_seed(seed: int) -> int:
@@ -55,7 +60,7 @@ class Generator(_C.Generator):
             RuntimeError: if `seed` is no integer.
             ValueError: if it does not fit.
         """
-        if not isinstance(seed, int):
+        if not isinstance(seed, int) or isinstance(seed, bool):
             raise RuntimeFailure(f"manual_seed expected a long, but got {type(seed).__name__}")
         self._reseed(_wrapped_seed(seed))
         return self
@@ -73,7 +78,7 @@ class Generator(_C.Generator):
         state: Tensor = self._state()
         return state
 
-    def set_state(self, new_state: Tensor) -> None:
+    def set_state(self, new_state: Tensor, /) -> None:
         """Continues from a state that `get_state` (or torch's) gave.
 
         Raises:
@@ -105,6 +110,22 @@ class Generator(_C.Generator):
             RuntimeError: always.
         """
         raise RuntimeFailure("CPU Generator does not use offset")
+
+    def graphsafe_get_state(self) -> Generator:
+        """Only generators on CUDA have a state that graphs of CUDA share.
+
+        Raises:
+            NotImplementedError: always.
+        """
+        raise UnsupportedError("graphsafe_get_state is not supported in this Generator")
+
+    def graphsafe_set_state(self, state: Generator) -> None:
+        """Only generators on CUDA have a state that graphs of CUDA share.
+
+        Raises:
+            NotImplementedError: always.
+        """
+        raise UnsupportedError("graphsafe_set_state is not supported in this Generator")
 
     def __copy__(self) -> Generator:
         return self.clone_state()
@@ -176,20 +197,39 @@ def set_rng_state(new_state: Tensor) -> None:
     default_generator.set_state(new_state)
 
 
-class fork_rng:
-    """A context that puts the default generator's state back when it is left.
+class fork_rng(_Mode):
+    """A context, and a decorator, that puts the default generator's state back when it is left.
 
     Args:
-        devices: as in torch; there is no generator besides the CPU's.
+        devices: further devices whose generators are to be kept; there is none besides the CPU.
         enabled: if False, the context does nothing.
+        device_type: the kind of the devices; "cuda" unless given.
+
+    Raises:
+        DeviceError: if a device is not there.
+        RuntimeError: if `device_type` is no device.
 
     Example:
         >>> with flambeau.random.fork_rng():
         ...     _ = flambeau.manual_seed(0)
     """
 
-    def __init__(self, devices: object = None, enabled: bool = True) -> None:
+    def __init__(
+        self,
+        devices: Iterable[_device | str | int] | None = None,
+        enabled: bool = True,
+        _caller: str = "fork_rng",
+        _devices_kw: str = "devices",
+        device_type: str | None = None,
+    ) -> None:
+        if device_type is not None:
+            _device(device_type)
+        for wanted in (devices or ()) if enabled else ():
+            require_available(wanted)
         self._enabled = enabled
+
+    def _fresh(self) -> fork_rng:
+        return fork_rng(enabled=self._enabled)
 
     def __enter__(self) -> None:
         if self._enabled:
@@ -198,6 +238,14 @@ class fork_rng:
     def __exit__(self, *_: object) -> None:
         if self._enabled:
             set_rng_state(self._state)
+
+
+def thread_safe_generator() -> Generator | None:
+    """What code that several workers run should draw from: None, the default generator.
+
+    Workers of `DataLoader` are processes here, whose default generators are their own.
+    """
+    return None
 
 
 __all__ = [
@@ -209,4 +257,5 @@ __all__ = [
     "manual_seed",
     "seed",
     "set_rng_state",
+    "thread_safe_generator",
 ]

@@ -22,8 +22,8 @@ class AccumulateGrad:
         self.variable = variable
 
     def name(self) -> str:
-        """The node's name in torch."""
-        return "AccumulateGrad"
+        """The node's name."""
+        return "torch::autograd::AccumulateGrad"
 
     next_functions: tuple[Any, ...] = ()
 

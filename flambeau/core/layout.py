@@ -40,6 +40,30 @@ channels_last = memory_format("channels_last")
 channels_last_3d = memory_format("channels_last_3d")
 
 
+legacy_contiguous_format = contiguous_format
+
+
+def rank_of(wanted: memory_format) -> int:
+    """The number of axes that a channels-last format is for.
+
+    Raises:
+        TypeError: if it is no format at all.
+    """
+    if not isinstance(wanted, memory_format):
+        raise TypeError(
+            f"argument 'memory_format' must be torch.memory_format, not {type(wanted).__name__}"
+        )
+    return 4 if wanted is channels_last else 5
+
+
+def suggested(tensor: object) -> memory_format:
+    """The format in which operations on a tensor return their results."""
+    for wanted in (channels_last, channels_last_3d):
+        if tensor.is_contiguous(memory_format=wanted):  # type: ignore[attr-defined]
+            return wanted
+    return contiguous_format
+
+
 def strides_in(sizes: tuple[int, ...], wanted: memory_format) -> tuple[int, ...]:
     """The strides of a dense tensor of these sizes in a channels-last format.
 
@@ -47,11 +71,7 @@ def strides_in(sizes: tuple[int, ...], wanted: memory_format) -> tuple[int, ...]
         RuntimeError: if the number of axes is not the format's.
         TypeError: if it is no format at all.
     """
-    if not isinstance(wanted, memory_format):
-        raise TypeError(
-            f"argument 'memory_format' must be torch.memory_format, not {type(wanted).__name__}"
-        )
-    rank = 4 if wanted is channels_last else 5
+    rank = rank_of(wanted)
     if len(sizes) != rank:
         raise RuntimeError(f"required rank {rank} tensor to use {wanted._name} format")
     strides = [0] * rank

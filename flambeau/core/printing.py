@@ -162,6 +162,8 @@ def _leaves(nested: Any, into: Any) -> None:
 def _row(values: Any, write: Any, indent: Any) -> str:
     """One innermost list, broken into lines."""
     per_line = max(1, math.floor((_options.linewidth - indent) / (write.width + 2)))
+    if values == [_Gap]:
+        return "[...]"
     texts = [" ..." if v is _Gap else write(v) for v in values]
     lines = [", ".join(texts[k : k + per_line]) for k in range(0, len(texts), per_line)] or [""]
     return "[" + (",\n" + " " * (indent + 1)).join(lines) + "]"
@@ -196,7 +198,7 @@ def _suffixes(t: Any) -> list[str]:
     if t.device.type != "cpu":
         found.append(f"device='{t.device}'")
     empty = t.numel() == 0
-    if empty and t.ndim != 1:
+    if (empty and t.ndim != 1) or (not empty and _options.edgeitems == 0):
         found.append(f"size={tuple(t.shape)}")
     unsaid = (default,) if empty else (default, default.to_complex(), _C.int64, _C.bool)
     if t.dtype not in unsaid:

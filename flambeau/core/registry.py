@@ -76,11 +76,29 @@ class Info:
 
 
 def _camel(name: str) -> str:
-    return "".join(part.capitalize() for part in name.split("_"))
+    """The stem of a node's name as torch forms it: linalg.inv_ex -> LinalgInvEx, log1p -> Log1P."""
+    made, upper = "", True
+    for letter in name:
+        if letter in "._":
+            upper = True
+            continue
+        made += letter.upper() if upper else letter
+        upper = letter.isdigit()
+    return made
 
 
 def _node_name(stem: str) -> str:
-    return stem if "Backward" in stem else stem + "Backward0"
+    return stem if "Backward" in stem or "::" in stem else stem + "Backward0"
+
+
+def _add_overloads(target: Any, overloads: dict[str, str]) -> None:
+    """The names of nodes that hang on the arguments, see `op`."""
+    for conditions, node in overloads.items():
+        tests = []
+        for condition in conditions.split(" and "):
+            argument, kind, *text = condition.split(" ", 2)
+            tests.append((target.params.index(argument), kind, *(text or ("",))))
+        _C.add_overload(target, node, tests)
 
 
 def _signature(function: Callable[..., Any]) -> tuple[tuple[str, ...], tuple[Any, ...], int]:
@@ -185,6 +203,7 @@ def op(
     *,
     name: str | None = None,
     backward_name: str | None = None,
+    overloads: dict[str, str] | None = None,
     methods: tuple[str, ...] = (),
     aliases: tuple[str, ...] = (),
     inplace: bool = False,
@@ -208,6 +227,10 @@ def op(
     Args:
         name: the op's name, if not the function's.
         backward_name: the node's name or its stem, if that is not the op's name in camel case.
+        overloads: names of nodes for some arguments, where torch has several overloads:
+            {"dim given": "SumBackward1"}. The first entry counts whose conditions all hold (two at
+            most, joined by "and"): an argument is "given", "missing", a "number", a "tensor",
+            a "vector", a "matrix", "copied" (the result is no view of it), or "= text" by its str.
         methods: names under which the op becomes a method of Tensor; operators (`__add__`,
             `__radd__`, `__iadd__`) get their calling convention from their name.
         aliases: further names at torch level and as methods.
@@ -234,7 +257,7 @@ def op(
         own = name or forward.__name__
         target = _C.make_op(
             name=own,
-            backward_name=_node_name(backward_name or _camel(own.rpartition(".")[2])),
+            backward_name=_node_name(backward_name or _camel(own)),
             forward=compiled or _positional(forward),
             params=names,
             defaults=defaults,
@@ -251,6 +274,8 @@ def op(
             native_arity=native_arity,
         )
         target.params = names
+        if overloads:
+            _add_overloads(target, overloads)
         target.slots = {}
         target.info = Info(
             methods=methods,

@@ -24,19 +24,33 @@ def set_num_threads(number: int) -> None:
     _C.set_num_threads(number)
 
 
+_interop_threads: int | None = None
+
+
 def get_num_interop_threads() -> int:
-    """1: operations run one after the other."""
-    return 1
+    """What `set_num_interop_threads` set, by default the number of threads of an operation."""
+    return _interop_threads or get_num_threads()
 
 
 def set_num_interop_threads(number: int) -> None:
-    """Accepted for the sake of programs that set it: operations run one after the other.
+    """Recorded for programs that ask for it again: operations run one after the other.
 
     Raises:
-        RuntimeError: if the number is not positive.
+        RuntimeError: if the number is not positive, or was set before.
     """
+    global _interop_threads
+    if not isinstance(number, int):
+        raise RuntimeError(
+            f"set_num_interop_threads expects an int, but got {type(number).__name__}"
+        )
     if number < 1:
         raise RuntimeError("set_num_interop_threads expects a positive integer")
+    if _interop_threads is not None:
+        raise RuntimeError(
+            "Error: cannot set number of interop threads after parallel work has started or"
+            " set_num_interop_threads called"
+        )
+    _interop_threads = number
 
 
 def set_flush_denormal(mode: bool) -> bool:
@@ -62,6 +76,42 @@ def are_deterministic_algorithms_enabled() -> bool:
 def is_deterministic_algorithms_warn_only_enabled() -> bool:
     """What `use_deterministic_algorithms` set for `warn_only`."""
     return _deterministic["warn_only"]
+
+
+_DEBUG_MODES = ("default", "warn", "error")
+
+
+def set_deterministic_debug_mode(debug_mode: int | str) -> None:
+    """`use_deterministic_algorithms` by one of three modes.
+
+    Args:
+        debug_mode: "default" or 0 for off, "warn" or 1, "error" or 2.
+
+    Raises:
+        TypeError: if it is neither a str nor an int.
+        RuntimeError: for another mode.
+    """
+    if not isinstance(debug_mode, (int, str)):
+        raise TypeError(f"debug_mode must be str or int, but got {type(debug_mode)}")
+    if isinstance(debug_mode, str):
+        if debug_mode not in _DEBUG_MODES:
+            raise RuntimeError(
+                "invalid value of debug_mode, expected one of `default`, `warn`, `error`, but got"
+                f" {debug_mode}"
+            )
+        debug_mode = _DEBUG_MODES.index(debug_mode)
+    if debug_mode not in (0, 1, 2):
+        raise RuntimeError(
+            f"invalid value of debug_mode, expected 0, 1, or 2, but got {debug_mode}"
+        )
+    use_deterministic_algorithms(debug_mode > 0, warn_only=debug_mode == 1)
+
+
+def get_deterministic_debug_mode() -> int:
+    """0, 1 or 2, see `set_deterministic_debug_mode`."""
+    if not _deterministic["enabled"]:
+        return 0
+    return 1 if _deterministic["warn_only"] else 2
 
 
 _warn_always = False
@@ -125,7 +175,11 @@ def set_default_tensor_type(t: Any) -> None:
     Raises:
         TypeError: if it is not a floating point type.
     """
-    name = t if isinstance(t, str) else f"torch.{getattr(t, '__name__', t)}"
+    name = t
+    if not isinstance(t, str):
+        name = f"{getattr(t, '__module__', '')}.{getattr(t, '__name__', t)}"
+    if name.startswith("torch.cuda."):
+        raise TypeError(f"type {name} not available: this build of flambeau computes on the CPU")
     known = {
         "torch.HalfTensor": _C.float16,
         "torch.BFloat16Tensor": _C.bfloat16,

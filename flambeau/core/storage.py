@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flambeau import _C
 from flambeau.core import device as _device
+from flambeau.core.errors import DeviceError
 from flambeau.core.tensor import Tensor
 
 TYPE_CHECKING = False  # see core/registry.py
@@ -12,7 +13,104 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class UntypedStorage:
+#: Methods that convert elements, and the dtypes they convert to.
+_CONVERSIONS = {
+    **{"bool": _C.bool, "byte": _C.uint8, "char": _C.int8, "short": _C.int16, "int": _C.int32},
+    **{"long": _C.int64, "half": _C.float16, "bfloat16": _C.bfloat16, "float": _C.float32},
+    **{"double": _C.float64, "complex_float": _C.complex64, "complex_double": _C.complex128},
+}
+
+
+def _conversion(name: str, dtype: _C.dtype) -> Any:
+    def convert(self: _Common) -> TypedStorage:
+        made = _C.cast(self._elements(), dtype)
+        return TypedStorage(wrap_storage=UntypedStorage._of(made), dtype=dtype)
+
+    convert.__name__ = convert.__qualname__ = name
+    convert.__doc__ = f"The elements converted to {dtype}, in memory of their own."
+    return convert
+
+
+class _Common:
+    """What storages of bytes and of elements have in common."""
+
+    __slots__ = ()
+
+    is_cuda = False
+    is_hpu = False
+    is_sparse = False
+    is_sparse_csr = False
+
+    def _elements(self) -> Tensor:
+        raise NotImplementedError
+
+    @property
+    def device(self) -> _device.device:
+        """Where the elements are."""
+        raise NotImplementedError
+
+    def get_device(self) -> int | None:
+        """The number of the device, None for the CPU."""
+        return self.device.index
+
+    def tolist(self) -> list[Any]:
+        """The elements as a list."""
+        return self._elements().tolist()
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.tolist())
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        elements = self._elements()
+        if isinstance(index, slice):
+            start, stop, step = index.indices(elements.numel())
+            part = _C.slice(elements, 0, start, max(start, stop), step)
+            if hasattr(value, "__len__") or isinstance(value, Tensor):
+                _C.copy_into(part, _C.tensor_from(value, elements.dtype))
+            else:
+                _C.fill(part, value)
+        else:
+            _C.fill(_C.select(elements, 0, _checked(index, elements.numel())), value)
+
+    def to(self, *, device: Any, non_blocking: Any = False) -> Any:
+        """This storage, if that is the device it is on.
+
+        Raises:
+            RuntimeError: if the device is not there.
+        """
+        _device.require_available(device)
+        return self
+
+    def cpu(self) -> Any:
+        """This storage: it is in the memory of the CPU."""
+        return self
+
+    def cuda(self, device: Any = None, non_blocking: Any = False) -> Any:
+        """This storage on a GPU.
+
+        Raises:
+            RuntimeError: if there is none.
+        """
+        return self.to(device="cuda")
+
+    def is_pinned(self, device: Any = "cuda") -> bool:
+        """False: there is no page-locked memory."""
+        return False
+
+    def pin_memory(self, device: Any = "cuda") -> Any:
+        """This storage in page-locked memory.
+
+        Raises:
+            RuntimeError: if there is no GPU.
+        """
+        raise DeviceError("pin_memory: Cannot access accelerator device when none is available.")
+
+
+for _name, _to in _CONVERSIONS.items():
+    setattr(_Common, _name, _conversion(_name, _to))
+
+
+class UntypedStorage(_Common):
     """The bytes that a tensor and its views share.
 
     Args:
@@ -24,28 +122,59 @@ class UntypedStorage:
         12
     """
 
-    __slots__ = ("__weakref__", "_holder")
+    __slots__ = ("__weakref__", "_holder", "filename")
 
-    is_cuda = False
-    is_sparse = False
+    #: The file that writes reach, or None.
+    filename: str | None
 
     def __init__(self, source: Any = 0, *, device: Any = None) -> None:
         _device.require_available(device)
+        self.filename = None
         if isinstance(source, int):
+            if source < 0:
+                raise RuntimeError(
+                    f"UntypedStorage(): the number of bytes must not be negative, got {source}"
+                )
             self._holder = _C.empty((source,), _C.uint8)
-        else:
+        elif isinstance(source, (list, tuple)):
             self._holder = _C.tensor_from(source, _C.uint8)
+        else:
+            raise RuntimeError(
+                "UntypedStorage(): expected a number of bytes or a sequence of integers, got"
+                f" {type(source).__name__}"
+            )
 
     @classmethod
     def _of(cls, holder: Any) -> UntypedStorage:
         """The storage of a tensor."""
         self = cls.__new__(cls)
         self._holder = _C.storage_bytes(holder)
+        self.filename = None
         return self
+
+    @classmethod
+    def from_file(cls, filename: Any, shared: Any = False, nbytes: Any = 0) -> UntypedStorage:
+        """The bytes of a file, read when they are needed.
+
+        Args:
+            filename: the path.
+            shared: what is written to the storage goes to the file, which is made and grown to
+                `nbytes` if needed; otherwise it stays in memory.
+            nbytes: how many bytes to map.
+
+        Raises:
+            OSError: if the file cannot be opened.
+            RuntimeError: if it is shorter than `nbytes` and not shared.
+        """
+        made = cls._of(_mapped(filename, shared, nbytes))
+        made.filename = str(filename) if shared else None
+        return made
 
     def _bytes(self) -> Tensor:
         """All bytes as a tensor; storages can be resized, so it is made anew each time."""
         return _C.storage_bytes(self._holder)
+
+    _elements = _bytes
 
     @property
     def device(self) -> _device.device:
@@ -88,32 +217,16 @@ class UntypedStorage:
                 raise RuntimeError(
                     f"Trying to slice with a step of {step}, but only a step of 1 is supported"
                 )
-            return UntypedStorage(self._bytes().tolist()[start:stop])
+            return UntypedStorage._of(_C.clone(_C.slice(self._bytes(), 0, start, stop, 1)))
         return self._bytes()[_checked(index, len(self))].item()
-
-    def __setitem__(self, index: Any, value: Any) -> None:
-        target = self._bytes()
-        if isinstance(index, slice):
-            start, stop, _ = index.indices(len(self))
-            _C.fill(_C.slice(target, 0, start, stop, 1), value)
-        else:
-            _C.fill(_C.select(target, 0, _checked(index, len(self))), value)
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self.tolist())
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, UntypedStorage):
             return NotImplemented
-        return _C.share_storage(self._holder, other._holder) or (
-            len(self) == len(other) and self.tolist() == other.tolist()
-        )
+        return _C.share_storage(self._holder, other._holder)
 
-    __hash__ = object.__hash__
-
-    def tolist(self) -> list[Any]:
-        """The bytes as a list of integers."""
-        return self._bytes().tolist()
+    def __hash__(self) -> int:
+        return hash(self._cdata)
 
     def copy_(self, source: Any, non_blocking: Any = None) -> UntypedStorage:
         """Takes over the bytes of another storage of the same size."""
@@ -144,10 +257,6 @@ class UntypedStorage:
             made = memo[self._cdata] = self.clone()
         return made
 
-    def cpu(self) -> UntypedStorage:
-        """This storage: it is in the memory of the CPU."""
-        return self
-
     def is_shared(self) -> bool:
         """Whether other processes may map these bytes."""
         return _C.storage_info(self._holder)[3]
@@ -157,9 +266,24 @@ class UntypedStorage:
         _C.share(self._holder)
         return self
 
-    def is_pinned(self, device: Any = "cuda") -> bool:
-        """False: there is no page-locked memory."""
-        return False
+    def new(self) -> UntypedStorage:
+        """An empty storage."""
+        return UntypedStorage()
+
+    def type(self, dtype: Any = None, non_blocking: Any = False) -> Any:
+        """The name of this class, or the bytes converted to the elements of another."""
+        if dtype is None:
+            return "torch.storage.UntypedStorage"
+        return TypedStorage(wrap_storage=self, dtype=_C.uint8).type(dtype)
+
+    def byteswap(self, dtype: Any) -> None:
+        """Reverses the bytes of each element of `dtype` (each part of complex ones)."""
+        step = dtype.to_real().itemsize if dtype.is_complex else dtype.itemsize
+        bytes_ = self._bytes()
+        rows = _C.view(_C.slice(bytes_, 0, 0, len(self) // step * step, 1), (-1, step))
+        before = _C.clone(rows)
+        for column in range(step):
+            _C.copy_into(_C.select(rows, 1, column), _C.select(before, 1, step - 1 - column))
 
     def _shared_descriptor(self) -> int:
         """The file descriptor behind shared memory."""
@@ -188,6 +312,29 @@ def _checked(index: Any, length: Any) -> int:
     return index
 
 
+def _mapped(filename: Any, shared: Any, nbytes: int) -> Any:
+    """A file's first bytes as a tensor; writes reach the file if it is shared."""
+    import mmap
+    import os
+
+    flags = os.O_RDWR | os.O_CREAT if shared else os.O_RDONLY
+    descriptor = os.open(filename, flags, 0o666)
+    try:
+        there = os.fstat(descriptor).st_size
+        if there < nbytes:
+            if not shared:
+                raise RuntimeError(
+                    f"from_file: the file must hold {nbytes} bytes: {filename} has {there}"
+                )
+            os.ftruncate(descriptor, nbytes)
+        if nbytes == 0:
+            return _C.empty((0,), _C.uint8)
+        access = mmap.ACCESS_WRITE if shared else mmap.ACCESS_COPY
+        return _C.from_buffer(mmap.mmap(descriptor, nbytes, access=access), _C.uint8, -1, 0)
+    finally:
+        os.close(descriptor)
+
+
 def _from_bytes(data: Any) -> UntypedStorage:
     made = UntypedStorage(len(data))
     if data:
@@ -211,7 +358,7 @@ _TYPE_NAMES = {
 }
 
 
-class TypedStorage:
+class TypedStorage(_Common):
     """A storage seen as elements of one dtype: the older interface, kept for programs that use it.
 
     Args:
@@ -241,11 +388,6 @@ class TypedStorage:
     def device(self) -> _device.device:
         """Where the elements are."""
         return self._untyped_storage.device
-
-    @property
-    def is_cuda(self) -> bool:
-        """False: the elements are in the memory of the CPU."""
-        return False
 
     @property
     def _cdata(self) -> int:
@@ -284,30 +426,16 @@ class TypedStorage:
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
-            raise NotImplementedError("slices are only supported in UntypedStorage.__getitem__")
+            raise RuntimeError("slices are only supported in UntypedStorage.__getitem__")
         return self._elements()[_checked(index, len(self))].item()
-
-    def __setitem__(self, index: Any, value: Any) -> None:
-        elements = self._elements()
-        if isinstance(index, slice):
-            start, stop, _ = index.indices(len(self))
-            _C.fill(_C.slice(elements, 0, start, stop, 1), value)
-        else:
-            _C.fill(_C.select(elements, 0, _checked(index, len(self))), value)
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self.tolist())
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, TypedStorage):
             return NotImplemented
         return self.dtype is other.dtype and self._untyped_storage == other._untyped_storage
 
-    __hash__ = object.__hash__
-
-    def tolist(self) -> list[Any]:
-        """The elements as a list."""
-        return self._elements().tolist()
+    def __hash__(self) -> int:
+        return hash(self._cdata)
 
     def fill_(self, value: Any) -> TypedStorage:
         """Sets every element."""
@@ -338,16 +466,40 @@ class TypedStorage:
             wrap_storage=copy.deepcopy(self._untyped_storage, memo), dtype=self.dtype
         )
 
-    def cpu(self) -> TypedStorage:
-        """This storage: it is in the memory of the CPU."""
-        return self
+    def type(self, dtype: Any = None, non_blocking: Any = False) -> Any:
+        """The name of the legacy class ("torch.FloatStorage"), or the elements converted.
 
-    def type(self) -> str:
-        """The name of the legacy class, for instance "torch.FloatStorage"."""
-        return "torch." + _TYPE_NAMES[self.dtype]
+        Args:
+            dtype: a legacy class of storages or its name, or a dtype.
+
+        Raises:
+            ValueError: if no class is called so.
+        """
+        if dtype is None:
+            return "torch." + self.pickle_storage_type()
+        if isinstance(dtype, str):
+            named = LEGACY.get(dtype.rpartition(".")[2])
+            if named is None:
+                raise ValueError(f"invalid type: '{dtype}'")
+            dtype = named.dtype
+        elif isinstance(dtype, _LegacyType):
+            dtype = dtype.dtype
+        if dtype is self.dtype:
+            return self
+        made = _C.cast(self._elements(), dtype)
+        return TypedStorage(wrap_storage=UntypedStorage._of(made), dtype=dtype)
+
+    @property
+    def filename(self) -> str | None:
+        """The file that writes reach, or None."""
+        return self._untyped_storage.filename
 
     def pickle_storage_type(self) -> str:
-        """The name of the legacy class, for instance "FloatStorage"."""
+        """The name of the legacy class, for instance "FloatStorage".
+
+        Raises:
+            KeyError: for the dtypes that have none (the wider unsigned integers).
+        """
         return _TYPE_NAMES[self.dtype]
 
     def is_shared(self) -> bool:
@@ -387,6 +539,11 @@ class _LegacyType(type):
     ) -> TypedStorage:
         return TypedStorage(source, wrap_storage=wrap_storage, dtype=cls.dtype, device=device)
 
+    def from_file(cls, filename: Any, shared: Any = False, size: Any = 0) -> TypedStorage:
+        """`UntypedStorage.from_file` for `size` elements."""
+        bytes_ = UntypedStorage.from_file(filename, shared, size * cls.dtype.itemsize)
+        return TypedStorage(wrap_storage=bytes_, dtype=cls.dtype)
+
 
 #: FloatStorage, LongStorage, ...
 LEGACY = {
@@ -402,11 +559,30 @@ def is_storage(obj: Any) -> bool:
     return isinstance(obj, (UntypedStorage, TypedStorage))
 
 
+def flags_of(tensor: Tensor) -> dict[str, bool]:
+    """What a pickle says of a conj or neg view beside its storage; nothing for other tensors."""
+    flags = {"conj": tensor.is_conj(), "neg": tensor.is_neg()}
+    return {name: True for name, is_set in flags.items() if is_set}
+
+
+def with_flags(tensor: Tensor, flags: Any) -> Tensor:
+    """The tensor as the conj or neg view that a pickle describes."""
+    if flags and flags.get("conj"):
+        tensor = _C.conj_view(tensor)
+    return _C.neg_view(tensor) if flags and flags.get("neg") else tensor
+
+
 def rebuild_tensor(
-    storage: Any, dtype: Any, offset: Any, size: Any, stride: Any, requires_grad: Any
+    storage: Any,
+    dtype: Any,
+    offset: Any,
+    size: Any,
+    stride: Any,
+    requires_grad: Any,
+    flags: Any = None,
 ) -> Tensor:
     """The tensor that a pickle describes: a view of a storage."""
-    made = _C.storage_view(storage._holder, dtype, offset, size, stride)
+    made = with_flags(_C.storage_view(storage._holder, dtype, offset, size, stride), flags)
     if requires_grad:
         made.requires_grad = True
     return made
@@ -416,9 +592,12 @@ def rebuild_from_type(cls: Any, arguments: Any, state: Any) -> Tensor:
     """A tensor of a subclass, or one with attributes of its own."""
     made = rebuild_tensor(*arguments)
     if cls is not Tensor:
-        made = _C.as_class(made, cls, arguments[-1])
+        made = _C.as_class(made, cls, arguments[5])
     made.__dict__.update(state)
     return made
 
 
+for _class in (UntypedStorage, TypedStorage):
+    _class.__module__ = "flambeau.storage"
 globals().update(LEGACY)
+Storage = LEGACY["FloatStorage"]  # the storage of the default dtype, when that never changed

@@ -24,9 +24,19 @@ def _require_tensor(value: object, method: str, parameter: str) -> None:
 
 
 class Size(tuple[int, ...]):
-    """The sizes of a tensor: a tuple of ints that prints as `torch.Size([2, 3])`."""
+    """The sizes of a tensor: a tuple of ints that prints as `torch.Size([2, 3])`.
+
+    Example:
+        >>> flambeau.Size([2, 3]) + (4,)
+        torch.Size([2, 3, 4])
+    """
 
     __slots__ = ()
+
+    def __new__(cls, sizes: Any = ()) -> Any:
+        if type(sizes) is not Size:
+            sizes = tuple(_checked_size(k, value) for k, value in enumerate(sizes))
+        return tuple.__new__(cls, sizes)
 
     def numel(self) -> int:
         """The product of the sizes."""
@@ -38,8 +48,21 @@ class Size(tuple[int, ...]):
     def __repr__(self) -> str:
         return f"torch.Size({list(self)})"
 
-    def __add__(self, other: Any) -> Size:
-        return Size(tuple.__add__(self, tuple(other)))
+    def __add__(self, other: Any) -> Any:
+        if not isinstance(other, tuple):
+            raise TypeError(
+                f"can only concatenate tuple (not {type(other).__name__}) to torch.Size"
+            )
+        return Size(tuple.__add__(self, other))
+
+    def __radd__(self, other: Any) -> Any:
+        return Size(other + tuple(self)) if isinstance(other, tuple) else NotImplemented
+
+    def __mul__(self, count: Any) -> Any:
+        repeated = tuple.__mul__(self, count)
+        return repeated if repeated is NotImplemented else Size(repeated)
+
+    __rmul__ = __mul__
 
     def __getitem__(self, index: Any) -> Any:
         picked = tuple.__getitem__(self, index)
@@ -47,6 +70,17 @@ class Size(tuple[int, ...]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (Size, (tuple(self),))
+
+
+def _checked_size(place: int, value: Any) -> int:
+    if type(value) is int:
+        return value
+    try:
+        return int(value.__index__())
+    except (AttributeError, TypeError):
+        raise TypeError(
+            f"torch.Size() takes an iterable of 'int' (item {place} is '{type(value).__name__}')"
+        ) from None
 
 
 class Tensor(_C.TensorBase):
@@ -65,9 +99,9 @@ class Tensor(_C.TensorBase):
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         if not args and not kwargs:
             return super().__new__(cls)
-        from flambeau.ops import creation
+        from flambeau.ops import legacy
 
-        legacy_tensor: Any = creation.legacy_tensor
+        legacy_tensor: Any = legacy.legacy_tensor
         return legacy_tensor(cls, *args, **kwargs)
 
     # ---- sizes ----
@@ -106,6 +140,8 @@ class Tensor(_C.TensorBase):
         """The address of the first element (0 for an empty tensor)."""
         return self._data_ptr
 
+    const_data_ptr = data_ptr
+
     # ---- kinds ----
 
     def is_floating_point(self) -> bool:
@@ -133,17 +169,28 @@ class Tensor(_C.TensorBase):
     is_quantized = False
     is_mkldnn = False
     is_mps = False
+    is_ipu = False
+    is_maia = False
+    is_mtia = False
+    is_vulkan = False
+    is_xla = False
     is_xpu = False
     is_nested = False
+    name = None  # torch's own names of tensors went with its named dimensions
+    volatile = False
     layout = _layout.strided
 
-    def is_conj(self) -> bool:
-        """False: conjugates are computed at once."""
+    def is_distributed(self) -> bool:
+        """False: the elements are in one process."""
         return False
 
+    def is_conj(self) -> bool:
+        """Whether this is a view of the conjugates of what the storage holds."""
+        return self._is_conj
+
     def is_neg(self) -> bool:
-        """False: negations are computed at once."""
-        return False
+        """Whether this is a view of the negatives of what the storage holds."""
+        return self._is_neg
 
     def get_device(self) -> int:
         """The number of the GPU, or -1 for the CPU."""
@@ -153,8 +200,7 @@ class Tensor(_C.TensorBase):
         """Whether the elements lie in memory without gaps, in the order of a memory format."""
         if memory_format in (_layout.contiguous_format, _layout.preserve_format):
             return self._is_contiguous()
-        rank = 4 if memory_format is _layout.channels_last else 5
-        if self.ndim != rank:
+        if self.ndim != _layout.rank_of(memory_format):
             return False
         wanted = _layout.strides_in(self.shape, memory_format)
         return all(
@@ -241,8 +287,10 @@ class Tensor(_C.TensorBase):
         return self
 
     def resize_as_(self, the_template: Any, *, memory_format: Any = None) -> Tensor:
-        """`resize_` to the sizes of another tensor."""
+        """`resize_` to the sizes of another tensor, with `preserve_format` also to its format."""
         _require_tensor(the_template, "resize_as_", "the_template")
+        if memory_format is _layout.preserve_format:
+            memory_format = _layout.suggested(the_template)
         return self.resize_(the_template.shape, memory_format=memory_format)
 
     def set_(
@@ -416,6 +464,11 @@ class Tensor(_C.TensorBase):
             raise TypeError("iteration over a 0-d tensor")
         return iter(self.unbind(0))
 
+    def __reversed__(self) -> Tensor:
+        """The tensor with its first axis in reverse order."""
+        flip: Any = self.__getattribute__("flip")  # an op, installed by the registry
+        return flip(0) if self.ndim else self
+
     def __contains__(self, element: Any) -> bool:
         if isinstance(element, (Tensor, bool, int, float, complex)):
             equal: Any = self == element
@@ -427,6 +480,19 @@ class Tensor(_C.TensorBase):
 
     def __complex__(self) -> complex:
         return complex(self.item())
+
+    def module_load(self, other: Any, assign: bool = False) -> Tensor:
+        """What `load_state_dict` puts in the place of this tensor when it exchanges tensors.
+
+        Args:
+            other: the tensor that was saved.
+            assign: take `other` itself, not a copy of its values in this tensor's memory.
+        """
+        _require_tensor(other, "module_load", "other")
+        if assign:
+            return other.detach()
+        copy: Any = self.__getattribute__("copy_")  # an op, installed by the registry
+        return copy(other).detach()
 
     def __deepcopy__(self, memo: Any) -> Any:
         if not self.is_leaf:
@@ -449,9 +515,9 @@ class Tensor(_C.TensorBase):
         return with_data
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        from flambeau.core.storage import rebuild_from_type, rebuild_tensor
+        from flambeau.core.storage import flags_of, rebuild_from_type, rebuild_tensor
 
-        arguments = (
+        arguments: tuple[Any, ...] = (
             self.untyped_storage(),
             self.dtype,
             self._offset,
@@ -459,6 +525,8 @@ class Tensor(_C.TensorBase):
             self._strides,
             self.requires_grad,
         )
+        if flags := flags_of(self):
+            arguments = (*arguments, flags)
         if type(self) is Tensor and not self.__dict__:
             return (rebuild_tensor, arguments)
         return (rebuild_from_type, (type(self), arguments, self.__dict__))

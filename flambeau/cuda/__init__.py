@@ -5,7 +5,7 @@ Questions answer (no, 0, nothing); whatever would need a GPU raises.
 
 from flambeau import _C
 from flambeau.core.errors import DeviceError
-from flambeau.ops import creation as _creation
+from flambeau.ops.legacy import make_type as _make_type
 
 
 def is_available() -> bool:
@@ -92,16 +92,7 @@ Event = _needs_gpu("Event")
 
 
 def _legacy(name, dtype):
-    return _creation.tensortype(
-        name,
-        (),
-        {
-            "__module__": "torch.cuda",
-            "__doc__": f"The type of {dtype} tensors on a GPU; there are none.",
-            "dtype": dtype,
-            "is_cuda": True,
-        },
-    )
+    return _make_type(name, dtype, is_cuda=True)
 
 
 FloatTensor = _legacy("FloatTensor", _C.float32)

@@ -249,6 +249,15 @@ _RANDOM = [
 ]
 
 
+#: Functions whose result has a size that depends on the elements.
+_DYNAMIC = ("argwhere", "bincount", "nonzero", "unique", "unique_consecutive")
+DYNAMIC_SHAPE = (
+    "vmap: We do not support batching operators that can output dynamic shape. Attempted to vmap "
+    "over {}. Please file an issue at https://github.com/pytorch/pytorch/issues if you need this "
+    "feature."
+)
+
+
 def highest(arguments: Any) -> Any:
     """What is inside the wrapper of the highest level among tensors in nested sequences."""
     found = None
@@ -297,6 +306,8 @@ def _composite(function: Any, args: tuple, kwargs: dict) -> Any:
             made = made.expand((transform.size, *made.shape)).clone()
         return transform.wrap(made, True)
     if top.mark is True:
+        if name in _DYNAMIC:
+            raise RuntimeError(DYNAMIC_SHAPE.format(name))
         return transform.loop(function, args, kwargs)
     inner = [below(v, transform, lambda wrapped: wrapped.value) for v in (args, kwargs)]
     return function(*inner[0], **inner[1])

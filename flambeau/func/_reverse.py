@@ -174,9 +174,8 @@ def vjp(func: Any, *primals: Any, has_aux: bool = False) -> Any:
     require_tensors(leaves)
     graph, aux = _record("vjp(f, *primals)", func, leaves, spec, has_aux)
 
-    def vjp_fn(*cotangents: Any, retain_graph: bool = True, create_graph: Any = None) -> Any:
-        given = cotangents[0] if len(cotangents) == 1 else cotangents
-        flat, structure = _tree.flatten(given)
+    def vjp_fn(cotangents: Any, retain_graph: bool = True, create_graph: Any = None) -> Any:
+        flat, structure = _tree.flatten(cotangents)
         if structure != graph.structure:
             raise RuntimeError(
                 "Expected pytree structure of cotangents to be the same as pytree structure of "

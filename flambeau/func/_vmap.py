@@ -63,8 +63,24 @@ class Vmap(Transform):
         if target is not None:
             return self._write(op, rule, values, marks)
         if rule is None:
-            return self.loop(by_position(op), values, {}, marks)
+            return self._without_rule(op, values, marks)
         return self.wrap(rule(by_position(op), self.size, values, marks), True)
+
+    def _without_rule(self, op: Any, values: tuple, marks: tuple) -> Any:
+        """A composite op runs its body on batches; any other one runs for each example."""
+        if not op.info.rules:
+            try:
+                return op.forward(*(self._wrapped(v, m) for v, m in zip(values, marks, strict=True)))
+            except RandomnessError:
+                raise
+            except (TypeError, RuntimeError):
+                pass  # it reads elements, or calls kernels of its own
+        return self.loop(by_position(op), values, {}, marks)
+
+    def _wrapped(self, value: Any, mark: Any) -> Any:
+        if isinstance(mark, (list, tuple)):
+            return type(value)(self._wrapped(v, m) for v, m in zip(value, mark, strict=True))
+        return self.wrap(value, True) if mark is True else value
 
     def _write(self, op: Any, rule: Any, values: tuple, marks: tuple) -> None:
         """The op in place: into the batch itself."""
@@ -82,7 +98,7 @@ class Vmap(Transform):
             in_place(op)(*align(self.size, values, marks))
             return
         if rule is None:
-            result = _C.wrapped_of(self.loop(by_position(op), values, {}, marks)).value
+            result = _C.wrapped_of(self._without_rule(op, values, marks)).value
         else:
             result = rule(by_position(op), self.size, values, marks)
         if result.shape != own.shape:
@@ -145,10 +161,16 @@ def _has_tensor(value: Any) -> bool:
 
 # ---- random numbers ----
 
-_NO_RANDOMNESS = (
-    "vmap: called random operation while in randomness error mode. Please either use the 'same' or "
-    "'different' randomness flags on vmap or perform the randomness operation out of vmap"
-)
+
+class RandomnessError(RuntimeError):
+    """A random function under a vmap that does not say what its examples share."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "vmap: called random operation while in randomness error mode. Please either use the "
+            "'same' or 'different' randomness flags on vmap or perform the randomness operation "
+            "out of vmap"
+        )
 
 
 def innermost() -> Vmap | None:
@@ -177,7 +199,7 @@ def call_random(function: Any, args: tuple, kwargs: dict) -> Any:
     if vmap is None or idle:
         return plain(*args, **kwargs)
     if vmap.randomness == "error":
-        raise RuntimeError(_NO_RANDOMNESS)
+        raise RandomnessError()
     args, kwargs = _tree.tree_map(_above(vmap.level), (args, kwargs))
     batched = any(vmap.inside(leaf) for leaf in _tree.flatten((args, kwargs))[0])
     if function.__name__ == "dropout" and batched:

@@ -43,6 +43,7 @@ from flambeau.ops.activation import threshold_ as threshold_
 from flambeau.ops.conv import conv1d as conv1d
 from flambeau.ops.conv import conv2d as conv2d
 from flambeau.ops.conv import conv_transpose2d as conv_transpose2d
+from flambeau.ops.einsum import bilinear as bilinear
 from flambeau.ops.index import embedding as _embedding
 from flambeau.ops.loss import binary_cross_entropy as binary_cross_entropy
 from flambeau.ops.loss import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
@@ -135,46 +136,6 @@ def _drop_channels(input, p, training, inplace):
     if inplace:
         return _random.feature_dropout_(input, p, training)
     return _random.feature_dropout(input, p, training)
-
-
-@checked
-def bilinear(input1, input2, weight, bias=None):
-    """`y = x₁ᵀ A x₂ + b` over the last dimensions; see `nn.Bilinear`.
-
-    Raises:
-        RuntimeError: If the sizes do not fit.
-    """
-    _check_bilinear(input1, input2, weight, bias)
-    outputs, left, right = weight.shape
-    rows = input1.reshape(-1, left)
-    columns = input2.reshape(-1, right, 1)
-    # One product with all matrices A side by side, then one for each sample.
-    products = rows.matmul(weight.permute(1, 0, 2).reshape(left, outputs * right))
-    result = products.reshape(-1, outputs, right).matmul(columns)
-    result = result.reshape(*input1.shape[:-1], outputs)
-    return result if bias is None else result + bias
-
-
-def _check_bilinear(input1, input2, weight, bias):
-    if input1.dim() != input2.dim():
-        raise RuntimeError(
-            f"bilinear(): input dimensions do not match: got {input1.dim()} and {input2.dim()}"
-        )
-    for i, (one, two) in enumerate(zip(input1.shape[:-1], input2.shape[:-1], strict=True)):
-        if one != two:
-            raise RuntimeError(
-                f"bilinear(): input batch dimensions do not match at dim {i}: got {one} and {two}"
-            )
-    for name, got, expected in (
-        ("input1", input1.shape[-1], weight.shape[1]),
-        ("input2", input2.shape[-1], weight.shape[2]),
-        ("bias", weight.shape[0] if bias is None else bias.shape[0], weight.shape[0]),
-    ):
-        if got != expected:
-            raise RuntimeError(
-                f"bilinear(): {name} size does not match weight size: got {got} but expected "
-                f"{expected}"
-            )
 
 
 @checked

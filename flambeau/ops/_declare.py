@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from flambeau import _C
 from flambeau.backends import kernels
+from flambeau.core.errors import DTypeError, GradError
 from flambeau.core.registry import op
 from flambeau.core.tensor import Tensor
 
@@ -25,6 +26,38 @@ def conj(value):
     if isinstance(value, Tensor):
         return value.conj() if value.dtype.is_complex else value
     return value.conjugate() if isinstance(value, complex) else value
+
+
+def stored(name, result, out):
+    """The result of a function, in the tensor or tensors given as `out=` if there are any.
+
+    An output takes the result's sizes.
+
+    Raises:
+        RuntimeError: if an output requires gradients, or cannot hold the result's dtype.
+    """
+    if out is None:
+        return result
+    if isinstance(result, tuple):
+        if not isinstance(out, (tuple, list)) or len(out) != len(result):
+            raise TypeError(f"{name}(): argument 'out' must be a tuple of {len(result)} Tensors")
+        made = [stored(name, x, o) for x, o in zip(result, out, strict=True)]
+        return type(result)(made)
+    if not isinstance(out, Tensor):
+        raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
+    if _C.is_grad_enabled() and (out.requires_grad or result.requires_grad):
+        raise GradError(
+            f"{name}(): functions with out=... arguments don't support automatic differentiation, "
+            "but one of the arguments requires grad."
+        )
+    if not _C.can_cast(result.dtype, out.dtype):
+        raise DTypeError(
+            f"{name}: result type {result.dtype.name} can't be cast to the desired output type"
+            f" {out.dtype.name}"
+        )
+    if out.shape != result.shape:
+        out.resize_(result.shape)
+    return out.copy_(result)
 
 
 def zeros(g):

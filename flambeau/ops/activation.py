@@ -326,7 +326,13 @@ def _prelu_samples(s):
     yield s(s.tensor(5), s.tensor(1))
 
 
-@op(name="_prelu_kernel", backward_name="Prelu", public=False, samples=_prelu_samples, torch="")
+@op(
+    name="_prelu_kernel",
+    backward_name="PreluKernel",
+    public=False,
+    samples=_prelu_samples,
+    torch="",
+)
 def _prelu(input, weight):
     """prelu with the weight already in the shape that broadcasts."""
     return kernels(of(input)).binary("prelu", input, weight)
@@ -386,7 +392,12 @@ def prelu(input, weight):
 # ---- exponential ----
 
 
-@_activation("elu", parameters=((2.0,), (1.5, 1.2, 0.7)), torch="_C._nn.elu")
+@_activation(
+    "elu",
+    overloads={"input_scale given": "CeluBackward0"},
+    parameters=((2.0,), (1.5, 1.2, 0.7)),
+    torch="_C._nn.elu",
+)
 def _elu(input, alpha=1.0, scale=1.0, input_scale=1.0):
     """scale * input where it is positive, scale * alpha * expm1(input_scale * input) elsewhere."""
     return kernels(of(input)).unary("elu", input, alpha, scale, input_scale)
@@ -623,6 +634,7 @@ def _(g, input, beta, threshold):
 
 
 @op(
+    backward_name="LogSigmoid",
     public=False,
     native="logsigmoid",
     native_arity=1,
@@ -649,7 +661,14 @@ logsigmoid.vjp("input")(lambda g, input: g * sigmoid(-input))
 logsigmoid.fast_vjp("input")(lambda g, input: kernels(g).binary("logsigmoid_backward", g, input))
 
 
-@op(public=False, native="softsign", native_arity=1, samples=_calls(), elementwise=True)
+@op(
+    backward_name="Div",
+    public=False,
+    native="softsign",
+    native_arity=1,
+    samples=_calls(),
+    elementwise=True,
+)
 def softsign(input):
     """input / (1 + |input|).
 
@@ -669,10 +688,19 @@ def softsign(input):
 @softsign.vjp("input")
 def _(g, input):
     bottom = input.abs() + 1
-    return g / (bottom * bottom)
+    if not input.dtype.is_complex:
+        return g / (bottom * bottom)
+    return g / bottom - input.sgn() * (conj(g) * input).real / (bottom * bottom)
 
 
-@op(public=False, native="tanhshrink", native_arity=1, samples=_calls(), elementwise=True)
+@op(
+    backward_name="Sub",
+    public=False,
+    native="tanhshrink",
+    native_arity=1,
+    samples=_calls(),
+    elementwise=True,
+)
 def tanhshrink(input):
     """input - tanh(input).
 

@@ -1,4 +1,4 @@
-"""Writing into tensors and converting them: copy_, fill_, to, NumPy and DLPack, complex parts."""
+"""Writing into tensors and converting them: copy_, fill_, to, NumPy and DLPack."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flambeau.core.errors import DeviceError
 from flambeau.core.registry import FUNCTIONS, function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops import creation
-from flambeau.ops.movement import cast, select
+from flambeau.ops.movement import cast
 
 _DType = _C.dtype
 
@@ -33,7 +33,7 @@ def _source(src, like):
     inplace=True,
     public=False,
     out=False,
-    backward_name="CopyBackwards",
+    backward_name="torch::autograd::CopyBackwards",
     samples=lambda s: [s(s.tensor(2, 3), s.tensor(2, 3)), s(s.tensor(2, 3), s.tensor(3))],
     torch="",
 )
@@ -66,6 +66,7 @@ def _fill_value(value, dtype):
 
 
 @op(
+    overloads={"value tensor": "FillBackward3"},
     inplace=True,
     out=False,
     backward_name="FillBackward2",
@@ -208,36 +209,6 @@ for _name in (
 _conversion("byte", _dtypes.uint8)
 _conversion("char", _dtypes.int8)
 
-_TYPE_NAMES = {dtype: name for name, dtype in creation._LEGACY_NAMES.items()} | {
-    _dtypes.complex64: "ComplexFloatTensor",
-    _dtypes.complex128: "ComplexDoubleTensor",
-    _dtypes.uint16: "UInt16Tensor",
-    _dtypes.uint32: "UInt32Tensor",
-    _dtypes.uint64: "UInt64Tensor",
-}
-_BY_TYPE_NAME = {f"torch.{name}": dtype for dtype, name in _TYPE_NAMES.items()}
-
-
-def type_(self, dtype=None, non_blocking=False):
-    """The name of this tensor's legacy type, or the tensor converted to a dtype or legacy type.
-
-    Example:
-        >>> flambeau.ones(1).type()
-        'torch.FloatTensor'
-    """
-    if dtype is None:
-        return "torch." + _TYPE_NAMES[self.dtype]
-    wanted = dtype
-    if isinstance(wanted, str):
-        if wanted not in _BY_TYPE_NAME:
-            raise ValueError(f"invalid type: '{dtype}'")
-        wanted = _BY_TYPE_NAME[wanted]
-    elif isinstance(wanted, creation.tensortype):
-        wanted = wanted.dtype
-    elif wanted is Tensor:
-        wanted = _C.get_default_dtype()
-    return self.to(wanted)
-
 
 def type_as(self, other):
     """This tensor with the dtype and device of `other`."""
@@ -277,7 +248,6 @@ def to_dense(self, dtype=None):
     return self if dtype is None else self.to(dtype)
 
 
-Tensor.type = type_
 for _f in (type_as, cpu, cuda, pin_memory, is_pinned, to_dense):
     setattr(Tensor, _f.__name__, _f)
 
@@ -341,6 +311,9 @@ def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None
     """
     if self.requires_grad:
         raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+    if self.is_conj() or self.is_neg():
+        bit = "conjugate" if self.is_conj() else "negative"
+        raise BufferError(f"Can't export tensors with the {bit} bit set")
     if stream not in (None, -1):
         raise BufferError("stream should be None on cpu.")
     if dl_device is not None and tuple(dl_device) != (1, 0):
@@ -391,109 +364,3 @@ def from_dlpack(ext_tensor, *, device=None, copy=None):
         creation._warn_read_only("The given array")
     made = _C.from_dlpack(capsule)
     return made.clone() if copy else made
-
-
-# ---- complex numbers ----
-
-
-# gradcheck is off where real inputs give a complex result: finite differences need its parts one by
-# one (tests/core/test_views.py takes them with view_as_real).
-@op(out=False, gradcheck=False, samples=lambda s: [s(s.tensor(2, 3), s.tensor(2, 3))])
-def complex(real, imag):
-    """real + i * imag.
-
-    Example:
-        >>> flambeau.complex(flambeau.ones(1), flambeau.zeros(1))
-        tensor([1.+0.j])
-    """
-    return kernels(real).make_complex(real, imag)
-
-
-complex.vjp("real")(lambda g: g.real)
-complex.vjp("imag")(lambda g: g.imag)
-
-
-@op(view=True, out=False, samples=lambda s: [s(s.tensor(2, dtype=_C.complex128))])
-def view_as_real(input):
-    """A view of complex numbers as pairs of real ones, in a new last axis."""
-    return _C.view_as_real(input)
-
-
-@op(
-    view=True,
-    out=False,
-    gradcheck=False,
-    samples=lambda s: [s(s.tensor(3, 2))],
-    layout_dependent=True,
-)
-def view_as_complex(input):
-    """A view of pairs of real numbers, the last axis, as complex ones."""
-    return _C.view_as_complex(input)
-
-
-view_as_real.vjp("input")(lambda g: view_as_complex(g.contiguous()))
-view_as_complex.vjp("input")(lambda g: view_as_real(g))
-
-
-@function()
-def real(input):
-    """The real parts: a view, or the tensor itself if it is real."""
-    return select(view_as_real(input), -1, 0) if input.dtype.is_complex else input
-
-
-@function()
-def imag(input):
-    """The imaginary parts, as a view.
-
-    Raises:
-        RuntimeError: if the tensor is real.
-    """
-    if not input.dtype.is_complex:
-        raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.")
-    return select(view_as_real(input), -1, 1)
-
-
-def _set_real(self, value):
-    real(self).copy_(creation.as_tensor(value))
-
-
-def _set_imag(self, value):
-    imag(self).copy_(creation.as_tensor(value))
-
-
-Tensor.real = property(real, _set_real)
-Tensor.imag = property(imag, _set_imag)
-
-
-@op(
-    public=False,
-    out=False,
-    backward_name="Conj",
-    samples=lambda s: [s(s.tensor(2, dtype=_C.complex128))],
-    torch="",
-)
-def _conj_physical(input):
-    """The complex conjugates, in new memory."""
-    parts = _C.view_as_real(input)
-    out = kernels(input).empty_like(input, input.dtype)
-    mirrored = _C.view_as_real(out)
-    kernels(input).copy_into(_C.select(mirrored, -1, 0), _C.select(parts, -1, 0))
-    kernels(input).copy_into(
-        _C.select(mirrored, -1, 1), kernels(input).unary("neg", _C.select(parts, -1, 1))
-    )
-    return out
-
-
-_conj_physical.vjp("input")(lambda g: g.conj())
-
-
-@function(methods=("conj", "conj_physical"), aliases=("conj_physical",))
-def conj(input):
-    """The complex conjugates; a real tensor itself."""
-    return _conj_physical(input) if input.dtype.is_complex else input
-
-
-@function(methods=("resolve_conj", "resolve_neg"), aliases=("resolve_neg",))
-def resolve_conj(input):
-    """The tensor itself: conjugates are always computed at once."""
-    return input

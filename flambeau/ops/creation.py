@@ -12,7 +12,7 @@ from flambeau.core import device as _device
 from flambeau.core import dtype as _dtypes
 from flambeau.core import layout as _layout
 from flambeau.core.registry import FUNCTIONS, checked, function
-from flambeau.core.tensor import Size, Tensor
+from flambeau.core.tensor import Tensor
 
 _default_dtype = _C.get_default_dtype
 _DType = _C.dtype
@@ -208,20 +208,30 @@ def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
 
 
 @function
-def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
+def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=None):
     """`obj` as a tensor that shares its memory where it can.
 
     Args:
         obj: tensor, NumPy array, DLPack capsule, object with a buffer, number or sequence.
+        dtype: the element type, by default that of `obj`.
         copy: True for always, False for never, None for only if it must be.
+        requires_grad: whether gradients are recorded; None keeps what `obj` says.
 
     Raises:
         ValueError: if `copy=False` and a copy is needed.
+
+    Example:
+        >>> flambeau.asarray(bytearray([1, 0, 2, 0]), dtype=flambeau.int16)
+        tensor([1, 2], dtype=torch.int16)
     """
     dtype = None if dtype is None else _dtype(dtype, "asarray")
     if isinstance(obj, Tensor):
         shared = obj
     elif _C.is_numpy(obj):
+        if copy is False and not hasattr(obj, "__setitem__"):
+            raise RuntimeError(
+                "can't alias NumPy scalars. Either remove copy=False or transform it in a ndarray."
+            )
         shared = _shared_array(obj)
     elif type(obj).__name__ == "PyCapsule" or hasattr(obj, "__dlpack__"):
         from flambeau.ops.convert import from_dlpack
@@ -232,7 +242,7 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
     else:
         if copy is False:
             raise ValueError("can't alias arbitrary sequence into a tensor.")
-        return tensor(obj, dtype=dtype, device=device, requires_grad=requires_grad)
+        return tensor(obj, dtype=dtype, device=device, requires_grad=bool(requires_grad))
     if dtype is not None and shared.dtype is not dtype:
         if copy is False:
             raise ValueError(
@@ -243,7 +253,47 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
         out = shared.clone() if copy else shared
     if device is not None:
         _device.require_available(device)
+    if requires_grad is False and out.requires_grad:
+        return _C.detach(out)
     if requires_grad and not out.requires_grad:
+        out.requires_grad = True
+    return out
+
+
+@function
+def from_file(
+    filename,
+    shared=None,
+    size=0,
+    *,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
+):
+    """A 1-dim tensor over the contents of a file, which is read when elements are needed.
+
+    Args:
+        filename: the path.
+        shared: whether writes to the tensor reach the file, which then is made or grown if needed.
+        size: the number of elements.
+        dtype: how to read the bytes; the default floating type unless given.
+
+    Raises:
+        OSError: if the file cannot be opened.
+        RuntimeError: if it is too short and not shared.
+    """
+    from flambeau.core.storage import UntypedStorage
+
+    dtype = _default_dtype() if dtype is None else _dtype(dtype, "from_file")
+    _check_storage("from_file", layout, pin_memory)
+    place = _place(device)
+    if not isinstance(size, int) or size < 0:
+        raise RuntimeError(f"from_file: size must not be negative, got {size!r}")
+    bytes_ = UntypedStorage.from_file(filename, bool(shared), size * dtype.itemsize)
+    out = place.storage_view(bytes_._holder, dtype, 0, (size,), None)
+    if requires_grad:
         out.requires_grad = True
     return out
 
@@ -900,87 +950,4 @@ def new_empty_strided(
         device=self.device if device is None else device,
         pin_memory=pin_memory,
         requires_grad=requires_grad,
-    )
-
-
-@_method
-def new(self, *arguments, device=None):
-    """The legacy constructor with this tensor's dtype: sizes, or a sequence of values."""
-    return _legacy(arguments, self.dtype, device)
-
-
-# ---- legacy constructors ----
-
-
-def _legacy(arguments, dtype, device):
-    """What `Tensor(...)` and `FloatTensor(...)` make of their arguments."""
-    place = _place(device)
-    if not arguments:
-        return place.empty((0,), dtype)
-    first = arguments[0]
-    if len(arguments) == 1:
-        if isinstance(first, Tensor):
-            return _C.detach(first)
-        if isinstance(first, Size):
-            return place.new_empty("new", first, dtype)
-        if hasattr(first, "untyped"):
-            return place.empty((0,), dtype).set_(first)
-        if not hasattr(first, "__index__") or _C.is_numpy(first):
-            if not hasattr(first, "__len__"):
-                raise TypeError(f"new(): data must be a sequence (got {type(first).__name__})")
-            return place.tensor_from(first, dtype)
-    if arguments[0] is not None and any(isinstance(a, int) and a < 0 for a in arguments):
-        worst = next(a for a in arguments if a < 0)
-        raise RuntimeError(
-            f"Trying to create tensor with negative dimension {worst}: {list(arguments)}"
-        )
-    return place.new_empty("new", arguments, dtype)
-
-
-def legacy_tensor(cls: type, *arguments: object, device: object = None) -> object:
-    """`Tensor(2, 3)`, `Tensor([1, 2])`, and the same for subclasses."""
-    made = _legacy(arguments, _default_dtype(), device)
-    return made if type(made) is cls else _C.as_class(made, cls, made.requires_grad)
-
-
-class tensortype(type):
-    """The class of FloatTensor and its like: `isinstance` asks for the dtype."""
-
-    dtype: _C.dtype
-    is_cuda: bool
-
-    def __instancecheck__(cls, value):
-        return isinstance(value, Tensor) and value.dtype is cls.dtype and not cls.is_cuda
-
-    def __call__(cls, *arguments, device=None):
-        given = arguments[0] if len(arguments) == 1 else None
-        if isinstance(given, Tensor) and given.dtype is not cls.dtype:
-            raise TypeError(f"{cls.__name__}: expected a tensor of {cls.dtype}, got {given.dtype}")
-        return _legacy(arguments, cls.dtype, device)
-
-
-_LEGACY_NAMES = {
-    "BoolTensor": _dtypes.bool,
-    "ByteTensor": _dtypes.uint8,
-    "CharTensor": _dtypes.int8,
-    "ShortTensor": _dtypes.int16,
-    "IntTensor": _dtypes.int32,
-    "LongTensor": _dtypes.int64,
-    "HalfTensor": _dtypes.float16,
-    "BFloat16Tensor": _dtypes.bfloat16,
-    "FloatTensor": _dtypes.float32,
-    "DoubleTensor": _dtypes.float64,
-}
-
-for _name, _of in _LEGACY_NAMES.items():
-    FUNCTIONS[_name] = tensortype(
-        _name,
-        (),
-        {
-            "__module__": "torch",
-            "__doc__": f"Legacy constructor of {_of} tensors on the CPU.",
-            "dtype": _of,
-            "is_cuda": False,
-            "layout": _layout.strided,
-        },
     )

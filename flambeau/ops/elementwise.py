@@ -73,6 +73,7 @@ add.vjp("other")(lambda g, alpha: g if alpha == 1 else g * conj(alpha))
 
 
 @op(
+    overloads={"input number": "RsubBackward1"},
     methods=("sub", *operators("sub")),
     aliases=("subtract",),
     inplace=True,
@@ -136,6 +137,7 @@ _ROUNDED_DIVISIONS = {None: "div", "trunc": "trunc_divide", "floor": "floor_divi
 
 
 @op(
+    overloads={"rounding_mode given": "DivBackward2", "input number": "MulBackward0"},
     methods=("div", *operators("truediv")),
     aliases=("divide", "true_divide"),
     inplace=True,
@@ -196,6 +198,7 @@ remainder = binary(
     "The remainder of Python's `%`, which has the sign of other.",
     (lambda g: g, lambda g, input, other: -g * floor_divide(input, other)),
     methods=("remainder", *operators("mod")),
+    overloads={"other tensor": "RemainderBackward1"},
     domain=(0.5, 9.0),
     reference=numpy("remainder"),
     example=("[7, -7]", "3", "tensor([1, 2])"),
@@ -204,6 +207,7 @@ fmod = binary(
     "fmod",
     "The remainder of C's fmod, which has the sign of input.",
     (lambda g: g, lambda g, input, other: -g * div(input, other, rounding_mode="trunc")),
+    overloads={"other tensor": "FmodBackward1"},
     domain=(0.5, 9.0),
     reference=numpy("fmod"),
     example=("[7, -7]", "3", "tensor([ 1, -1])"),
@@ -213,6 +217,8 @@ fmod = binary(
 
 
 @op(
+    backward_name="PowBackward1",
+    overloads={"input number": "PowBackward2", "exponent number": "PowBackward0"},
     methods=("pow", *operators("pow")),
     inplace=True,
     native="pow",
@@ -592,6 +598,8 @@ def equal(input, other):
 
 
 @op(
+    backward_name="ClampBackward1",
+    overloads={"min tensor": "ClampBackward0", "max tensor": "ClampBackward0"},
     methods=("clamp",),
     aliases=("clip",),
     inplace=True,
@@ -658,6 +666,7 @@ def _(g, input, min, max):
 
 
 @op(
+    overloads={"min tensor": "ClampMinBackward1"},
     methods=("clamp_min",),
     inplace=True,
     native="maximum",
@@ -684,6 +693,7 @@ def clamp_min(input, min):
 
 
 @op(
+    overloads={"max tensor": "ClampMaxBackward1"},
     methods=("clamp_max",),
     inplace=True,
     native="minimum",
@@ -783,7 +793,7 @@ addcdiv.vjp("tensor2")(
 )
 
 
-@op(methods=("lerp",), inplace=True, samples=_three)
+@op(overloads={"weight tensor": "LerpBackward1"}, methods=("lerp",), inplace=True, samples=_three)
 def lerp(input, end, weight):
     """input + weight * (end - input): exactly `end` where weight is 1.
 

@@ -6,6 +6,7 @@ from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core.registry import checked, function, op
 from flambeau.core.tensor import Tensor
+from flambeau.ops._declare import conj, stored
 from flambeau.ops.movement import _axis
 
 _MODES = {"set": 0, "add": 1, "sum": 1, "multiply": 2, "prod": 2, "amax": 3, "amin": 4}
@@ -61,6 +62,9 @@ index_put.vjp("values")(lambda g, indices: index(g, list(indices)))
 
 
 def _values_like(values, input):
+    given = values.dtype.is_complex if isinstance(values, Tensor) else isinstance(values, complex)
+    if given and not input.dtype.is_complex:
+        raise RuntimeError(f"value cannot be converted to type {input.dtype} without overflow")
     if not isinstance(values, Tensor):
         return _C.scalar_tensor(values, input.dtype)
     if values.dtype != input.dtype and values.ndim == 0:
@@ -339,6 +343,7 @@ def _scatter_samples(s):
 
 
 @op(
+    overloads={"src number": "ScatterBackward1"},
     inplace=True,
     backward_name="Scatter",
     public=False,
@@ -422,8 +427,8 @@ def _(g, input, dim, index, src, mode, out, needs):
     if mode == "multiply" or mode == "prod":
         # d(prod)/dx = prod / x; exact where no factor is zero.
         return (
-            g * out / input if needs[0] else None,
-            (g * out).gather(dim, index) / src if needs[1] else None,
+            g * conj(out / input) if needs[0] else None,
+            g.gather(dim, index) * conj(out.gather(dim, index) / src) if needs[1] else None,
         )
     # amax / amin: shared evenly among those that reach the extremum.
     reached = out.gather(dim, index)
@@ -475,13 +480,67 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=Non
 
 def _method_inplace(function):
     def method(self, *args, **kwargs):
-        return self.copy_(function(self, *args, **kwargs))
+        # What the graph saves must not be what is about to be overwritten.
+        before = self.clone() if self.requires_grad and _C.is_grad_enabled() else self
+        return self.copy_(function(before, *args, **kwargs))
 
     method.__name__ = function.__name__ + "_"
     method.__doc__ = f"In-place form of `{function.__name__}`."
+    method.__wrapped__ = function.__wrapped__
     return checked(method)
 
 
+@function(methods=("index_reduce",))
+def index_reduce(input, dim, index, source, reduce, *, include_self=True, out=None):
+    """Combines slices of source with those of input that index names: prod, mean, amax or amin.
+
+    Args:
+        dim: the axis.
+        index: a vector with a place for each slice of source.
+        source: of the sizes of input but along `dim`.
+        reduce: "prod", "mean", "amax" or "amin".
+        include_self: whether the values of input take part.
+
+    Raises:
+        RuntimeError: if the sizes or dtypes do not fit, or the reduction is none of these.
+
+    Example:
+        >>> x, i = flambeau.tensor([1., 2.]), flambeau.tensor([0, 0])
+        >>> flambeau.index_reduce(x, 0, i, flambeau.tensor([3., 4.]), "prod")
+        tensor([12.,  2.])
+    """
+    if reduce not in ("prod", "mean", "amax", "amin"):
+        raise RuntimeError(
+            "index_reduce(): Expected reduce to be one of prod, mean, amax or amin but got"
+            f" {reduce}."
+        )
+    if index.ndim > 1:
+        raise RuntimeError(f"index_reduce(): Index should have dimension 1 or 0 (got {index.ndim})")
+    if source.dtype != input.dtype:
+        raise RuntimeError(
+            f"index_reduce(): self ({input.dtype}) and source ({source.dtype}) must have the same"
+            " scalar type"
+        )
+    axis = _axis(dim, input.ndim)
+    fits = source.ndim == input.ndim and all(
+        d == axis or a == b for d, (a, b) in enumerate(zip(input.shape, source.shape, strict=True))
+    )
+    length = source.shape[axis] if source.ndim and fits else 1
+    if not fits or length != index._numel:
+        raise RuntimeError(
+            "index_reduce(): source must have the sizes of self but along dim, where it has one"
+            f" slice for each index: self is {tuple(input.shape)}, source is"
+            f" {tuple(source.shape)}, index is {tuple(index.shape)}"
+        )
+    shape = [1] * source.ndim
+    if shape:
+        shape[axis] = -1
+    places = index.reshape(shape).expand(source.shape)
+    result = scatter_reduce(input, axis, places, source, reduce, include_self=include_self)
+    return stored("index_reduce", result, out)
+
+
+Tensor.index_reduce_ = _method_inplace(index_reduce)
 Tensor.scatter_ = _method_inplace(scatter)
 Tensor.scatter_reduce_ = _method_inplace(scatter_reduce)
 
@@ -516,21 +575,56 @@ def _with(shape, dim, size):
     return [size if d == dim else s for d, s in enumerate(shape)]
 
 
-def put_(self, index, source, accumulate=False):
-    """Writes source to the places of the flattened tensor that index names."""
-    flat = self.reshape(-1).index_put([index.reshape(-1)], source.reshape(-1), accumulate)
-    return self.copy_(flat.reshape(self.shape))
+def _put_samples(s):
+    yield s(s.tensor(3, 4), _C.arange(1, 3, 3, _C.int64), s.tensor(3))
+    yield s(s.tensor(3, 4), s.indices(2, 3, high=12), s.tensor(2, 3), True)
+    yield s(s.tensor(4), s.indices(0, high=1), s.tensor(0))
 
 
-Tensor.put_ = checked(put_)
+@op(methods=("put",), inplace=True, samples=_put_samples)
+def put(input, index, source, accumulate=False):
+    """A copy whose elements that index names, counted in row-major order, come from source.
+
+    Args:
+        index: int64, places in [-n, n).
+        source: as many elements, of the dtype of input.
+        accumulate: add them instead, repeated places counted.
+
+    Raises:
+        RuntimeError: if the dtypes do not fit.
+        IndexError: if a place is out of range, or source has another number of elements.
+
+    Example:
+        >>> flambeau.put(flambeau.zeros(2, 2), flambeau.tensor([1, 2]), flambeau.ones(2))
+        tensor([[0., 1.],
+                [1., 0.]])
+    """
+    if index.dtype != _C.int64:
+        raise RuntimeError(f"put_(): Expected a long tensor for index, but got {index.dtype}")
+    if source.dtype != input.dtype:
+        raise RuntimeError(
+            "put_(): self and source expected to have the same dtype, but got self.dtype ="
+            f" {input.dtype} and source.dtype = {source.dtype}"
+        )
+    if source._numel != index._numel:
+        raise IndexError(
+            "put_(): Expected source and index to have the same number of elements, but got"
+            f" source.numel() = {source._numel}, index.numel() = {index._numel}"
+        )
+    out = _C.reshape(_C.clone(_C.contiguous(input)), (-1,))
+    if index._numel:
+        kernels(input).index_put(
+            out, [_C.reshape(index, (-1,))], _C.reshape(source, (-1,)), accumulate
+        )
+    return _C.reshape(out, input.shape)
 
 
-def put(self, index, source, accumulate=False):
-    """A copy with the elements that index names in the flattened tensor replaced by `source`."""
-    return put_(self.clone(), index, source, accumulate)
+@put.vjp("input")
+def _(g, index, accumulate, source_shape):
+    return g if accumulate else put(g, index, g.new_zeros(source_shape))
 
 
-Tensor.put = checked(put)
+put.vjp("source")(lambda g, index, source_shape: take(g, index).reshape(source_shape))
 
 # ---- masks ----
 
@@ -585,14 +679,20 @@ def _fill_samples(s):
     yield s(s.tensor(2, 3), s.mask(3), s.tensor())
 
 
-@op(methods=("masked_fill",), inplace=True, samples=_fill_samples)
+@op(
+    overloads={"value tensor": "MaskedFillBackward1"},
+    methods=("masked_fill",),
+    inplace=True,
+    samples=_fill_samples,
+)
 def masked_fill(input, mask, value):
     """A copy of input with one value where mask holds."""
     if mask.dtype != _C.bool:
         raise RuntimeError(
             f"masked_fill_ only supports boolean masks, but got mask with dtype {mask.dtype}"
         )
-    return kernels(input).where(mask, _values_like(value, input), input)
+    k = kernels(input)
+    return k.contiguous(k.where(mask, _values_like(value, input), input))
 
 
 masked_fill.vjp("input")(lambda g, mask: g.masked_fill(mask, 0))
@@ -657,6 +757,30 @@ def nonzero(input, *, out=None, as_tuple=False):
     if as_tuple:
         return tuple(found.select(1, d) for d in range(found.shape[1]))
     return found if out is None else out.resize_(found.shape).copy_(found)
+
+
+@function(methods=("nonzero_static",))
+def nonzero_static(input, *, size, fill_value=-1, out=None):
+    """The indices of the first `size` elements that are not zero, one row each.
+
+    Args:
+        size: the number of rows.
+        fill_value: what fills the rows that are left over.
+
+    Example:
+        >>> flambeau.nonzero_static(flambeau.tensor([0, 3, 0, 4]), size=3)
+        tensor([[ 1],
+                [ 3],
+                [-1]])
+    """
+    if size < 0:
+        raise RuntimeError(f"nonzero_static: 'size' must be an non-negative integer, got {size}")
+    found = kernels(input).nonzero(input)
+    result = _C.full((size, input.ndim), fill_value, _C.int64)
+    count = min(size, found.shape[0])
+    if count:
+        _C.copy_into(_C.slice(result, 0, 0, count, 1), _C.slice(found, 0, 0, count, 1))
+    return stored("nonzero_static", result, out)
 
 
 @function(methods=("argwhere",))
@@ -769,11 +893,12 @@ def _filled(part, parts, input_shape, dim):
     grad_list=True,
     out=False,
     public=False,
-    backward_name="Split",
+    backward_name="SplitWithSizes",
+    overloads={"even given": "SplitBackward0"},
     torch="split",
     samples=lambda s: [s(s.tensor(5, 3), (2, 3), 0), s(s.tensor(2, 4), (1, 0, 3), 1)],
 )
-def _split_sizes(input, sizes, dim):
+def _split_sizes(input, sizes, dim, even=False):
     at, parts = 0, []
     for length in sizes:
         parts.append(_C.slice(input, dim, at, at + length, 1))
@@ -815,7 +940,7 @@ def split(tensor, split_size_or_sections, dim=0):
                     "split_size can only be 0 if dimension size is 0, but got dimension size of "
                     f"{n}"
                 )
-            return _split_sizes(tensor, (0,), dim)
+            return _split_sizes(tensor, (0,), dim, True)
         sizes = [min(size, n - at) for at in range(0, n, size)] or [0]
     else:
         sizes = [int(s) for s in split_size_or_sections]
@@ -825,7 +950,7 @@ def split(tensor, split_size_or_sections, dim=0):
                 "size at "
                 f"dimension {dim}), but got split_sizes={sizes}"
             )
-    return _split_sizes(tensor, tuple(sizes), dim)
+    return _split_sizes(tensor, tuple(sizes), dim, isinstance(split_size_or_sections, int))
 
 
 #: More views than this are a mistake, and would fill the memory before they are all made.
@@ -864,10 +989,11 @@ def tensor_split(input, indices_or_sections, dim=0):
         if sections <= 0:
             raise RuntimeError(f"number of sections must be larger than 0, got {sections}")
         base, longer = divmod(n, _countable("tensor_split", sections))
-        return split(input, [base + (k < longer) for k in range(sections)], dim)
+        borders = [k * base + min(k, longer) for k in range(sections + 1)]
+    else:
+        borders = [0, *indices_or_sections, n]
     from flambeau.ops.movement import slice as slice_op
 
-    borders = [0, *indices_or_sections, n]
     return tuple(slice_op(input, dim, borders[k], borders[k + 1]) for k in range(len(borders) - 1))
 
 

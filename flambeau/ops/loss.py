@@ -179,10 +179,11 @@ _mse = _pointwise(
 _l1 = _pointwise(
     "_l1_loss",
     "l1_loss",
-    "L1Loss",
+    "Mean",
     _pointwise_samples(),
     lambda input, target: (input - target).sgn(),
     lambda input, target: -(input - target).sgn(),
+    overloads={"reduction = sum": "SumBackward0", "reduction = none": "AbsBackward0"},
 )
 _smooth_l1 = _with_bend(
     "_smooth_l1_loss",
@@ -348,18 +349,20 @@ def _log_or_zero(y):
 _kl = _pointwise(
     "_kl_div",
     "kl_div",
-    "KlDiv",
+    "Mean",
     _pointwise_samples(0.1, 0.9),
     lambda input, target: -target,
     lambda input, target: _log_or_zero(target) - input * (target > 0),
+    overloads={"reduction = sum": "SumBackward0", "reduction = none": "SubBackward0"},
 )
 _kl_log = _pointwise(
     "_kl_div_log_target",
     "kl_div_log_target",
-    "KlDiv",
+    "Mean",
     _pointwise_samples(),
     lambda input, target: -target.exp(),
     lambda input, target: target.exp() * (target - input + 1),
+    overloads={"reduction = sum": "SumBackward0", "reduction = none": "MulBackward0"},
 )
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from flambeau import _C
 from flambeau.backends import kernels
-from flambeau.core.errors import require
-from flambeau.core.registry import function, op
+from flambeau.core.errors import OutOfRangeError, RuntimeFailure, ShapeError, require
+from flambeau.core.registry import FUNCTIONS, function, op
 from flambeau.core.tensor import Tensor
-from flambeau.ops.elementwise import _conj, mul
+from flambeau.ops._declare import stored
+from flambeau.ops.einsum import _contract
+from flambeau.ops.elementwise import _conj
 from flambeau.ops.movement import _axis
 
 
@@ -83,6 +86,7 @@ def _batched_samples(s):
 
 
 @op(
+    overloads={"input vector and other matrix": "SqueezeBackward4"},
     name="_matmul",
     backward_name="UnsafeView",
     public=False,
@@ -149,7 +153,7 @@ def matmul(input, other, *, out=None):
     if input.ndim == 3 and other.ndim == 3 and input.shape[0] == other.shape[0]:
         return bmm(input, other, out=out)
     result = _matmul(input, other)
-    return result if out is None else out.resize_(result.shape).copy_(result)
+    return stored("matmul", result, out)
 
 
 Tensor.__rmatmul__ = lambda self, other: matmul(other, self)
@@ -197,7 +201,13 @@ def _linear_samples(s):
 @op(
     public=False,
     out=False,
-    backward_name="Addmm",
+    backward_name="View",
+    overloads={
+        "bias missing and input matrix": "MmBackward0",
+        "bias missing and input vector": "SqueezeBackward4",
+        "bias missing": "UnsafeViewBackward0",
+        "input matrix": "AddmmBackward0",
+    },
     torch="nn.functional.linear",
     samples=_linear_samples,
 )
@@ -220,11 +230,13 @@ def linear(input, weight, bias=None):
 
 @linear.vjp("input")
 def _(g, weight):
+    weight = _conj(weight)
     return g.unsqueeze(-1) * weight if weight.ndim == 1 else matmul(g, weight)
 
 
 @linear.vjp("weight")
 def _(g, input, weight_shape):
+    input = _conj(input)
     if len(weight_shape) == 1:
         return (g.unsqueeze(-1) * input).reshape(-1, weight_shape[0]).sum(0)
     if g.ndim == 2:
@@ -235,8 +247,12 @@ def _(g, input, weight_shape):
 linear.vjp("bias")(lambda g: g)
 
 
-@function(methods=("outer", "ger"), aliases=("ger",))
-def outer(input, vec2, *, out=None):
+@op(
+    methods=("outer", "ger"),
+    aliases=("ger",),
+    samples=lambda s: [s(s.tensor(2), s.tensor(3)), s(s.tensor(0), s.tensor(3))],
+)
+def outer(input, vec2):
     """The matrix of all products of elements of two vectors."""
     require(
         input.ndim == 1 and vec2.ndim == 1,
@@ -244,88 +260,265 @@ def outer(input, vec2, *, out=None):
         input=input,
         vec2=vec2,
     )
-    result = input.unsqueeze(1) * vec2
-    return result if out is None else out.resize_(result.shape).copy_(result)
+    return input.unsqueeze(1) * vec2
 
 
-@function(methods=("inner",))
-def inner(input, other, *, out=None):
+def _inner_samples(s):
+    yield s(s.tensor(2, 3), s.tensor(4, 3))
+    yield s(s.tensor(3), s.tensor(3))
+    yield s(s.tensor(2, 2, 3), s.tensor(3))
+    yield s(s.tensor(), s.tensor(2, 3))
+
+
+@op(methods=("inner",), samples=_inner_samples, reference=lambda np, a, b: np.inner(a, b))
+def inner(input, other):
     """Products summed over the last axis of both."""
     if input.ndim == 0 or other.ndim == 0:
-        result = input * other
-    else:
-        require(
-            input.shape[-1] == other.shape[-1],
-            "inner: the last sizes must agree",
-            input=input,
-            other=other,
-        )
-        flat = matmul(input.reshape(-1, input.shape[-1]), other.reshape(-1, other.shape[-1]).mT)
-        result = flat.reshape(input.shape[:-1] + other.shape[:-1])
-    return result if out is None else out.resize_(result.shape).copy_(result)
+        return input * other
+    require(
+        input.shape[-1] == other.shape[-1],
+        "inner: the last sizes must agree",
+        input=input,
+        other=other,
+    )
+    return tensordot(input, other, ([-1], [-1]))
 
 
-@function(methods=("addmv",))
+@op(
+    methods=("vdot",),
+    samples=lambda s: [s(s.tensor(3), s.tensor(3)), s(s.tensor(0), s.tensor(0))],
+)
+def vdot(input, other):
+    """Sum of the products of the elements of two vectors, the first conjugated.
+
+    Example:
+        >>> flambeau.vdot(flambeau.tensor([2, 3]), flambeau.tensor([2, 1]))
+        tensor(7)
+    """
+    return kernels(input).dot(_conj(input), other)
+
+
+vdot.vjp("input")(lambda g, other: _conj(g) * other)
+vdot.vjp("other")(lambda g, input: g * input)
+
+
+def _scaled(value, factor):
+    """value * factor in the dtype of value: factors of whole numbers lose their fractions."""
+    if factor == 1:
+        return value
+    if value.dtype.is_floating_point or value.dtype.is_complex:
+        return value * factor
+    return value * (bool(factor) if value.dtype == _C.bool else int(factor))
+
+
+def _added(name, input, product, beta, alpha):
+    """beta * input + alpha * product; an input that does not count is not read."""
+    shape = _C.broadcast_shapes(input.shape, product.shape)
+    require(
+        shape == tuple(product.shape),
+        f"{name}: input must broadcast to the sizes of the product",
+        input=input,
+        product=product,
+    )
+    product = _scaled(product, alpha)
+    return product if beta == 0 else _scaled(input, beta) + product
+
+
+def _addmv_samples(s):
+    yield s(s.tensor(2), s.tensor(2, 3), s.tensor(3))
+    yield s(s.tensor(2), s.tensor(2, 3), s.tensor(3), beta=0.5, alpha=2)
+    yield s(s.tensor(1), s.tensor(2, 3), s.tensor(3), beta=2)
+
+
+@op(methods=("addmv",), inplace=True, samples=_addmv_samples)
 def addmv(input, mat, vec, *, beta=1, alpha=1):
-    """beta * input + alpha * (mat @ vec)."""
-    return mul(input, beta) + mv(mat, vec) * alpha
+    """beta * input + alpha * (mat @ vec); input broadcasts, and is not read if beta is 0.
+
+    Args:
+        input: (n).
+        mat: (n, k).
+        vec: (k).
+        beta: a number.
+        alpha: a number.
+
+    Example:
+        >>> flambeau.addmv(flambeau.ones(2), flambeau.ones(2, 3), flambeau.ones(3), beta=2)
+        tensor([5., 5.])
+    """
+    return _added("addmv", input, kernels(mat).mv(mat, vec), beta, alpha)
 
 
-@function(methods=("addr",))
+addmv.vjp("input")(lambda g, beta: _scaled(g, beta))
+addmv.vjp("mat")(lambda g, vec, alpha: _scaled(g.unsqueeze(1) * _conj(vec), alpha))
+addmv.vjp("vec")(lambda g, mat, alpha: _scaled(mv(mat.mH, g), alpha))
+FUNCTIONS["addmv_"] = addmv.inplace
+
+
+def _addr_samples(s):
+    yield s(s.tensor(2, 3), s.tensor(2), s.tensor(3))
+    yield s(s.tensor(2, 3), s.tensor(2), s.tensor(3), beta=2, alpha=3)
+    yield s(s.tensor(3), s.tensor(2), s.tensor(3), beta=2)
+
+
+@op(methods=("addr",), inplace=True, samples=_addr_samples)
 def addr(input, vec1, vec2, *, beta=1, alpha=1):
-    """beta * input + alpha * outer(vec1, vec2)."""
-    return input * beta + outer(vec1, vec2) * alpha
+    """beta * input + alpha * outer(vec1, vec2); input broadcasts, and is not read if beta is 0.
+
+    Example:
+        >>> flambeau.addr(flambeau.zeros(2, 2), flambeau.tensor([1., 2.]), flambeau.ones(2))
+        tensor([[1., 1.],
+                [2., 2.]])
+    """
+    return _added("addr", input, outer(vec1, vec2), beta, alpha)
 
 
-@function
+addr.vjp("input")(lambda g, beta: _scaled(g, beta))
+addr.vjp("vec1")(lambda g, vec2, alpha: _scaled(mv(g, _conj(vec2)), alpha))
+addr.vjp("vec2")(lambda g, vec1, alpha: _scaled(mv(g.mT, _conj(vec1)), alpha))
+
+
+def _addbmm_samples(s):
+    yield s(s.tensor(2, 4), s.tensor(3, 2, 3), s.tensor(3, 3, 4))
+    yield s(s.tensor(4), s.tensor(3, 2, 3), s.tensor(3, 3, 4), beta=0.5, alpha=2)
+    yield s(s.tensor(2, 4), s.tensor(0, 2, 3), s.tensor(0, 3, 4))
+
+
+@op(methods=("addbmm",), inplace=True, samples=_addbmm_samples)
+def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
+    """beta * input + alpha * (the sum of the products of two batches of matrices).
+
+    Args:
+        input: (n, m), or what broadcasts to it.
+        batch1: (b, n, k).
+        batch2: (b, k, m).
+        beta: a number.
+        alpha: a number.
+
+    Raises:
+        ShapeError: if they are not batches of matrices, or their sizes do not fit.
+    """
+    require(
+        batch1.ndim == 3
+        and batch2.ndim == 3
+        and batch1.shape[0] == batch2.shape[0]
+        and batch1.shape[2] == batch2.shape[1],
+        "addbmm: batches and inner sizes of two batches of matrices must agree",
+        batch1=batch1,
+        batch2=batch2,
+    )
+    product = kernels(batch1).contract(batch1, batch2, (0, 1, 2), (0, 2, 3), (1, 3))
+    return _added("addbmm", input, product, beta, alpha)
+
+
+addbmm.vjp("input")(lambda g, beta: _scaled(g, beta))
+addbmm.vjp("batch1")(lambda g, batch2, alpha: _scaled(matmul(g, batch2.mH), alpha))
+addbmm.vjp("batch2")(lambda g, batch1, alpha: _scaled(matmul(batch1.mH, g), alpha))
+
+
+def _kron_samples(s):
+    yield s(s.tensor(2, 3), s.tensor(2, 2))
+    yield s(s.tensor(3), s.tensor(2, 2))
+    yield s(s.tensor(2, 1, 2), s.tensor(3))
+    yield s(s.tensor(), s.tensor(2))
+    yield s(s.tensor(0, 2), s.tensor(3, 2))
+
+
+@op(methods=("kron",), samples=_kron_samples, reference=lambda np, a, b: np.kron(a, b))
+def kron(input, other):
+    """The Kronecker product: every element of input times the whole of other, in a grid.
+
+    The tensor with fewer axes counts as having leading axes of size one.
+
+    Example:
+        >>> flambeau.kron(flambeau.tensor([1, 10]), flambeau.tensor([1, 2]))
+        tensor([ 1,  2, 10, 20])
+    """
+    n = max(input.ndim, other.ndim)
+    first = (1,) * (n - input.ndim) + tuple(input.shape)
+    second = (1,) * (n - other.ndim) + tuple(other.shape)
+    spread = [size for x in first for size in (x, 1)]
+    within = [size for x in second for size in (1, x)]
+    grid = input.reshape(spread) * other.reshape(within)
+    return grid.reshape([a * b for a, b in zip(first, second, strict=True)])
+
+
+def _tensordot_samples(s):
+    yield s(s.tensor(2, 3, 4), s.tensor(3, 4, 2))
+    yield s(s.tensor(2, 3, 4), s.tensor(4, 3), ([1, 2], [1, 0]))
+    yield s(s.tensor(2, 3), s.tensor(2), 0)
+    yield s(s.tensor(2, 3), s.tensor(3, 2), ([-1, 0], [0, 1]))
+    yield s(s.tensor(2, 1), s.tensor(3, 2), ([1], [0]))
+
+
+@op(samples=_tensordot_samples)
 def tensordot(a, b, dims=2):
     """Products summed over several axes of both.
 
     Args:
         a: first tensor.
         b: second tensor.
-        dims: how many axes (the last of a, the first of b), or the two lists of axes.
+        dims: how many axes (the last of a, the first of b), or the two lists of axes. An axis of
+            one element fits any other.
+
+    Raises:
+        RuntimeError: if the sizes of the summed axes differ, or an axis is named twice.
+
+    Example:
+        >>> flambeau.tensordot(flambeau.ones(2, 3), flambeau.ones(3, 2), 1)
+        tensor([[3., 3.],
+                [3., 3.]])
     """
+    dims_a, dims_b = _contracted_axes(a, b, dims)
+    for d, e in zip(dims_a, dims_b, strict=True):
+        sizes = a.size(d), b.size(e)
+        if sizes[0] != sizes[1] and 1 not in sizes:
+            raise ShapeError(
+                "tensordot: contracted dimensions need to match, but first has size"
+                f" {sizes[0]} in dim {d} and second has size {sizes[1]} in dim {e}: a is"
+                f" {tuple(a.shape)}, b is {tuple(b.shape)}"
+            )
+        if sizes[0] != sizes[1]:  # the axis of one element multiplies the sum of the other
+            a = a.sum(d, True) if sizes[1] == 1 else a
+            b = b.sum(e, True) if sizes[0] == 1 else b
+    a_labels = list(range(a.ndim))
+    b_labels = list(range(a.ndim, a.ndim + b.ndim))
+    for d, e in zip(dims_a, dims_b, strict=True):
+        b_labels[e] = a_labels[d]
+    rest = [x for x in a_labels if x not in b_labels] + [x for x in b_labels if x >= a.ndim]
+    return _contract(a, b, tuple(a_labels), tuple(b_labels), tuple(rest))
+
+
+def _contracted_axes(a, b, dims):
+    if isinstance(dims, Tensor):
+        dims = dims.tolist()
     if isinstance(dims, int):
         if dims < 0 or dims > min(a.ndim, b.ndim):
-            raise RuntimeError(
+            raise RuntimeFailure(
                 f"tensordot expects dims >= 0 and at most the number of axes, but got dims={dims}"
             )
-        dims_a, dims_b = list(range(a.ndim - dims, a.ndim)), list(range(dims))
-    else:
-        dims_a, dims_b = ([d] if isinstance(d, int) else list(d) for d in dims)
-    dims_a, dims_b = ([_axis(d, x.ndim) for d in dims] for x, dims in ((a, dims_a), (b, dims_b)))
-    require(
-        [a.size(d) for d in dims_a] == [b.size(d) for d in dims_b],
-        "tensordot: contracted sizes must agree",
-        a=a,
-        b=b,
-    )
-    rest_a = [d for d in range(a.ndim) if d not in dims_a]
-    rest_b = [d for d in range(b.ndim) if d not in dims_b]
-    k = 1
-    for d in dims_a:
-        k *= a.shape[d]
-    left = (
-        a.permute(rest_a + dims_a).reshape(-1, k)
-        if k
-        else a.permute(rest_a + dims_a).reshape(_count(a, rest_a), 0)
-    )
-    right = b.permute(dims_b + rest_b).reshape(k, _count(b, rest_b))
-    return matmul(left, right).reshape([a.shape[d] for d in rest_a] + [b.shape[d] for d in rest_b])
-
-
-def _count(t, dims):
-    n = 1
-    for d in dims:
-        n *= t.shape[d]
-    return n
+        return list(range(a.ndim - dims, a.ndim)), list(range(dims))
+    both = [[d] if isinstance(d, int) else list(d) for d in dims]
+    if len(both) != 2 or len(both[0]) != len(both[1]):
+        raise RuntimeFailure(
+            f"tensordot: both dimension lists should have same length, got {[len(x) for x in both]}"
+        )
+    axes = [[_axis(d, x.ndim) for d in named] for x, named in zip((a, b), both, strict=True)]
+    for named in axes:
+        if len(set(named)) != len(named):
+            raise RuntimeFailure(
+                f"tensordot: dim appears multiple times in the list of dims {dims}"
+            )
+    if any(x.ndim == 0 for x in (a, b)) and axes[0]:
+        raise OutOfRangeError("tensordot: a tensor of no axes has none to sum over")
+    return axes
 
 
 @function
 def chain_matmul(*matrices, out=None):
     """Product of several matrices, from left to right."""
+    if not matrices:
+        raise RuntimeFailure("chain_matmul(): Expected one or more matrices")
     result = matrices[0]
     for m in matrices[1:]:
         result = mm(result, m)
-    return result if out is None else out.resize_(result.shape).copy_(result)
+    return stored("chain_matmul", result, out)

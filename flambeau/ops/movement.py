@@ -132,6 +132,7 @@ def _(g, size, input_shape):
 
 
 @op(
+    overloads={"input copied": "UnsafeViewBackward0"},
     methods=("reshape",),
     view=True,
     out=False,
@@ -159,6 +160,7 @@ reshape.vjp("input")(lambda g, input_shape: g.reshape(input_shape))
 
 
 @op(
+    overloads={"input copied": "UnsafeViewBackward0"},
     methods=("flatten",),
     view=True,
     out=False,
@@ -208,7 +210,7 @@ def unflatten(input, dim, sizes):
 @function(methods=("ravel",))
 def ravel(input):
     """All elements in one axis: a view if possible."""
-    return reshape(input, (-1,))
+    return view(input.contiguous(), (-1,))
 
 
 def view_as(self, other):
@@ -394,28 +396,24 @@ def _matrix_transpose(self):
     return transpose(self, -2, -1)
 
 
-def _conjugate(self):
-    return self.conj() if self.dtype.is_complex else self
-
-
 def _adjoint(self):
     """The conjugate transpose of a matrix."""
     if self.ndim != 2 and self.ndim != 0:
         raise RuntimeError(
             f"tensor.H is only supported on matrices (2-D tensors). Got {self.ndim}-D tensor."
-            " For batches of matrices, consider using tensor.mH"
+            + (" For batches of matrices, consider using tensor.mH" if self.ndim > 2 else "")
         )
-    return _conjugate(transpose(self, 0, 1) if self.ndim else self)
+    return (transpose(self, 0, 1) if self.ndim else self).conj()
 
 
-def _matrix_adjoint(self):
+def _matrix_adjoint(self, name="tensor.mH"):
     """The conjugate of the last two axes exchanged."""
     if self.ndim < 2:
         raise RuntimeError(
-            "tensor.mH is only supported on matrices or batches of matrices."
+            f"{name} is only supported on matrices or batches of matrices."
             f" Got {self.ndim}-D tensor."
         )
-    return _conjugate(transpose(self, -2, -1))
+    return transpose(self, -2, -1).conj()
 
 
 Tensor.T = property(_reversed)
@@ -426,8 +424,8 @@ Tensor.mH = property(_matrix_adjoint)
 
 @function(methods=("adjoint",))
 def adjoint(input):
-    """The conjugate of the last two axes exchanged."""
-    return _matrix_adjoint(input)
+    """The conjugate of the last two axes exchanged, as a view."""
+    return _matrix_adjoint(input, "tensor.adjoint()") if input.ndim else input.conj()
 
 
 # ---- parts ----
@@ -742,6 +740,21 @@ def _(g, input_layout, size, stride, storage_offset):
     return strided_gather(g, input_layout, _part(input_layout, size, stride, storage_offset))
 
 
+#: The same under the name of what the engine records for a base when a view of it was written.
+copy_slices = op(
+    as_strided_scatter.__wrapped__,
+    name="copy_slices",
+    backward_name="torch::autograd::CopySlices",
+    public=False,
+    out=False,
+    samples=as_strided_scatter.info.samples,
+    layout_dependent=True,
+    torch="",
+)
+for _arguments, _rule in as_strided_scatter.info.rules.items():
+    copy_slices.vjp(*_arguments)(_rule)
+
+
 def _scattered(input, src, view, name):
     out = kernels(input).clone(input)
     target = view(out)
@@ -861,6 +874,7 @@ def broadcast_tensors(*tensors):
 
 
 @op(
+    backward_name="SumBackward1",
     public=False,
     out=False,
     samples=lambda s: [s(s.tensor(2, 3), (1, 3)), s(s.tensor(4, 2, 3), (3,))],
@@ -1172,4 +1186,4 @@ _C.set_engine_op("clone", clone)
 _C.set_engine_op("sum_to_size", sum_to_size)
 _C.set_engine_op("cast_grad", cast)
 _C.set_engine_op("as_strided", as_strided)
-_C.set_engine_op("as_strided_scatter", as_strided_scatter)
+_C.set_engine_op("as_strided_scatter", copy_slices)

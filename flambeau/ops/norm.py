@@ -160,7 +160,7 @@ def instance_norm(
         raise ValueError(
             f"Expected more than 1 spatial element when training, got input size {input.shape}"
         )
-    out, mean, rstd = _native_group_norm(input, channels, weight, bias, eps)
+    out, mean, rstd = _native_group_norm(input.contiguous(), channels, weight, bias, eps)
     if running_mean is not None:
         _update_running(running_mean, mean, momentum)
         biased = 1 / (rstd * rstd) - eps
@@ -291,7 +291,7 @@ def _rms_samples(s):
 
 @op(
     name="_fused_rms_norm",
-    backward_name="FusedRmsNorm",
+    backward_name="Mul",
     public=False,
     outputs=("out", "rstd"),
     samples=_rms_samples,

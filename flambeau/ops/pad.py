@@ -11,16 +11,22 @@ def _samples(s):
     yield s(s.tensor(2, 3, 4), (1, 0, -1, 2), 0)
 
 
-@op(
-    public=False,
-    out=False,
-    backward_name="ConstantPadNd",
-    torch="constant_pad_nd",
-    samples=_samples,
-    name="constant_pad_nd",
-)
+@op(backward_name="ConstantPadNd", samples=_samples, name="constant_pad_nd")
 def _constant_pad(input, pad, value=0):
-    """Widens the last axes by a constant; pad lists (before, after) from the last axis on."""
+    """Widens the last axes by a constant.
+
+    Args:
+        pad: (before, after) of the last axis, then of the one before it, and so on; negative
+            numbers trim.
+        value: what to fill with.
+
+    Raises:
+        RuntimeError: if the widths do not fit the input.
+
+    Example:
+        >>> flambeau.constant_pad_nd(flambeau.tensor([1, 2]), (1, 0))
+        tensor([0, 1, 2])
+    """
     if len(pad) % 2 or len(pad) > 2 * input.ndim:
         raise RuntimeError(
             "pad: Padding length must be divisible by 2 and at most twice the number of "
@@ -39,7 +45,8 @@ def _constant_pad(input, pad, value=0):
             )
         source = _C.slice(source, axis, max(0, -before), input.shape[axis] - max(0, -after), 1)
         starts.append((axis, max(0, before)))
-    out = _C.full(shape, value, input.dtype)
+    out = _C.empty_in_format_of(input, shape)
+    _C.fill(out, value)
     inner = out
     for axis, start in starts:
         inner = _C.slice(inner, axis, start, start + source.shape[axis], 1)

@@ -29,8 +29,8 @@ is_complex = _question("is_complex", "Whether the elements are complex.")
 is_signed = _question("is_signed", "Whether the dtype has negative numbers.")
 is_nonzero = _question("is_nonzero", "The truth value of the only element.")
 is_inference = _question("is_inference", "Whether the tensor was made in inference mode.")
-is_conj = _question("is_conj", "False: conjugates are computed at once.")
-is_neg = _question("is_neg", "False: negations are computed at once.")
+is_conj = _question("is_conj", "Whether the tensor is a conj view.")
+is_neg = _question("is_neg", "Whether the tensor is a neg view.")
 numel = _question("numel", "The number of elements.")
 get_device = _question("get_device", "The number of the GPU, or -1 for the CPU.")
 
@@ -41,6 +41,27 @@ def is_same_size(input, other):
     return input.shape == other.shape
 
 
+def _require_dtype(op, **named):
+    for place, (name, value) in enumerate(named.items(), 1):
+        if not isinstance(value, _C.dtype):
+            raise TypeError(
+                f"{op}(): argument '{name}' (position {place}) must be torch.dtype, not"
+                f" {type(value).__name__}"
+            )
+
+
+@function()
+def is_distributed(input):
+    """False: tensors are in one process."""
+    return input.is_distributed()
+
+
+@function()
+def is_vulkan_available():
+    """False: there are no kernels for Vulkan."""
+    return False
+
+
 @function()
 def promote_types(type1, type2):
     """The smallest dtype that both convert to.
@@ -49,12 +70,14 @@ def promote_types(type1, type2):
         >>> flambeau.promote_types(flambeau.int32, flambeau.float16)
         torch.float16
     """
+    _require_dtype("promote_types", type1=type1, type2=type2)
     return _C.promote(type1, type2)
 
 
 @function()
 def can_cast(from_, to):
     """Whether an operation may write results of one dtype into a tensor of the other."""
+    _require_dtype("can_cast", from_=from_, to=to)
     return _C.can_cast(from_, to)
 
 

@@ -1,4 +1,4 @@
-"""Random numbers: new tensors, filling in place, sampling, dropout.
+"""Random numbers: new tensors, filling in place, dropout. `sampling.py` has the rest.
 
 All draw from one stream, torch's (docs/random.md); `generator=None` is the default generator.
 Random tensors are constants to autograd; writing random numbers over a tensor cuts its history.
@@ -18,7 +18,6 @@ from flambeau.core.tensor import Tensor
 from flambeau.ops.creation import (
     _check_storage,
     _dtype,
-    _into,
     _method,
     _place,
     _require_tensor,
@@ -28,7 +27,14 @@ from flambeau.ops.creation import (
 
 _ABSENT = object()
 
-for _name in ("get_rng_state", "initial_seed", "manual_seed", "seed", "set_rng_state"):
+for _name in (
+    "get_rng_state",
+    "initial_seed",
+    "manual_seed",
+    "seed",
+    "set_rng_state",
+    "thread_safe_generator",
+):
     FUNCTIONS[_name] = getattr(_generator, _name)
 
 
@@ -40,6 +46,7 @@ def _unfilled(name, size, out, dtype, default_dtype, layout, device, pin_memory)
     made = _place(device).new_empty(name, size, _dtype(dtype, name))
     if out is None:
         return made
+    _refuse_gradients(name, out)
     if out.dtype is not made.dtype:
         raise RuntimeFailure(
             f"dtype {made.dtype} does not match dtype of out parameter ({out.dtype})"
@@ -48,6 +55,15 @@ def _unfilled(name, size, out, dtype, default_dtype, layout, device, pin_memory)
         out.resize_(made.shape)
     _C.bump_version(out)
     return out
+
+
+def _refuse_gradients(name, *tensors):
+    """The error for `out=` where a gradient would have to follow."""
+    if is_grad_enabled() and any(isinstance(t, Tensor) and t.requires_grad for t in tensors):
+        raise RuntimeFailure(
+            f"{name}(): functions with out=... arguments don't support automatic differentiation,"
+            " but one of the arguments requires grad."
+        )
 
 
 def _unfilled_like(input, dtype, layout, device, pin_memory, memory_format):
@@ -206,6 +222,8 @@ def _bound(name, argument, value):
     if isinstance(value, Tensor):
         value = value.item()
     try:
+        if isinstance(value, bool):
+            raise TypeError
         return operator.index(value)
     except TypeError:
         raise TypeError(
@@ -316,54 +334,6 @@ def randint_like(
     return _tracked(result, requires_grad)
 
 
-@function
-def normal(mean=0.0, std=1.0, size=None, *, generator=None, out=None, dtype=None, device=None):
-    """Numbers of normal distributions, one for each element of `mean` and `std`.
-
-    Args:
-        mean: a tensor, or a number.
-        std: a tensor that broadcasts with `mean`, or a number.
-        size: the sizes, if mean and std are numbers.
-        generator: what to draw from.
-        out: the tensor to fill.
-
-    Returns:
-        The tensor.
-
-    Raises:
-        RuntimeError: if a standard deviation is negative, or sizes do not fit.
-
-    Example:
-        >>> _ = flambeau.manual_seed(0)
-        >>> flambeau.normal(flambeau.zeros(3), 1.0)
-        tensor([ 1.5410, -0.2934, -2.1788])
-    """
-    if not isinstance(mean, Tensor) and not isinstance(std, Tensor):
-        if size is None:
-            raise TypeError("normal(): numbers for mean and std need the argument 'size'")
-        default = _C.get_default_dtype()
-        result = _unfilled("normal", size, out, dtype, default, None, device, False)
-        kernels(result).normal_(result, float(mean), float(std), generator)
-        return result
-    shape = _C.broadcast_shapes(*(tuple(getattr(v, "shape", ())) for v in (mean, std)))
-    own = mean if isinstance(mean, Tensor) else std
-    scale = 1.0 if isinstance(std, Tensor) else float(std)
-    if isinstance(std, Tensor):
-        _check_std(std)
-    result = _unfilled("normal", shape, out, own.dtype, None, None, device, False)
-    kernels(result).normal_(result, 0.0, scale, generator)
-    if isinstance(std, Tensor):
-        result.mul_(std.detach())
-    return result.add_(mean.detach() if isinstance(mean, Tensor) else mean)
-
-
-def _check_std(std):
-    if std.dtype.is_complex:
-        raise RuntimeFailure("normal expects standard deviation to be non-complex")
-    if not bool((std >= 0).all()):
-        raise RuntimeFailure("normal expects all elements of std >= 0.0")
-
-
 # ---- filling in place ----
 
 
@@ -393,14 +363,29 @@ def _fill(tensor, kernel, *args):
     return tensor
 
 
+def _lower(name, from_, named):
+    """The bound `from`, which Python takes by name only among the other keywords."""
+    if "from" in named and from_ is _ABSENT:
+        from_ = named.pop("from")
+    for keyword in named:
+        raise TypeError(f"{name}() got an unexpected keyword argument '{keyword}'")
+    return from_
+
+
 @_method
-def uniform_(self, from_=0.0, to=1.0, *, generator=None):
+def uniform_(self, from_=_ABSENT, /, to=1.0, *, generator=None, **named):
     """Fills the tensor with numbers spread evenly over [from, to).
+
+    Args:
+        from_: the lowest number (0); its name is `from`.
+        to: the bound above (1).
+        generator: what to draw from.
 
     Raises:
         RuntimeError: if the bounds are not in order, or too far apart for the dtype.
     """
-    return _fill(self, "uniform_", from_, to, generator)
+    from_ = _lower("uniform_", from_, named) if named else from_
+    return _fill(self, "uniform_", 0.0 if from_ is _ABSENT else from_, to, generator)
 
 
 @_method
@@ -467,7 +452,7 @@ def bernoulli_(self, p=0.5, *, generator=None):
 
 
 @_method
-def random_(self, from_=_ABSENT, to=_ABSENT, *, generator=None):
+def random_(self, from_=_ABSENT, /, to=_ABSENT, *, generator=None, **named):
     """Fills the tensor with integers: `random_()`, `random_(to)` or `random_(from, to)`.
 
     They are spread evenly over [from, to); `from` is 0 if left out. Without `to`, or with None for
@@ -476,6 +461,7 @@ def random_(self, from_=_ABSENT, to=_ABSENT, *, generator=None):
     Raises:
         RuntimeError: if there is no integer in the range, or the dtype does not hold it.
     """
+    from_ = _lower("random_", from_, named) if named else from_
     if to is _ABSENT:
         if from_ is _ABSENT:
             return _fill(self, "random_", generator)
@@ -484,83 +470,6 @@ def random_(self, from_=_ABSENT, to=_ABSENT, *, generator=None):
     return _fill(
         self, "random_between", lowest, None if to is None else operator.index(to), generator
     )
-
-
-# ---- sampling ----
-
-
-@function(methods=("bernoulli",))
-def bernoulli(input, p=None, *, generator=None, out=None):
-    """Zeros and ones; the elements of `input` are the probabilities of a one.
-
-    Args:
-        input: probabilities, or with `p` only the sizes and dtype.
-        p: one probability for all.
-        generator: what to draw from.
-        out: the tensor to fill.
-
-    Returns:
-        A tensor like `input`.
-
-    Raises:
-        RuntimeError: if a probability is not in [0, 1].
-
-    Example:
-        >>> flambeau.bernoulli(flambeau.tensor([0.0, 1.0]))
-        tensor([0., 1.])
-    """
-    if out is None:
-        result = kernels(input).empty_like(input, input.dtype)
-    else:
-        result = _unfilled("bernoulli", input.shape, out, None, None, None, None, False)
-    kernels(result).bernoulli_(result, input if p is None else p, generator)
-    return result
-
-
-@function(methods=("multinomial",))
-def multinomial(input, num_samples, replacement=False, *, generator=None, out=None):
-    """Indices drawn from each row with probabilities in proportion to its weights.
-
-    Args:
-        input: non-negative weights, a vector or a matrix.
-        num_samples: how many indices per row.
-        replacement: whether an index may come more than once.
-        generator: what to draw from.
-        out: the tensor to fill.
-
-    Returns:
-        An int64 tensor of `num_samples` columns.
-
-    Raises:
-        RuntimeError: if weights are negative, not finite or all zero, or too few for the samples.
-
-    Example:
-        >>> flambeau.multinomial(flambeau.tensor([0.0, 3.0]), 2, replacement=True)
-        tensor([1, 1])
-    """
-    drawn = kernels(input).multinomial(input, num_samples, replacement, generator)
-    return drawn if out is None else _into(out, drawn, _C.int64)
-
-
-@function
-def poisson(input, generator=None):
-    """Counts of the Poisson distribution, of the rate that each element gives.
-
-    Args:
-        input: non-negative rates.
-        generator: what to draw from.
-
-    Returns:
-        A tensor like `input`.
-
-    Raises:
-        RuntimeError: if a rate is negative.
-
-    Example:
-        >>> flambeau.poisson(flambeau.zeros(2))
-        tensor([0., 0.])
-    """
-    return kernels(input).poisson(input, generator)
 
 
 # ---- dropout ----
@@ -573,7 +482,7 @@ def _dropout_samples(s):
     yield s(s.tensor(3, 4), 0.5, False)
 
 
-@op(out=False, outputs=("output", "mask"), samples=_dropout_samples)
+@op(backward_name="Mul", out=False, outputs=("output", "mask"), samples=_dropout_samples)
 def native_dropout(input, p, train):
     """Dropout and its mask: the elements that were kept, each divided by 1 - p.
 

@@ -75,7 +75,7 @@ def _along(s):
 # ---- sums ----
 
 
-@op(methods=("sum",), samples=_with_dims_and_empty)
+@op(overloads={"dim given": "SumBackward1"}, methods=("sum",), samples=_with_dims_and_empty)
 def sum(input, dim=None, keepdim=False, *, dtype=None):
     """The sum over axes; integers and bool add up in int64.
 
@@ -107,7 +107,7 @@ def _(g, input, dim, keepdim, input_shape):
     return _unreduced(g, dim, keepdim, input_shape) * (input == input)
 
 
-@op(methods=("mean",), samples=_with_dims_and_empty)
+@op(overloads={"dim given": "MeanBackward1"}, methods=("mean",), samples=_with_dims_and_empty)
 def mean(input, dim=None, keepdim=False, *, dtype=None):
     """The arithmetic mean over axes.
 
@@ -176,7 +176,7 @@ def _prod_samples(s):
     yield s(x, 1)
 
 
-@op(methods=("prod",), samples=_prod_samples)
+@op(overloads={"dim given": "ProdBackward1"}, methods=("prod",), samples=_prod_samples)
 def prod(input, dim=None, keepdim=False, *, dtype=None):
     """The product over all axes or along one; integers and bool multiply in int64.
 
@@ -259,12 +259,12 @@ def _all_distinct(s):
     yield s(s.distinct())
 
 
-@op(name="_max_all", backward_name="Max", public=False, samples=_all_distinct, torch="max")
+@op(name="_max_all", backward_name="MaxBackward1", public=False, samples=_all_distinct, torch="max")
 def _max_all(input):
     return kernels(input).amax(input, None, False, "max")
 
 
-@op(name="_min_all", backward_name="Min", public=False, samples=_all_distinct, torch="min")
+@op(name="_min_all", backward_name="MinBackward1", public=False, samples=_all_distinct, torch="min")
 def _min_all(input):
     return kernels(input).amin(input, None, False, "min")
 
@@ -730,12 +730,12 @@ def _(g, input, dim, out):
     if input.ndim == 0:
         return g
     if not _has_zero(input):
-        return _cumsum_from_end(g * out, dim) / input
+        return _cumsum_from_end(g * _conj(out), dim) / _conj(input)
     # products[..., i, j]: of the elements up to j without the i-th; none where j < i.
     products = cumprod(_all_but_one(input, dim), -1)
     upper = _C.triangle(_C.full(products.shape[-2:], 1, products.dtype), 0, True)
     weights = g.transpose(dim, -1).unsqueeze(-2)
-    return (products * upper * weights).sum(-1).transpose(dim, -1)
+    return (_conj(products) * upper * weights).sum(-1).transpose(dim, -1)
 
 
 @op(methods=("cummax",), outputs=_PICKED, result_type=return_types.cummax, samples=_along)

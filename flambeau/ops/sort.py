@@ -143,7 +143,7 @@ def _one_samples(s):
 
 @op(
     name="_median_along",
-    backward_name="Median",
+    backward_name="MedianBackward1",
     public=False,
     outputs=_PICKED,
     result_type=return_types.median,
@@ -155,7 +155,7 @@ def _median_along(input, dim, keepdim=False):
 
 @op(
     name="_nanmedian_along",
-    backward_name="Nanmedian",
+    backward_name="NanmedianBackward1",
     public=False,
     outputs=_PICKED,
     result_type=return_types.nanmedian,

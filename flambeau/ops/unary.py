@@ -103,6 +103,7 @@ trunc = _rounding(
 
 
 @op(
+    overloads={"decimals given": "RoundBackward1"},
     methods=("round",),
     inplace=True,
     native="round",
@@ -202,7 +203,7 @@ def nan_to_num(input, nan=None, posinf=None, neginf=None):
         -largest if neginf is None else neginf,
     )
     if input.dtype.is_complex:
-        parts = k.unary("nan_to_num", _C.view_as_real(input), *values)
+        parts = k.unary("nan_to_num", _C.view_as_real(_C.resolved(input)), *values)
         return _C.view_as_complex(parts)
     return k.unary("nan_to_num", input, *values)
 
@@ -219,6 +220,7 @@ nan_to_num.vjp("input")(lambda g, input: where(isfinite(input), g, 0.0))
 
 
 @op(
+    backward_name="Pow",
     methods=("square",),
     inplace=True,
     domain=(-3.0, 3.0),

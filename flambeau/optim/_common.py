@@ -1,7 +1,85 @@
 """What the optimizers share: checks of options and the parameters of a step."""
 
-from flambeau.core.grad_mode import enable_grad
+from flambeau.core.dtype import float32, float64, get_default_dtype
+from flambeau.core.grad_mode import enable_grad, set_grad_enabled
 from flambeau.core.tensor import Tensor
+from flambeau.ops.creation import tensor
+from flambeau.optim.optimizer import Optimizer
+
+
+class FusedOptimizer(Optimizer):
+    """An optimizer that counts its steps and makes each with one kernel for a whole group.
+
+    A subclass defines `_new_state(group, param)`, the state before the first step;
+    `_step_fused(group, params, grads, states)`, which calls the kernel; and
+    `_step_recorded(group, param, grad, state)`, the same step as operations on tensors, in the
+    graph where the group asks for it with "differentiable".
+    """
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        for param_state in self.state.values():
+            # Old checkpoints counted with a plain number.
+            step = param_state.get("step")
+            if step is not None and not isinstance(step, Tensor):
+                param_state["step"] = counter(step)
+
+    def step(self, closure=None):
+        """Change the parameters by one step.
+
+        Args:
+            closure: A function that computes the loss anew and returns it.
+
+        Returns:
+            The loss, if there is a closure.
+        """
+        loss = loss_of(closure)
+        for group in self.param_groups:
+            params, grads = with_gradients(group)
+            if not params:
+                continue
+            states = [self.state[param] or self._start(group, param) for param in params]
+            if group["differentiable"]:
+                with set_grad_enabled(True):
+                    for param, grad, state in zip(params, grads, states, strict=True):
+                        state["step"] = state["step"] + 1
+                        self._step_recorded(group, param, grad, state)
+            else:
+                self._step_fused(group, params, grads, states)
+        return loss
+
+    def _start(self, group, param):
+        state = self.state[param]
+        state.update(self._new_state(group, param))
+        return state
+
+
+def counter(value):
+    """A number of a parameter's state, which is kept in a tensor so that it can be saved as one."""
+    return tensor(float(value), dtype=float64 if get_default_dtype() == float64 else float32)
+
+
+def column(states, name):
+    """The entry `name` of each state."""
+    return [state[name] for state in states]
+
+
+def decayed(group, param, grad):
+    """The gradient to descend along: turned round to maximize, with the weight decay in it."""
+    if group["maximize"]:
+        grad = -grad
+    if group["weight_decay"] != 0:
+        grad = grad.add(param, alpha=group["weight_decay"])
+    return grad
+
+
+def decoupled(group, param, grad):
+    """The same where the decay may shrink the parameter, which it does at once, in place."""
+    if not group["decoupled_weight_decay"]:
+        return decayed(group, param, grad)
+    if group["weight_decay"] != 0:
+        param.mul_(1 - group["lr"] * group["weight_decay"])
+    return -grad if group["maximize"] else grad
 
 
 def loss_of(closure):
@@ -42,6 +120,17 @@ def require_learning_rate(lr):
     if isinstance(lr, Tensor) and lr.numel() != 1:
         raise ValueError("Tensor lr must be 1-element")
     require_at_least(0.0, "learning rate", lr)
+
+
+def require_betas(betas):
+    """Check the factors of two running averages.
+
+    Raises:
+        ValueError: If one is not between 0, included, and 1.
+    """
+    for i, beta in enumerate(betas):
+        if not 0.0 <= beta < 1.0:
+            raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
 
 
 def require_one_implementation(foreach, fused, differentiable):

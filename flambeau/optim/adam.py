@@ -1,21 +1,21 @@
 """Adam and AdamW."""
 
 from flambeau.backends import kernels
-from flambeau.core.dtype import float32, float64, get_default_dtype
-from flambeau.core.grad_mode import set_grad_enabled
 from flambeau.core.tensor import Tensor
-from flambeau.ops.creation import tensor, zeros_like
+from flambeau.ops.creation import zeros_like
 from flambeau.optim._common import (
-    loss_of,
+    FusedOptimizer,
+    column,
+    counter,
+    decoupled,
     require_at_least,
+    require_betas,
     require_learning_rate,
     require_one_implementation,
-    with_gradients,
 )
-from flambeau.optim.optimizer import Optimizer
 
 
-class Adam(Optimizer):
+class Adam(FusedOptimizer):
     """Adam (Kingma & Ba, 2014).
 
     Args:
@@ -62,9 +62,7 @@ class Adam(Optimizer):
         _check_tensor_options(lr, betas, foreach, capturable)
         require_learning_rate(lr)
         require_at_least(0.0, "epsilon value", eps)
-        for i, beta in enumerate(betas):
-            if not 0.0 <= beta < 1.0:
-                raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
+        require_betas(betas)
         require_at_least(0.0, "weight_decay value", weight_decay)
         defaults = {
             "lr": lr,
@@ -82,45 +80,45 @@ class Adam(Optimizer):
         super().__init__(params, defaults)
         require_one_implementation(foreach, fused, differentiable)
 
-    def __setstate__(self, state):
-        super().__setstate__(state)
-        for param_state in self.state.values():
-            # Old checkpoints counted with a plain number.
-            step = param_state.get("step")
-            if step is not None and not isinstance(step, Tensor):
-                param_state["step"] = tensor(float(step), dtype=_counter_dtype())
-
-    def step(self, closure=None):
-        """Change the parameters by one step.
-
-        Args:
-            closure: A function that computes the loss anew and returns it.
-
-        Returns:
-            The loss, if there is a closure.
-        """
-        loss = loss_of(closure)
-        for group in self.param_groups:
-            params, grads = with_gradients(group)
-            if not params:
-                continue
-            states = [self.state[param] or self._new_state(group, param) for param in params]
-            if group["differentiable"]:
-                with set_grad_enabled(True):
-                    for param, grad, state in zip(params, grads, states, strict=True):
-                        _step_recorded(group, param, grad, state)
-            else:
-                _step_fused(group, params, grads, states)
-        return loss
-
     def _new_state(self, group, param):
-        state = self.state[param]
-        state["step"] = tensor(0.0, dtype=_counter_dtype())
-        state["exp_avg"] = zeros_like(param)
-        state["exp_avg_sq"] = zeros_like(param)
+        state = {
+            "step": counter(0),
+            "exp_avg": zeros_like(param),
+            "exp_avg_sq": zeros_like(param),
+        }
         if group["amsgrad"]:
             state["max_exp_avg_sq"] = zeros_like(param)
         return state
+
+    def _step_fused(self, group, params, grads, states):
+        beta1, beta2 = group["betas"]
+        kernels(params[0]).adam_step(
+            params,
+            grads,
+            column(states, "exp_avg"),
+            column(states, "exp_avg_sq"),
+            column(states, "max_exp_avg_sq") if group["amsgrad"] else None,
+            column(states, "step"),
+            float(group["lr"]),
+            float(beta1),
+            float(beta2),
+            group["eps"],
+            group["weight_decay"],
+            group["decoupled_weight_decay"],
+            group["maximize"],
+        )
+
+    def _step_recorded(self, group, param, grad, state):
+        lr, (beta1, beta2) = group["lr"], group["betas"]
+        grad = decoupled(group, param, grad)
+        step = float(state["step"])
+        mean = state["exp_avg"] = state["exp_avg"] * beta1 + grad * (1 - beta1)
+        square = state["exp_avg_sq"] * beta2 + grad * grad.conj() * (1 - beta2)
+        state["exp_avg_sq"] = square
+        if group["amsgrad"]:
+            square = state["max_exp_avg_sq"] = state["max_exp_avg_sq"].maximum(square)
+        denominator = (square / (1 - beta2**step)).sqrt() + group["eps"]
+        param.sub_(lr / (1 - beta1**step) * mean / denominator)
 
 
 class AdamW(Adam):
@@ -188,49 +186,3 @@ def _check_tensor_options(lr, betas, foreach, capturable):
     for i, beta in enumerate(betas):
         if isinstance(beta, Tensor) and beta.numel() != 1:
             raise ValueError(f"Tensor betas[{i}] must be 1-element")
-
-
-def _counter_dtype():
-    return float64 if get_default_dtype() == float64 else float32
-
-
-def _step_fused(group, params, grads, states):
-    amsgrad = group["amsgrad"]
-    beta1, beta2 = group["betas"]
-    kernels(params[0]).adam_step(
-        params,
-        grads,
-        [state["exp_avg"] for state in states],
-        [state["exp_avg_sq"] for state in states],
-        [state["max_exp_avg_sq"] for state in states] if amsgrad else None,
-        [state["step"] for state in states],
-        float(group["lr"]),
-        float(beta1),
-        float(beta2),
-        group["eps"],
-        group["weight_decay"],
-        amsgrad,
-        group["decoupled_weight_decay"],
-        group["maximize"],
-    )
-
-
-def _step_recorded(group, param, grad, state):
-    lr = group["lr"]
-    beta1, beta2 = group["betas"]
-    if group["maximize"]:
-        grad = -grad
-    if group["weight_decay"] != 0:
-        if group["decoupled_weight_decay"]:
-            param.mul_(1 - lr * group["weight_decay"])
-        else:
-            grad = grad.add(param, alpha=group["weight_decay"])
-    state["step"] = state["step"] + 1
-    step = float(state["step"])
-    mean = state["exp_avg"] = state["exp_avg"] * beta1 + grad * (1 - beta1)
-    square = state["exp_avg_sq"] * beta2 + grad * grad.conj() * (1 - beta2)
-    state["exp_avg_sq"] = square
-    if group["amsgrad"]:
-        square = state["max_exp_avg_sq"] = state["max_exp_avg_sq"].maximum(square)
-    denominator = (square / (1 - beta2**step)).sqrt() + group["eps"]
-    param.sub_(lr / (1 - beta1**step) * mean / denominator)

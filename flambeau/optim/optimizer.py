@@ -4,6 +4,7 @@ import functools
 import warnings
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable
+from copy import deepcopy
 
 from flambeau.core.tensor import Tensor
 from flambeau.utils.hooks import RemovableHandle
@@ -227,7 +228,8 @@ class Optimizer:
             replaced = hook(self, state_dict)
             if replaced is not None:
                 state_dict = replaced
-        groups = [dict(group) for group in state_dict["param_groups"]]
+        # Copies: a learning rate may be a tensor that schedules change in place.
+        groups = deepcopy(state_dict["param_groups"])
         self._require_matching(groups)
         by_number = {}
         for saved, group in zip(groups, self.param_groups, strict=True):

@@ -8,7 +8,7 @@ from types import BuiltinFunctionType, FunctionType
 from typing import NamedTuple
 
 import flambeau
-from flambeau.core.storage import LEGACY, TypedStorage, UntypedStorage
+from flambeau.core.storage import LEGACY, TypedStorage, UntypedStorage, flags_of
 from flambeau.serialization import _rebuild
 from flambeau.serialization._names import name_of
 
@@ -148,6 +148,8 @@ def _rebuild_call(tensor, table: StorageTable) -> tuple[Callable, tuple]:
         tensor.requires_grad,
         OrderedDict(),  # backward hooks: they never travel
     )
+    flags = flags_of(tensor)
+    more = (flags,) if flags else ()
     if reference.kind is UntypedStorage:
-        return _rebuild.rebuild_tensor_v3, (*arguments, tensor.dtype)
-    return _rebuild.rebuild_tensor_v2, arguments
+        return _rebuild.rebuild_tensor_v3, (*arguments, tensor.dtype, *more)
+    return _rebuild.rebuild_tensor_v2, (*arguments, *more)

@@ -6,7 +6,7 @@ Nothing here trusts its arguments: a file may call these with anything.
 from collections import OrderedDict
 
 import flambeau
-from flambeau.core.storage import TypedStorage, UntypedStorage
+from flambeau.core.storage import TypedStorage, UntypedStorage, with_flags
 from flambeau.serialization._tensors import view_storage
 
 
@@ -34,11 +34,9 @@ def rebuild_tensor_v3(
     if not isinstance(storage, (TypedStorage, UntypedStorage)):
         raise TypeError(f"a tensor needs a storage, not {type(storage).__name__}")
     tensor = view_storage(storage.untyped(), dtype, size, stride, storage_offset)
-    # Lazily conjugated or negated tensors say so beside their data.
-    if metadata and metadata.get("conj"):
-        tensor = tensor.conj().resolve_conj()
-    if metadata and metadata.get("neg"):
-        tensor = tensor.neg()
+    if metadata is not None and not isinstance(metadata, dict):
+        raise TypeError(f"a tensor's flags must be a dict, not {type(metadata).__name__}")
+    tensor = with_flags(tensor, metadata)
     return tensor.requires_grad_(bool(requires_grad))
 
 

@@ -2,8 +2,8 @@
 ops.
 """
 
+from flambeau.autograd import GradcheckError, gradcheck, gradgradcheck
 from flambeau.testing.comparison import assert_allclose, assert_close
-from flambeau.testing.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from flambeau.testing.samples import Sample, SampleMaker, samples_of
 
 __all__ = [

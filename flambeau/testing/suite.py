@@ -4,9 +4,11 @@ Each check takes an op and raises AssertionError with the call that failed. The 
 
 - `check_reference`: values against the NumPy twin, if the op names one;
 - `check_layouts`: strided, offset and expanded inputs give what contiguous ones give;
+- `check_lazy_views`: conj and neg views give what their values give;
 - `check_forms`: method = function = in-place = `out=`;
 - `check_gradients`: first and second derivatives against finite differences, fused against plain
   rules;
+- `check_complex_gradients`: the same on complex numbers, for ops that take them;
 - `check_errors`: nonsense arguments raise TypeError, ValueError, IndexError or RuntimeError.
 """
 
@@ -15,9 +17,9 @@ from __future__ import annotations
 from typing import Any
 
 from flambeau import _C
+from flambeau.autograd import GradcheckError, gradcheck, gradgradcheck
 from flambeau.core.tensor import Tensor
 from flambeau.testing.comparison import assert_close
-from flambeau.testing.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from flambeau.testing.samples import Sample, samples_of
 
 
@@ -86,6 +88,44 @@ def check_layouts(op: Any) -> None:
             _same(op(*other.args, **other.kwargs), expected, f"{op.name}{sample} {layout.__name__}")
 
 
+def conjugated(t: Tensor) -> Tensor:
+    """The same complex values as a conj view."""
+    return _C.conj_view(_C.resolved(_C.conj_view(t))) if t.dtype.is_complex else _C.clone(t)
+
+
+def negated(t: Tensor) -> Tensor:
+    """The same real values as a neg view."""
+    if not t.dtype.is_floating_point:
+        return _C.clone(t)
+    return _C.neg_view(_C.resolved(_C.neg_view(t)))
+
+
+def _check_lazy(op: Any, sample: Sample, form: Any) -> None:
+    call = f"{op.name}{sample} {form.__name__}"
+    plain, lazy = _copied(sample), sample.map(form)
+    expected = op(*plain.args, **plain.kwargs)
+    _same(op(*lazy.args, **lazy.kwargs), expected, call)
+    first = lazy.args[0] if lazy.args else None
+    if not (op.info.inplace and isinstance(first, Tensor) and isinstance(expected, Tensor)):
+        return
+    if first.shape == expected.shape and first.dtype == expected.dtype:
+        kind = first._is_conj, first._is_neg
+        op.inplace(*lazy.args, **lazy.kwargs)
+        _same(first, expected, f"{call} in place")
+        assert_close(kind, (first._is_conj, first._is_neg), msg=f"{call}: it stays a view")
+
+
+def check_lazy_views(op: Any) -> None:
+    """Conj and neg views give what their values give, also when they are written."""
+    if op.name in ("view_as_real", "view_as_complex"):
+        return  # they need the numbers in memory
+    for sample in samples_of(op):
+        if any(t.dtype.is_floating_point for t in sample.tensors()):
+            _check_lazy(op, sample, negated)
+    for sample in complex_samples(op):
+        _check_lazy(op, sample, conjugated)
+
+
 def check_forms(op: Any) -> None:
     """Method, in-place form and out= agree with the function."""
     for sample in samples_of(op):
@@ -135,7 +175,7 @@ def _with_grad(sample: Sample, op: Any) -> Sample:
 
     def leaf(t: Tensor) -> Tensor:
         copy = _C.clone(t)
-        if copy.dtype.is_floating_point:
+        if copy.dtype.is_floating_point or copy.dtype.is_complex:
             copy.requires_grad = True
         return copy
 
@@ -154,27 +194,80 @@ def _as_function(op: Any, sample: Sample) -> tuple[Any, tuple[Tensor, ...]]:
     return function, tuple(wanted)
 
 
+def _differentiable_call(op: Any, sample: Sample) -> tuple[Any, Any, list[Tensor]]:
+    """The call as a function of its differentiable tensors, these, and the outputs that depend on
+    them.
+    """
+    function, inputs = _as_function(op, _with_grad(sample, op))
+    outputs = [o for o in function(*inputs) if o.requires_grad] if inputs else []
+    return function, inputs, [] if all(o.numel() == 0 for o in outputs) else outputs
+
+
+def _check_derivatives(op: Any, sample: Sample, fast_mode: bool) -> None:
+    call = f"{op.name}{sample}"
+    function, inputs, outputs = _differentiable_call(op, sample)
+    if not outputs:
+        return
+    try:
+        gradcheck(function, inputs, fast_mode=fast_mode)
+        gradgradcheck(function, inputs, fast_mode=True)
+    except GradcheckError as error:
+        raise AssertionError(f"{call}: {error}") from error
+    except Exception as error:
+        error.add_note(f"in {call}")
+        raise
+    if op.info.fast_rules:
+        _check_fast_rules(function, inputs, outputs, call)
+
+
 def check_gradients(op: Any) -> None:
     """gradcheck, gradgradcheck, and fused rules equal to the differentiable ones."""
     if not op.info.rules or not op.info.gradcheck:
         return
     for sample in samples_of(op):
-        call = f"{op.name}{sample}"
-        prepared = _with_grad(sample, op)
-        function, inputs = _as_function(op, prepared)
-        outputs = [o for o in function(*inputs) if o.requires_grad] if inputs else []
-        if not outputs or all(o.numel() == 0 for o in outputs):
-            continue
+        _check_derivatives(op, sample, fast_mode=False)
+
+
+def _real_but_one(sample: Sample) -> list[Sample]:
+    """For a call on several complex tensors, the calls in which only one of them is complex."""
+    chosen = [id(t) for t in sample.tensors() if t.dtype.is_complex]
+    if len(chosen) < 2:
+        return []
+
+    def only(kept: int) -> Sample:
+        def part(t: Tensor) -> Tensor:
+            if id(t) == kept or not t.dtype.is_complex:
+                return t
+            return _C.clone(_C.select(_C.view_as_real(t), -1, 0))
+
+        return sample.map(part)
+
+    return [only(kept) for kept in chosen]
+
+
+def complex_samples(op: Any) -> list[Sample]:
+    """The calls of `op` on complex numbers, also mixed with real ones; none if it takes none."""
+    try:
+        samples = samples_of(op, _C.complex128)
+    except (TypeError, ValueError, RuntimeError, NotImplementedError):
+        return []  # its samples need an order
+    found = []
+    for sample in [*samples, *(m for s in samples for m in _real_but_one(s))]:
         try:
-            gradcheck(function, inputs)
-            gradgradcheck(function, inputs, fast_mode=True)
-        except GradcheckError as error:
-            raise AssertionError(f"{call}: {error}") from error
-        except Exception as error:
-            error.add_note(f"in {call}")
-            raise
-        if op.info.fast_rules:
-            _check_fast_rules(function, inputs, outputs, call)
+            op(*_copied(sample).args, **sample.kwargs)
+        except (RuntimeError, TypeError, NotImplementedError):
+            continue  # no kernel for complex numbers; parity with torch says whether that is right
+        if any(t.dtype.is_complex for t in sample.tensors()):
+            found.append(sample)
+    return found
+
+
+def check_complex_gradients(op: Any) -> None:
+    """gradcheck and gradgradcheck where the op takes complex numbers."""
+    if not op.info.rules or not op.info.gradcheck:
+        return
+    for sample in complex_samples(op):
+        _check_derivatives(op, sample, fast_mode=True)
 
 
 def _check_fast_rules(function: Any, inputs: Any, outputs: Any, call: str) -> None:
@@ -214,7 +307,15 @@ def check_errors(op: Any) -> None:
             raise AssertionError(f"{op.name}{args}{kwargs}: a wrong call must raise")
 
 
-CHECKS = (check_reference, check_layouts, check_forms, check_gradients, check_errors)
+CHECKS = (
+    check_reference,
+    check_layouts,
+    check_lazy_views,
+    check_forms,
+    check_gradients,
+    check_complex_gradients,
+    check_errors,
+)
 
 
 def opsuite(op: Any) -> None:

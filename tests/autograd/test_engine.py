@@ -408,7 +408,7 @@ def test_next_functions():
     ((multiply, number),) = y.grad_fn.next_functions
     assert (multiply.name(), number) == ("MulBackward0", 0)
     (first, second) = multiply.next_functions
-    assert first[0].name() == "AccumulateGrad"
+    assert first[0].name() == "torch::autograd::AccumulateGrad"
     assert first[0].variable is x
     assert second == (None, 0)
 

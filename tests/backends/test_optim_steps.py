@@ -45,7 +45,7 @@ def adam_step(params, grads, state, *, lr=0.01, beta1=0.9, beta2=0.999, eps=1e-8
               amsgrad=False, decoupled=False, maximize=False):  # fmt: skip
     averages, squares, largest, steps = state
     _C.adam_step(params, grads, averages, squares, largest if amsgrad else None, steps, lr, beta1,
-                 beta2, eps, weight_decay, amsgrad, decoupled, maximize)  # fmt: skip
+                 beta2, eps, weight_decay, decoupled, maximize)  # fmt: skip
 
 
 def adam_state(params):

@@ -79,6 +79,71 @@ def test_cuda_is_absent():
     assert not flambeau.backends.cudnn.is_available()
 
 
+def test_switches_of_backends():
+    backends = flambeau.backends
+    for name in ("cuda", "cudnn", "mha", "mkl", "mkldnn", "mps", "openmp", "opt_einsum"):
+        assert getattr(backends, name).__doc__
+    assert backends.cpu.get_cpu_capability() in ("DEFAULT", "AVX2", "AVX512")
+    for module in (backends.cudnn, backends.mkldnn, backends.openmp, backends.opt_einsum):
+        assert not module.is_available()
+    assert isinstance(backends.mkl.is_available(), bool)
+    before = backends.cudnn.benchmark
+    with backends.cudnn.flags(enabled=False, benchmark=True):
+        assert backends.cudnn.benchmark and not backends.cudnn.enabled
+    assert backends.cudnn.benchmark is before and backends.cudnn.enabled
+    with backends.mkldnn.flags(enabled=False), backends.mkl.verbose(backends.mkl.VERBOSE_ON):
+        assert not backends.mkldnn.enabled
+    assert not backends.cudnn.is_acceptable(flambeau.ones(1))
+    backends.mha.set_fastpath_enabled(False)
+    assert not backends.mha.get_fastpath_enabled()
+    backends.mha.set_fastpath_enabled(True)
+    with pytest.raises(AttributeError):
+        _ = backends.nothing
+
+
+def test_switches_of_cuda():
+    cuda = flambeau.backends.cuda
+    assert not cuda.is_built() and not cuda.is_flash_attention_available()
+    cuda.matmul.allow_tf32 = True
+    assert cuda.matmul.allow_tf32
+    cuda.matmul.allow_tf32 = False
+    asked = (
+        cuda.flash_sdp_enabled,
+        cuda.math_sdp_enabled,
+        cuda.mem_efficient_sdp_enabled,
+        cuda.cudnn_sdp_enabled,
+    )
+    with cuda.sdp_kernel(False, False, False, False):
+        assert not any(enabled() for enabled in asked)
+    assert all(enabled() for enabled in asked)
+    for name, enabled in zip(("flash", "math", "mem_efficient", "cudnn"), asked, strict=True):
+        getattr(cuda, f"enable_{name}_sdp")(False)
+        assert not enabled()
+        getattr(cuda, f"enable_{name}_sdp")(True)
+    assert cuda.preferred_linalg_library("magma") == "magma" == cuda.preferred_linalg_library()
+    assert cuda.preferred_linalg_library("default") == cuda.preferred_blas_library() == "default"
+    with pytest.raises(RuntimeError, match="Unknown"):
+        cuda.preferred_blas_library("mine")
+
+
+def test_config():
+    assert "CPU capability usage" in flambeau.__config__.show()
+    info = flambeau.__config__.parallel_info()
+    assert f"get_num_threads() : {flambeau.get_num_threads()}\n" in info
+    assert "OMP_NUM_THREADS" in info
+
+
+def test_versions():
+    version = flambeau.torch_version.TorchVersion
+    assert version("1.10.0") > "1.9" and version("1.10.0+cpu") >= (1, 10)
+    assert version("2.0a1") < "2.1" and version("2.0.0") <= "2"
+    assert version("1.2.0") == (1, 2) and version("1.2") == "1.2" and version("1.2") != "1.20"
+    assert version("1.2") != 1.2
+    assert {version("1.2"): 1}["1.2"] == 1
+    assert isinstance(flambeau.__version__, str)
+    assert flambeau.version.torch == "2.13.0"
+
+
 def test_settings():
     before = flambeau.get_num_threads()
     flambeau.set_num_threads(1)

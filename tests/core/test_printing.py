@@ -19,10 +19,15 @@ OPTIONS = (
     {"linewidth": 30},
     {"profile": "short"},
     {"profile": "full"},
+    {"edgeitems": 0, "threshold": 5},
+    {"threshold": 0},
+    {"precision": 12, "linewidth": 10},
+    {"profile": "short", "precision": 3, "sci_mode": False},
+    {"edgeitems": 100, "threshold": 10},
 )
 DTYPES = (
     *("float32", "float64", "float16", "bfloat16", "complex64", "complex128"),
-    *("int64", "int32", "int8", "uint8", "bool"),
+    *("int64", "int32", "int16", "int8", "uint8", "uint16", "uint32", "uint64", "bool"),
 )
 SIZES = (0, 1, 2, 3, 4, 5, 7, 8, 20, 60)
 
@@ -64,6 +69,7 @@ def pair(rng, dtype):
             array = array + 1j * values(rng, shape)
     elif not dtype.startswith(("float", "bfloat")):
         array = np.nan_to_num(array, posinf=100, neginf=-100).clip(-1e15, 1e15).astype("int64")
+        array = np.abs(array) if dtype.startswith("uint") else array
     with np.errstate(all="ignore"):
         theirs = torch.from_numpy(np.asarray(array)).to(getattr(torch, dtype))
     exact = theirs.float() if dtype == "bfloat16" else theirs
@@ -81,13 +87,17 @@ def test_random_tensors(seed):
             module.set_printoptions(**options)
         ours, theirs = pair(rng, DTYPES[rng.integers(len(DTYPES))])
         if theirs.is_floating_point():
-            graph = rng.integers(3)
-            ours, theirs = (in_graph(t, graph) for t in (ours, theirs))
+            graph = rng.integers(4)
+            ours, theirs = in_graph(flambeau, ours, graph), in_graph(torch, theirs, graph)
+        if theirs.ndim > 1 and rng.random() < 0.3:
+            ours, theirs = ours.detach().transpose(0, -1), theirs.detach().transpose(0, -1)
         assert repr(ours) == repr(theirs), options
 
 
-def in_graph(t, kind):
-    """The tensor as it is, as a leaf that requires gradients, or as a result."""
+def in_graph(module, t, kind):
+    """The tensor as it is, as a leaf that requires gradients, as a result, or as a Parameter."""
+    if kind == 3:
+        return module.nn.Parameter(t)
     return t if kind == 0 else t.requires_grad_() if kind == 1 else t.requires_grad_() * 1
 
 
@@ -114,6 +124,18 @@ def in_graph(t, kind):
         "zeros(1, 1, 1, 1, 1)",
         "ones(2, 3, requires_grad=True).t()",
         "ones(2, requires_grad=True).sum()",
+        "nn.Parameter(torch.ones(2))",
+        "nn.Parameter(torch.ones(2, 2), requires_grad=False)",
+        "nn.ParameterList([torch.ones(1)])",
+        "ones(40, requires_grad=True) * 1",
+        "ones(18, requires_grad=True) * 1",
+        "full((2,), 3e38)",
+        "tensor([5e-324], dtype=torch.float64)",
+        "tensor([complex(float('nan'), 1), complex(1, float('inf'))])",
+        "tensor([99999999., 1e8])",
+        "tensor([[2**63]], dtype=torch.uint64)",
+        "zeros(0, 3, dtype=torch.complex64)",
+        "tensor([[1., 2.]]).sort()",
         "finfo(torch.bfloat16)",
         "finfo(torch.float64)",
         "iinfo(torch.int32)",

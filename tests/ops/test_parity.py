@@ -7,10 +7,11 @@ import flambeau
 from flambeau.core.errors import DTypeError, UnsupportedError
 from flambeau.core.registry import OPS
 from flambeau.testing import samples_of
+from flambeau.testing.suite import complex_samples
 
 torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
 
-DTYPES = ("float64", "float32", "int64", "bool", "bfloat16")
+DTYPES = ("float64", "float32", "complex128", "int64", "bool", "bfloat16")
 
 
 def oracle(op):
@@ -65,7 +66,9 @@ def tolerance_of(op, dtype):
         return op.info.tolerance
     return {
         "float64": {"rtol": 1e-9, "atol": 1e-11},
+        "complex128": {"rtol": 1e-9, "atol": 1e-11},
         "float32": {"rtol": 2e-5, "atol": 1e-6},
+        "complex64": {"rtol": 2e-5, "atol": 1e-6},
         "bfloat16": {"rtol": 2e-2, "atol": 1e-2},
     }.get(dtype, {"rtol": 0, "atol": 0})
 
@@ -102,14 +105,26 @@ def test_values(name, dtype):
         compare(ours, theirs, call, op)
 
 
+def start_of(output):
+    """The gradient that backward starts from; complex, so that a missing conjugate shows."""
+    return 0.5 - 0.25j if output.is_complex() else 0.5
+
+
+def differentiable_samples(op, dtype):
+    return complex_samples(op) if dtype == "complex128" else samples_of(op)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
 @pytest.mark.parametrize("name", sorted(n for n in OPS if OPS[n].info.rules))
-def test_gradients(name):
+def test_gradients(name, dtype):
     op = OPS[name]
     function = oracle(op)
     if function is None:
         pytest.skip(f"torch has no {name}")
-    for sample in samples_of(op):
-        ours = sample.map(lambda t: t.clone().requires_grad_() if t.is_floating_point() else t)
+    for sample in differentiable_samples(op, dtype):
+        ours = sample.map(
+            lambda t: t.clone().requires_grad_() if t.is_floating_point() or t.is_complex() else t
+        )
         leaves = [t for t in ours.tensors() if t.requires_grad]
         if not leaves:
             continue
@@ -123,20 +138,31 @@ def test_gradients(name):
             return to_torch(value)
 
         result = outputs(op(*ours.args, **ours.kwargs))
-        expected = outputs(
-            function(
+        try:
+            theirs = function(
                 *(to_mirror(a) for a in ours.args),
                 **{k: to_mirror(v) for k, v in ours.kwargs.items()},
             )
-        )
+        except (RuntimeError, NotImplementedError, UserWarning):
+            if dtype == "float64":
+                raise
+            continue  # torch has no such kernel; ours has gradcheck as its judge
+        expected = outputs(theirs)
         pairs = [(o, e) for o, e in zip(result, expected, strict=True) if o.requires_grad]
         if not pairs or not all(e.requires_grad for _, e in pairs):
             continue
         flambeau.autograd.backward(
             [o for o, _ in pairs],
-            [flambeau.full(tuple(o.shape), 0.5, dtype=o.dtype) for o, _ in pairs],
+            [flambeau.full(tuple(o.shape), start_of(o), dtype=o.dtype) for o, _ in pairs],
         )
-        torch.autograd.backward([e for _, e in pairs], [torch.full_like(e, 0.5) for _, e in pairs])
+        try:
+            torch.autograd.backward(
+                [e for _, e in pairs], [torch.full_like(e, start_of(e)) for _, e in pairs]
+            )
+        except (RuntimeError, UserWarning):
+            if dtype == "float64":
+                raise
+            continue  # some rules of torch fail on real and complex inputs together
         for leaf in leaves:
             wanted = mirror[id(leaf)].grad
             if wanted is None:

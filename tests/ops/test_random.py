@@ -365,6 +365,34 @@ def test_fork_rng():
     assert fl.get_rng_state().tolist() != before
 
 
+def test_fork_rng_decorates():
+    @fl.random.fork_rng()
+    def draw():
+        return fl.rand(3).tolist()
+
+    assert draw() == draw()
+
+
+@pytest.mark.parametrize(
+    "keywords, error",
+    (
+        ({"devices": [0]}, RuntimeError),
+        ({"devices": ["cuda:0"]}, RuntimeError),
+        ({"devices": 3}, TypeError),
+        ({"device_type": "nonsense"}, RuntimeError),
+        ({"device_type": "nonsense", "enabled": False}, RuntimeError),
+    ),
+)
+def test_wrong_forks(keywords, error):
+    with pytest.raises(error):
+        fl.random.fork_rng(**keywords)
+
+
+def test_forks_that_need_no_device():
+    with fl.random.fork_rng(devices=[], device_type="cuda"), fl.random.fork_rng([0], False):
+        assert fl.random.thread_safe_generator() is None
+
+
 # ---- generators ----
 
 

@@ -1,5 +1,7 @@
 """Twenty steps of each optimizer, over its options, against torch."""
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -26,18 +28,39 @@ ADAM = [
     {"maximize": True},
 ]
 
-CASES = [
-    *(("SGD", options) for options in SGD),
-    *(("Adam", options) for options in ADAM),
-    *(("AdamW", options) for options in ADAM),
-    ("Adam", {"decoupled_weight_decay": True, "weight_decay": 0.1}),
-]
+DECAY = [{}, {"weight_decay": 0.1}, {"maximize": True}, {"weight_decay": 0.1, "maximize": True}]
+
+DECOUPLED = [*DECAY, {"weight_decay": 0.1, "decoupled_weight_decay": True}]
+
+OPTIONS = {
+    "SGD": SGD,
+    "Adam": [*ADAM, {"decoupled_weight_decay": True, "weight_decay": 0.1}],
+    "AdamW": ADAM,
+    "Adamax": [*DECAY, {"betas": (0.8, 0.9), "eps": 1e-3}],
+    "NAdam": [*DECOUPLED, {"betas": (0.8, 0.9), "eps": 1e-3, "momentum_decay": 0.1}],
+    "RAdam": [*DECOUPLED, {"betas": (0.8, 0.9), "eps": 1e-3}],
+    "Adagrad": [*DECAY, {"lr_decay": 0.1, "initial_accumulator_value": 0.5, "eps": 1e-3}],
+    "Adadelta": [*DECAY, {"rho": 0.5, "eps": 1e-3}],
+    "RMSprop": [
+        *DECAY,
+        {"alpha": 0.8, "eps": 1e-3},
+        {"momentum": 0.9},
+        {"centered": True, "eps": 1e-3},
+        {"centered": True, "momentum": 0.5, "weight_decay": 0.1, "eps": 1e-3},
+    ],
+    "Rprop": [{}, {"maximize": True}, {"etas": (0.3, 1.5), "step_sizes": (1e-3, 0.02)}],
+    "ASGD": [*DECAY, {"lambd": 0.1, "alpha": 0.5, "t0": 5.0}],
+}
+
+CASES = [(name, options) for name, cases in OPTIONS.items() for options in cases]
 
 
-def trajectory(module, name, options, dtype, lr=0.01):
+SHAPES = [(3, 5), (17,), (1,), (2, 3, 4)]
+
+
+def trajectory(module, name, options, dtype, lr=0.01, shapes=SHAPES):
     """The parameters after each of twenty steps along given gradients."""
     rng = np.random.default_rng(7)
-    shapes = [(3, 5), (17,), (1,), (2, 3, 4)]
     params = [
         module.nn.Parameter(module.tensor(rng.standard_normal(shape).astype(dtype)))
         for shape in shapes
@@ -61,7 +84,51 @@ def test_as_torch(name, options, dtype, rtol):
     np.testing.assert_allclose(ours, theirs, rtol=rtol, atol=rtol / 10)
 
 
-@pytest.mark.parametrize("name", ["SGD", "Adam"])
+ADAFACTOR = [
+    {},
+    {"weight_decay": 0.1, "maximize": True},
+    {"beta2_decay": -0.5, "eps": (1e-6, 1e-2), "d": 2.0, "lr": 0.5},
+]
+
+
+@pytest.mark.parametrize(("dtype", "rtol"), [("float32", 2e-5), ("float64", 1e-12)])
+@pytest.mark.parametrize("options", ADAFACTOR)
+def test_adafactor_as_torch(options, dtype, rtol):
+    options = dict(options)
+    lr = options.pop("lr", 0.01)
+    ours = trajectory(flambeau, "Adafactor", options, dtype, lr)
+    theirs = trajectory(torch, "Adafactor", options, dtype, lr)
+    np.testing.assert_allclose(ours, theirs, rtol=rtol, atol=rtol / 10)
+
+
+MUON = [{}, {"nesterov": False, "weight_decay": 0.0}, {"adjust_lr_fn": "match_rms_adamw"}]
+
+
+@pytest.mark.parametrize("options", MUON)
+def test_muon_as_torch(options):
+    """To the digits of bfloat16, in which torch computes."""
+    shapes = [(4, 4), (3, 8), (8, 3)]
+    ours = trajectory(flambeau, "Muon", options, "float32", shapes=shapes)
+    theirs = trajectory(torch, "Muon", options, "float32", shapes=shapes)
+    np.testing.assert_allclose(ours, theirs, atol=3e-2)
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_complex_parameters(name):
+    results = []
+    for module in (flambeau, torch):
+        rng = np.random.default_rng(3)
+        numbers = rng.standard_normal((6, 4)) + 1j * rng.standard_normal((6, 4))
+        param = module.nn.Parameter(module.tensor(numbers[0]))
+        optimizer = getattr(module.optim, name)([param], lr=0.1)
+        for gradient in numbers[1:]:
+            param.grad = module.tensor(gradient)
+            optimizer.step()
+        results.append(param.detach().numpy())
+    np.testing.assert_allclose(*results, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", OPTIONS)
 def test_gradients_that_are_not_contiguous(name):
     results = []
     for module in (flambeau, torch):
@@ -77,7 +144,7 @@ def test_gradients_that_are_not_contiguous(name):
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW"])
+@pytest.mark.parametrize("name", OPTIONS)
 def test_half_precision(name, dtype):
     results = []
     for module in (flambeau, torch):
@@ -91,7 +158,7 @@ def test_half_precision(name, dtype):
     np.testing.assert_allclose(*results, rtol=2e-2)
 
 
-@pytest.mark.parametrize("name", ["SGD", "Adam"])
+@pytest.mark.parametrize("name", OPTIONS)
 def test_learning_rate_as_a_tensor(name):
     plain = trajectory(flambeau, name, {}, "float64")
     tensor = trajectory(
@@ -100,15 +167,7 @@ def test_learning_rate_as_a_tensor(name):
     np.testing.assert_allclose(tensor, plain, rtol=1e-9)
 
 
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [
-        ("SGD", {"momentum": 0.9, "weight_decay": 0.1, "nesterov": True}),
-        ("SGD", {"momentum": 0.9, "dampening": 0.1, "maximize": True}),
-        ("Adam", {"weight_decay": 0.1, "amsgrad": True}),
-        ("AdamW", {"maximize": True}),
-    ],
-)
+@pytest.mark.parametrize(("name", "options"), CASES)
 def test_recorded_steps_equal_fused_ones(name, options):
     """With differentiable=True the same steps are operations of the graph."""
     results = []
@@ -130,9 +189,11 @@ def test_recorded_steps_equal_fused_ones(name, options):
     np.testing.assert_allclose(*results, rtol=1e-12)
 
 
-def test_a_step_is_one_kernel_call(monkeypatch):
-    from flambeau.optim import adam, sgd
-
+@pytest.mark.parametrize("name", OPTIONS)
+def test_a_step_is_one_kernel_call(name, monkeypatch):
+    module = importlib.import_module(
+        f"flambeau.optim.{'adam' if name == 'AdamW' else name.lower()}"
+    )
     calls = []
 
     class Counting:
@@ -143,15 +204,11 @@ def test_a_step_is_one_kernel_call(monkeypatch):
             calls.append(name)
             return getattr(self.backend, name)
 
-    for module in (sgd, adam):
-        find = module.kernels
-        monkeypatch.setattr(module, "kernels", lambda t, find=find: Counting(find(t)))
+    find = module.kernels
+    monkeypatch.setattr(module, "kernels", lambda t: Counting(find(t)))
     model = flambeau.nn.Sequential(flambeau.nn.Linear(2, 3), flambeau.nn.Linear(3, 1))
     model(flambeau.ones(1, 2)).sum().backward()
-    for optimizer in (
-        flambeau.optim.SGD(model.parameters(), lr=0.1, momentum=0.9),
-        flambeau.optim.Adam(model.parameters()),
-    ):
-        optimizer.step()
-        optimizer.step()
-    assert calls == ["sgd_step"] * 2 + ["adam_step"] * 2
+    optimizer = getattr(flambeau.optim, name)(model.parameters())
+    optimizer.step()
+    optimizer.step()
+    assert calls == [f"{module.__name__.rpartition('.')[2]}_step"] * 2

@@ -7,19 +7,14 @@ from typing import Any
 from flambeau import _C
 from flambeau.core.tensor import Tensor
 from flambeau.func._batching import lead, rule, shift, whole
+from flambeau.func._levels import DYNAMIC_SHAPE
 from flambeau.ops.index import embedding, index, index_put, where
-
-_DYNAMIC = (
-    "vmap: We do not support batching operators that can output dynamic shape. Attempted to vmap "
-    "over {}. Please file an issue at https://github.com/pytorch/pytorch/issues if you need this feature."
-)
-
 
 @rule("masked_select")
 def _masked_select(op, size, values, marks):
     x, mask = values
     if marks[1] is True:
-        raise RuntimeError(_DYNAMIC.format("masked_select"))
+        raise RuntimeError(DYNAMIC_SHAPE.format("masked_select"))
     shape = tuple(_C.broadcast_shapes(x.shape[1:], mask.shape))
     places = mask.expand(shape).reshape(-1).nonzero().reshape(-1)
     return lead(x, len(shape)).expand((size, *shape)).reshape(size, -1).index_select(1, places)
@@ -34,7 +29,7 @@ def _without_masks(indices: Any, marks: Any) -> tuple[list, list]:
     for item, mark in zip(indices, marks, strict=True):
         if isinstance(item, Tensor) and item.dtype in (_C.bool, _C.uint8):
             if mark is True:
-                raise RuntimeError(_DYNAMIC.format("nonzero"))
+                raise RuntimeError(DYNAMIC_SHAPE.format("nonzero"))
             places = item.nonzero(as_tuple=True)
             found.extend(places)
             flags.extend([None] * len(places))

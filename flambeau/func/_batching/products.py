@@ -173,14 +173,14 @@ def _pool_adjoint(op, size, values, marks):
 
 @rule("native_dropout")
 def _dropout(op, size, values, marks):
-    from flambeau.func._vmap import _NO_RANDOMNESS, innermost
+    from flambeau.func._vmap import RandomnessError, innermost
 
     x, p, train = values
     randomness = innermost().randomness
     if train is False or p in (0, 1):
         return op(x, p, train)
     if randomness == "error":
-        raise RuntimeError(_NO_RANDOMNESS)
+        raise RandomnessError()
     if randomness == "different":
         return op(x, p, train)
     kept = op(x.new_empty(x.shape[1:]), p, train)[1]

@@ -2,6 +2,7 @@
 
 import warnings
 
+from flambeau.backends import kernels
 from flambeau.core.grad_mode import no_grad
 from flambeau.core.tensor import Tensor
 from flambeau.ops.creation import tensor
@@ -71,9 +72,10 @@ def clip_grads_with_norm_(parameters, max_norm, total_norm, foreach=None):
 
 def _scale(gradients, max_norm, total_norm):
     with no_grad():
-        factor = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
-        for gradient in gradients:
-            gradient.mul_(factor)
+        factor = float((float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0))
+        # A factor of one changes nothing; NaN must reach the gradients.
+        if gradients and factor != 1.0:
+            kernels(gradients[0]).scale_step(gradients, factor)
 
 
 def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=False, foreach=None):

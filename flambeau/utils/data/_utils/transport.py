@@ -255,7 +255,7 @@ class _Pickler(pickle.Pickler):
             raise RuntimeError(
                 f"a tensor on device {value.device} cannot leave its process: move it to the CPU"
             )
-        data = value.detach()
+        data = value.detach().resolve_conj().resolve_neg()
         if element_span(data.shape, data.stride()) > data.numel():
             data = data.contiguous()
         width = data.element_size()

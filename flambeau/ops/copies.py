@@ -1,0 +1,129 @@
+"""Further names of movements: views that are copied at once, and splits called unsafe.
+
+PyTorch has a twin of every view that returns a copy, `permute_copy` for `permute`; they are made
+here from one table.
+"""
+
+from __future__ import annotations
+
+from flambeau.core.layout import contiguous_format
+from flambeau.core.registry import FUNCTIONS, function
+from flambeau.core.tensor import Tensor
+from flambeau.ops import convert, movement  # noqa: F401  (they define what the table names)
+from flambeau.ops._declare import stored
+from flambeau.ops.index import chunk, split, unbind
+
+
+@function(methods=("split_with_sizes",))
+def split_with_sizes(input, split_sizes, dim=0):
+    """Splits along `dim` into pieces of the sizes given, as a tuple of views.
+
+    Raises:
+        RuntimeError: if the sizes do not add up to the length of the axis.
+
+    Example:
+        >>> flambeau.split_with_sizes(flambeau.tensor([1, 2, 3]), [1, 2])
+        (tensor([1]), tensor([2, 3]))
+    """
+    return split(input, _listed("split_with_sizes", split_sizes), dim)
+
+
+@function(methods=("unsafe_split",))
+def unsafe_split(tensor, split_size, dim=0):
+    """`split` into pieces of one size."""
+    if not hasattr(split_size, "__index__"):
+        raise TypeError(
+            "unsafe_split(): argument 'split_size' must be int, not " + type(split_size).__name__
+        )
+    return split(tensor, split_size, dim)
+
+
+@function(methods=("unsafe_split_with_sizes",))
+def unsafe_split_with_sizes(input, split_sizes, dim=0):
+    """`split_with_sizes` under another name."""
+    return split(input, _listed("unsafe_split_with_sizes", split_sizes), dim)
+
+
+@function(methods=("unsafe_chunk",))
+def unsafe_chunk(input, chunks, dim=0):
+    """`chunk` under another name."""
+    return chunk(input, chunks, dim)
+
+
+def _listed(name, sizes):
+    if not isinstance(sizes, (tuple, list)):
+        raise TypeError(
+            f"{name}(): argument 'split_sizes' must be tuple of ints, not {type(sizes).__name__}"
+        )
+    return sizes
+
+
+@function
+def detach(input):
+    """The same data outside the graph: shares storage, never requires gradients."""
+    return input.detach()
+
+
+@function
+def detach_(input):
+    """Takes this tensor itself out of the graph, and returns it."""
+    return input.detach_()
+
+
+@function
+def resize_as_(input, the_template, *, memory_format=None):
+    """Gives this tensor the sizes of another; see `Tensor.resize_as_`."""
+    return input.resize_as_(the_template, memory_format=memory_format)
+
+
+def _alias(input):
+    return input.view_as(input)
+
+
+#: What makes the views whose copies PyTorch names.
+_VIEWS = {
+    "alias": _alias,
+    "as_strided": movement.as_strided,
+    "detach": detach,
+    "expand": movement.expand,
+    "permute": movement.permute,
+    "select": movement.select,
+    "slice": movement.slice,
+    "split": split,
+    "split_with_sizes": split_with_sizes,
+    "squeeze": movement.squeeze,
+    "t": movement.t,
+    "transpose": movement.transpose,
+    "unbind": unbind,
+    "unfold": movement.unfold,
+    "unsqueeze": movement.unsqueeze,
+    "view": movement.view,
+    "view_as_complex": FUNCTIONS["view_as_complex"],
+    "view_as_real": FUNCTIONS["view_as_real"],
+}
+
+
+def _copying(name, view):
+    """The function that returns the view of that name with a storage of its own."""
+
+    def copied(*args, out=None, **kwargs):
+        made = view(*args, **kwargs)
+        if isinstance(made, (tuple, list)):
+            return stored(copied.__name__, tuple(_owned(part) for part in made), out)
+        return stored(copied.__name__, _owned(made), out)
+
+    copied.__name__ = copied.__qualname__ = f"{name}_copy"
+    copied.__doc__ = f"`{name}` with a storage of its own; gradients flow through the copy."
+    copied.__wrapped__ = getattr(view, "__wrapped__", view)
+    return function(copied)
+
+
+def _owned(part):
+    return part.clone(memory_format=contiguous_format)
+
+
+for _name, _view in _VIEWS.items():
+    _copying(_name, _view)
+FUNCTIONS["diagonal_copy"] = movement.diagonal_copy
+FUNCTIONS["narrow_copy"] = movement.narrow_copy
+FUNCTIONS["index_put_"] = Tensor.index_put_

@@ -1,0 +1,93 @@
+"""Adadelta."""
+
+from flambeau.backends import kernels
+from flambeau.ops.creation import zeros_like
+from flambeau.optim._common import (
+    FusedOptimizer,
+    column,
+    counter,
+    decayed,
+    require_at_least,
+    require_learning_rate,
+)
+
+
+class Adadelta(FusedOptimizer):
+    """Steps as large as the last ones, measured against the gradients (Zeiler, 2012).
+
+    Args:
+        params: Parameters, pairs of name and parameter, or groups of them; see `Optimizer`.
+        lr: The factor of the steps.
+        rho: How much is kept of the running means of squares.
+        eps: Added to the means before their roots are taken.
+        weight_decay: The factor of the parameters that is added to their gradients.
+        foreach: Accepted for programs that set it; every step is one fused kernel.
+        capturable: Accepted, as `foreach` is.
+        maximize: Ascend instead of descend.
+        differentiable: Record the step in the graph, as operations on tensors.
+
+    Raises:
+        ValueError: If an option is out of its range.
+
+    Example:
+        >>> import flambeau as torch
+        >>> model = torch.nn.Linear(2, 1)
+        >>> optimizer = torch.optim.Adadelta(model.parameters())
+        >>> model(torch.ones(1, 2)).sum().backward()
+        >>> optimizer.step()
+    """
+
+    def __init__(
+        self,
+        params,
+        lr=1.0,
+        rho=0.9,
+        eps=1e-6,
+        weight_decay=0,
+        foreach=None,
+        *,
+        capturable=False,
+        maximize=False,
+        differentiable=False,
+    ):
+        require_learning_rate(lr)
+        if not 0.0 <= rho <= 1.0:
+            raise ValueError(f"Invalid rho value: {rho}")
+        require_at_least(0.0, "epsilon value", eps)
+        require_at_least(0.0, "weight_decay value", weight_decay)
+        defaults = {
+            "lr": lr,
+            "rho": rho,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "maximize": maximize,
+            "capturable": capturable,
+            "foreach": foreach,
+            "differentiable": differentiable,
+        }
+        super().__init__(params, defaults)
+
+    def _new_state(self, group, param):
+        return {"step": counter(0), "square_avg": zeros_like(param), "acc_delta": zeros_like(param)}
+
+    def _step_fused(self, group, params, grads, states):
+        kernels(params[0]).adadelta_step(
+            params,
+            grads,
+            column(states, "square_avg"),
+            column(states, "acc_delta"),
+            column(states, "step"),
+            float(group["lr"]),
+            group["rho"],
+            group["eps"],
+            group["weight_decay"],
+            group["maximize"],
+        )
+
+    def _step_recorded(self, group, param, grad, state):
+        rho, eps = group["rho"], group["eps"]
+        grad = decayed(group, param, grad)
+        square = state["square_avg"] = state["square_avg"] * rho + grad * grad * (1 - rho)
+        delta = (state["acc_delta"] + eps).sqrt() / (square + eps).sqrt() * grad
+        state["acc_delta"] = state["acc_delta"] * rho + delta * delta * (1 - rho)
+        param.sub_(group["lr"] * delta)

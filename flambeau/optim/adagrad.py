@@ -1,0 +1,106 @@
+"""Adagrad."""
+
+from flambeau.backends import kernels
+from flambeau.ops.creation import full_like
+from flambeau.optim._common import (
+    FusedOptimizer,
+    column,
+    counter,
+    decayed,
+    require_at_least,
+    require_learning_rate,
+    require_one_implementation,
+)
+
+
+class Adagrad(FusedOptimizer):
+    """Steps that shrink with the sum of squared gradients (Duchi et al., 2011).
+
+    Args:
+        params: Parameters, pairs of name and parameter, or groups of them; see `Optimizer`.
+        lr: The learning rate.
+        lr_decay: How fast the learning rate falls with the number of steps.
+        weight_decay: The factor of the parameters that is added to their gradients.
+        initial_accumulator_value: What the sums start from.
+        eps: Added to the denominator.
+        foreach: Accepted for programs that set it; every step is one fused kernel.
+        maximize: Ascend instead of descend.
+        differentiable: Record the step in the graph, as operations on tensors.
+        fused: Accepted, as `foreach` is.
+
+    Raises:
+        ValueError: If an option is out of its range.
+
+    Example:
+        >>> import flambeau as torch
+        >>> model = torch.nn.Linear(2, 1)
+        >>> optimizer = torch.optim.Adagrad(model.parameters())
+        >>> model(torch.ones(1, 2)).sum().backward()
+        >>> optimizer.step()
+    """
+
+    def __init__(
+        self,
+        params,
+        lr=1e-2,
+        lr_decay=0,
+        weight_decay=0,
+        initial_accumulator_value=0,
+        eps=1e-10,
+        foreach=None,
+        *,
+        maximize=False,
+        differentiable=False,
+        fused=None,
+    ):
+        require_learning_rate(lr)
+        require_at_least(0.0, "lr_decay value", lr_decay)
+        require_at_least(0.0, "weight_decay value", weight_decay)
+        require_at_least(0.0, "initial_accumulator_value value", initial_accumulator_value)
+        require_at_least(0.0, "epsilon value", eps)
+        defaults = {
+            "lr": lr,
+            "lr_decay": lr_decay,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "initial_accumulator_value": initial_accumulator_value,
+            "foreach": foreach,
+            "maximize": maximize,
+            "differentiable": differentiable,
+            "fused": fused,
+        }
+        super().__init__(params, defaults)
+        require_one_implementation(foreach, fused, differentiable)
+        for group in self.param_groups:
+            for param in group["params"]:
+                self._start(group, param)
+
+    def share_memory(self):
+        """Move the sums to memory that other processes share."""
+        for state in self.state.values():
+            state["sum"].share_memory_()
+
+    def _new_state(self, group, param):
+        initial = group["initial_accumulator_value"]
+        if param.is_complex():
+            initial = complex(initial, initial)
+        return {"step": counter(0), "sum": full_like(param, initial)}
+
+    def _step_fused(self, group, params, grads, states):
+        kernels(params[0]).adagrad_step(
+            params,
+            grads,
+            column(states, "sum"),
+            column(states, "step"),
+            float(group["lr"]),
+            group["lr_decay"],
+            group["eps"],
+            group["weight_decay"],
+            group["maximize"],
+        )
+
+    def _step_recorded(self, group, param, grad, state):
+        grad = decayed(group, param, grad)
+        total = state["sum"] = state["sum"] + grad * grad
+        lr = group["lr"] / (1 + (float(state["step"]) - 1) * group["lr_decay"])
+        param.sub_(lr * grad / (total.sqrt() + group["eps"]))

@@ -1,0 +1,96 @@
+"""Adamax."""
+
+from flambeau.backends import kernels
+from flambeau.ops.creation import zeros_like
+from flambeau.optim._common import (
+    FusedOptimizer,
+    column,
+    counter,
+    decayed,
+    require_at_least,
+    require_betas,
+    require_learning_rate,
+)
+
+
+class Adamax(FusedOptimizer):
+    """Adam with the largest gradient in place of the mean square (Kingma & Ba, 2014).
+
+    Args:
+        params: Parameters, pairs of name and parameter, or groups of them; see `Optimizer`.
+        lr: The learning rate.
+        betas: How much is kept of the mean of the gradient, and of its largest magnitude.
+        eps: Added to the magnitudes.
+        weight_decay: The factor of the parameters that is added to their gradients.
+        foreach: Accepted for programs that set it; every step is one fused kernel.
+        maximize: Ascend instead of descend.
+        differentiable: Record the step in the graph, as operations on tensors.
+        capturable: Accepted, as `foreach` is.
+
+    Raises:
+        ValueError: If an option is out of its range.
+
+    Example:
+        >>> import flambeau as torch
+        >>> p = torch.nn.Parameter(torch.ones(1))
+        >>> optimizer = torch.optim.Adamax([p], lr=0.1)
+        >>> (p * 2).sum().backward()
+        >>> optimizer.step()
+        >>> p
+        Parameter containing:
+        tensor([0.9000], requires_grad=True)
+    """
+
+    def __init__(
+        self,
+        params,
+        lr=2e-3,
+        betas=(0.9, 0.999),
+        eps=1e-8,
+        weight_decay=0,
+        foreach=None,
+        *,
+        maximize=False,
+        differentiable=False,
+        capturable=False,
+    ):
+        require_learning_rate(lr)
+        require_at_least(0.0, "epsilon value", eps)
+        require_betas(betas)
+        require_at_least(0.0, "weight_decay value", weight_decay)
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "foreach": foreach,
+            "maximize": maximize,
+            "differentiable": differentiable,
+            "capturable": capturable,
+        }
+        super().__init__(params, defaults)
+
+    def _new_state(self, group, param):
+        return {"step": counter(0), "exp_avg": zeros_like(param), "exp_inf": zeros_like(param)}
+
+    def _step_fused(self, group, params, grads, states):
+        kernels(params[0]).adamax_step(
+            params,
+            grads,
+            column(states, "exp_avg"),
+            column(states, "exp_inf"),
+            column(states, "step"),
+            float(group["lr"]),
+            *group["betas"],
+            group["eps"],
+            group["weight_decay"],
+            group["maximize"],
+        )
+
+    def _step_recorded(self, group, param, grad, state):
+        beta1, beta2 = group["betas"]
+        grad = decayed(group, param, grad)
+        mean = state["exp_avg"] = state["exp_avg"] * beta1 + grad * (1 - beta1)
+        norm = (state["exp_inf"] * beta2).maximum(grad.abs() + group["eps"])
+        state["exp_inf"] = norm
+        param.sub_(group["lr"] / (1 - beta1 ** float(state["step"])) * mean / norm)

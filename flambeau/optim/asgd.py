@@ -1,0 +1,102 @@
+"""Averaged stochastic gradient descent."""
+
+from flambeau.backends import kernels
+from flambeau.ops.creation import zeros_like
+from flambeau.optim._common import (
+    FusedOptimizer,
+    column,
+    counter,
+    decayed,
+    require_at_least,
+    require_learning_rate,
+)
+
+
+class ASGD(FusedOptimizer):
+    """Gradient descent with the mean of the parameters kept beside (Polyak & Juditsky, 1992).
+
+    The mean is in the state, under "ax".
+
+    Args:
+        params: Parameters, pairs of name and parameter, or groups of them; see `Optimizer`.
+        lr: The learning rate.
+        lambd: How fast the learning rate falls, and how much the parameters shrink.
+        alpha: The power along which the learning rate falls.
+        t0: The step after which the mean is taken.
+        weight_decay: The factor of the parameters that is added to their gradients.
+        foreach: Accepted for programs that set it; every step is one fused kernel.
+        maximize: Ascend instead of descend.
+        differentiable: Record the step in the graph, as operations on tensors.
+        capturable: Accepted, as `foreach` is.
+
+    Raises:
+        ValueError: If an option is out of its range.
+
+    Example:
+        >>> import flambeau as torch
+        >>> model = torch.nn.Linear(2, 1)
+        >>> optimizer = torch.optim.ASGD(model.parameters(), t0=100)
+        >>> model(torch.ones(1, 2)).sum().backward()
+        >>> optimizer.step()
+    """
+
+    def __init__(
+        self,
+        params,
+        lr=1e-2,
+        lambd=1e-4,
+        alpha=0.75,
+        t0=1e6,
+        weight_decay=0,
+        foreach=None,
+        maximize=False,
+        differentiable=False,
+        capturable=False,
+    ):
+        require_learning_rate(lr)
+        require_at_least(0.0, "weight_decay value", weight_decay)
+        defaults = {
+            "lr": lr,
+            "lambd": lambd,
+            "alpha": alpha,
+            "t0": t0,
+            "weight_decay": weight_decay,
+            "foreach": foreach,
+            "maximize": maximize,
+            "differentiable": differentiable,
+            "capturable": capturable,
+        }
+        super().__init__(params, defaults)
+
+    def _new_state(self, group, param):
+        return {
+            "step": counter(0),
+            "eta": counter(group["lr"]),
+            "mu": counter(1),
+            "ax": zeros_like(param),
+        }
+
+    def _step_fused(self, group, params, grads, states):
+        kernels(params[0]).asgd_step(
+            params,
+            grads,
+            column(states, "ax"),
+            column(states, "eta"),
+            column(states, "mu"),
+            column(states, "step"),
+            float(group["lr"]),
+            group["lambd"],
+            group["alpha"],
+            group["t0"],
+            group["weight_decay"],
+            group["maximize"],
+        )
+
+    def _step_recorded(self, group, param, grad, state):
+        lr, lambd, step = group["lr"], group["lambd"], float(state["step"])
+        grad = decayed(group, param, grad)
+        eta = float(state["eta"])
+        param.mul_(1 - lambd * eta).sub_(grad, alpha=eta)
+        state["ax"] = state["ax"] + (param - state["ax"]) * state["mu"]
+        state["eta"] = counter(lr / (1 + lambd * lr * step) ** group["alpha"])
+        state["mu"] = counter(1 / max(1.0, step - group["t0"]))

@@ -1,0 +1,115 @@
+"""NAdam."""
+
+from flambeau.backends import kernels
+from flambeau.ops.creation import zeros_like
+from flambeau.optim._common import (
+    FusedOptimizer,
+    column,
+    counter,
+    decoupled,
+    require_at_least,
+    require_betas,
+    require_learning_rate,
+)
+
+
+class NAdam(FusedOptimizer):
+    """Adam with Nesterov momentum (Dozat, 2016).
+
+    Args:
+        params: Parameters, pairs of name and parameter, or groups of them; see `Optimizer`.
+        lr: The learning rate.
+        betas: How much is kept of the running means of the gradient and of its square.
+        eps: Added to the denominator.
+        weight_decay: The factor of the parameters that is added to their gradients.
+        momentum_decay: How fast the momentum comes up to the first of `betas`.
+        decoupled_weight_decay: Shrink the parameters themselves instead, as `AdamW` does.
+        foreach: Accepted for programs that set it; every step is one fused kernel.
+        maximize: Ascend instead of descend.
+        capturable: Accepted, as `foreach` is.
+        differentiable: Record the step in the graph, as operations on tensors.
+
+    Raises:
+        ValueError: If an option is out of its range.
+
+    Example:
+        >>> import flambeau as torch
+        >>> model = torch.nn.Linear(2, 1)
+        >>> optimizer = torch.optim.NAdam(model.parameters())
+        >>> model(torch.ones(1, 2)).sum().backward()
+        >>> optimizer.step()
+    """
+
+    def __init__(
+        self,
+        params,
+        lr=2e-3,
+        betas=(0.9, 0.999),
+        eps=1e-8,
+        weight_decay=0,
+        momentum_decay=4e-3,
+        decoupled_weight_decay=False,
+        *,
+        foreach=None,
+        maximize=False,
+        capturable=False,
+        differentiable=False,
+    ):
+        require_learning_rate(lr)
+        require_at_least(0.0, "epsilon value", eps)
+        require_betas(betas)
+        require_at_least(0.0, "weight_decay value", weight_decay)
+        require_at_least(0.0, "momentum_decay value", momentum_decay)
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "momentum_decay": momentum_decay,
+            "decoupled_weight_decay": decoupled_weight_decay,
+            "maximize": maximize,
+            "foreach": foreach,
+            "capturable": capturable,
+            "differentiable": differentiable,
+        }
+        super().__init__(params, defaults)
+
+    def _new_state(self, group, param):
+        return {
+            "step": counter(0),
+            "mu_product": counter(1),
+            "exp_avg": zeros_like(param),
+            "exp_avg_sq": zeros_like(param),
+        }
+
+    def _step_fused(self, group, params, grads, states):
+        kernels(params[0]).nadam_step(
+            params,
+            grads,
+            column(states, "exp_avg"),
+            column(states, "exp_avg_sq"),
+            column(states, "mu_product"),
+            column(states, "step"),
+            float(group["lr"]),
+            *group["betas"],
+            group["eps"],
+            group["weight_decay"],
+            group["momentum_decay"],
+            group["decoupled_weight_decay"],
+            group["maximize"],
+        )
+
+    def _step_recorded(self, group, param, grad, state):
+        lr, (beta1, beta2) = group["lr"], group["betas"]
+        grad = decoupled(group, param, grad)
+        step = float(state["step"])
+        now, following = (
+            beta1 * (1 - 0.5 * 0.96 ** (at * group["momentum_decay"])) for at in (step, step + 1)
+        )
+        state["mu_product"] = state["mu_product"] * now
+        product = float(state["mu_product"])
+        mean = state["exp_avg"] = state["exp_avg"] * beta1 + grad * (1 - beta1)
+        square = state["exp_avg_sq"] = state["exp_avg_sq"] * beta2 + grad * grad * (1 - beta2)
+        denominator = (square / (1 - beta2**step)).sqrt() + group["eps"]
+        param.sub_(lr * (1 - now) / (1 - product) * grad / denominator)
+        param.sub_(lr * following / (1 - product * following) * mean / denominator)

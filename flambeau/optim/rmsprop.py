@@ -1,0 +1,110 @@
+"""RMSprop."""
+
+from flambeau.backends import kernels
+from flambeau.ops.creation import zeros_like
+from flambeau.optim._common import (
+    FusedOptimizer,
+    column,
+    counter,
+    decayed,
+    require_at_least,
+    require_learning_rate,
+)
+
+
+class RMSprop(FusedOptimizer):
+    """Gradients over the root of their mean square (Tieleman & Hinton, 2012).
+
+    Args:
+        params: Parameters, pairs of name and parameter, or groups of them; see `Optimizer`.
+        lr: The learning rate.
+        alpha: How much is kept of the running means.
+        eps: Added to the denominator.
+        weight_decay: The factor of the parameters that is added to their gradients.
+        momentum: How much of the last step is kept.
+        centered: Divide by the standard deviation instead (Graves, 2013).
+        capturable: Accepted for programs that set it; every step is one fused kernel.
+        foreach: Accepted, as `capturable` is.
+        maximize: Ascend instead of descend.
+        differentiable: Record the step in the graph, as operations on tensors.
+
+    Raises:
+        ValueError: If an option is out of its range.
+
+    Example:
+        >>> import flambeau as torch
+        >>> model = torch.nn.Linear(2, 1)
+        >>> optimizer = torch.optim.RMSprop(model.parameters(), momentum=0.9)
+        >>> model(torch.ones(1, 2)).sum().backward()
+        >>> optimizer.step()
+    """
+
+    def __init__(
+        self,
+        params,
+        lr=1e-2,
+        alpha=0.99,
+        eps=1e-8,
+        weight_decay=0,
+        momentum=0,
+        centered=False,
+        capturable=False,
+        foreach=None,
+        maximize=False,
+        differentiable=False,
+    ):
+        require_learning_rate(lr)
+        require_at_least(0.0, "epsilon value", eps)
+        require_at_least(0.0, "momentum value", momentum)
+        require_at_least(0.0, "weight_decay value", weight_decay)
+        require_at_least(0.0, "alpha value", alpha)
+        defaults = {
+            "lr": lr,
+            "momentum": momentum,
+            "alpha": alpha,
+            "eps": eps,
+            "centered": centered,
+            "weight_decay": weight_decay,
+            "capturable": capturable,
+            "foreach": foreach,
+            "maximize": maximize,
+            "differentiable": differentiable,
+        }
+        super().__init__(params, defaults)
+
+    def _new_state(self, group, param):
+        state = {"step": counter(0), "square_avg": zeros_like(param)}
+        if group["momentum"] > 0:
+            state["momentum_buffer"] = zeros_like(param)
+        if group["centered"]:
+            state["grad_avg"] = zeros_like(param)
+        return state
+
+    def _step_fused(self, group, params, grads, states):
+        kernels(params[0]).rmsprop_step(
+            params,
+            grads,
+            column(states, "square_avg"),
+            column(states, "grad_avg") if group["centered"] else None,
+            column(states, "momentum_buffer") if group["momentum"] > 0 else None,
+            column(states, "step"),
+            float(group["lr"]),
+            group["alpha"],
+            group["eps"],
+            group["momentum"],
+            group["weight_decay"],
+            group["maximize"],
+        )
+
+    def _step_recorded(self, group, param, grad, state):
+        alpha = group["alpha"]
+        grad = decayed(group, param, grad)
+        square = state["square_avg"] = state["square_avg"] * alpha + grad * grad * (1 - alpha)
+        if group["centered"]:
+            mean = state["grad_avg"] = state["grad_avg"] * alpha + grad * (1 - alpha)
+            square = square - mean * mean
+        move = grad / (square.sqrt() + group["eps"])
+        if group["momentum"] > 0:
+            move = state["momentum_buffer"] * group["momentum"] + move
+            state["momentum_buffer"] = move
+        param.sub_(group["lr"] * move)

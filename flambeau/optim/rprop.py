@@ -1,0 +1,93 @@
+"""Rprop."""
+
+from flambeau.backends import kernels
+from flambeau.ops.creation import full_like, ones_like, zeros_like
+from flambeau.optim._common import FusedOptimizer, column, counter, require_learning_rate
+
+
+class Rprop(FusedOptimizer):
+    """Steps along the sign of the gradient, longer while it stays (Riedmiller & Braun, 1993).
+
+    For whole data sets: the noise of small batches changes signs.
+
+    Args:
+        params: Parameters, pairs of name and parameter, or groups of them; see `Optimizer`.
+        lr: The length of the first steps.
+        etas: The factors of the length after a change of sign and without one.
+        step_sizes: The smallest and the largest length.
+        capturable: Accepted for programs that set it; every step is one fused kernel.
+        foreach: Accepted, as `capturable` is.
+        maximize: Ascend instead of descend.
+        differentiable: Record the step in the graph, as operations on tensors.
+
+    Raises:
+        ValueError: If an option is out of its range.
+
+    Example:
+        >>> import flambeau as torch
+        >>> p = torch.nn.Parameter(torch.ones(1))
+        >>> optimizer = torch.optim.Rprop([p], lr=0.5)
+        >>> (p * 2).sum().backward()
+        >>> optimizer.step()
+        >>> p
+        Parameter containing:
+        tensor([0.5000], requires_grad=True)
+    """
+
+    def __init__(
+        self,
+        params,
+        lr=1e-2,
+        etas=(0.5, 1.2),
+        step_sizes=(1e-6, 50),
+        *,
+        capturable=False,
+        foreach=None,
+        maximize=False,
+        differentiable=False,
+    ):
+        require_learning_rate(lr)
+        if not 0.0 < etas[0] < 1.0 < etas[1]:
+            raise ValueError(f"Invalid eta values: {etas[0]}, {etas[1]}")
+        defaults = {
+            "lr": lr,
+            "etas": etas,
+            "step_sizes": step_sizes,
+            "foreach": foreach,
+            "maximize": maximize,
+            "differentiable": differentiable,
+            "capturable": capturable,
+        }
+        super().__init__(params, defaults)
+
+    def _new_state(self, group, param):
+        lr = float(group["lr"])
+        return {
+            "step": counter(0),
+            "prev": zeros_like(param),
+            "step_size": full_like(param, complex(lr, lr) if param.is_complex() else lr),
+        }
+
+    def _step_fused(self, group, params, grads, states):
+        kernels(params[0]).rprop_step(
+            params,
+            grads,
+            column(states, "prev"),
+            column(states, "step_size"),
+            column(states, "step"),
+            *group["etas"],
+            *group["step_sizes"],
+            group["maximize"],
+        )
+
+    def _step_recorded(self, group, param, grad, state):
+        eta_minus, eta_plus = group["etas"]
+        if group["maximize"]:
+            grad = -grad
+        agreement = grad * state["prev"]
+        factor = ones_like(param).masked_fill(agreement < 0, eta_minus)
+        factor = factor.masked_fill(agreement > 0, eta_plus)
+        size = state["step_size"] = (state["step_size"] * factor).clamp(*group["step_sizes"])
+        # Where the sign has changed, the last step went too far: none is made now.
+        grad = state["prev"] = grad.masked_fill(agreement < 0, 0.0)
+        param.sub_(grad.sign() * size)
