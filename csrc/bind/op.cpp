@@ -378,7 +378,20 @@ nb::object call_tracked(PyOp* op, const Call& call, PyWrapped* top) {
   return result;
 }
 
+// A composite op without rules of its own: its parts are what a graph or a tangent needs. Null: it
+// called a kernel after all.
+nb::object call_body(const PyOp* op, const Call& call) {
+  PyObject* result = PyObject_Vectorcall(op->forward, call.slots,
+                                         static_cast<std::size_t>(op->param_count), nullptr);
+  if (result) return finish(op, nb::steal(result));
+  if (!PyErr_ExceptionMatches(PyExc_TypeError)) throw nb::python_error();
+  PyErr_Clear();
+  return {};
+}
+
 nb::object call_transformed(PyOp* op, const Call& call, PyWrapped* top) {
+  if (op->composite && !op->rule_count && top->mark != Py_True)
+    if (nb::object result = call_body(op, call)) return result;
   return top->tracked ? call_tracked(op, call, top) : call_interpreter(op, call, top, Py_None);
 }
 
@@ -782,7 +795,7 @@ nb::object make_op(nb::str name, nb::str backward_name, nb::object forward, nb::
                    nb::tuple defaults, int positional_count, int list_param, int pack_from,
                    bool view, bool multi_output, bool grad_list, bool allow_out,
                    std::uint32_t differentiable_outputs, nb::object result_type, std::string native,
-                   int native_arity) {
+                   int native_arity, bool composite) {
   if (nb::len(params) > max_params) throw nb::value_error("an op has too many parameters");
   PyOp* op = allocate_op();
   nb::object owner = nb::steal(reinterpret_cast<PyObject*>(op));
@@ -802,6 +815,7 @@ nb::object make_op(nb::str name, nb::str backward_name, nb::object forward, nb::
   op->differentiable_outputs = differentiable_outputs;
   op->result_type = result_type.is_none() ? nullptr : result_type.release().ptr();
   op->native_arity = native_arity;
+  op->composite = composite && native.empty();
   if (!native.empty()) bind_native(op, native.c_str(), native_arity);
   return owner;
 }
@@ -882,7 +896,7 @@ void init_op(nb::module_& m) {
         nb::arg("params"), nb::arg("defaults"), nb::arg("positional_count"), nb::arg("list_param"),
         nb::arg("pack_from"), nb::arg("view"), nb::arg("multi_output"), nb::arg("grad_list"),
         nb::arg("allow_out"), nb::arg("differentiable_outputs"), nb::arg("result_type").none(),
-        nb::arg("native"), nb::arg("native_arity"));
+        nb::arg("native"), nb::arg("native_arity"), nb::arg("composite"));
   m.def("make_variant", make_variant);
   m.def("make_positional", make_positional);
   m.def("become_view", become_view);

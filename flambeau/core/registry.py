@@ -272,6 +272,7 @@ def op(
             result_type=result_type,
             native=native,
             native_arity=native_arity,
+            composite=compiled is None and "kernels" not in forward.__code__.co_names,
         )
         target.params = names
         if overloads:

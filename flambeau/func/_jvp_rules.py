@@ -16,7 +16,12 @@ LINEAR: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(
         [
             "_conj_physical",
+            "_conj",
             "_cumsum_from_end",
+            "_fft_c2c",
+            "_fft_c2r",
+            "_fft_r2c",
+            "_neg_view",
             "_split_sizes",
             "_squeeze_all",
             "_squeeze_dim",
@@ -78,6 +83,7 @@ LINEAR: dict[str, tuple[str, ...]] = {
     "mul": ("input", "other"),
     "_conv_input": ("grad", "weight"),
     "_conv_weight": ("grad", "input"),
+    "_contract": ("a", "b"),
     "embedding": ("weight",),
     "cat": ("tensors",),
     "stack": ("tensors",),

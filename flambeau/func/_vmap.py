@@ -11,7 +11,7 @@ from flambeau.core import generator
 from flambeau.core.errors import DTypeError, ShapeError
 from flambeau.core.tensor import Tensor
 from flambeau.func import _tree
-from flambeau.func._batching import align, by_position, in_place, rule_of
+from flambeau.func._batching import COMPOSED, align, by_position, in_place, rule_of
 from flambeau.func._levels import Transform, below, highest, running
 from flambeau.ops.index import stack
 
@@ -68,9 +68,10 @@ class Vmap(Transform):
 
     def _without_rule(self, op: Any, values: tuple, marks: tuple) -> Any:
         """A composite op runs its body on batches; any other one runs for each example."""
-        if not op.info.rules:
+        body = COMPOSED.get(op.name) or (None if op.info.rules else op.forward)
+        if body is not None:
             try:
-                return op.forward(*(self._wrapped(v, m) for v, m in zip(values, marks, strict=True)))
+                return body(*(self._wrapped(v, m) for v, m in zip(values, marks, strict=True)))
             except RandomnessError:
                 raise
             except (TypeError, RuntimeError):

@@ -8,6 +8,9 @@ from flambeau.core.registry import OPS
 from flambeau.core.tensor import Tensor
 from flambeau.testing import assert_close, samples_of
 
+# An op without a batching rule runs in a loop, and says so.
+pytestmark = pytest.mark.filterwarnings("ignore:There is a performance drop")
+
 DIFFERENTIABLE = sorted(name for name, op in OPS.items() if op.info.rules and op.info.gradcheck)
 
 

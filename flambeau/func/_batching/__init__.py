@@ -19,11 +19,17 @@ from flambeau.core.errors import OutOfRangeError
 from flambeau.core.tensor import Tensor
 
 RULES: dict[str, Any] = {}
+#: Bodies of composite ops, to be run on wrappers.
+COMPOSED: dict[str, Any] = {}
 
 #: Ops that treat every element alike although they are not declared elementwise.
 _ELEMENTWISE = [
+    "_conj",
     "_conj_physical",
+    "_dirichlet_grad",
     "_mul_sigmoid",
+    "_neg_view",
+    "_standard_gamma_grad",
     "_overwrite",
     "_to_copy",
     "addcdiv",
@@ -33,6 +39,7 @@ _ELEMENTWISE = [
     "clamp_min",
     "clone",
     "complex",
+    "frexp",
     "hardshrink",
     "lerp",
     "logit",
@@ -182,6 +189,15 @@ def split(value: Tensor, size: int, axis: int = 0) -> Tensor:
     return apart.movedim(axis, 0) if axis else apart
 
 
-from flambeau.func._batching import indexing, losses, norms, products, reductions, views  # noqa: E402
+from flambeau.func._batching import (  # noqa: E402
+    composed,
+    indexing,
+    losses,
+    norms,
+    products,
+    random,
+    reductions,
+    views,
+)
 
-__all__ = ["indexing", "losses", "norms", "products", "reductions", "views"]
+__all__ = ["composed", "indexing", "losses", "norms", "products", "random", "reductions", "views"]

@@ -10,6 +10,7 @@ from flambeau.func._batching import lead, rule, shift, whole
 from flambeau.func._levels import DYNAMIC_SHAPE
 from flambeau.ops.index import embedding, index, index_put, where
 
+
 @rule("masked_select")
 def _masked_select(op, size, values, marks):
     x, mask = values

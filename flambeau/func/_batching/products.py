@@ -1,4 +1,4 @@
-"""Batching rules of matrix products, convolutions, pooling and dropout."""
+"""Batching rules of matrix products, convolutions and pooling."""
 
 from __future__ import annotations
 
@@ -70,6 +70,16 @@ def _linear(op, size, values, marks):
     if bias is None:
         return out
     return out + (lead(bias, out.ndim - batch) if marks[2] is True else bias)
+
+
+@rule("_contract")
+def _contract(op, size, values, marks):
+    """The batch is one more label."""
+    a, b, a_labels, b_labels, out_labels = values
+    label = max((*a_labels, *b_labels), default=-1) + 1
+    a_labels = (label, *a_labels) if marks[0] is True else a_labels
+    b_labels = (label, *b_labels) if marks[1] is True else b_labels
+    return op(a, b, tuple(a_labels), tuple(b_labels), (label, *out_labels))
 
 
 # ---- convolutions: a batch of weights is one convolution of more groups ----
@@ -168,23 +178,7 @@ def _pool_adjoint(op, size, values, marks):
     return split(out, size) if fold else out
 
 
-# ---- dropout ----
-
-
-@rule("native_dropout")
-def _dropout(op, size, values, marks):
-    from flambeau.func._vmap import RandomnessError, innermost
-
-    x, p, train = values
-    randomness = innermost().randomness
-    if train is False or p in (0, 1):
-        return op(x, p, train)
-    if randomness == "error":
-        raise RandomnessError()
-    if randomness == "different":
-        return op(x, p, train)
-    kept = op(x.new_empty(x.shape[1:]), p, train)[1]
-    return x * kept / (1 - p), kept.expand(x.shape)
+# ---- others ----
 
 
 @rule("_prelu_kernel", "_dropout_backward")

@@ -144,6 +144,12 @@ def _repeat(op, size, values, marks):
     return op(lead(x, len(repeats)), (1, *repeats))
 
 
+@rule("_fft_c2c", "_fft_r2c", "_fft_c2r")
+def _fft(op, size, values, marks):
+    x, dims, *rest = values
+    return op(x, shifts(dims, x.ndim - 1), *rest)
+
+
 @rule("roll")
 def _roll(op, size, values, marks):
     x, by, dims = values
@@ -201,7 +207,7 @@ def _strided(op, size, values, marks):
     return op(x, layout, part)
 
 
-@rule("as_strided_scatter")
+@rule("as_strided_scatter", "copy_slices")
 def _as_strided_scatter(op, size, values, marks):
     x, src, shape, strides, offset = values
     src = whole(size, src, marks[1])
