@@ -64,6 +64,15 @@ Tensor binary_by_name(const char* name, nb::handle a, nb::handle b, double p0, d
                       [&] { return binary(id, x.argument, y.argument, nullptr, params); });
 }
 
+// Writes into `out`, which has the broadcast shape or an error says so.
+void binary_into(const char* name, const Tensor& out, nb::handle a, nb::handle b, double p0) {
+  const int id = required(find_binary(name), 2, name);
+  const Given x(a, name, "input", 1), y(b, name, "other", 2);
+  const Tensor target = out;
+  const double params[] = {p0, 0, 0};
+  run_released(target.numel(), [&] { return binary(id, x.argument, y.argument, &target, params); });
+}
+
 Tensor ternary_by_name(const char* name, nb::handle a, nb::handle b, nb::handle c, double p0) {
   const int id = required(find_ternary(name), 3, name);
   const Given x(a, name, "input", 1), y(b, name, "second", 2), z(c, name, "third", 3);
@@ -84,6 +93,7 @@ bool equal_tensors(const Tensor& a, const Tensor& b) {
 void bind_elementwise(nb::module_& m) {
   m.def("unary", unary_by_name, "name"_a, "a"_a, "p0"_a = 0.0, "p1"_a = 0.0, "p2"_a = 0.0);
   m.def("binary", binary_by_name, "name"_a, "a"_a, "b"_a, "p0"_a = 0.0, "p1"_a = 0.0, "p2"_a = 0.0);
+  m.def("binary_into", binary_into, "name"_a, "out"_a, "a"_a, "b"_a, "p0"_a = 0.0);
   m.def("ternary", ternary_by_name, "name"_a, "a"_a, "b"_a, "c"_a, "p0"_a = 0.0);
   m.def("equal", equal_tensors);
 }

@@ -465,6 +465,7 @@ void rebase(PyTensor* self) {
 
 // Runs the in-place kernel: `call.slots[0]` holds what it had, and gets what the op makes of it.
 void run_inplace(const PyOp* op, const Call& call, const Tensor& target) {
+  if (run_native(op, call, &target)) return;
   if (op->writer) {
     NoGrad guard;
     PyObject* done = PyObject_Vectorcall(op->writer, call.slots,
@@ -473,7 +474,6 @@ void run_inplace(const PyOp* op, const Call& call, const Tensor& target) {
     Py_DECREF(done);
     return;
   }
-  if (run_native(op, call, &target)) return;
   nb::object result;
   {
     NoGrad guard;

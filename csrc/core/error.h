@@ -18,6 +18,7 @@ enum class ErrorKind {
   Type,
   Memory,
   NotImplemented,
+  LinAlg,
 };
 
 class Error : public std::runtime_error {

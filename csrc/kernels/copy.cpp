@@ -213,7 +213,17 @@ Tensor arange(const Scalar& start, const Scalar& step, std::int64_t count, DType
   Tensor out = empty({count}, dtype);
   dispatch_all(dtype, [&]<class T>() {
     T* data = out.data<T>();
-    if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
+    if constexpr (std::is_same_v<T, std::int64_t>) {
+      const auto first = start.to<std::int64_t>(), by = step.to<std::int64_t>();
+      parallel_for(0, count, default_grain, [&](std::int64_t b, std::int64_t e) {
+        const auto moved = wrapping_product(b, by);
+        copy_lines().ramp_int64(data + b, first + moved, by, e - b);
+      });
+    } else if constexpr (std::is_same_v<T, float>) {
+      parallel_for(0, count, default_grain, [&](std::int64_t b, std::int64_t e) {
+        copy_lines().ramp_float(data + b, start.re, step.re, b, 1, e - b);
+      });
+    } else if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
       const T first = start.to<T>(), by = step.to<T>();
       parallel_for(0, count, default_grain, [&](std::int64_t b, std::int64_t e) {
         for (std::int64_t k = b; k < e; ++k)

@@ -173,6 +173,22 @@ CastLine cast_line(DType to, DType dtype) {
   }
 }
 
+void ramp_int64(std::int64_t* out, std::int64_t first, std::int64_t step, std::int64_t n) {
+  constexpr int lanes = Vec<std::int64_t>::size;
+  const Vec<std::int64_t> apart = Vec<std::int64_t>::iota() * Vec<std::int64_t>(step);
+  Vec<std::int64_t> next = apart + Vec<std::int64_t>(first);
+  const Vec<std::int64_t> by = Vec<std::int64_t>(step) * Vec<std::int64_t>(lanes);
+  std::int64_t k = 0;
+  for (; k + lanes <= n; k += lanes, next += by) next.store(out + k);
+  if (k < n) next.store(out + k, static_cast<int>(n - k));
+}
+
+void ramp_float(float* out, double base, double by, std::int64_t first, int direction,
+                std::int64_t n) {
+  for (std::int64_t k = 0; k < n; ++k)
+    out[k] = static_cast<float>(base + by * static_cast<double>(first + k * direction));
+}
+
 }  // namespace
 
 const CopyLines copy_lines_table = {
@@ -180,6 +196,8 @@ const CopyLines copy_lines_table = {
     {fill<std::uint8_t>, fill<std::uint16_t>, fill<std::uint32_t>, fill<std::uint64_t>},
     {reverse<std::uint8_t>, reverse<std::uint16_t>, reverse<std::uint32_t>, reverse<std::uint64_t>},
     cast_line,
+    ramp_int64,
+    ramp_float,
 };
 
 }  // namespace fb::FB_ISA

@@ -17,6 +17,11 @@ struct CopyLines {
   void (*reverse[4])(void* out, const void* last, std::int64_t n);
   // Null for pairs that the common loop converts.
   CastLine (*cast_line)(DType to, DType from);
+  // out[k] = first + k * step, with wrap-around.
+  void (*ramp_int64)(std::int64_t* out, std::int64_t first, std::int64_t step, std::int64_t n);
+  // out[k] = base + by * (first + k * direction), rounded once.
+  void (*ramp_float)(float* out, double base, double by, std::int64_t first, int direction,
+                     std::int64_t n);
 };
 FB_ISA_TABLE(CopyLines, copy_lines)
 

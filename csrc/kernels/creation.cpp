@@ -6,6 +6,7 @@
 #include "core/iter.h"
 #include "core/parallel.h"
 #include "kernels/copy.h"
+#include "kernels/copy_lines.h"
 
 namespace fb {
 namespace {
@@ -72,8 +73,29 @@ std::int64_t checked_steps(std::int64_t steps, const char* op) {
 
 }  // namespace
 
+namespace {
+
+// The first half counts up from the start, the second one down from the end.
+void float_points(const Tensor& out, float first, float last) {
+  auto* data = out.data<float>();
+  const std::int64_t steps = out.numel(), half = steps / 2;
+  const float by = steps > 1 ? (last - first) / static_cast<float>(steps - 1) : 0;
+  parallel_for(0, half, default_grain, [&](std::int64_t b, std::int64_t e) {
+    copy_lines().ramp_float(data + b, first, by, b, 1, e - b);
+  });
+  parallel_for(half, steps, default_grain, [&](std::int64_t b, std::int64_t e) {
+    copy_lines().ramp_float(data + b, last, -by, steps - 1 - b, -1, e - b);
+  });
+}
+
+}  // namespace
+
 Tensor linspace(const Scalar& start, const Scalar& end, std::int64_t steps, DType dtype) {
   Tensor out = empty({checked_steps(steps, "linspace")}, dtype);
+  if (dtype == DType::Float32 && steps > 1) {
+    float_points(out, start.to<float>(), end.to<float>());
+    return out;
+  }
   dispatch_all(dtype, [&]<class T>() {
     const auto at = points<typename step_type<T>::type>(start, end, steps);
     generate<T>(out, [&](std::int64_t k) { return narrow<T>(at(k)); });

@@ -450,17 +450,39 @@ void check_gather_shapes(const Tensor& self, int dim, const Tensor& index, const
              " to be no larger than self ", self.sizes(), " apart from dimension ", dim);
 }
 
-// Calls f(offset into self, first index position) for each line of `index` along `dim`.
+template <class T>
+T multiplied(T a, T b) {
+  if constexpr (std::is_same_v<T, bool>)
+    return a && b;
+  else if constexpr (std::is_integral_v<T>)  // wraps around
+    return static_cast<T>(static_cast<std::uint64_t>(a) * static_cast<std::uint64_t>(b));
+  else
+    return static_cast<T>(a * b);
+}
+
+// Lines of `index` along one axis that lie side by side: line j starts at index position `first` +
+// j and takes its elements of self from `offset` + j * `next` on.
+struct Lines {
+  std::int64_t offset, next, first, count;
+};
+
+// Calls f(lines, step, length): `step` leads from one index position of a line to the next.
 template <class F>
 void for_each_line(const Tensor& self, int dim, const Tensor& index, F&& f) {
+  constexpr std::int64_t widest = 32;
   const Axis axis = split(index.sizes(), dim);
-  parallel_for(0, axis.outer * axis.inner,
-               std::max<std::int64_t>(1, default_grain / std::max<std::int64_t>(axis.size, 1)),
+  const bool beside = dim + 1 < index.ndim();
+  const std::int64_t row = beside ? index.size(index.ndim() - 1) : 1;
+  const std::int64_t pieces = (row + widest - 1) / widest, rows = axis.inner / row;
+  const std::int64_t next = beside ? self.stride(self.ndim() - 1) : 0;
+  const std::int64_t work = std::max<std::int64_t>(axis.size, 1) * std::min(row, widest);
+  parallel_for(0, axis.outer * rows * pieces, std::max<std::int64_t>(1, default_grain / work),
                [&](std::int64_t b, std::int64_t e) {
-                 for (std::int64_t line = b; line < e; ++line) {
-                   const std::int64_t o = line / axis.inner, i = line % axis.inner;
-                   std::int64_t offset = 0, rest = i;
-                   for (int d = index.ndim() - 1; d > dim; --d) {
+                 for (std::int64_t item = b; item < e; ++item) {
+                   const std::int64_t o = item / (rows * pieces), i = item / pieces % rows;
+                   const std::int64_t begin = item % pieces * widest;
+                   std::int64_t offset = begin * next, rest = i;
+                   for (int d = index.ndim() - 2; d > dim; --d) {
                      offset += rest % index.size(d) * self.stride(d);
                      rest /= index.size(d);
                    }
@@ -469,7 +491,9 @@ void for_each_line(const Tensor& self, int dim, const Tensor& index, F&& f) {
                      offset += rest % index.size(d) * self.stride(d);
                      rest /= index.size(d);
                    }
-                   f(offset, o * axis.size * axis.inner + i, axis.inner, axis.size);
+                   f(Lines{offset, next, o * axis.size * axis.inner + i * row + begin,
+                           std::min(widest, row - begin)},
+                     axis.inner, axis.size);
                  }
                });
 }
@@ -490,12 +514,13 @@ Tensor gather(const Tensor& given, int dim, const Tensor& given_index) {
   dispatch_size(self.itemsize(), [&]<class Word>() {
     const Word* from = self.data<Word>();
     Word* to = out.data<Word>();
-    for_each_line(
-        self, dim, index,
-        [&](std::int64_t offset, std::int64_t first, std::int64_t step, std::int64_t length) {
-          for (std::int64_t k = 0, p = first; k < length; ++k, p += step)
-            to[p] = from[offset + checked_natural(at[p], size, dim, "gather") * stride];
-        });
+    for_each_line(self, dim, index,
+                  [&](const Lines& lines, std::int64_t step, std::int64_t length) {
+                    for (std::int64_t k = 0, p = lines.first; k < length; ++k, p += step)
+                      for (std::int64_t j = 0; j < lines.count; ++j)
+                        to[p + j] = from[lines.offset + j * lines.next +
+                                         checked_natural(at[p + j], size, dim, "gather") * stride];
+                  });
   });
   return out;
 }
@@ -533,39 +558,33 @@ void scatter(const Tensor& given, int dim, const Tensor& given_index, const Tens
   dispatch_all(self.dtype(), [&]<class T>() {
     T* to = self.data<T>();
     const T* from = source.data<T>();
-    for_each_line(
-        self, dim, index,
-        [&](std::int64_t offset, std::int64_t first, std::int64_t step, std::int64_t length) {
-          for (std::int64_t k = 0, p = first; k < length; ++k, p += step) {
-            T& place = to[offset + at[p] * stride];
-            const T value = from[p];
-            switch (mode) {
-              case Scatter::Set:
-                place = value;
-                break;
-              case Scatter::Add:
-                place = accumulated<T>(place, value);
-                break;
-              case Scatter::Multiply:
-                if constexpr (std::is_same_v<T, bool>)
-                  place = place && value;
-                else if constexpr (std::is_integral_v<T>)
-                  place = static_cast<T>(static_cast<std::uint64_t>(place) *
-                                         static_cast<std::uint64_t>(value));
-                else
-                  place = static_cast<T>(place * value);
-                break;
-              default:
-                if constexpr (!std::is_same_v<T, complex64> && !std::is_same_v<T, complex128>) {
-                  const bool nan = value != value;
-                  if (nan || (mode == Scatter::Max ? value > place : value < place)) place = value;
-                } else {
-                  fail(ErrorKind::DType,
-                       "scatter_reduce(): amax and amin are not defined for complex tensors");
-                }
-            }
-          }
-        });
+    // The mode is chosen outside the loops.
+    const auto scatter_by = [&](auto&& write) {
+      for_each_line(
+          self, dim, index, [&](const Lines& lines, std::int64_t step, std::int64_t length) {
+            for (std::int64_t k = 0, p = lines.first; k < length; ++k, p += step)
+              for (std::int64_t j = 0; j < lines.count; ++j)
+                write(to[lines.offset + j * lines.next + at[p + j] * stride], from[p + j]);
+          });
+    };
+    switch (mode) {
+      case Scatter::Set:
+        return scatter_by([](T& place, T value) { place = value; });
+      case Scatter::Add:
+        return scatter_by([](T& place, T value) { place = accumulated<T>(place, value); });
+      case Scatter::Multiply:
+        return scatter_by([](T& place, T value) { place = multiplied(place, value); });
+      default:
+        if constexpr (std::is_same_v<T, complex64> || std::is_same_v<T, complex128>) {
+          fail(ErrorKind::DType,
+               "scatter_reduce(): amax and amin are not defined for complex tensors");
+        } else {
+          const bool largest = mode == Scatter::Max;
+          scatter_by([largest](T& place, T value) {
+            if (value != value || (largest ? value > place : value < place)) place = value;
+          });
+        }
+    }
   });
 }
 

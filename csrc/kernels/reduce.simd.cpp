@@ -157,10 +157,13 @@ struct Product {
       c *= load_double(x + k + 2 * step);
       d *= load_double(x + k + 3 * step);
     }
-    double lanes[Vec<double>::size];
+    for (; k + step <= n; k += step) a *= load_double(x + k);
+    double lanes[step];
     ((a * b) * (c * d)).store(lanes);
     for (; k < n; ++k) s *= x[k];
-    for (double lane : lanes) s *= lane;
+    for (int half = step / 2; half; half /= 2)
+      for (int j = 0; j < half; ++j) lanes[j] *= lanes[j + half];
+    s *= lanes[0];
   }
   FB_SIMD static void panel(double* states, const T* x, std::int64_t row_stride, std::int64_t rows,
                             std::int64_t width, std::int64_t) {

@@ -2,9 +2,11 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/allocator.h"
 #include "core/iter.h"
 #include "core/parallel.h"
 #include "kernels/copy.h"
+#include "kernels/reduce.h"
 #include "kernels/sort.h"
 #include "kernels/sort_keys.h"
 
@@ -148,6 +150,32 @@ Tensor histc(const Tensor& t, std::int64_t bins, double low, double high) {
   return out;
 }
 
+namespace {
+
+// How often each of 0, ..., size - 1 occurs. Equal numbers come in runs, and adding to the same
+// count waits for the addition before: neighbours count in tables of their own.
+Tensor counts_of(const std::int64_t* x, std::int64_t n, std::int64_t size) {
+  constexpr std::int64_t tables = 4, few = 1 << 14;
+  const Tensor out = full({size}, Scalar(0), DType::Int64);
+  auto* total = out.data<std::int64_t>();
+  if (size > few || n < size) {
+    for (std::int64_t k = 0; k < n; ++k) ++total[x[k]];
+    return out;
+  }
+  Workspace<std::int64_t> counts(static_cast<std::size_t>(tables * size));
+  std::int64_t* count = counts.data();
+  std::fill_n(count, tables * size, 0);
+  std::int64_t k = 0;
+  for (; k + tables <= n; k += tables)
+    for (std::int64_t j = 0; j < tables; ++j) ++count[j * size + x[k + j]];
+  for (; k < n; ++k) ++count[x[k]];
+  for (std::int64_t v = 0; v < size; ++v)
+    for (std::int64_t j = 0; j < tables; ++j) total[v] += count[j * size + v];
+  return out;
+}
+
+}  // namespace
+
 Tensor bincount(const Tensor& t, const Tensor* weights, std::int64_t minlength) {
   require_cpu(t, "bincount");
   FB_CHECK(is_integral(t.dtype(), false), NotImplemented, "bincount: not implemented for ",
@@ -159,23 +187,24 @@ Tensor bincount(const Tensor& t, const Tensor* weights, std::int64_t minlength) 
   const Tensor in = contiguous(cast(t, DType::Int64));
   const std::int64_t* x = in.data<std::int64_t>();
   constexpr std::int64_t most = std::int64_t{1} << 40;
+  const std::int64_t n = in.numel();
   std::int64_t size = minlength;
-  for (std::int64_t k = 0; k < in.numel(); ++k) {
-    FB_CHECK(x[k] >= 0, Runtime, "bincount only supports 1-d non-negative integral inputs.");
-    FB_CHECK(x[k] < most, Runtime, "bincount: the largest value must be below ", most, ", got ",
-             x[k]);
-    size = std::max(size, x[k] + 1);
+  if (n) {
+    FB_CHECK(*amin(in, {}, false).data<std::int64_t>() >= 0, Runtime,
+             "bincount only supports 1-d non-negative integral inputs.");
+    const std::int64_t largest = *amax(in, {}, false).data<std::int64_t>();
+    FB_CHECK(largest < most, Runtime, "bincount: the largest value must be below ", most, ", got ",
+             largest);
+    size = std::max(size, largest + 1);
   }
-  if (!weights) {
-    const Tensor out = full({size}, Scalar(0), DType::Int64);
-    for (std::int64_t k = 0; k < in.numel(); ++k) ++out.data<std::int64_t>()[x[k]];
-    return out;
-  }
+  if (!weights) return counts_of(x, n, size);
   require_cpu(*weights, "bincount");
   const DType dtype = weights->dtype() == DType::Float32 ? DType::Float32 : DType::Float64;
   const Tensor wide = full({size}, Scalar(0), DType::Float64);
   const Tensor w = contiguous(cast(*weights, DType::Float64));
-  for (std::int64_t k = 0; k < in.numel(); ++k) wide.data<double>()[x[k]] += w.data<double>()[k];
+  auto* sums = wide.data<double>();
+  const double* add = w.data<double>();
+  for (std::int64_t k = 0; k < n; ++k) sums[x[k]] += add[k];
   return cast(wide, dtype);
 }
 

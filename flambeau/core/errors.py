@@ -47,6 +47,10 @@ class GradError(Error, RuntimeError):
     """Autograd was asked for something the graph cannot give."""
 
 
+class LinAlgError(Error, RuntimeError):
+    """A matrix has no such decomposition, inverse or solution."""
+
+
 _C.register_errors(
     (  # in the order of ErrorKind, csrc/core/error.h
         RuntimeFailure,
@@ -58,6 +62,7 @@ _C.register_errors(
         ArgumentTypeError,
         OutOfMemory,
         UnsupportedError,
+        LinAlgError,
     )
 )
 

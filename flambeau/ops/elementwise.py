@@ -16,9 +16,7 @@ _conj = conj  # under this name for the other families
 # ---- arithmetic ----
 
 
-def _scaled(input, other, alpha, name):
-    """input + alpha * other in one pass where floats allow it."""
-    dtype = _C.result_type([input, other])
+def _check_alpha(dtype, alpha):
     if isinstance(alpha, float) and not (dtype.is_floating_point or dtype.is_complex):
         raise RuntimeError(
             "For integral input tensors, argument alpha must not be a floating point number."
@@ -27,12 +25,29 @@ def _scaled(input, other, alpha, name):
         raise RuntimeError(
             "For non-complex input tensors, argument alpha must not be a complex number."
         )
+
+
+def _scaled(input, other, alpha, name):
+    """input + alpha * other in one pass where floats allow it."""
+    dtype = _C.result_type([input, other])
+    _check_alpha(dtype, alpha)
     if dtype is _C.bool:
         alpha = bool(alpha)
     k = kernels(of(input, other))
     if dtype.is_floating_point:
         return k.binary("add_scaled", input, other, alpha if name == "add" else -alpha)
     return k.binary(name, input, k.binary("mul", other, alpha))
+
+
+def _write_scaled(input, other, alpha, name):
+    """The same into the memory of input."""
+    dtype = _C.result_type([input, other])
+    _check_alpha(dtype, alpha)
+    k = kernels(input)
+    if dtype.is_floating_point:
+        k.binary_into("add_scaled", input, input, other, alpha if name == "add" else -alpha)
+    else:
+        k.binary_into(name, input, input, k.binary("mul", other, alpha))
 
 
 @op(
@@ -66,6 +81,11 @@ def add(input, other, *, alpha=1):
     if alpha == 1:
         return kernels(of(input, other)).binary("add", input, other)
     return _scaled(input, other, alpha, "add")
+
+
+@add.writer
+def _(input, other, alpha=1):
+    _write_scaled(input, other, alpha, "add")
 
 
 add.vjp("input")(lambda g: g)
@@ -105,6 +125,11 @@ def sub(input, other, *, alpha=1):
     if alpha == 1:
         return kernels(of(input, other)).binary("sub", input, other)
     return _scaled(input, other, alpha, "sub")
+
+
+@sub.writer
+def _(input, other, alpha=1):
+    _write_scaled(input, other, alpha, "sub")
 
 
 sub.vjp("input")(lambda g: g)

@@ -511,14 +511,3 @@ def _contracted_axes(a, b, dims):
     if any(x.ndim == 0 for x in (a, b)) and axes[0]:
         raise OutOfRangeError("tensordot: a tensor of no axes has none to sum over")
     return axes
-
-
-@function
-def chain_matmul(*matrices, out=None):
-    """Product of several matrices, from left to right."""
-    if not matrices:
-        raise RuntimeFailure("chain_matmul(): Expected one or more matrices")
-    result = matrices[0]
-    for m in matrices[1:]:
-        result = mm(result, m)
-    return stored("chain_matmul", result, out)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core import return_types
-from flambeau.core.errors import UnsupportedError
 from flambeau.core.registry import function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops.elementwise import _conj
@@ -658,23 +657,6 @@ def _(g, x, ord, dim, keepdim, out):
     if ord > 2:
         return x * x.abs() ** (ord - 2) * scale
     return x.sgn() * where(x == 0, zero, x.abs() ** (ord - 1)) * scale
-
-
-@function(methods=("norm",))
-def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
-    """The vector norm over axes.
-
-    Args:
-        p: "fro" (the 2-norm) or a number as in `linalg.vector_norm`.
-        dim: the axes; None for all.
-        keepdim: keep them with size one.
-        dtype: convert to this dtype first.
-    """
-    if isinstance(p, str) and p != "fro":
-        raise UnsupportedError(f"norm: p is a number or 'fro', got {p!r}")
-    if p is None or p == "fro":
-        p = 2
-    return vector_norm(input, p, dim, keepdim, dtype=dtype, out=out)
 
 
 # ---- running sums, products, extremes ----

@@ -1,0 +1,608 @@
+"""Products and powers of matrices, and functions made of them."""
+
+from __future__ import annotations
+
+from flambeau import _C
+from flambeau.backends import kernels
+from flambeau.core.errors import DTypeError, ShapeError, UnsupportedError
+from flambeau.core.registry import function, op
+from flambeau.core.tensor import Tensor
+from flambeau.ops._declare import conj
+from flambeau.ops.index import cat, stack
+from flambeau.ops.linalg_common import check_square, identity_like, regular
+from flambeau.ops.linalg_solve import inverse, solve
+from flambeau.ops.matmul import mm
+from flambeau.ops.movement import _axis, diagonal
+
+# ---- powers and the exponential ----
+
+
+def _power_samples(s):
+    for n in (0, 1, 2, 3, 5, -1, -2):
+        yield s(regular(s, 2, 3, 3), n)
+    yield s(s.tensor(0, 0), 3)
+
+
+def _integer(n, name):
+    if isinstance(n, bool) or not isinstance(n, int):
+        raise TypeError(f"{name}(): argument 'n' (position 2) must be int, not {type(n).__name__}")
+    return n
+
+
+@op(methods=("matrix_power",), samples=_power_samples)
+def matrix_power(input, n):
+    """The n-th power of square matrices, by repeated squaring; of the inverse for negative n.
+
+    Args:
+        input: (..., m, m).
+        n: an integer.
+
+    Raises:
+        LinAlgError: if n is negative and a matrix has no inverse.
+
+    Example:
+        >>> flambeau.matrix_power(flambeau.tensor([[1., 1.], [0., 1.]]), 3)
+        tensor([[1., 3.],
+                [0., 1.]])
+    """
+    check_square("linalg.matrix_power", input)
+    n = _integer(n, "matrix_power")
+    if n < 0:
+        input, n = inverse(input), -n
+    if n == 0:
+        return identity_like(input).expand(input.shape).clone()
+    result = None
+    while True:
+        if n & 1:
+            result = input if result is None else result @ input
+        n >>= 1
+        if not n:
+            return result.clone() if result is input else result
+        input = input @ input
+
+
+# Numerators of the Pade approximants of exp and the norms up to which each is exact to the
+# precision of float64: N. Higham, "The scaling and squaring method for the matrix exponential
+# revisited" (2005), table 2.3.
+_PADE = (
+    (1.495585217958292e-2, (120.0, 60.0, 12.0, 1.0)),
+    (2.539398330063230e-1, (30240.0, 15120.0, 3360.0, 420.0, 30.0, 1.0)),
+    (
+        9.504178996162932e-1,
+        (17297280.0, 8648640.0, 1995840.0, 277200.0, 25200.0, 1512.0, 56.0, 1.0),
+    ),
+    (
+        2.097847961257068,
+        (
+            *(17643225600.0, 8821612800.0, 2075673600.0, 302702400.0, 30270240.0, 2162160.0),
+            *(110880.0, 3960.0, 90.0, 1.0),
+        ),
+    ),
+    (
+        5.371920351148152,
+        (
+            *(64764752532480000.0, 32382376266240000.0, 7771770303897600.0, 1187353796428800.0),
+            *(129060195264000.0, 10559470521600.0, 670442572800.0, 33522128640.0, 1323241920.0),
+            *(40840800.0, 960960.0, 16380.0, 182.0, 1.0),
+        ),
+    ),
+)
+
+
+def _pade(A, coefficients):
+    """exp(A) from its Pade approximant: (V - U)^-1 (V + U) with U odd and V even in A."""
+    b, one = coefficients, identity_like(A)
+    square = A @ A
+    if len(b) == 14:
+        A4 = square @ square
+        A6 = A4 @ square
+        odd = A6 @ (b[13] * A6 + b[11] * A4 + b[9] * square)
+        odd = odd + b[7] * A6 + b[5] * A4 + b[3] * square + b[1] * one
+        even = A6 @ (b[12] * A6 + b[10] * A4 + b[8] * square)
+        even = even + b[6] * A6 + b[4] * A4 + b[2] * square + b[0] * one
+    else:
+        odd, even, power = b[1] * one, b[0] * one, square
+        for k in range(2, len(b), 2):
+            even = even + b[k] * power
+            odd = odd + b[k + 1] * power
+            if k + 2 < len(b):
+                power = power @ square
+    U = A @ odd
+    return kernels(A).solve(even - U, even + U, False, "matrix_exp")[0]
+
+
+def _exponential(A):
+    """Scaling, approximation and squaring; each matrix of a batch is scaled for itself."""
+    size = A.abs().sum(-2).amax(-1)
+    size = size.masked_fill(~size.isfinite(), 0)  # the result is NaN, however scaled
+    largest = size.max().item()
+    for bound, coefficients in _PADE:
+        if largest <= bound:
+            return _pade(A, coefficients)
+    bound, coefficients = _PADE[-1]
+    squarings = (size / bound).log2().ceil().clamp(min=0)
+    scaled = A * (2.0**-squarings)[..., None, None]
+    result = _pade(scaled, coefficients)
+    for k in range(int(squarings.max().item())):
+        again = (squarings > k)[..., None, None]
+        result = _C.where(again, result @ result, result)
+    return result
+
+
+def _exponential_samples(s):
+    if s.dtype == _C.bfloat16:
+        raise TypeError("torch's exponential in this dtype has infinities where ours has none")
+    yield s(s.tensor(3, 3))
+    yield s(s.tensor(2, 2, 3, 3, low=-0.3, high=0.3))
+    yield s(s.tensor(2, 2, low=-0.02, high=0.02))
+    yield s(-2 * regular(s, 2, 4, 4))  # a norm that needs scaling
+    yield s(s.tensor(1, 1))
+    yield s(s.tensor(0, 0))
+    yield s(s.tensor(0, 2, 2))
+
+
+@op(methods=("matrix_exp",), backward_name="LinalgMatrixExp", samples=_exponential_samples)
+def matrix_exp(input):
+    """The matrix exponential, the sum of A^k / k!.
+
+    Args:
+        input: (..., n, n).
+
+    Raises:
+        ShapeError: if the matrices are not square.
+
+    Example:
+        >>> flambeau.linalg.matrix_exp(flambeau.zeros(2, 2))
+        tensor([[1., 0.],
+                [0., 1.]])
+    """
+    check_square("linalg.matrix_exp", input)
+    dtype = input.dtype
+    if not (dtype.is_floating_point or dtype.is_complex):
+        raise DTypeError(
+            "linalg.matrix_exp: Expected a floating point or complex tensor as input. Got "
+            f"{_C.type_name(dtype)}"
+        )
+    if not input.numel():
+        return input.clone()
+    if dtype in (_C.float16, _C.bfloat16):
+        return _exponential(input.to(_C.float32)).to(dtype)
+    return _exponential(input)
+
+
+@matrix_exp.vjp("input")
+def _(g, input):
+    # The derivative in the direction G is a corner of exp([[A, G], [0, A]]): C. Van Loan,
+    # "Computing integrals involving the matrix exponential" (1978).
+    A, n = input.mH, input.shape[-1]
+    upper = cat((A, g), -1)
+    lower = cat((A.new_zeros(A.shape), A), -1)
+    return matrix_exp(cat((upper, lower), -2))[..., :n, n:]
+
+
+# ---- products of several matrices ----
+
+
+def _best_splits(sizes):
+    """Where to split each run of factors, by the least number of multiplications.
+
+    Args:
+        sizes: rows of the factors, and columns of the last one.
+    """
+    count = len(sizes) - 1
+    cost = [[0] * count for _ in range(count)]
+    split = [[0] * count for _ in range(count)]
+    for length in range(1, count):
+        for i in range(count - length):
+            j = i + length
+            cost[i][j], split[i][j] = min(
+                (cost[i][k] + cost[k + 1][j] + sizes[i] * sizes[k + 1] * sizes[j + 1], k)
+                for k in range(i, j)
+            )
+    return split
+
+
+def _product(matrices, split, i, j):
+    if i == j:
+        return matrices[i]
+    k = split[i][j]
+    return mm(_product(matrices, split, i, k), _product(matrices, split, k + 1, j))
+
+
+def _chain(matrices):
+    return _product(
+        matrices,
+        _best_splits([*(m.shape[0] for m in matrices), matrices[-1].shape[1]]),
+        0,
+        len(matrices) - 1,
+    )
+
+
+def _multi_dot_samples(s):
+    yield s([s.tensor(2, 3), s.tensor(3, 4), s.tensor(4, 1)])
+    yield s([s.tensor(3), s.tensor(3, 4), s.tensor(4, 2), s.tensor(2)])
+    yield s([s.tensor(3), s.tensor(3)])
+    yield s([s.tensor(2, 3), s.tensor(3)])
+    yield s([s.tensor(2, 0), s.tensor(0, 3), s.tensor(3, 2)])
+
+
+@op(
+    name="linalg.multi_dot",
+    public=False,
+    torch="linalg.multi_dot",
+    tensors="tensors",
+    samples=_multi_dot_samples,
+)
+def multi_dot(tensors):
+    """The product of two or more matrices, in the order of fewest multiplications.
+
+    Args:
+        tensors: matrices; the first and the last may be vectors, a row and a column.
+
+    Raises:
+        ShapeError: if the sizes do not fit.
+
+    Example:
+        >>> a, b = flambeau.ones(2, 3), flambeau.ones(3)
+        >>> flambeau.linalg.multi_dot([a, b])
+        tensor([3., 3.])
+    """
+    factors = list(tensors)
+    for t in factors:
+        if not isinstance(t, Tensor):
+            raise TypeError(
+                "linalg_multi_dot(): argument 'tensors' must be tuple of Tensors, not "
+                f"{type(t).__name__}"
+            )
+    if len(factors) < 2:
+        raise ShapeError(f"multi_dot(): expected at least 2 tensors but got {len(factors)}")
+    for place, t in ((("the first tensor"), factors[0]), ("the last tensor", factors[-1])):
+        if t.ndim not in (1, 2):
+            raise ShapeError(f"multi_dot(): {place} must be 1D or 2D but got {t.ndim}D")
+    for k, t in enumerate(factors):
+        if 0 < k < len(factors) - 1 and t.ndim != 2:
+            raise ShapeError(f"multi_dot(): tensor {k} must be 2D but got {t.ndim}D")
+        if t.dtype != factors[0].dtype:
+            raise DTypeError(
+                "multi_dot(): all tensors must have be the same dtype but tensor 0 is "
+                f"{factors[0].dtype.name} and tensor {k} {t.dtype.name}"
+            )
+    row, column = factors[0].ndim == 1, factors[-1].ndim == 1
+    if row:
+        factors[0] = factors[0].unsqueeze(0)
+    if column:
+        factors[-1] = factors[-1].unsqueeze(1)
+    for k in range(len(factors) - 1):
+        if factors[k].shape[1] != factors[k + 1].shape[0]:
+            raise ShapeError(
+                f"multi_dot(): tensors {k} and {k + 1} with shapes {list(tensors[k].shape)} and "
+                f"{list(tensors[k + 1].shape)} cannot be multiplied"
+            )
+    result = _chain(factors)
+    result = result.squeeze(1) if column else result
+    return result.squeeze(0) if row else result
+
+
+@function
+def chain_matmul(*matrices, out=None):
+    """The product of matrices: `linalg.multi_dot` with the matrices one by one.
+
+    Example:
+        >>> flambeau.chain_matmul(flambeau.ones(1, 2), flambeau.ones(2, 3), flambeau.ones(3, 1))
+        tensor([[6.]])
+    """
+    if len(matrices) == 1 and isinstance(matrices[0], (list, tuple)):
+        matrices = tuple(matrices[0])
+    if not matrices:
+        raise ShapeError("chain_matmul(): Expected one or more matrices")
+    for m in matrices:
+        if m.ndim != 2:
+            raise ShapeError(f"Tensor dimension is {m.ndim}, expected 2 instead.")
+    if len(matrices) == 1:
+        return (
+            matrices[0].clone()
+            if out is None
+            else out.resize_(matrices[0].shape).copy_(matrices[0])
+        )
+    return multi_dot(list(matrices), out=out)
+
+
+# ---- vectors ----
+
+
+def _vecdot_samples(s):
+    yield s(s.tensor(3), s.tensor(3))
+    yield s(s.tensor(2, 3), s.tensor(3))
+    yield s(s.tensor(2, 3), s.tensor(2, 3), dim=0)
+    yield s(s.tensor(), s.tensor())
+    yield s(s.tensor(2, 0), s.tensor(0))
+
+
+@op(name="linalg.vecdot", public=False, torch="linalg.vecdot", samples=_vecdot_samples)
+def vecdot(x, y, *, dim=-1):
+    """The products of vectors along an axis, of which the first is conjugated.
+
+    Args:
+        x: a tensor.
+        y: a tensor; both broadcast.
+        dim: the axis of the vectors.
+
+    Raises:
+        DTypeError: if the dtypes differ, or are not floating.
+
+    Example:
+        >>> flambeau.linalg.vecdot(flambeau.ones(2, 3), flambeau.ones(3))
+        tensor([3., 3.])
+    """
+    for t in (x, y):
+        if not (t.is_floating_point() or t.is_complex()):
+            raise DTypeError(
+                "linalg.vecdot: Expected a floating point or complex tensor as input. Got "
+                f"{_C.type_name(t.dtype)}"
+            )
+    if x.dtype != y.dtype:
+        raise DTypeError(
+            "linalg.vecdot: Expected x and y to have the same dtype, but found x of type "
+            f"{_C.type_name(x.dtype)} and y of type {_C.type_name(y.dtype)} instead"
+        )
+    return (conj(x) * y).sum(dim)
+
+
+def _cross_samples(s):
+    yield s(s.tensor(3), s.tensor(3))
+    yield s(s.tensor(2, 3), s.tensor(1, 3))
+    yield s(s.tensor(3, 2), s.tensor(3, 2), dim=0)
+    yield s(s.tensor(0, 3), s.tensor(0, 3))
+
+
+@op(name="linalg.cross", public=False, torch="linalg.cross", samples=_cross_samples)
+def linalg_cross(input, other, *, dim=-1):
+    """The cross products of vectors of three elements along an axis.
+
+    Args:
+        input: a tensor.
+        other: a tensor of as many axes; both broadcast.
+        dim: the axis of the vectors.
+
+    Raises:
+        ShapeError: if that has not three elements.
+
+    Example:
+        >>> e = flambeau.eye(3)
+        >>> flambeau.linalg.cross(e[0], e[1])
+        tensor([0., 0., 1.])
+    """
+    if input.ndim != other.ndim:
+        raise ShapeError("linalg.cross: inputs must have the same number of dimensions.")
+    axis = _axis(dim, input.ndim)
+    sizes = [t.shape[axis] if t.ndim else 1 for t in (input, other)]
+    if sizes != [3, 3]:
+        raise ShapeError(
+            f"linalg.cross: inputs dimension {dim} must have length 3. Got {sizes[0]} and "
+            f"{sizes[1]}"
+        )
+    if input.dtype == _C.bool or other.dtype == _C.bool:
+        raise UnsupportedError("linalg.cross: not implemented for 'Bool'")
+    if input.dtype != other.dtype:
+        raise DTypeError(
+            f"linalg.cross: expected scalar type {_C.type_name(input.dtype)} but found "
+            f"{_C.type_name(other.dtype)}"
+        )
+    (a0, a1, a2), (b0, b1, b2) = input.unbind(axis), other.unbind(axis)
+    return stack((a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0), axis)
+
+
+@linalg_cross.vjp("input", "other")
+def _(g, input, other, dim, needs):
+    return (
+        linalg_cross(conj(other), g, dim=dim) if needs[0] else None,
+        linalg_cross(g, conj(input), dim=dim) if needs[1] else None,
+    )
+
+
+@op(
+    methods=("cross",),
+    samples=lambda s: [s(s.tensor(3, 2), s.tensor(3, 2), 0), s(s.tensor(2, 3), s.tensor(2, 3), 1)],
+)
+def cross(input, other, dim=None):
+    """The cross products of vectors of three elements.
+
+    Args:
+        input: a tensor.
+        other: a tensor of as many axes.
+        dim: the axis of the vectors; the first of size three unless given.
+    """
+    if dim is None:
+        dim = next((k for k, size in enumerate(input.shape) if size == 3), None)
+        if dim is None:
+            raise ShapeError(
+                f"linalg.cross: no dimension of size 3 in input: it is {tuple(input.shape)}"
+            )
+    return linalg_cross(input, other, dim=dim)
+
+
+@op(
+    name="linalg.diagonal",
+    public=False,
+    torch="linalg.diagonal",
+    out=False,
+    samples=lambda s: [s(s.tensor(2, 3, 4)), s(s.tensor(3, 4, 2), offset=1, dim1=0, dim2=1)],
+)
+def linalg_diagonal(A, *, offset=0, dim1=-2, dim2=-1):
+    """The diagonals of matrices: a view, as `diagonal` gives it, of the last two axes."""
+    return diagonal(A, offset, dim1, dim2)
+
+
+@op(
+    methods=("trace",),
+    samples=lambda s: [s(s.tensor(3, 3)), s(s.tensor(2, 4)), s(s.tensor(0, 3))],
+)
+def trace(input):
+    """The sum of the diagonal of a matrix.
+
+    Args:
+        input: (m, n).
+
+    Example:
+        >>> flambeau.trace(flambeau.ones(3, 3))
+        tensor(3.)
+    """
+    if input.ndim != 2:
+        raise ShapeError(f"trace: expected a matrix, but got tensor with dim {input.ndim}")
+    if input.dtype == _C.bool:
+        raise UnsupportedError("trace: not implemented for 'Bool'")
+    return kernels(input).sum(_C.diagonal(input, 0, 0, 1), None, False, None)
+
+
+@trace.vjp("input")
+def _(g, input_shape):
+    return g * kernels(g).eye(*input_shape, g.dtype)
+
+
+def _vander_samples(s):
+    yield s(s.tensor(3))
+    yield s(s.tensor(2, 3), N=4)
+    yield s(s.tensor(3), N=2)
+
+
+@op(name="linalg.vander", public=False, torch="linalg.vander", samples=_vander_samples)
+def linalg_vander(x, *, N=None):
+    """The powers 1, x, x^2, ... of each element, along a new last axis.
+
+    Args:
+        x: (..., n).
+        N: how many; n unless given.
+
+    Raises:
+        RuntimeError: if N is less than 2.
+
+    Example:
+        >>> flambeau.linalg.vander(flambeau.tensor([1., 2.]), N=3)
+        tensor([[1., 1., 1.],
+                [1., 2., 4.]])
+    """
+    count = (x.shape[-1] if x.ndim else 1) if N is None else N
+    if isinstance(count, bool) or not isinstance(count, int):
+        raise TypeError(f"linalg_vander(): argument 'N' must be int, not {type(count).__name__}")
+    if count <= 1 or not x.ndim:
+        raise ShapeError("N must be greater than 1.")
+    x = x.to(_C.int64) if x.dtype == _C.bool else x
+    _C.empty((*x.shape, count), x.dtype)  # refuses what does not fit into memory
+    powers = x.unsqueeze(-1).expand((*x.shape, count - 1)).cumprod(-1)
+    return cat((x.new_full((*x.shape, 1), 1), powers), -1)
+
+
+@op(samples=lambda s: [s(s.tensor(3)), s(s.tensor(3), 4, True), s(s.tensor(3), 1)])
+def vander(x, N=None, increasing=False):
+    """The powers of each element of a vector, from the highest down.
+
+    Args:
+        x: (n).
+        N: how many; n unless given.
+        increasing: from the lowest up.
+
+    Example:
+        >>> flambeau.vander(flambeau.tensor([1., 2.]), N=3)
+        tensor([[1., 1., 1.],
+                [4., 2., 1.]])
+    """
+    if x.ndim != 1:
+        raise ShapeError("x must be a one-dimensional tensor.")
+    count = x.shape[0] if N is None else N
+    if isinstance(count, bool) or not isinstance(count, int):
+        raise TypeError(f"vander(): argument 'N' must be int, not {type(count).__name__}")
+    if count < 0:
+        raise ShapeError("N must be non-negative.")
+    if x.dtype == _C.bool:
+        x = x.to(_C.int64)
+    if count < 2:
+        return x.new_full((x.shape[0], count), 1)
+    powers = linalg_vander(x, N=count)
+    return powers if increasing else powers.flip(1)
+
+
+# ---- tensors as matrices ----
+
+
+def _count(sizes):
+    count = 1
+    for size in sizes:
+        count *= size
+    return count
+
+
+@op(
+    name="linalg.tensorinv",
+    public=False,
+    torch="linalg.tensorinv",
+    samples=lambda s: [
+        s((regular(s, 6, 6)).reshape(2, 3, 6), 2),
+        s((regular(s, 6, 6)).reshape(6, 3, 2), ind=1),
+    ],
+)
+def tensorinv(input, ind=2):
+    """The inverse for `tensordot`: of the matrix whose rows are the first `ind` axes.
+
+    Args:
+        input: a tensor whose first `ind` sizes have the product of the others.
+        ind: how many axes count as rows.
+
+    Returns:
+        The tensor X with the axes in the other order for which
+        `tensordot(X, tensordot(input, Y, input.ndim - ind), ind)` is Y.
+
+    Raises:
+        LinAlgError: if there is no inverse.
+        ShapeError: if the sizes do not fit.
+    """
+    if isinstance(ind, bool) or not isinstance(ind, int):
+        raise TypeError(f"linalg_tensorinv(): argument 'ind' must be int, not {type(ind).__name__}")
+    if ind <= 0:
+        raise ShapeError(f"Expected a strictly positive integer for 'ind', but got {ind}")
+    rows, columns = input.shape[:ind], input.shape[ind:]
+    if _count(rows) != _count(columns):
+        raise ShapeError(
+            "Expected self to satisfy the requirement prod(self.shape[ind:]) == "
+            f"prod(self.shape[:ind]), but got {_count(columns)} != {_count(rows)}"
+        )
+    flat = input.reshape(_count(rows), _count(columns))
+    return inverse(flat).reshape(*columns, *rows)
+
+
+@op(
+    name="linalg.tensorsolve",
+    public=False,
+    torch="linalg.tensorsolve",
+    samples=lambda s: [
+        s(regular(s, 6, 6).reshape(2, 3, 6), s.tensor(2, 3)),
+        s(regular(s, 6, 6).reshape(2, 3, 6).movedim(-1, 1), s.tensor(2, 3), dims=(1,)),
+    ],
+)
+def tensorsolve(input, other, dims=None):
+    """The solution X of tensordot(A, X, X.ndim) = B.
+
+    Args:
+        input: A, of B's axes and then those of X.
+        other: B.
+        dims: axes of A that are moved to the end first.
+
+    Raises:
+        LinAlgError: if there is no solution.
+        ShapeError: if the sizes do not fit.
+    """
+    if dims is not None:
+        moved = [_axis(d, input.ndim) for d in ((dims,) if isinstance(dims, int) else dims)]
+        input = input.permute([d for d in range(input.ndim) if d not in moved] + moved)
+    sizes = input.shape[other.ndim :]
+    rows = _count(input.shape[: other.ndim])
+    if rows != _count(sizes):
+        raise ShapeError(
+            "Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == "
+            f"prod(self.shape[:other.ndim]), but got {_count(sizes)} != {rows}"
+        )
+    if rows != other.numel():
+        raise ShapeError(
+            f"linalg.tensorsolve: the sizes must fit: input is {tuple(input.shape)}, other is "
+            f"{tuple(other.shape)}"
+        )
+    return solve(input.reshape(rows, rows), other.reshape(rows)).reshape(sizes)

@@ -1,0 +1,809 @@
+"""Systems of linear equations and the factorizations that solve them.
+
+The gradient rules are the differentials of the defining equations, see M. Giles, "An extended
+collection of matrix derivative results for forward and reverse mode automatic differentiation"
+(2008). A matrix of which only one triangle is read counts as symmetric (Hermitian): its gradient is
+too.
+"""
+
+from __future__ import annotations
+
+from flambeau.backends import kernels
+from flambeau.core import return_types
+from flambeau.core.errors import ShapeError, UnsupportedError
+from flambeau.core.registry import op
+from flambeau.ops._declare import conj
+from flambeau.ops.index import cat
+from flambeau.ops.linalg_common import (
+    check_matrix,
+    identity_like,
+    positive,
+    regular,
+    squares,
+    triangle,
+    wants_grad,
+)
+
+# ---- triangles ----
+
+
+def _triangular_samples(s):
+    for upper in (False, True):
+        yield s(triangle(s, 3, 3, upper=upper), s.tensor(3, 2), upper=upper)
+        yield s(triangle(s, 3, 3, upper=upper), s.tensor(2, 3), upper=upper, left=False)
+        yield s(regular(s, 3, 3), s.tensor(3, 2), upper=upper, unitriangular=True)
+    yield s(triangle(s, 2, 3, 3), s.tensor(4, 1, 3, 2), upper=False)
+    yield s(triangle(s, 0, 0), s.tensor(0, 2), upper=False)
+    yield s(triangle(s, 3, 3), s.tensor(3, 0), upper=False)
+
+
+@op(
+    name="linalg.solve_triangular",
+    public=False,
+    torch="linalg.solve_triangular",
+    samples=_triangular_samples,
+)
+def solve_triangular(input, B, *, upper, left=True, unitriangular=False):
+    """The solution X of A X = B, or of X A = B, for triangular matrices A.
+
+    Args:
+        input: A, (..., n, n); only the triangle that `upper` names is read.
+        B: (..., n, k), or (..., k, n) without `left`; batches broadcast.
+        upper: whether A is an upper triangle.
+        left: whether A stands on the left of X.
+        unitriangular: take A's diagonal for ones.
+
+    Returns:
+        X, of B's shape. A zero on the diagonal gives infinities.
+
+    Raises:
+        ShapeError: if the sizes do not fit.
+
+    Example:
+        >>> A = flambeau.tensor([[2., 0.], [1., 1.]])
+        >>> flambeau.linalg.solve_triangular(A, flambeau.tensor([[2.], [3.]]), upper=False)
+        tensor([[1.],
+                [2.]])
+    """
+    return kernels(input).solve_triangular(
+        input, B, bool(upper), bool(left), bool(unitriangular), "linalg.solve_triangular"
+    )
+
+
+@solve_triangular.vjp("input", "B")
+def _(g, input, upper, left, unitriangular, out, needs):
+    g_b = solve_triangular(input.mH, g, upper=not upper, left=left, unitriangular=unitriangular)
+    if not needs[0]:
+        return None, g_b
+    g_a = -(g_b @ out.mH if left else out.mH @ g_b)
+    offset = 1 if unitriangular else 0
+    return g_a.triu(offset) if upper else g_a.tril(-offset), g_b
+
+
+# ---- Cholesky ----
+
+
+def _cholesky_gradient(g, L, upper):
+    if upper:
+        L, g = L.mH, g.mH
+    lower = (L.mH @ g).tril()
+    middle = 0.5 * (lower + lower.tril(-1).mH)
+    left = solve_triangular(L.mH, middle, upper=True)
+    return solve_triangular(L, left, upper=False, left=False)
+
+
+def _positive_samples(s):
+    yield s(positive(s, 3, 3))
+    yield s(positive(s, 2, 2, 4, 4))
+    yield s(positive(s, 3, 3), upper=True)
+    yield s(positive(s, 0, 0))
+    yield s(positive(s, 0, 3, 3))
+
+
+# gradcheck changes one element at a time, of which the one in the other triangle is not read; the
+# tests compose this with a product that is symmetric.
+@op(
+    name="linalg.cholesky",
+    backward_name="LinalgCholeskyEx",
+    public=False,
+    torch="linalg.cholesky",
+    gradcheck=False,
+    samples=_positive_samples,
+)
+def linalg_cholesky(input, *, upper=False):
+    """The Cholesky factor: the triangle L with A = L L^H and a positive diagonal.
+
+    Args:
+        input: symmetric (Hermitian) positive definite matrices (..., n, n); one triangle is read.
+        upper: return U with A = U^H U instead.
+
+    Raises:
+        LinAlgError: if a matrix is not positive definite.
+
+    Example:
+        >>> flambeau.linalg.cholesky(flambeau.tensor([[4., 2.], [2., 5.]]))
+        tensor([[2., 0.],
+                [1., 2.]])
+    """
+    return kernels(input).cholesky(input, bool(upper), True, "linalg.cholesky")[0]
+
+
+linalg_cholesky.vjp("input")(lambda g, out, upper: _cholesky_gradient(g, out, upper))
+
+
+@op(
+    name="linalg.cholesky_ex",
+    public=False,
+    torch="linalg.cholesky_ex",
+    outputs=("L", "info"),
+    result_type=return_types.linalg_cholesky_ex,
+    gradcheck=False,  # as linalg.cholesky
+    samples=_positive_samples,
+)
+def cholesky_ex(input, *, upper=False, check_errors=False):
+    """`linalg.cholesky` that says what failed instead of raising.
+
+    Args:
+        input: matrices (..., n, n).
+        upper: return U with A = U^H U instead.
+        check_errors: raise all the same.
+
+    Returns:
+        (L, info): info is the order of the first leading minor that is not positive, or 0.
+    """
+    return kernels(input).cholesky(input, bool(upper), bool(check_errors), "linalg.cholesky_ex")
+
+
+cholesky_ex.vjp("input")(lambda g, L, upper: _cholesky_gradient(g, L, upper))
+
+
+@op(
+    methods=("cholesky",),
+    torch="linalg.cholesky",  # torch.cholesky warns
+    gradcheck=False,  # as linalg.cholesky
+    samples=_positive_samples,
+)
+def cholesky(input, upper=False):
+    """The Cholesky factor; `linalg.cholesky` with `upper` by position."""
+    return kernels(input).cholesky(input, bool(upper), True, "cholesky")[0]
+
+
+cholesky.vjp("input")(lambda g, out, upper: _cholesky_gradient(g, out, upper))
+
+
+def _cholesky_solve_samples(s):
+    yield s(s.tensor(3, 2), triangle(s, 3, 3))
+    yield s(s.tensor(2, 1, 3, 2), triangle(s, 2, 3, 3))
+    yield s(s.tensor(3, 2), triangle(s, 3, 3, upper=True), True)
+    yield s(s.tensor(0, 2), triangle(s, 0, 0))
+
+
+@op(methods=("cholesky_solve",), samples=_cholesky_solve_samples)
+def cholesky_solve(input, input2, upper=False):
+    """The solution X of A X = B from A's Cholesky factor.
+
+    Args:
+        input: B, (..., n, k).
+        input2: the factor, (..., n, n).
+        upper: whether that is the upper one.
+
+    Example:
+        >>> L = flambeau.tensor([[2., 0.], [1., 2.]])
+        >>> flambeau.cholesky_solve(flambeau.tensor([[6.], [7.]]), L)
+        tensor([[1.],
+                [1.]])
+    """
+    for name, t in (("b", input), ("u", input2)):
+        if t.ndim < 2:
+            raise ShapeError(
+                f"{name} should have at least 2 dimensions, but has {t.ndim} dimensions instead"
+            )
+    if upper:
+        first = solve_triangular(input2.mH, input, upper=False)
+        return solve_triangular(input2, first, upper=True)
+    first = solve_triangular(input2, input, upper=False)
+    return solve_triangular(input2.mH, first, upper=True)
+
+
+def _cholesky_inverse_samples(s):
+    yield s(linalg_cholesky(positive(s, 3, 3)))
+    yield s(linalg_cholesky(positive(s, 2, 3, 3), upper=True), True)
+    yield s(triangle(s, 0, 0))
+
+
+@op(methods=("cholesky_inverse",), samples=_cholesky_inverse_samples)
+def cholesky_inverse(input, upper=False):
+    """The inverse of A from its Cholesky factor.
+
+    Args:
+        input: the factor, (..., n, n).
+        upper: whether that is the upper one.
+
+    Raises:
+        LinAlgError: if there is a zero on the factor's diagonal.
+    """
+    kernels(input).check_diagonal(input, "cholesky_inverse")
+    return cholesky_solve(identity_like(input), input, upper)
+
+
+# ---- inverses ----
+
+
+def _inverse_gradient(g, inverse):
+    adjoint = inverse.mH
+    return -(adjoint @ g @ adjoint)
+
+
+@op(methods=("inverse",), backward_name="LinalgInvEx", samples=squares)
+def inverse(A):
+    """The inverse of square matrices.
+
+    Args:
+        A: (..., n, n).
+
+    Raises:
+        LinAlgError: if a matrix has no inverse.
+        ShapeError: if they are not square.
+
+    Example:
+        >>> flambeau.linalg.inv(flambeau.tensor([[2., 0.], [0., 4.]]))
+        tensor([[0.5000, 0.0000],
+                [0.0000, 0.2500]])
+    """
+    return kernels(A).inverse(A, True, "linalg.inv")[0]
+
+
+inverse.vjp("A")(lambda g, out: _inverse_gradient(g, out))
+
+
+@op(
+    name="linalg.inv_ex",
+    public=False,
+    torch="linalg.inv_ex",
+    outputs=("inverse", "info"),
+    result_type=return_types.linalg_inv_ex,
+    samples=squares,
+)
+def inv_ex(A, *, check_errors=False):
+    """`linalg.inv` that says what failed instead of raising.
+
+    Returns:
+        (inverse, info): info is the place of a zero on the diagonal of U in A = P L U, or 0.
+    """
+    return kernels(A).inverse(A, bool(check_errors), "linalg.inv_ex")
+
+
+inv_ex.vjp("A")(lambda g, inverse: _inverse_gradient(g, inverse))
+
+
+# ---- systems of equations ----
+
+
+def _solve_samples(s):
+    yield s(regular(s, 3, 3), s.tensor(3, 2), False, "linalg.solve")
+    yield s(regular(s, 2, 3, 3), s.tensor(4, 1, 3, 2), False, "linalg.solve")
+    yield s(regular(s, 2, 1, 3, 3), s.tensor(3, 2), False, "linalg.solve")
+
+
+@op(
+    name="_linalg_solve",
+    backward_name="LinalgSolveEx",
+    public=False,
+    out=False,
+    torch="",
+    outputs=("result", "LU", "pivots", "info"),
+    samples=_solve_samples,
+)
+def _solve(A, B, check, name):
+    """X with A X = B, and the factors of A's transpose that gave it."""
+    return kernels(A).solve(A, B, check, name)
+
+
+@_solve.vjp("A", "B")
+def _(g, A, result, name, needs):
+    g_b = _solve(A.mH, g, False, name)[0]
+    return -(g_b @ result.mH) if needs[0] else None, g_b
+
+
+@_solve.fast_vjp("A", "B")
+def _(g, LU, pivots, result, name, needs):
+    g_b = conj(kernels(g).lu_solve(LU, pivots, conj(g), "N", name))
+    return -(g_b @ result.mH) if needs[0] else None, g_b
+
+
+def _is_vector(A, B):
+    """Whether B is one vector for each matrix, not a matrix."""
+    return B.ndim == 1 or (A.ndim - 1 == B.ndim and B.shape == A.shape[:-1])
+
+
+def _solve_left_or_right(A, B, left, check, name):
+    check_matrix(name, A)
+    if not _is_vector(A, B):
+        check_matrix(name, B, "B")
+        if left:
+            result, *_, info = _solve(A, B, check, name)
+            return result, info
+        if A.shape[-1] != A.shape[-2] or B.shape[-1] != A.shape[-1]:
+            _refuse_sizes(name, A, B, "XA = B")
+        result, *_, info = _solve(A.mT, B.mT, check, name)
+        return result.mT, info
+    if not left:
+        _refuse_sizes(name, A, B.unsqueeze(-1), "XA = B")
+    result, *_, info = _solve(A, B.unsqueeze(-1), check, name)
+    return result.squeeze(-1), info
+
+
+def _refuse_sizes(name, A, B, equation):
+    (m, n), (rows, columns) = A.shape[-2:], B.shape[-2:]
+    if m != n:
+        raise ShapeError(
+            f"{name}: A must be batches of square matrices, but they are {m} by {n} matrices"
+        )
+    raise ShapeError(
+        f"{name}: Incompatible shapes of A and B for the equation {equation} "
+        f"({m}x{n} and {rows}x{columns})"
+    )
+
+
+def _public_solve_samples(s):
+    yield s(regular(s, 3, 3), s.tensor(3))
+    yield s(regular(s, 3, 3), s.tensor(3, 2))
+    yield s(regular(s, 2, 3, 3), s.tensor(2, 3))
+    yield s(regular(s, 2, 3, 3), s.tensor(3))
+    yield s(regular(s, 2, 3, 3), s.tensor(4, 1, 3, 2))
+    yield s(regular(s, 3, 3), s.tensor(2, 3), left=False)
+    yield s(regular(s, 2, 3, 3), s.tensor(2, 3), left=True)
+    yield s(regular(s, 0, 0), s.tensor(0, 2))
+    yield s(regular(s, 0, 3, 3), s.tensor(0, 3, 2))
+
+
+@op(
+    name="linalg.solve",
+    backward_name="LinalgSolveEx",
+    public=False,
+    torch="linalg.solve",
+    samples=_public_solve_samples,
+)
+def solve(A, B, *, left=True):
+    """The solution X of A X = B, or of X A = B.
+
+    Args:
+        A: (..., n, n).
+        B: (..., n, k), (n) or of A's shape without the last axis: vectors; batches broadcast.
+        left: whether A stands on the left of X.
+
+    Raises:
+        LinAlgError: if a matrix is singular.
+        ShapeError: if the sizes do not fit.
+
+    Example:
+        >>> A = flambeau.tensor([[3., 1.], [1., 2.]])
+        >>> flambeau.linalg.solve(A, flambeau.tensor([9., 8.]))
+        tensor([2., 3.])
+    """
+    return _solve_left_or_right(A, B, left, True, "linalg.solve")[0]
+
+
+@op(
+    name="linalg.solve_ex",
+    public=False,
+    torch="linalg.solve_ex",
+    outputs=("result", "info"),
+    result_type=return_types.linalg_solve_ex,
+    samples=_public_solve_samples,
+)
+def solve_ex(A, B, *, left=True, check_errors=False):
+    """`linalg.solve` that says what failed instead of raising.
+
+    Returns:
+        (result, info): info is the place of a zero on the diagonal of U in A = P L U, or 0.
+    """
+    return _solve_left_or_right(A, B, left, bool(check_errors), "linalg.solve_ex")
+
+
+# ---- LU ----
+
+
+def _parts(LU):
+    """The lower triangle with ones on its diagonal, and the upper one."""
+    k = min(LU.shape[-2:])
+    lower = LU[..., :, :k].tril(-1) + kernels(LU).eye(LU.shape[-2], k, LU.dtype)
+    return lower, LU[..., :k, :].triu()
+
+
+def _factor_samples(s):
+    yield s(regular(s, 3, 3))
+    yield s(s.tensor(2, 3, 5))
+    yield s(s.tensor(2, 5, 3))
+    yield s(s.tensor(0, 3))
+    yield s(s.tensor(0, 2, 2))
+
+
+def _check_pivot(pivot):
+    if not pivot:
+        raise UnsupportedError(
+            "linalg.lu_factor: LU without pivoting is not implemented on the CPU"
+        )
+
+
+@op(
+    name="linalg.lu_factor_ex",
+    public=False,
+    torch="linalg.lu_factor_ex",
+    outputs=("LU", "pivots", "info"),
+    result_type=return_types.linalg_lu_factor_ex,
+    samples=_factor_samples,
+)
+def lu_factor_ex(A, *, pivot=True, check_errors=False):
+    """`linalg.lu_factor` that says what failed instead of raising.
+
+    Returns:
+        (LU, pivots, info): info is the place of a zero on U's diagonal, or 0.
+    """
+    _check_pivot(pivot)
+    return kernels(A).lu_factor(A, bool(check_errors), "torch.linalg.lu_factor_ex")
+
+
+@lu_factor_ex.vjp("A")
+def _(g, LU, pivots):
+    m, n = LU.shape[-2:]
+    k = min(m, n)
+    lower, upper = _parts(LU)
+    g_lower, g_upper = g[..., :, :k].tril(-1), g[..., :k, :].triu()
+    L, U = lower[..., :k, :], upper[..., :, :k]
+    g_l, g_u = g_lower[..., :k, :], g_upper[..., :, :k]
+    below = right = None
+    if n > k:
+        right = solve_triangular(L.mH, g_upper[..., :, k:], upper=True, unitriangular=True)
+        g_l = g_l - right @ upper[..., :, k:].mH
+    if m > k:
+        below = solve_triangular(U.mH, g_lower[..., k:, :], upper=False, left=False)
+        g_u = g_u - lower[..., k:, :].mH @ below
+    middle = (L.mH @ g_l).tril(-1) + (g_u @ U.mH).triu()
+    middle = solve_triangular(L.mH, middle, upper=True, unitriangular=True)
+    whole = solve_triangular(U.mH, middle, upper=False, left=False)
+    if right is not None:
+        whole = cat((whole, right), -1)
+    if below is not None:
+        whole = cat((whole, below), -2)
+    return kernels(LU).permutation_from_pivots(pivots, m, LU.dtype, "lu_factor") @ whole
+
+
+@op(
+    name="linalg.lu_factor",
+    backward_name="LinalgLuFactorEx",
+    public=False,
+    torch="linalg.lu_factor",
+    outputs=("LU", "pivots"),
+    result_type=return_types.linalg_lu_factor,
+    samples=_factor_samples,
+)
+def lu_factor(A, *, pivot=True):
+    """The LU decomposition with exchanges of rows, in compact form.
+
+    Args:
+        A: (..., m, n).
+        pivot: must be true on the CPU.
+
+    Returns:
+        (LU, pivots): L below the diagonal (its own is of ones) and U from it on, in one matrix; row
+        i was exchanged with row pivots[i] - 1.
+
+    Raises:
+        RuntimeError: if there is a zero on U's diagonal.
+
+    Example:
+        >>> flambeau.linalg.lu_factor(flambeau.tensor([[1., 2.], [2., 6.]])).LU
+        tensor([[ 2.0000,  6.0000],
+                [ 0.5000, -1.0000]])
+    """
+    _check_pivot(pivot)
+    LU, pivots, info = lu_factor_ex(A)
+    if not wants_grad(A) and info.any():
+        kernels(A).lu_factor(A, True, "torch.linalg.lu_factor")  # raises, naming the element
+    return LU, pivots
+
+
+@op(
+    public=True,
+    outputs=("P", "L", "U"),
+    result_type=return_types.lu_unpack,
+    samples=lambda s: [
+        s(*kernels(A).lu_factor(A, False, "lu")[:2]) for A in (regular(s, 3, 3), s.tensor(2, 3, 4))
+    ],
+)
+def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True):
+    """P, L and U with A = P L U from what `linalg.lu_factor` returns.
+
+    Args:
+        LU_data: (..., m, n).
+        LU_pivots: int32, (..., min(m, n)).
+        unpack_data: make L and U; else they are empty.
+        unpack_pivots: make P; else it is empty.
+    """
+    check_matrix("torch.lu_unpack", LU_data, "LU_data")
+    empty = LU_data.new_empty((0,))
+    permutation = empty
+    if unpack_pivots:
+        permutation = kernels(LU_data).permutation_from_pivots(
+            LU_pivots, LU_data.shape[-2], LU_data.dtype, "torch.lu_unpack"
+        )
+    return (permutation, *(_parts(LU_data) if unpack_data else (empty, empty)))
+
+
+@op(
+    name="linalg.lu",
+    public=False,
+    torch="linalg.lu",
+    outputs=("P", "L", "U"),
+    result_type=return_types.linalg_lu,
+    samples=_factor_samples,
+)
+def linalg_lu(A, *, pivot=True):
+    """The LU decomposition A = P L U with exchanges of rows.
+
+    Args:
+        A: (..., m, n).
+        pivot: must be true on the CPU.
+
+    Returns:
+        (P, L, U): a permutation (..., m, m), a lower triangle (..., m, k) with ones on its
+        diagonal, an upper one (..., k, n), where k is the smaller of m and n.
+
+    Example:
+        >>> flambeau.linalg.lu(flambeau.tensor([[1., 2.], [2., 6.]])).U
+        tensor([[ 2.,  6.],
+                [ 0., -1.]])
+    """
+    _check_pivot(pivot)
+    LU, pivots, _ = lu_factor_ex(A)
+    return tuple(lu_unpack(LU, pivots))
+
+
+def _lu_solve_samples(s):
+    for keywords in ({}, {"left": False}, {"adjoint": True}, {"left": False, "adjoint": True}):
+        A = regular(s, 2, 3, 3).flip(-2)  # rows are exchanged
+        LU, pivots, _ = kernels(A).lu_factor(A, False, "lu")
+        yield s(LU, pivots, s.tensor(2, 3, 3), **keywords)
+    yield s(LU[0], pivots[0], s.tensor(4, 3, 2))
+
+
+@op(name="linalg.lu_solve", public=False, torch="linalg.lu_solve", samples=_lu_solve_samples)
+def linalg_lu_solve(LU, pivots, B, *, left=True, adjoint=False):
+    """The solution X of A X = B from what `linalg.lu_factor` returns.
+
+    Args:
+        LU: (..., n, n).
+        pivots: int32, (..., n).
+        B: (..., n, k), or (..., k, n) without `left`; batches broadcast.
+        left: whether A stands on the left of X.
+        adjoint: solve with A^H instead of A.
+
+    Raises:
+        ShapeError: if the sizes do not fit.
+    """
+    name = "linalg.lu_solve"
+    check_matrix(name, LU, "LU")
+    check_matrix(name, B, "B")
+    if not left:  # X A = B is A^H X^H = B^H
+        if LU.shape[-1] != LU.shape[-2] or B.shape[-1] != LU.shape[-1]:
+            _refuse_sizes(name, LU, B, "XA = B")
+        return linalg_lu_solve(LU, pivots, B.mH, adjoint=not adjoint).mH
+    if not wants_grad(LU, B):
+        return kernels(LU).lu_solve(LU, pivots, B, "C" if adjoint else "N", name)
+    kernels(LU).lu_solve(LU, pivots, B[..., :0], "N", name)  # checks the arguments
+    permutation = kernels(LU).permutation_from_pivots(pivots, LU.shape[-1], LU.dtype, name)
+    if adjoint:
+        first = solve_triangular(LU.mH, B, upper=False)
+        return permutation @ solve_triangular(LU.mH, first, upper=True, unitriangular=True)
+    first = solve_triangular(LU, permutation.mT @ B, upper=False, unitriangular=True)
+    return solve_triangular(LU, first, upper=True)
+
+
+# ---- LDL ----
+
+
+def _symmetric_samples(s):
+    yield s(positive(s, 3, 3) - 3)
+    yield s(positive(s, 2, 3, 3) - 3, hermitian=True)
+    yield s(positive(s, 0, 0))
+
+
+@op(
+    name="linalg.ldl_factor_ex",
+    public=False,
+    torch="linalg.ldl_factor_ex",
+    outputs=("LD", "pivots", "info"),
+    result_type=return_types.linalg_ldl_factor_ex,
+    samples=_symmetric_samples,
+)
+def ldl_factor_ex(input, *, hermitian=False, check_errors=False):
+    """`linalg.ldl_factor` that says what failed instead of raising.
+
+    Returns:
+        (LD, pivots, info): info is the place of a zero on D's diagonal, or 0.
+    """
+    return kernels(input).ldl_factor(
+        input, bool(hermitian), bool(check_errors), "torch.linalg.ldl_factor_ex"
+    )
+
+
+@op(
+    name="linalg.ldl_factor",
+    public=False,
+    torch="linalg.ldl_factor",
+    outputs=("LD", "pivots"),
+    result_type=return_types.linalg_ldl_factor,
+    samples=_symmetric_samples,
+)
+def ldl_factor(input, *, hermitian=False):
+    """A = L D L^T of symmetric matrices that need not be definite, in compact form.
+
+    Args:
+        input: (..., n, n); the lower triangle is read.
+        hermitian: A = L D L^H of complex Hermitian matrices.
+
+    Returns:
+        (LD, pivots): as LAPACK's sytrf and hetrf have it; for `linalg.ldl_solve`.
+
+    Raises:
+        RuntimeError: if D has a zero on its diagonal.
+    """
+    return kernels(input).ldl_factor(input, bool(hermitian), True, "torch.linalg.ldl_factor")[:2]
+
+
+def _ldl_solve_samples(s):
+    A = positive(s, 2, 3, 3) - 3
+    yield s(*kernels(A).ldl_factor(A, True, True, "ldl")[:2], s.tensor(2, 3, 2), hermitian=True)
+    A = A + A.mT
+    yield s(*kernels(A).ldl_factor(A, False, True, "ldl")[:2], s.tensor(3, 2))
+
+
+@op(name="linalg.ldl_solve", public=False, torch="linalg.ldl_solve", samples=_ldl_solve_samples)
+def ldl_solve(LD, pivots, B, *, hermitian=False):
+    """The solution X of A X = B from what `linalg.ldl_factor` returns.
+
+    Args:
+        LD: (..., n, n).
+        pivots: integers, (..., n).
+        B: (..., n, k); batches broadcast.
+        hermitian: what the factors were made with.
+    """
+    return kernels(LD).ldl_solve(LD, pivots, B, bool(hermitian), "torch.linalg.ldl_solve")
+
+
+# ---- determinants ----
+
+
+def _without_zero_pivots(A, LU, pivots):
+    """A, moved a little where it is singular, so that the adjugate can be had from the inverse.
+
+    The zeros on U's diagonal become d = sqrt(precision) * |A|: products of the determinant and the
+    inverse are then off by O(d).
+    """
+    zeros = LU.diagonal(0, -2, -1) == 0
+    if not zeros.any():
+        return A
+    k = kernels(A)
+    lower, _ = _parts(LU)
+    size = 1e-8 if A.element_size() // (2 if A.is_complex() else 1) == 8 else 1e-4
+    steps = size * A.detach().abs().amax((-2, -1), keepdim=True) + size**2
+    moved = (lower * (zeros * steps.squeeze(-1)).unsqueeze(-2)).detach()
+    exchanges = k.permutation_from_pivots(pivots, A.shape[-1], A.dtype, "det")
+    return A + (exchanges @ moved).mT
+
+
+@op(
+    name="_linalg_det",
+    backward_name="LinalgDet",
+    public=False,
+    out=False,
+    torch="",
+    outputs=("result", "LU", "pivots"),
+    samples=squares,
+)
+def _det(A):
+    """The determinant, and the factors of A's transpose."""
+    return kernels(A).determinant(A, "linalg.det")
+
+
+@_det.vjp("A")
+def _(g, A, result, LU, pivots):
+    near = _without_zero_pivots(A, LU, pivots)
+    if near is not A:
+        result = _det(near)[0]
+    return (g * conj(result))[..., None, None] * inverse(near).mH
+
+
+@op(methods=("det",), backward_name="LinalgDet", samples=squares)
+def det(A):
+    """The determinant of square matrices.
+
+    Args:
+        A: (..., n, n).
+
+    Returns:
+        (...).
+
+    Raises:
+        ShapeError: if they are not square.
+
+    Example:
+        >>> flambeau.linalg.det(flambeau.tensor([[3., 1.], [1., 2.]]))
+        tensor(5.)
+    """
+    return _det(A)[0]
+
+
+def _slogdet_scale(g, sign):
+    """What multiplies A^-H, for gradients of the sign and of the logarithm."""
+    g_sign, g_log = g[0], g[1]
+    scale = g_log
+    if sign.is_complex() and g_sign is not None:
+        turn = -1j * (conj(g_sign) * sign).imag
+        scale = turn if scale is None else scale + turn
+    return None if scale is None else scale[..., None, None]
+
+
+def _slogdet_gradient(g, A, sign):
+    scale = _slogdet_scale(g, sign)
+    if scale is None:
+        return A.new_zeros(A.shape)
+    return scale * _solve(A.mH, identity_like(A), False, "slogdet")[0]
+
+
+@op(
+    name="linalg.slogdet",
+    public=False,
+    torch="linalg.slogdet",
+    outputs=("sign", "logabsdet"),
+    grad_list=True,
+    result_type=return_types.linalg_slogdet,
+    samples=squares,
+)
+def linalg_slogdet(A):
+    """The sign of the determinant and the logarithm of its absolute value.
+
+    Args:
+        A: (..., n, n).
+
+    Returns:
+        (sign, logabsdet): of a singular matrix, 0 and -inf; for complex matrices the sign is a
+        complex number of modulus one.
+
+    Example:
+        >>> flambeau.linalg.slogdet(flambeau.tensor([[0., 1.], [1., 0.]])).sign
+        tensor(-1.)
+    """
+    return kernels(A).log_determinant(A, "linalg.slogdet")
+
+
+@op(
+    methods=("slogdet",),
+    backward_name="LinalgSlogdet",
+    outputs=("sign", "logabsdet"),
+    grad_list=True,
+    result_type=return_types.slogdet,
+    samples=squares,
+)
+def slogdet(input):
+    """The sign of the determinant and the logarithm of its absolute value: `linalg.slogdet`."""
+    return kernels(input).log_determinant(input, "linalg.slogdet")
+
+
+linalg_slogdet.vjp("A")(lambda g, A, sign: _slogdet_gradient(g, A, sign))
+slogdet.vjp("input")(lambda g, input, sign: _slogdet_gradient(g, input, sign))
+
+
+@op(methods=("logdet",), samples=squares)
+def logdet(input):
+    """The logarithm of the determinant; NaN where that is negative.
+
+    Example:
+        >>> flambeau.logdet(flambeau.eye(3))
+        tensor(0.)
+    """
+    sign, logarithm = slogdet(input)
+    if input.is_complex():
+        return logarithm + sign.log()
+    return logarithm.masked_fill(sign == -1, float("nan"))
