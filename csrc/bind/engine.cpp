@@ -602,6 +602,20 @@ int edge_start(const PyNode* node, int param) {
 
 using Gradients = std::vector<Object>;  // one per edge, null for none
 
+// A rule that reads elements or calls kernels has failed on batches of vmap: once for each example.
+// Null with the rule's own exception set where that is not the matter.
+PyObject* run_rule_by_example(PyObject* rule, PyObject* const* arguments, int n) {
+  PyWrapped* top = top_wrapped(arguments, n);
+  const bool helps =
+      PyErr_ExceptionMatches(PyExc_TypeError) || PyErr_ExceptionMatches(PyExc_RuntimeError);
+  if (!helps || !top || top->mark != Py_True) return nullptr;
+  PyErr_Clear();
+  Object transform = nb::borrow(top->transform);
+  Object tuple = nb::steal(PyTuple_New(n));
+  for (int k = 0; k < n; ++k) PyTuple_SET_ITEM(tuple.ptr(), k, Py_NewRef(arguments[k]));
+  return PyObject_CallMethod(transform.ptr(), "run_rule", "OO", rule, tuple.ptr());
+}
+
 void run_rule(Task& task, PyNode* node, const Rule& rule, std::vector<Object>& incoming,
               Gradients& out) {
   const bool fast = rule.fast && !task.create_graph && !live_wrapped;
@@ -630,6 +644,8 @@ void run_rule(Task& task, PyNode* node, const Rule& rule, std::vector<Object>& i
   // From here only the rule holds `g`.
   PyObject* result = PyObject_Vectorcall(fast ? rule.fast : rule.function, arguments,
                                          static_cast<std::size_t>(n), nullptr);
+  if (!result && live_wrapped) [[unlikely]]
+    result = run_rule_by_example(rule.function, arguments, n);
   if (!result) throw nb::python_error();
   Object owner = nb::steal(result);
   auto place = [&](int param, PyObject* g) {

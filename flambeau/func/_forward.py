@@ -76,6 +76,8 @@ class Jvp(Transform):
     def _attach(self, out: Any, tangents: Any) -> Any:
         if isinstance(out, Tensor):
             return out if tangents is None else self.wrap(out, _like(tangents, out))
+        if out is None or tangents is None:
+            return out
         made = [self._attach(o, t) for o, t in zip(out, tangents, strict=True)]
         return made if isinstance(out, list) else type(out)(tuple(made))
 

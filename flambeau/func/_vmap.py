@@ -137,6 +137,13 @@ class Vmap(Transform):
         stacked = _stacked(results)
         return self.wrap(stacked, True) if highest([results]) or _has_tensor(stacked) else stacked
 
+    def run_rule(self, rule: Any, args: tuple) -> Any:
+        """A gradient rule for each example; the engine asks for it when the rule has failed."""
+        if self.size == 0:
+            raise RuntimeError("vmap: a gradient rule without batched form, over an empty batch")
+        results = [rule(*below(args, self, example(k))) for k in range(self.size)]
+        return self.wrap(_stacked(results), True)
+
     def _example(self, k: int, args: Any, marks: Any) -> tuple:
         if marks is None:
             return tuple(below(tuple(args), self, example(k)))

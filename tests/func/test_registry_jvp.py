@@ -17,7 +17,7 @@ DIFFERENTIABLE = sorted(name for name, op in OPS.items() if op.info.rules and op
 def _outputs(result):
     if isinstance(result, Tensor):
         return [result]
-    return [t for part in result for t in _outputs(part)]
+    return [] if result is None else [t for part in result for t in _outputs(part)]
 
 
 def _calls(name, seed=0):

@@ -29,7 +29,7 @@ def _leaves(call):
 def _flat(result):
     if isinstance(result, Tensor):
         return [result]
-    return [t for part in result for t in _flat(part)]
+    return [] if result is None else [t for part in result for t in _flat(part)]
 
 
 def _subsets(count):

@@ -191,6 +191,7 @@ def split(value: Tensor, size: int, axis: int = 0) -> Tensor:
 
 from flambeau.func._batching import (  # noqa: E402
     composed,
+    decompositions,
     indexing,
     losses,
     norms,
@@ -200,4 +201,14 @@ from flambeau.func._batching import (  # noqa: E402
     views,
 )
 
-__all__ = ["composed", "indexing", "losses", "norms", "products", "random", "reductions", "views"]
+__all__ = [
+    "composed",
+    "decompositions",
+    "indexing",
+    "losses",
+    "norms",
+    "products",
+    "random",
+    "reductions",
+    "views",
+]
