@@ -359,13 +359,19 @@ Call call_below(const PyOp* op, const Call& call, int level, Unwrapped& held) {
   return below;
 }
 
+// What is left of a graph's wrappers when its transform has ended stands for what is inside.
+bool has_ended(const PyWrapped* top) {
+  nb::object ended = nb::steal(PyObject_GetAttrString(top->transform, "ended"));
+  return ended.ptr() == Py_True;
+}
+
 // The graph of a grad transform: the level below computes, this one records.
 nb::object call_tracked(PyOp* op, const Call& call, PyWrapped* top) {
   nb::object alive = nb::borrow(reinterpret_cast<PyObject*>(top));
   const std::uint32_t needs = needs_at(op, call, top->level);
   Unwrapped held;
   nb::object value = call_op(op, call_below(op, call, top->level, held));
-  if (!needs) return value;
+  if (!needs || has_ended(top)) return value;
   nb::object result = wrap_like(value, top);
   RecordingLevel at(top->level);
   PyNode* node = make_node(op, call.slots, needs, result.ptr(), nullptr);

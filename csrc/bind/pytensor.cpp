@@ -3,6 +3,7 @@
 #include <new>
 
 #include "bind/node.h"
+#include "bind/transform.h"
 #include "kernels/copy.h"
 
 namespace fb::py {
@@ -653,9 +654,9 @@ void init_tensor(nb::module_& m) {
   // The same storage as another Python object, outside the graph.
   m.def("detach", [](nb::handle source) {
     PyTensor* from = as_tensor(source.ptr());
-    PyObject* out = wrap(from->t);
-    if (out) as_tensor(out)->inference = from->inference;
-    return nb::steal(out);
+    nb::object out = alias(source.ptr());
+    as_tensor(out.ptr())->inference = from->inference;
+    return out;
   });
   m.def("as_class", [](nb::handle source, nb::handle cls, bool requires_grad) {
     PyObject* out = wrap(as_tensor(source.ptr())->t, reinterpret_cast<PyTypeObject*>(cls.ptr()));

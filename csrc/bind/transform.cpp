@@ -300,6 +300,7 @@ void init_transform(nb::module_& m) {
       },
       nb::arg("target"), nb::arg("mark").none(), nb::arg("transform"), nb::arg("level"));
   m.def("restore", restore);
+  m.def("has_wrappers", [] { return live_wrapped > 0; });
   m.def("leads_elsewhere", leads_elsewhere);
 }
 

@@ -183,7 +183,14 @@ def grad(
     if is_grads_batched:
         return _batched(outputs, inputs, grad_outputs, retain, create_graph, allow_unused)
     start = _initial(outputs, grad_outputs)
-    found = _C.run_backward(list(outputs), start, retain, bool(create_graph), list(inputs), False)
+    if _C.has_wrappers():
+        from flambeau.func._forward import gradients_of_duals
+
+        found = gradients_of_duals(outputs, start, inputs, retain, bool(create_graph))
+    else:
+        found = _C.run_backward(
+            list(outputs), start, retain, bool(create_graph), list(inputs), False
+        )
     for k, gradient in enumerate(found):
         if gradient is not None:
             continue

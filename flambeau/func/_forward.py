@@ -231,6 +231,49 @@ def _transposed_twice(op: Any, run: Any, values: tuple, marks: tuple, out: Any) 
     return tangents[0] if isinstance(out, Tensor) else tuple(tangents)
 
 
+# ---- the gradient of dual tensors ----
+
+
+def gradients_of_duals(
+    outputs: Any, starts: Any, inputs: Any, retain: bool, create_graph: bool
+) -> list:
+    """Gradients whose tangents are those of the gradients, where outputs have tangents.
+
+    The tangent of the gradient is the gradient of the tangent: second derivatives commute.
+    """
+    inside = [_C.wrapped_of(o) for o in outputs]
+    level = next(
+        (w.transform for w in inside if w is not None and isinstance(w.mark, Tensor)), None
+    )
+
+    def value(x: Any) -> Any:
+        wrapped = None if level is None else level.inside(x)
+        return x if wrapped is None else wrapped.value
+
+    leaves = [value(x) for x in inputs]
+    roots, given = [value(o) for o in outputs], [value(g) for g in starts]
+    keep = retain or level is not None
+    found = _C.run_backward(roots, given, keep, create_graph, leaves, False)
+    if level is None:
+        return found
+    pairs = []
+    for output, start in zip(outputs, starts, strict=True):
+        of_output, of_start = level.inside(output), level.inside(start)
+        if of_output is not None and of_output.mark.requires_grad:
+            pairs.append((of_output.mark, value(start)))
+        if of_start is not None:
+            pairs.append((value(output), of_start.mark))
+    if not pairs:
+        return found
+    tangents = _C.run_backward(
+        [o for o, _ in pairs], [g for _, g in pairs], retain, create_graph, leaves, False
+    )
+    return [
+        g if g is None or t is None else level.wrap(g, t)
+        for g, t in zip(found, tangents, strict=True)
+    ]
+
+
 # ---- the transforms ----
 
 

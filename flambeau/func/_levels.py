@@ -36,6 +36,7 @@ class Transform:
     """
 
     level = 0
+    ended = False
 
     def __enter__(self) -> Any:
         stack = running()
@@ -46,6 +47,7 @@ class Transform:
 
     def __exit__(self, *exc: object) -> None:
         running().pop()
+        self.ended = True
         for tensor in reversed(self._written):
             _C.restore(tensor)
 
@@ -230,6 +232,7 @@ _RANDOM = [
     "alpha_dropout",
     "alpha_dropout_",
     "bernoulli",
+    "dropout",
     "dropout_",
     "feature_alpha_dropout",
     "feature_alpha_dropout_",

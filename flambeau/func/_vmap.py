@@ -199,12 +199,19 @@ def _above(level: int) -> Any:
     return strip
 
 
+def _is_idle(function: Any, args: tuple, kwargs: dict) -> bool:
+    """Whether it is a dropout that drops nothing."""
+    if "dropout" not in function.__name__:
+        return False
+    named = {**dict(zip(("input", "p", "train"), args, strict=False)), **kwargs}
+    return not named.get("train") or named.get("p") == 0
+
+
 def call_random(function: Any, args: tuple, kwargs: dict) -> Any:
     """A random function while transforms run: the innermost vmap says what its examples share."""
     vmap = innermost()
     plain = function.__wrapped__
-    idle = "dropout" in function.__name__ and (not args[-1] or args[-2] == 0)
-    if vmap is None or idle:
+    if vmap is None or _is_idle(function, args, kwargs):
         return plain(*args, **kwargs)
     if vmap.randomness == "error":
         raise RandomnessError()
