@@ -13,6 +13,7 @@ FAMILIES = (
     "training",
     "optim",
     "library",
+    "functional",
 )
 
 

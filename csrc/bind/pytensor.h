@@ -15,7 +15,8 @@ namespace fb::py {
 namespace nb = nanobind;
 
 // How a view came to be, which decides whether it may be modified in place under autograd.
-enum class Creation : std::uint8_t { Default, NoGrad, MultiOutput, Inference };
+// Sealed is no view, but the leaf of a function transform's graph that nobody else can name.
+enum class Creation : std::uint8_t { Default, NoGrad, MultiOutput, Inference, Sealed };
 
 struct PyTensor {
   PyObject_HEAD Tensor t;

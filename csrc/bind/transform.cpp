@@ -2,6 +2,7 @@
 
 #include <structmember.h>
 
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -177,19 +178,14 @@ void restore(nb::handle handle) {
     throw nb::python_error();
 }
 
-// Whether the graphs of `outputs` lead to leaves other than `inputs`.
-bool leads_elsewhere(nb::list outputs, nb::list inputs) {
+// Whether the graphs of `outputs` lead to leaves that are not sealed.
+bool leads_elsewhere(nb::list outputs) {
   std::vector<PyObject*> stack;
-  nb::set known;
+  std::unordered_set<PyObject*> known;
   std::vector<nb::object> held;
   auto push = [&](PyObject* target) {
-    nb::int_ key(reinterpret_cast<std::uintptr_t>(target));
-    if (known.contains(key)) return;
-    known.add(key);
-    stack.push_back(target);
+    if (known.insert(target).second) stack.push_back(target);
   };
-  for (nb::handle input : inputs)
-    known.add(nb::int_(reinterpret_cast<std::uintptr_t>(input.ptr())));
   for (nb::handle output : outputs) {
     Edge e = edge_of(as_tensor(output.ptr()));
     if (!e.target) continue;
@@ -199,7 +195,10 @@ bool leads_elsewhere(nb::list outputs, nb::list inputs) {
   while (!stack.empty()) {
     PyObject* target = stack.back();
     stack.pop_back();
-    if (!is_node(target)) return true;
+    if (!is_node(target)) {
+      if (as_tensor(target)->creation == Creation::Sealed) continue;
+      return true;
+    }
     for (Edge& e : as_node(target)->edges)
       if (e.target) push(e.target);
   }
@@ -301,6 +300,7 @@ void init_transform(nb::module_& m) {
       nb::arg("target"), nb::arg("mark").none(), nb::arg("transform"), nb::arg("level"));
   m.def("restore", restore);
   m.def("has_wrappers", [] { return live_wrapped > 0; });
+  m.def("seal", [](nb::handle leaf) { as_tensor(leaf.ptr())->creation = Creation::Sealed; });
   m.def("leads_elsewhere", leads_elsewhere);
 }
 

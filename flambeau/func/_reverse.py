@@ -67,8 +67,10 @@ class Graph:
     def _plain(self, recording: bool) -> list[Tensor]:
         """The outputs; without history if nothing outside the call wants gradients."""
         live = [t for t in self.tracked if isinstance(t, Tensor) and t.requires_grad]
-        own = [x for x in self.leaves if x.is_leaf]
-        self.outside = recording and _C.leads_elsewhere(live, own)
+        for leaf in self.leaves:
+            if leaf.is_leaf:
+                _C.seal(leaf)
+        self.outside = recording and _C.leads_elsewhere(live)
         if self.outside:
             return self.tracked
         return [t.detach() if isinstance(t, Tensor) else t for t in self.tracked]
