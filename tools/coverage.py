@@ -23,14 +23,14 @@ PAGE = Path(__file__).parents[1] / "docs" / "coverage.md"
 
 _COMPARED = """
     torch torch.Tensor torch.linalg torch.fft torch.special torch.random torch.quasirandom
-    torch.signal.windows torch.autograd torch.autograd.functional torch.autograd.forward_ad
-    torch.autograd.graph torch.func torch.nn torch.nn.functional torch.nn.init
-    torch.nn.parameter torch.nn.utils torch.nn.utils.rnn torch.nn.utils.parametrize
-    torch.nn.utils.parametrizations torch.nn.utils.prune torch.nn.utils.stateless
-    torch.nn.utils.fusion torch.nn.utils.convert_parameters torch.nn.attention torch.optim
-    torch.optim.lr_scheduler torch.optim.swa_utils torch.utils.data torch.utils.checkpoint
-    torch.distributions torch.distributions.constraints torch.distributions.transforms
-    torch.distributions.kl torch.testing
+    torch.signal.windows torch.functional torch.autograd torch.autograd.functional
+    torch.autograd.forward_ad torch.autograd.graph torch.func torch.nn torch.nn.functional
+    torch.nn.init torch.nn.parameter torch.nn.utils torch.nn.utils.rnn
+    torch.nn.utils.parametrize torch.nn.utils.parametrizations torch.nn.utils.prune
+    torch.nn.utils.stateless torch.nn.utils.fusion torch.nn.utils.convert_parameters
+    torch.nn.attention torch.optim torch.optim.lr_scheduler torch.optim.swa_utils
+    torch.utils.data torch.utils.checkpoint torch.distributions torch.distributions.constraints
+    torch.distributions.transforms torch.distributions.kl torch.testing
 """
 #: What is compared: modules, and classes by their members.
 NAMESPACES = _COMPARED.split()
@@ -81,7 +81,7 @@ REASONS = (
         "torch.torch_version torch.compiled_with_cxx11_abi torch.get_file_path"
         " torch.prepare_multiprocessing_environment torch.classproperty *.record_stream"
         " torch.get_device_module torch.types torch.BufferDict torch.ParameterDict"
-        " torch.ModuleDict torch.StorageBase torch.functional *.common_types *.factory_kwargs"
+        " torch.ModuleDict torch.StorageBase *.common_types *.factory_kwargs"
         " *.module_load torch.fft.Tensor torch.signal.windows.windows *.const_data_ptr"
         " torch.overrides *batch_norm_backward* torch.batch_norm_elemt torch.batch_norm_gather*"
         " torch.batch_norm_*stats torch.Tensor.__torch_* torch.Tensor.__cuda_*"
@@ -107,10 +107,6 @@ REASONS = (
     (
         "not yet: Fourier transforms, signals, special functions",
         "torch.fft* torch.special* *signal*",
-    ),
-    (
-        "not yet: quasirandom numbers",
-        "torch.quasirandom*",
     ),
     (
         "not yet: gradients beyond backward: functional, forward mode, graphs, checkpoints",

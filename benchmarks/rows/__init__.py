@@ -8,12 +8,15 @@ FAMILIES = (
     "elementwise",
     "reduce",
     "matmul",
+    "einsum",
+    "linalg",
     "conv",
     "norm_pool",
     "training",
     "optim",
     "library",
     "functional",
+    "spectral",
 )
 
 

@@ -1,8 +1,11 @@
 // Steps of optimizers. A list holds one tensor for each parameter; None stands for a list that the
 // options do not need.
+#include <nanobind/stl/vector.h>
+
 #include <vector>
 
 #include "bind/pytensor.h"
+#include "kernels/lbfgs.h"
 #include "kernels/optim.h"
 
 namespace fb::py {
@@ -23,7 +26,7 @@ class TensorList {
       PyObject* item = PyList_GET_ITEM(list.ptr(), i);
       FB_CHECK(is_tensor(item), Type, "expected a list of tensors, got an element of type ",
                Py_TYPE(item)->tp_name);
-      FB_CHECK(!as_tensor(item)->t.is_lazy(), Runtime,
+      FB_CHECK(!kernel_tensor(item).is_lazy(), Runtime,
                "optimizers take no conj or neg views: use resolve_conj() or resolve_neg() first");
       pointers_.push_back(&as_tensor(item)->t);
       numel_ += as_tensor(item)->t.numel();
@@ -194,6 +197,18 @@ void bind_optim(nb::module_& m) {
         stepping({tensors}, [&](const Lists& l) { scale_step(l[0], factor); });
       },
       "tensors"_a, "factor"_a);
+  m.def(
+      "lbfgs_direction",
+      [](const Tensor& gradient, nb::handle steps, nb::handle changes,
+         const std::vector<double>& inverses, double scale) {
+        const Tensor held = gradient;
+        Tensor direction;
+        stepping({steps, changes}, [&](const Lists& l) {
+          direction = lbfgs_direction(held, l[0], l[1], inverses, scale);
+        });
+        return direction;
+      },
+      "gradient"_a, "steps"_a, "changes"_a, "inverses"_a, "scale"_a);
 }
 
 }  // namespace fb::py

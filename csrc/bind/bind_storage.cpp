@@ -110,7 +110,9 @@ PyType_Spec memory_spec = {"flambeau._C.Memory", sizeof(PyMemory), 0,
 
 nb::object memory(const Lazy& source) {
   const Tensor& t = source;
-  require_cpu(t, "numpy");
+  FB_CHECK(
+      t.is_cpu(), Type, "can't convert ", t.is_meta() ? "meta" : "cuda",
+      " device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first.");
   FB_CHECK(!t.is_conj(), Runtime,
            "Can't call numpy() on Tensor that has conjugate bit set. Use "
            "tensor.resolve_conj().numpy() instead.");
@@ -146,7 +148,7 @@ Tensor view_of_storage(const Tensor& holder, DType dtype, std::int64_t offset,
 
 // torch's resize_: other sizes over the same storage, which grows when it is too small.
 void resize(nb::handle target, const Dims& sizes) {
-  Tensor& t = as_tensor(target.ptr())->t;
+  Tensor& t = checked_tensor(target)->t;
   const std::int64_t n = checked_numel(sizes, "resize_");
   const std::size_t needed = static_cast<std::size_t>(n + t.offset()) * t.itemsize();
   if (n && t.storage()->nbytes < needed) t.storage()->resize(needed);
@@ -170,7 +172,10 @@ void bind_storage(nb::module_& m) {
   m.def("storage_address",
         [](const Lazy& t) { return reinterpret_cast<std::uintptr_t>(t->storage().get()); });
   m.def("resize", resize);
-  m.def("share", [](const Lazy& t) { share(*t->storage()); });
+  m.def("share", [](const Lazy& t) {
+    FB_CHECK(t->is_cpu(), Runtime, "_share_fd_: only available on CPU");
+    share(*t->storage());
+  });
   m.def("shared_descriptor", [](const Lazy& t) { return shared_descriptor(*t->storage()); });
   m.def("map_shared", [](int descriptor, std::int64_t nbytes) {
     FB_CHECK(nbytes >= 0, Value, "map_shared: the number of bytes must not be negative, got ",

@@ -21,7 +21,7 @@ Tensor view(const Tensor& t, const Dims& sizes) {
   FB_CHECK(out, Shape,
            "view: view size is not compatible with input tensor's size and stride (at least one "
            "dimension spans across two contiguous subspaces). Use "
-           ".reshape(...) instead: size is ",
+           ".reshape(...) instead. size is ",
            wanted, ", input is ", t.sizes(), " with strides ", t.strides());
   return *out;
 }
@@ -169,6 +169,15 @@ void bind_tensor(nb::module_& m) {
   m.def("can_cast", [](DType a, DType b) { return can_cast(a, b); });
   m.def("broadcast_shapes",
         [](const Dims& a, const Dims& b) { return broadcast_shapes(a, b, "broadcast_shapes"); });
+
+  // f(*args, **kwargs) on the device `meta`: shapes, dtypes and strides, no values.
+  m.def(
+      "shape_only",
+      [](nb::object f, nb::tuple args, nb::dict kwargs) {
+        const ShapeOnly shapes;
+        return f(*args, **kwargs);
+      },
+      "f"_a, "args"_a, "kwargs"_a = nb::dict());
 
   m.def("get_num_threads", [] { return num_threads(); });
   m.def("set_num_threads", [](int n) {

@@ -641,6 +641,10 @@ void run_rule(Task& task, PyNode* node, const Rule& rule, std::vector<Object>& i
     if (!held[k]) return;  // the differentiable output got no gradient
     arguments[k] = held[k].ptr();
   }
+  std::optional<ShapeOnly> shapes;  // what the rule creates has no values if the gradient has none
+  if (meta_storages_exist.load(std::memory_order_relaxed))
+    for (const Object& g : incoming)
+      if (g && as_tensor(g.ptr())->t.is_meta()) shapes.emplace();
   // From here only the rule holds `g`.
   PyObject* result = PyObject_Vectorcall(fast ? rule.fast : rule.function, arguments,
                                          static_cast<std::size_t>(n), nullptr);

@@ -71,7 +71,7 @@ struct Overload {
   NameTest tests[2] = {};
   int test_count = 0;
 };
-constexpr int max_overloads = 4;
+constexpr int max_overloads = 8;
 
 enum class Native : std::uint8_t { None, Unary, Binary, Ternary };  // by the number of operands
 
@@ -86,6 +86,7 @@ struct PyOp {
   PyObject* params;    // tuple of str
   PyObject* defaults;  // tuple, NULL-like `required` sentinel where there is none
   PyObject* writer;  // callable that does the in-place form in the first argument's memory, or null
+  PyObject* synonyms;     // dict: further name of a parameter -> its number; or null
   PyObject* result_type;  // callable on the tuple of outputs, or null
   PyOp* target;           // for the variants (in-place, reflected, operator): the op itself
   Rule* rules;

@@ -22,9 +22,6 @@ namespace {
 
 PyObject* required;  // default of a parameter that has none
 PyObject* str_out;
-PyObject* str_axis;
-PyObject* str_dim;
-PyObject* str_self;
 
 PyOp* as_op(PyObject* o) { return reinterpret_cast<PyOp*>(o); }
 
@@ -43,15 +40,33 @@ struct Call {
 
 std::string op_name(const PyOp* op) { return PyUnicode_AsUTF8(op->name); }
 
+int parameter_named(const PyOp* op, const char* name) {
+  for (int i = 0; i < op->param_count; ++i)
+    if (PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(op->params, i), name) == 0) return i;
+  return -1;
+}
+
+// NumPy's spellings, which torch takes too.
+int numpy_parameter(const PyOp* op, PyObject* name) {
+  struct Spelling {
+    const char *numpy, *own;
+  };
+  static constexpr Spelling spellings[] = {{"axis", "dim"}, {"keepdims", "keepdim"},
+                                           {"x", "input"},  {"a", "input"},
+                                           {"x1", "input"}, {"x2", "other"}};
+  for (const Spelling& s : spellings)
+    if (PyUnicode_CompareWithASCIIString(name, s.numpy) == 0) return parameter_named(op, s.own);
+  return PyUnicode_CompareWithASCIIString(name, "self") == 0 ? 0 : -1;
+}
+
 int parameter_index(const PyOp* op, PyObject* name) {
   for (int i = 0; i < op->param_count; ++i)
     if (PyTuple_GET_ITEM(op->params, i) == name) return i;
   for (int i = 0; i < op->param_count; ++i)
     if (PyUnicode_Compare(PyTuple_GET_ITEM(op->params, i), name) == 0) return i;
-  // NumPy's spellings, which torch takes too.
-  if (PyUnicode_Compare(name, str_axis) == 0) return parameter_index(op, str_dim);
-  if (PyUnicode_Compare(name, str_self) == 0) return 0;
-  return -1;
+  if (PyObject* at = op->synonyms ? PyDict_GetItem(op->synonyms, name) : nullptr)
+    return static_cast<int>(PyLong_AsLong(at));
+  return numpy_parameter(op, name);
 }
 
 // torch's varargs: x.view(2, 3) is x.view((2, 3)).
@@ -59,6 +74,27 @@ bool starts_packing(const PyOp* op, PyObject* const* args, Py_ssize_t n) {
   return op->pack_from >= 0 && n > op->pack_from &&
          (PyIndex_Check(args[op->pack_from]) || is_tensor(args[op->pack_from])) &&
          !PySequence_Check(args[op->pack_from]);
+}
+
+// torch's old order, x.add(2, y) for x.add(y, alpha=2): what is keyword-only now came second.
+// False: the arguments are not of that form.
+bool fill_factor_first(const PyOp* op, Call& call, PyObject* const* args, Py_ssize_t n,
+                       PyObject* kwnames) {
+  const int factor = op->positional_count;
+  if (op->param_count != factor + 1 || n != op->param_count || factor < 2) return false;
+  const char* name = PyUnicode_AsUTF8(PyTuple_GET_ITEM(op->params, factor));
+  Scalar s;
+  if ((std::strcmp(name, "alpha") && std::strcmp(name, "value")) ||
+      (kwnames && PyTuple_GET_SIZE(kwnames)) || is_tensor(args[1]) || !to_scalar(args[1], s) ||
+      !is_tensor(args[n - 1]))
+    return false;
+  const std::string text = "This overload of " + op_name(op) +
+                           " is deprecated: pass the number behind the tensors, as " + name + "=";
+  if (PyErr_WarnEx(PyExc_UserWarning, text.c_str(), 1) < 0) throw nb::python_error();
+  call.slots[0] = args[0];
+  for (int i = 1; i < factor; ++i) call.slots[i] = args[i + 1];
+  call.slots[factor] = args[1];
+  return true;
 }
 
 void fill_slots(const PyOp* op, Call& call, PyObject* const* args, Py_ssize_t n,
@@ -73,9 +109,11 @@ void fill_slots(const PyOp* op, Call& call, PyObject* const* args, Py_ssize_t n,
     call.packed = nb::steal(tuple);
     given = op->pack_from + 1;
   }
-  if (given > op->positional_count)
+  if (given > op->positional_count) {
+    if (fill_factor_first(op, call, args, n, kwnames)) return;
     wrong_call(op_name(op) + "(): takes " + std::to_string(op->positional_count) +
                " positional arguments but " + std::to_string(n) + " were given");
+  }
   for (int i = 0; i < op->param_count; ++i)
     call.slots[i] = i < given ? args[i] : PyTuple_GET_ITEM(op->defaults, i);
   if (call.packed) call.slots[op->pack_from] = call.packed.ptr();
@@ -557,18 +595,6 @@ nb::object call_inplace(PyOp* op, Call& call) {
   return nb::borrow(call.slots[0]);
 }
 
-// `self` takes the sizes, strides and place in the graph of `view`, a view of itself.
-nb::object become_view(nb::handle handle, nb::handle view_handle) {
-  PyTensor* self = as_tensor(handle.ptr());
-  PyTensor* view = as_tensor(view_handle.ptr());
-  check_inplace(self, false);
-  self->t = view->t;
-  self->t.bump_version();
-  if (self->base) self->view_version = self->t.version();
-  if (grad_mode.enabled && view->grad_fn) set_grad_fn(self, view->grad_fn, view->output_nr);
-  return nb::borrow(handle);
-}
-
 // ---- out= ----
 
 nb::object call_out(PyOp* op, const Call& call) {
@@ -652,6 +678,22 @@ void take_slots(const PyOp* op, Call& call, PyObject* const* args, Py_ssize_t n)
   for (int i = 0; i < op->param_count; ++i) call.slots[i] = args[i];
 }
 
+bool any_meta(PyObject* o) {
+  if (is_tensor(o)) return as_tensor(o)->t.is_meta();
+  if (!PyTuple_Check(o) && !PyList_Check(o)) return false;
+  for (Py_ssize_t k = 0; k < PySequence_Fast_GET_SIZE(o); ++k)
+    if (any_meta(PySequence_Fast_GET_ITEM(o, k))) return true;
+  return false;
+}
+
+// Forwards on tensors without values: what they create on the way has none either.
+bool computes_shapes_only(const PyOp* op, const Call& call) {
+  if (!meta_storages_exist.load(std::memory_order_relaxed)) return false;
+  for (int i = 0; i < op->param_count; ++i)
+    if (any_meta(call.slots[i])) return true;
+  return false;
+}
+
 PyObject* checked_call(PyObject* self, PyObject* const* args, std::size_t flags,
                        PyObject* kwnames) {
   PyOp* variant = as_op(self);
@@ -666,6 +708,8 @@ PyObject* checked_call(PyObject* self, PyObject* const* args, std::size_t flags,
   if (variant->operator_form && op->param_count > 1 && foreign_operand(call))
     return Py_NewRef(Py_NotImplemented);
   if (variant->reflected) std::swap(call.slots[0], call.slots[1]);
+  std::optional<ShapeOnly> shapes;
+  if (computes_shapes_only(op, call)) shapes.emplace();
   if (variant->inplace) return call_inplace(op, call).release().ptr();
   if (call.out) return call_out(op, call).release().ptr();
   return call_op(op, call).release().ptr();
@@ -694,6 +738,7 @@ int op_traverse(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(op->forward);
   Py_VISIT(op->writer);
   Py_VISIT(op->result_type);
+  Py_VISIT(op->synonyms);
   Py_VISIT(reinterpret_cast<PyObject*>(op->target));
   for (int k = 0; k < op->rule_count; ++k) {
     Py_VISIT(op->rules[k].function);
@@ -708,6 +753,7 @@ int op_clear(PyObject* self) {
   Py_CLEAR(op->forward);
   Py_CLEAR(op->writer);
   Py_CLEAR(op->result_type);
+  Py_CLEAR(op->synonyms);
   Py_CLEAR(op->target);
   for (int k = 0; k < op->rule_count; ++k) {
     Py_CLEAR(op->rules[k].function);
@@ -895,9 +941,6 @@ void init_op(nb::module_& m) {
   required = PyObject_CallNoArgs(reinterpret_cast<PyObject*>(&PyBaseObject_Type));
   m.attr("REQUIRED") = nb::handle(required);
   str_out = PyUnicode_InternFromString("out");
-  str_axis = PyUnicode_InternFromString("axis");
-  str_dim = PyUnicode_InternFromString("dim");
-  str_self = PyUnicode_InternFromString("self");
   m.def("make_op", make_op, nb::arg("name"), nb::arg("backward_name"), nb::arg("forward"),
         nb::arg("params"), nb::arg("defaults"), nb::arg("positional_count"), nb::arg("list_param"),
         nb::arg("pack_from"), nb::arg("view"), nb::arg("multi_output"), nb::arg("grad_list"),
@@ -905,9 +948,20 @@ void init_op(nb::module_& m) {
         nb::arg("native"), nb::arg("native_arity"), nb::arg("composite"));
   m.def("make_variant", make_variant);
   m.def("make_positional", make_positional);
-  m.def("become_view", become_view);
   m.def("set_writer", [](nb::handle op, nb::object function) {
     as_op(op.ptr())->writer = function.release().ptr();
+  });
+  m.def("set_synonyms",
+        [](nb::handle op, nb::dict names) { as_op(op.ptr())->synonyms = names.release().ptr(); });
+  // x.t_() and the like: the object shows from now on what its view `made` shows.
+  m.def("become", [](nb::handle target, nb::handle made) {
+    PyTensor* t = checked_tensor(target);
+    PyTensor* view = checked_tensor(made);
+    check_inplace(t, view->grad_fn != nullptr);
+    t->t = view->t;
+    if (view->grad_fn) set_grad_fn(t, view->grad_fn, view->output_nr);
+    t->t.bump_version();
+    t->view_version = t->t.version();
   });
   // The name of nodes for arguments that pass the tests: (parameter, condition, text) each.
   m.def("add_overload", [](nb::handle op, nb::str name, nb::list tests) {

@@ -18,6 +18,7 @@ namespace {
 PyObject* error_classes = nullptr;   // tuple by ErrorKind
 PyObject* device_objects = nullptr;  // callable (type, index) -> flambeau.device
 PyObject* cpu_device = nullptr;
+PyObject* meta_device = nullptr;
 
 // ---- life ----
 
@@ -92,9 +93,9 @@ PyObject* get_dtype(PyObject* self, void*) {
 PyObject* get_device(PyObject* self, void*) {
   const PyTensor* t = as_tensor(self);
   if (!t->t.defined() || t->t.is_cpu()) return Py_NewRef(cpu_device ? cpu_device : Py_None);
+  if (t->t.is_meta()) return Py_NewRef(meta_device);
   const Device d = t->t.device();
-  return PyObject_CallFunction(device_objects, "si", d.type == DeviceType::CUDA ? "cuda" : "meta",
-                               static_cast<int>(d.index));
+  return PyObject_CallFunction(device_objects, "si", "cuda", static_cast<int>(d.index));
 }
 PyObject* get_is_conj(PyObject* self, void*) {
   return PyBool_FromLong(as_tensor(self)->t.is_conj());
@@ -111,7 +112,7 @@ PyObject* get_version(PyObject* self, void*) {
 }
 PyObject* get_data_ptr(PyObject* self, void*) {
   const Tensor& t = as_tensor(self)->t;
-  return PyLong_FromVoidPtr(t.numel() ? t.bytes() : nullptr);
+  return PyLong_FromVoidPtr(t.numel() && !t.is_meta() ? t.bytes() : nullptr);
 }
 
 PyObject* get_requires_grad(PyObject* self, void*) {
@@ -404,9 +405,17 @@ PyObject* number(const Scalar& s, DType dtype) {
   return nb::detail::make_caster<Scalar>::from_cpp(s, nb::rv_policy::automatic, nullptr).ptr();
 }
 
+// Also where kernels may read the zeros behind meta tensors: Python would branch on them.
+Scalar only_element(PyObject* self) {
+  const Tensor& t = as_tensor(self)->t;
+  FB_CHECK(!t.is_meta() || t.numel() != 1, Runtime,
+           "Tensor.item() cannot be called on meta tensors");
+  return item(t);
+}
+
 PyObject* tensor_item(PyObject* self, PyObject*) {
   FB_PY_TRY
-  return number(item(as_tensor(self)->t), as_tensor(self)->t.dtype());
+  return number(only_element(self), as_tensor(self)->t.dtype());
   FB_PY_CATCH(nullptr)
 }
 
@@ -419,7 +428,7 @@ int tensor_bool(PyObject* self) {
     return -1;
   }
   FB_PY_TRY
-  return item(t).to<bool>();
+  return only_element(self).to<bool>();
   FB_PY_CATCH(-1)
 }
 
@@ -431,7 +440,7 @@ PyObject* tensor_index(PyObject* self) {
     return nullptr;
   }
   FB_PY_TRY
-  return PyLong_FromLongLong(item(t).i);
+  return PyLong_FromLongLong(only_element(self).i);
   FB_PY_CATCH(nullptr)
 }
 
@@ -464,6 +473,8 @@ PyObject* nested_list(const Tensor& t, int axis, std::int64_t offset) {
 
 PyObject* tensor_tolist(PyObject* self, PyObject*) {
   FB_PY_TRY
+  FB_CHECK(!as_tensor(self)->t.is_meta(), NotImplemented,
+           "Cannot copy out of meta tensor; no data!");
   const Tensor t = resolved(as_tensor(self)->t);
   require_cpu(t, "tolist");
   return nested_list(t, 0, t.offset());
@@ -581,8 +592,10 @@ bool to_scalar(PyObject* o, Scalar& out) {
   } else if (PyComplex_Check(o)) {
     out = Scalar(std::complex<double>(PyComplex_RealAsDouble(o), PyComplex_ImagAsDouble(o)));
   } else if (is_tensor(o) && !as_tensor(o)->wrapped && as_tensor(o)->t.defined() &&
-             as_tensor(o)->t.numel() == 1 && as_tensor(o)->t.is_cpu()) {
-    out = item(as_tensor(o)->t);
+             as_tensor(o)->t.numel() == 1) {
+    const Tensor& t = as_tensor(o)->t;
+    if (t.is_meta() && !shape_only()) return false;
+    out = t.is_meta() ? load_scalar(t.dtype(), t.bytes()) : item(t);
   } else if (PyIndex_Check(o) && !is_tensor(o)) {  // NumPy integers
     const Py_ssize_t value = PyNumber_AsSsize_t(o, PyExc_OverflowError);
     if (value == -1 && PyErr_Occurred()) {
@@ -629,11 +642,12 @@ void init_tensor(nb::module_& m) {
   m.attr("TensorBase") = nb::handle(reinterpret_cast<PyObject*>(tensor_base_type));
 
   m.def("register_types",
-        [](nb::object tensor, nb::object size, nb::object device, nb::object cpu) {
+        [](nb::object tensor, nb::object size, nb::object device, nb::object cpu, nb::object meta) {
           tensor_type = reinterpret_cast<PyTypeObject*>(tensor.release().ptr());
           size_type = reinterpret_cast<PyTypeObject*>(size.release().ptr());
           device_objects = device.release().ptr();
           cpu_device = cpu.release().ptr();
+          meta_device = meta.release().ptr();
         });
   m.def("register_errors", [](nb::tuple classes) { error_classes = classes.release().ptr(); });
   nb::register_exception_translator([](const std::exception_ptr& p, void*) {
@@ -653,25 +667,25 @@ void init_tensor(nb::module_& m) {
 
   // The same storage as another Python object, outside the graph.
   m.def("detach", [](nb::handle source) {
-    PyTensor* from = as_tensor(source.ptr());
+    PyTensor* from = checked_tensor(source);
     nb::object out = alias(source.ptr());
     as_tensor(out.ptr())->inference = from->inference;
     return out;
   });
   m.def("as_class", [](nb::handle source, nb::handle cls, bool requires_grad) {
-    PyObject* out = wrap(as_tensor(source.ptr())->t, reinterpret_cast<PyTypeObject*>(cls.ptr()));
+    PyObject* out = wrap(checked_tensor(source)->t, reinterpret_cast<PyTypeObject*>(cls.ptr()));
     if (out) {
-      as_tensor(out)->inference = as_tensor(source.ptr())->inference;
+      as_tensor(out)->inference = checked_tensor(source)->inference;
       as_tensor(out)->requires_grad = requires_grad;
     }
     return nb::steal(out);
   });
   // x.data = y: the object keeps its identity and its autograd fields.
   m.def("set_data",
-        [](nb::handle target, const Lazy& value) { as_tensor(target.ptr())->t = value; });
+        [](nb::handle target, const Lazy& value) { checked_tensor(target)->t = value; });
   m.def("bump_version", [](const Lazy& t) { t->bump_version(); });
   m.def("make_leaf", [](nb::handle target) {
-    PyTensor* t = as_tensor(target.ptr());
+    PyTensor* t = checked_tensor(target);
     Py_CLEAR(t->grad_fn);
     Py_CLEAR(t->base);
     t->output_nr = 0;
@@ -680,8 +694,8 @@ void init_tensor(nb::module_& m) {
   m.def("share_storage", [](const Lazy& a, const Lazy& b) { return a->storage() == b->storage(); });
   m.def("storage_info", [](const Lazy& t) {
     const Storage& s = *t->storage();
-    return nb::make_tuple(reinterpret_cast<std::uintptr_t>(s.data), s.nbytes, s.resizable,
-                          s.shared);
+    const char* data = t->is_meta() ? nullptr : s.data;
+    return nb::make_tuple(reinterpret_cast<std::uintptr_t>(data), s.nbytes, s.resizable, s.shared);
   });
 }
 

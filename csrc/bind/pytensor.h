@@ -6,6 +6,7 @@
 #include <nanobind/nanobind.h>
 
 #include <memory>
+#include <optional>
 
 #include "core/tensor.h"
 #include "kernels/copy.h"
@@ -47,6 +48,20 @@ inline bool is_tensor(PyObject* o) {
   return Py_TYPE(o) == tensor_type || PyObject_TypeCheck(o, tensor_base_type);
 }
 inline PyTensor* as_tensor(PyObject* o) { return reinterpret_cast<PyTensor*>(o); }
+// Of an argument that may be anything.
+inline PyTensor* checked_tensor(nb::handle h) {
+  if (!is_tensor(h.ptr()))
+    throw nb::type_error(
+        (std::string("expected a Tensor, got ") + Py_TYPE(h.ptr())->tp_name).c_str());
+  return as_tensor(h.ptr());
+}
+
+// What a kernel computes with. Wrappers of function transforms never get that far (transform.h).
+inline const Tensor& kernel_tensor(PyObject* o) {
+  if (as_tensor(o)->wrapped)
+    throw nb::type_error("a kernel was given a tensor of a function transform");
+  return as_tensor(o)->t;
+}
 
 // A new flambeau.Tensor (or `type`) that takes over `t`. Null with an exception set on failure.
 PyObject* wrap(Tensor t, PyTypeObject* type = nullptr);
@@ -123,7 +138,8 @@ struct type_caster<fb::Tensor> {
   template <class T>
   using Cast = precise_cast_t<T>;
   fb::Tensor* value = nullptr;
-  std::unique_ptr<fb::Tensor> copy;  // of a conj or neg view
+  std::unique_ptr<fb::Tensor> copy;     // of a conj or neg view
+  std::optional<fb::ShapeOnly> shapes;  // while the function runs on a tensor without values
 
   bool from_python(handle src, std::uint32_t, cleanup_list*) noexcept {
     if (src.is_none()) return true;  // for pointers; references refuse below
@@ -131,6 +147,7 @@ struct type_caster<fb::Tensor> {
     // The kernels of a wrapper's ops are called by its transform, with what is inside.
     if (fb::py::as_tensor(src.ptr())->wrapped) return false;
     value = &fb::py::as_tensor(src.ptr())->t;
+    if (value->is_meta()) shapes.emplace();
     return !value->is_lazy() || resolve();
   }
   [[gnu::cold]] bool resolve() noexcept {
@@ -166,9 +183,11 @@ struct type_caster<fb::Tensor> {
 template <>
 struct type_caster<fb::py::Lazy> {
   NB_TYPE_CASTER(fb::py::Lazy, const_name("Tensor"))
+  std::optional<fb::ShapeOnly> shapes;
   bool from_python(handle src, std::uint32_t, cleanup_list*) noexcept {
     if (!fb::py::is_tensor(src.ptr()) || fb::py::as_tensor(src.ptr())->wrapped) return false;
     value.tensor = &fb::py::as_tensor(src.ptr())->t;
+    if (value->is_meta()) shapes.emplace();
     return true;
   }
   static handle from_cpp(const fb::py::Lazy& t, rv_policy, cleanup_list*) noexcept {

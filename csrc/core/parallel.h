@@ -4,6 +4,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "core/shape_only.h"
+
 namespace fb {
 
 // Number of threads that parallel_for may use, the caller included (at least 1). The default comes
@@ -22,7 +24,8 @@ void run_parallel(std::int64_t begin, std::int64_t end, std::int64_t grain, Body
 
 // Calls f(b, e) over disjoint pieces that cover [begin, end); each piece has at least `grain`
 // elements (but the last). Runs on the calling thread alone when the range is not larger than
-// grain. The first exception of any piece is rethrown here, after every piece has stopped.
+// grain. The first exception of any piece is rethrown here, after every piece has stopped. In
+// shape-only mode (core/shape_only.h) f is not called.
 //
 // Every piece starts a whole number of grains after `begin`; how many grains it has depends on the
 // number of threads. A kernel whose bits must not depend on that (a reduction) therefore works in
@@ -30,7 +33,7 @@ void run_parallel(std::int64_t begin, std::int64_t end, std::int64_t grain, Body
 // combines these in order.
 template <class F>
 void parallel_for(std::int64_t begin, std::int64_t end, std::int64_t grain, F&& f) {
-  if (end <= begin) return;
+  if (end <= begin || shape_only()) return;
   if (end - begin <= grain || in_parallel() || num_threads() == 1) {
     f(begin, end);
     return;

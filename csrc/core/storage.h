@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <utility>
 
+#include "core/shape_only.h"
+
 namespace fb {
 
 enum class DeviceType : std::uint8_t { CPU, CUDA, Meta };
@@ -62,7 +64,10 @@ class StoragePtr {
   Storage* storage_ = nullptr;
 };
 
+// On the device `meta` in shape-only mode, whatever `device` says.
 StoragePtr make_storage(std::size_t nbytes, Device device = {});
+// True from the first storage on the device `meta` on: programs without any pay one test for it.
+extern std::atomic<bool> meta_storages_exist;
 // Takes over foreign memory; `release` is called once, when the last view is gone.
 StoragePtr adopt_storage(char* data, std::size_t nbytes, Device device, Storage::Release release,
                          void* owner);

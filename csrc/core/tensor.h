@@ -18,6 +18,7 @@ class Tensor {
   const StoragePtr& storage() const { return storage_; }
   DType dtype() const { return dtype_; }
   Device device() const { return storage_->device; }
+  bool is_meta() const { return storage_->device.type == DeviceType::Meta; }
   bool is_cpu() const { return storage_->device.type == DeviceType::CPU; }
   const Dims& sizes() const { return sizes_; }
   const Dims& strides() const { return strides_; }
@@ -95,7 +96,13 @@ void require_aligned(const char* data, DType dtype, const char* op);
 
 // The kernel that checks its operands belongs to the CPU: Error(Device) otherwise.
 inline void require_cpu(const Tensor& t, const char* op) {
-  FB_CHECK(t.is_cpu(), Device, op, ": expected a CPU tensor");
+  FB_CHECK(t.is_cpu() || shape_only(), Device, op, ": expected a CPU tensor");
+}
+// The shape of the result depends on the values. Error(NotImplemented) in shape-only mode.
+inline void require_values(const char* op) {
+  FB_CHECK(!shape_only(), NotImplemented, op,
+           ": the shape of the result depends on the values, which tensors on the device meta do "
+           "not have");
 }
 
 }  // namespace fb

@@ -143,6 +143,8 @@ void copy_lazy(const Tensor& dst, const Tensor& src) {
 
 void copy_into(const Tensor& dst, const Tensor& src) {
   if (dst.is_lazy() || src.is_lazy()) return copy_lazy(dst, src);
+  FB_CHECK(!src.is_meta() || dst.is_meta(), NotImplemented,
+           "Cannot copy out of meta tensor; no data!");
   require_cpu(dst, "copy_");
   require_cpu(src, "copy_");
   check_writable(dst, "copy_");
@@ -241,9 +243,9 @@ Tensor arange(const Scalar& start, const Scalar& step, std::int64_t count, DType
 }
 
 Scalar item(const Tensor& t) {
-  require_cpu(t, "item");
   FB_CHECK(t.numel() == 1, Runtime, "item: a Tensor with ", t.numel(),
            " elements cannot be converted to Scalar");
+  FB_CHECK(!t.is_meta() || shape_only(), Runtime, "Tensor.item() cannot be called on meta tensors");
   if (t.is_lazy()) return item(resolved(t));
   return load_scalar(t.dtype(), t.bytes());
 }

@@ -202,7 +202,8 @@ Tensor make_complex(const Tensor& real, const Tensor& imag) {
            dtype_name(real.dtype()), " but got scalar type ", dtype_name(imag.dtype()),
            " for second argument");
   const Dims shape = broadcast_shapes(real.sizes(), imag.sizes(), "complex");
-  Tensor out = empty(shape, complex_dtype(real.dtype()));
+  const DType dtype = complex_dtype(real.dtype());
+  const Tensor out = real.sizes() == shape ? empty_like(real, dtype) : empty(shape, dtype);
   run_loop(real.dtype() == DType::Float32 ? interleave<float> : interleave<double>, shape,
            {out, real, imag});
   return out;

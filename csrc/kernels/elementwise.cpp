@@ -85,6 +85,13 @@ struct Table {
     for (int k = 0; k < backward_count; ++k)
       fill(binary[binary_math_count + k], activations.backward[k],
            generic_binary(binary_math_count + k));
+    const SpecialLoops& special = special_loops();
+    constexpr int first_unary = math_count + activation_count;
+    for (int k = 0; k < special_count; ++k)
+      fill(unary[first_unary + k], special.unary[k], generic_unary(first_unary + k));
+    constexpr int first_binary = binary_math_count + backward_count;
+    for (int k = 0; k < special_binary_count; ++k)
+      fill(binary[first_binary + k], special.binary[k], generic_binary(first_binary + k));
     for (int k = 0; k < static_cast<int>(TernaryId::count); ++k)
       fill(ternary[k], arithmetic.ternary[k], generic_ternary(k));
   }
@@ -340,6 +347,7 @@ Tensor ternary(int id, const Argument& a, const Argument& b, const Argument& c, 
 }
 
 bool equal(const Tensor& a, const Tensor& b) {
+  require_values("equal");
   if (!(a.sizes() == b.sizes())) return false;
   require_cpu(a, "equal");
   require_cpu(b, "equal");

@@ -96,6 +96,44 @@ enum class Result : std::uint8_t {
   M(softshrink, NoFn, Same, 1, 1)          \
   M(hardshrink, NoFn, Same, 1, 1)
 
+#define FB_SPECIAL_OPS(M)                   \
+  M(i0, NoFn, Float, 8, 0)                  \
+  M(i0e, NoFn, Float, 8, 0)                 \
+  M(i1, NoFn, Float, 8, 0)                  \
+  M(i1e, NoFn, Float, 8, 0)                 \
+  M(bessel_j0, NoFn, Float, 16, 0)          \
+  M(bessel_j1, NoFn, Float, 16, 0)          \
+  M(bessel_y0, NoFn, Float, 16, 0)          \
+  M(bessel_y1, NoFn, Float, 16, 0)          \
+  M(k0, NoFn, Float, 16, 0)                 \
+  M(k0e, NoFn, Float, 16, 0)                \
+  M(k1, NoFn, Float, 16, 0)                 \
+  M(k1e, NoFn, Float, 16, 0)                \
+  M(airy_ai, NoFn, Float, 16, 0)            \
+  M(spherical_bessel_j0, NoFn, Float, 4, 0) \
+  M(entr, NoFn, Float, 2, 0)                \
+  M(erfcx, NoFn, Float, 4, 0)               \
+  M(ndtr, NoFn, Float, 4, 0)                \
+  M(ndtri, NoFn, Float, 16, 0)              \
+  M(log_ndtr, NoFn, Float, 8, 0)
+
+#define FB_SPECIAL_BINARY_OPS(M)                        \
+  M(xlog1py, NoFn, Float, 2, 0)                         \
+  M(igamma, NoFn, Float, 64, 0)                         \
+  M(igammac, NoFn, Float, 64, 0)                        \
+  M(chebyshev_polynomial_t, NoFn, Float, 16, 0)         \
+  M(chebyshev_polynomial_u, NoFn, Float, 16, 0)         \
+  M(chebyshev_polynomial_v, NoFn, Float, 16, 0)         \
+  M(chebyshev_polynomial_w, NoFn, Float, 16, 0)         \
+  M(shifted_chebyshev_polynomial_t, NoFn, Float, 16, 0) \
+  M(shifted_chebyshev_polynomial_u, NoFn, Float, 16, 0) \
+  M(shifted_chebyshev_polynomial_v, NoFn, Float, 16, 0) \
+  M(shifted_chebyshev_polynomial_w, NoFn, Float, 16, 0) \
+  M(hermite_polynomial_h, NoFn, Float, 16, 0)           \
+  M(hermite_polynomial_he, NoFn, Float, 16, 0)          \
+  M(laguerre_polynomial_l, NoFn, Float, 16, 0)          \
+  M(legendre_polynomial_p, NoFn, Float, 16, 0)
+
 #define FB_BINARY_MATH_OPS(M)                      \
   M(add, AddFn, Same, 1, 0)                        \
   M(sub, SubFn, Same, 1, 0)                        \
@@ -173,8 +211,8 @@ enum class Result : std::uint8_t {
   M(mul_sigmoid_backward, NoFn, Same, 1, 0)
 
 #define FB_ENUM(name, generic, result, cost, parameters) name,
-#define FB_UNARY_OPS(M) FB_MATH_OPS(M) FB_ACTIVATION_OPS(M)
-#define FB_BINARY_OPS(M) FB_BINARY_MATH_OPS(M) FB_BACKWARD_OPS(M)
+#define FB_UNARY_OPS(M) FB_MATH_OPS(M) FB_ACTIVATION_OPS(M) FB_SPECIAL_OPS(M)
+#define FB_BINARY_OPS(M) FB_BINARY_MATH_OPS(M) FB_BACKWARD_OPS(M) FB_SPECIAL_BINARY_OPS(M)
 enum class UnaryId : std::uint8_t { FB_UNARY_OPS(FB_ENUM) count };
 enum class BinaryId : std::uint8_t { FB_BINARY_OPS(FB_ENUM) count };
 enum class TernaryId : std::uint8_t { FB_TERNARY_OPS(FB_ENUM) count };
@@ -183,6 +221,8 @@ constexpr int math_count = 0 FB_MATH_OPS(FB_COUNT);
 constexpr int activation_count = 0 FB_ACTIVATION_OPS(FB_COUNT);
 constexpr int binary_math_count = 0 FB_BINARY_MATH_OPS(FB_COUNT);
 constexpr int backward_count = 0 FB_BACKWARD_OPS(FB_COUNT);
+constexpr int special_count = 0 FB_SPECIAL_OPS(FB_COUNT);
+constexpr int special_binary_count = 0 FB_SPECIAL_BINARY_OPS(FB_COUNT);
 #undef FB_COUNT
 #undef FB_ENUM
 
@@ -206,6 +246,11 @@ struct ArithmeticLoops {
   Loop ternary[static_cast<int>(TernaryId::count)][2];
 };
 FB_ISA_TABLE(ArithmeticLoops, arithmetic_loops)
+struct SpecialLoops {
+  Loop unary[special_count][2];
+  Loop binary[special_binary_count][2];
+};
+FB_ISA_TABLE(SpecialLoops, special_loops)
 
 // Loops over operands with any strides, which bring blocks of them into the form that `inner`
 // takes. `params` is a BlockCall.

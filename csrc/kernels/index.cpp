@@ -275,6 +275,7 @@ void index_put(const Tensor& self, const Indices& indices, const Tensor& values,
            "Index put requires the source and destination dtypes match, got ",
            dtype_name(self.dtype()), " for the destination and ", dtype_name(values.dtype()),
            " for the source.");
+  if (shape_only()) return;  // how many places a mask names is not known
   const Plan plan = make_plan(self, indices);
   const Dims order = to_working_order(plan);
   Dims result_shape;
@@ -641,6 +642,7 @@ Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
 
 Tensor nonzero(const Tensor& given) {
   require_cpu(given, "nonzero");
+  require_values("nonzero");
   const Tensor mask = contiguous(cast(given, DType::Bool));
   const auto* bits = mask.data<std::uint8_t>();
   const std::int64_t n = mask.numel();
@@ -669,6 +671,7 @@ Tensor nonzero(const Tensor& given) {
 
 Tensor masked_select(const Tensor& t, const Tensor& mask) {
   require_cpu(t, "masked_select");
+  require_values("masked_select");
   require_cpu(mask, "masked_select");
   FB_CHECK(is_mask(mask), DType, "masked_select: expected BoolTensor or ByteTensor for mask, got ",
            dtype_name(mask.dtype()));

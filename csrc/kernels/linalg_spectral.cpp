@@ -6,6 +6,7 @@
 #include "kernels/copy.h"
 #include "kernels/lapack.h"
 #include "kernels/linalg.h"
+#include "kernels/linalg_batch.h"
 
 namespace fb {
 namespace {
@@ -100,6 +101,11 @@ TwoTensors eigh(const Tensor& a, bool lower, bool vectors, const char* op) {
     const auto matrices = stack_of<T>(out, batch);
     const auto results = stack_of<Real<T>>(values, batch);
     if (n == 0) return;
+    const auto lanes = [&](const auto& loops, std::int64_t begin, std::int64_t end) {
+      loops.eigh(lower_in_memory, vectors, n, end - begin, matrices[begin], results[begin],
+                 info.data<std::int32_t>() + begin);
+    };
+    if (run_lanes<T>(matrices.count, n, spectral_work(n, n), lanes)) return;
     for_each_matrix(matrices.count, spectral_work(n, n), [&](std::int64_t begin, std::int64_t end) {
       EighSpace<T> space = eigh_space<T>(job, triangle, n, matrices[begin], results[begin]);
       for (std::int64_t i = begin; i < end; ++i) {

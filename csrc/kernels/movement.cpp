@@ -221,6 +221,7 @@ Tensor repeat(const Tensor& t, const Dims& repeats) {
 }
 
 Tensor repeat_indices(const Tensor& repeats) {
+  require_values("repeat_interleave");
   require_cpu(repeats, "repeat_interleave");
   FB_CHECK(repeats.ndim() == 1, Runtime,
            "repeat_interleave only accept 1D vector as repeat: repeats are ", repeats.sizes());

@@ -361,7 +361,7 @@ Tensor multinomial(const Tensor& weights, std::int64_t count, bool replacement,
   const DType accumulate = weights.dtype() == DType::Float64 ? DType::Float64 : DType::Float32;
   dispatch_float(accumulate, "multinomial", [&]<class T>() {
     const Tensor table = contiguous(cast(weights, accumulate));
-    check_weights(table.data<T>(), rows, columns);
+    if (!shape_only()) check_weights(table.data<T>(), rows, columns);
     if (replacement && count > 1) {
       const std::scoped_lock lock(generator.mutex());
       sample_with_replacement(table.data<T>(), rows, columns, count, out.data<std::int64_t>(),

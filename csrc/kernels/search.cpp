@@ -178,6 +178,7 @@ Tensor counts_of(const std::int64_t* x, std::int64_t n, std::int64_t size) {
 
 Tensor bincount(const Tensor& t, const Tensor* weights, std::int64_t minlength) {
   require_cpu(t, "bincount");
+  require_values("bincount");
   FB_CHECK(is_integral(t.dtype(), false), NotImplemented, "bincount: not implemented for ",
            dtype_name(t.dtype()));
   FB_CHECK(minlength >= 0, Runtime, "minlength should be >= 0");

@@ -181,6 +181,7 @@ TensorTriple unique_slices(const Tensor& t, std::int64_t dim, bool sorted) {
 TensorTriple unique(const Tensor& t, std::optional<std::int64_t> dim, bool sorted,
                     bool with_inverse, bool with_counts) {
   require_cpu(t, "unique");
+  require_values("unique");
   return dim ? unique_slices(t, *dim, sorted)
              : unique_elements(t, sorted, with_inverse, with_counts);
 }

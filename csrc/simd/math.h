@@ -616,12 +616,11 @@ FB_SIMD Vec<T> erf_small(Vec<T> x) {
   }
 }
 
-// erfc(a) for a >= 0 as exp(-a^2) P(t) / (a + K) with t = (a - K) / (a + K), the variable of
-// M. M. Shepherd and J. G. Laframboise, Math. Comp. 36 (1981); 2^-28, 2^-58.
+// exp(a^2) erfc(a) for a >= 0, up to 10.25 or 27.4, as P(t) / (a + K) with t = (a - K) / (a + K),
+// the variable of M. M. Shepherd and J. G. Laframboise, Math. Comp. 36 (1981); 2^-28, 2^-58.
 template <class T>
-FB_SIMD Vec<T> erfc_positive(Vec<T> a) {
+FB_SIMD Vec<T> erfcx_positive(Vec<T> a) {
   constexpr T k = pick<T>(3.0f, 3.75);
-  a = min_second(Vec<T>(pick<T>(10.25f, 27.4)), a);
   const Vec<T> bottom = a + k, t = (a - k) / bottom;
   Vec<T> p;
   if constexpr (is_float<T>) {
@@ -638,9 +637,15 @@ FB_SIMD Vec<T> erfc_positive(Vec<T> a) {
                    -3.041345139208916e-08, -1.0089026589956259e-08, -6.3759438431404077e-09,
                    1.1869332528142347e-08, 5.9299667743004051e-09);
   }
+  return p / bottom;
+}
+// erfc(a) for a >= 0.
+template <class T>
+FB_SIMD Vec<T> erfc_positive(Vec<T> a) {
+  a = min_second(Vec<T>(pick<T>(10.25f, 27.4)), a);
   const Double<T> square = exact_product(a, a);
   const auto [n, r] = reduce_exp(-square.high);
-  return scale(exp_reduced(r - square.low) * p / bottom, n);
+  return scale(exp_reduced(r - square.low) * erfcx_positive(a), n);
 }
 template <class T>
 FB_SIMD Vec<T> erfc(Vec<T> x) {

@@ -6,6 +6,7 @@ from flambeau import _C
 from flambeau.autograd.anomaly import detect_anomaly, set_detect_anomaly
 from flambeau.autograd.function import Function, once_differentiable
 from flambeau.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
+from flambeau.backends import kernels
 from flambeau.core.errors import GradError, ShapeError
 from flambeau.core.grad_mode import (
     enable_grad,
@@ -65,7 +66,7 @@ def _initial(outputs: tuple[Any, ...], gradients: Any) -> list[Tensor]:
                     "grad can be implicitly created only for real scalar outputs but got "
                     f"{output.dtype}"
                 )
-            gradient = _C.full(output.shape, 1.0, output.dtype)
+            gradient = kernels(output).full(output.shape, 1.0, output.dtype)
         elif not isinstance(gradient, Tensor):
             raise TypeError(
                 f"gradients can be either Tensors or None, but got {type(gradient).__name__}"
@@ -195,7 +196,7 @@ def grad(
         if gradient is not None:
             continue
         if materialize_grads:
-            found[k] = _C.full(inputs[k].shape, 0, inputs[k].dtype)
+            found[k] = kernels(inputs[k]).full(inputs[k].shape, 0, inputs[k].dtype)
         elif not allow_unused:
             raise GradError(
                 "One of the differentiated Tensors appears to not have been used in the graph. Set "

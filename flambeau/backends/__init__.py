@@ -1,6 +1,12 @@
 """The door to the kernels: `kernels(tensor)` gives the backend of the tensor's device."""
 
-from flambeau.backends import cpu
+from __future__ import annotations
+
+from flambeau.backends import cpu, meta
+
+TYPE_CHECKING = False  # see core/registry.py
+if TYPE_CHECKING:
+    from typing import Any
 
 _SWITCHES = ("cuda", "cudnn", "mha", "mkl", "mkldnn", "mps", "openmp", "opt_einsum")
 
@@ -14,7 +20,7 @@ def __getattr__(name):
     raise AttributeError(f"module 'flambeau.backends' has no attribute '{name}'")
 
 
-def kernels(tensor):
+def kernels(tensor: Any) -> Any:
     """The kernels that compute on the device of `tensor`.
 
     Raises:
@@ -26,12 +32,14 @@ def kernels(tensor):
             return cpu
     except AttributeError:
         raise TypeError(f"expected a Tensor, got {type(tensor).__name__}") from None
+    if tensor.device.type == "meta":
+        return meta
     from flambeau.core.errors import DeviceError
 
     raise DeviceError(f"no kernels for device '{tensor.device}'")
 
 
-def on(device):
+def on(device: Any) -> Any:
     """The kernels that compute on a device, for tensors that do not exist yet.
 
     Raises:
@@ -39,6 +47,8 @@ def on(device):
     """
     if device.type == "cpu":
         return cpu
+    if device.type == "meta":
+        return meta
     from flambeau.core.errors import DeviceError
 
     raise DeviceError(f"no kernels for device '{device}'")

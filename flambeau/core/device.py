@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from _thread import _local as _local_storage
+
 _TYPES = ("cpu", "cuda", "meta")
 
 
@@ -74,25 +76,56 @@ class device:
     def __reduce__(self) -> tuple[object, ...]:
         return (device, (str(self),))
 
+    def __enter__(self) -> device:
+        global default_changed
+        default_changed = True
+        _local.stack = [*_stack(), require_available(self)]
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        _local.stack = _stack()[:-1]
+
 
 cpu = device("cpu")
+meta = device("meta")
+
+# ---- where new tensors live ----
+
+_local = _local_storage()  # of each thread: the devices of the `with` statements it is in
+_default = cpu
+#: False until something asks for another default than the CPU: making tensors looks no further.
+default_changed = False
+
+
+def _stack() -> list[device]:
+    found: list[device] = getattr(_local, "stack", [])
+    return found
+
+
+def get_default() -> device:
+    """Where tensors are made that no argument gives a device."""
+    stack = _stack()
+    return stack[-1] if stack else _default
+
+
+def set_default(where: str | device | int | None) -> None:
+    """Sets where tensors are made that no argument gives a device; None for the CPU."""
+    global _default, default_changed
+    default_changed = True
+    _default = cpu if where is None else require_available(where)
 
 
 def require_available(where: str | device | int | None) -> device:
-    """The device of an argument, which must be one that holds data on this machine.
+    """The device of an argument, which must be one that this machine computes on.
 
     Raises:
         DeviceError: when the device is not there.
     """
     if where is None:
-        return cpu
+        return get_default()
     wanted = device(where)
-    if wanted.type != "cpu":
+    if wanted.type == "cuda":
         from flambeau.core.errors import DeviceError
 
-        if wanted.type == "cuda":
-            raise DeviceError(
-                "No CUDA GPUs are available: this build of flambeau computes on the CPU"
-            )
-        raise DeviceError(f"device '{wanted}' holds no data")
-    return cpu
+        raise DeviceError("No CUDA GPUs are available: this build of flambeau computes on the CPU")
+    return cpu if wanted.type == "cpu" else meta

@@ -197,10 +197,12 @@ def _suffixes(t: Any) -> list[str]:
     found = []
     if t.device.type != "cpu":
         found.append(f"device='{t.device}'")
-    empty = t.numel() == 0
-    if (empty and t.ndim != 1) or (not empty and _options.edgeitems == 0):
+    empty = t.numel() == 0 and not t.is_meta
+    if t.is_meta or (empty and t.ndim != 1) or (not empty and _options.edgeitems == 0):
         found.append(f"size={tuple(t.shape)}")
-    unsaid = (default,) if empty else (default, default.to_complex(), _C.int64, _C.bool)
+    unsaid = (
+        (default,) if empty or t.is_meta else (default, default.to_complex(), _C.int64, _C.bool)
+    )
     if t.dtype not in unsaid:
         found.append(f"dtype={t.dtype}")
     node = t.grad_fn
@@ -239,6 +241,8 @@ def tensor_str(t: Any, contents: str | None = None) -> str:
     """
     prefix = _prefix(t)
     indent = len(prefix)
-    if contents is None:
+    if contents is None and t.is_meta:
+        contents = "..."
+    elif contents is None:
         contents = "[]" if t.numel() == 0 else _contents(_C.detach(t), indent)
     return _with_suffixes(prefix + contents, _suffixes(t), indent)

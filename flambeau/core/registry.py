@@ -51,6 +51,7 @@ class Info:
         self.inplace = False
         self.out = True
         self.pack: str | None = None
+        self.synonyms: dict[str, str] = {}
         self.several = False
         self.samples: Any = None
         self.domain: Any = None
@@ -63,6 +64,7 @@ class Info:
         self.cuda: Any = None
         self.outputs: tuple[str, ...] | None = None
         self.elementwise = False
+        self.native = ""  # the elementwise kernel that does the same
         self.out = True
         self.view = False
         self.nullary = False  # may be called without arguments
@@ -220,6 +222,7 @@ def op(
     compiled: Callable[..., Any] | None = None,
     native: str = "",
     native_arity: int = 0,
+    synonyms: dict[str, str] | None = None,
     **info: Any,
 ) -> Any:
     """Registers the decorated function, the forward of an operation.
@@ -248,6 +251,7 @@ def op(
         result_type: makes the named tuple out of the tuple of outputs.
         compiled: a compiled function with the same positional arguments, called in place of the
             function (views, whose whole cost is the call).
+        synonyms: further keyword names of parameters, `{"axis0": "dim0"}`.
         native: the elementwise kernel that does the same as the function for tensors on the CPU.
         info: fields of `Info`: samples, domain, reference, dtypes, ...
     """
@@ -274,6 +278,8 @@ def op(
             native_arity=native_arity,
             composite=compiled is None and "kernels" not in forward.__code__.co_names,
         )
+        if synonyms:
+            _C.set_synonyms(target, {k: names.index(v) for k, v in synonyms.items()})
         target.params = names
         if overloads:
             _add_overloads(target, overloads)
@@ -284,7 +290,9 @@ def op(
             outputs=outputs,
             out=out,
             pack=pack,
+            synonyms=synonyms or {},
             several=multi_output,
+            native=native,
             **info,
         )
         target.__name__ = own
@@ -295,12 +303,14 @@ def op(
         target.vjp = _rule_decorator(target, _C.add_rule, target.info.rules)
         target.writer = _writer_decorator(target)
         target.fast_vjp = _rule_decorator(target, _C.add_fast_rule, target.info.fast_rules)
+        if own in OPS:
+            raise ValueError(f"the op {own} is registered twice")
         OPS[own] = target
         _install(target, methods)
         short = own.rpartition(".")[2]
         if public:
             for public_name in (short, *aliases):
-                FUNCTIONS[public_name] = target
+                _publish(public_name, target)
         if methods:
             _install(target, aliases)
         if inplace:
@@ -315,6 +325,12 @@ def op(
         return target
 
     return register if function is None else register(function)
+
+
+def _publish(name: str, target: Any) -> None:
+    if name in FUNCTIONS:
+        raise ValueError(f"{name} is registered twice: by {FUNCTIONS[name].__module__} before")
+    FUNCTIONS[name] = target
 
 
 def checked(plain: Callable[..., Any]) -> Any:
@@ -347,7 +363,7 @@ def function(
     def register(plain: Callable[..., Any]) -> Any:
         target = checked(plain)
         for name in (target.__name__, *aliases):
-            FUNCTIONS[name] = target
+            _publish(name, target)
         for name in methods:
             setattr(Tensor, name, target)
         return target

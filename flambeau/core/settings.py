@@ -161,12 +161,12 @@ def set_default_device(device: Any) -> None:
     Raises:
         RuntimeError: if that device is not available.
     """
-    _device.require_available(device)
+    _device.set_default(device)
 
 
 def get_default_device() -> _device.device:
     """Where new tensors live."""
-    return _device.cpu
+    return _device.get_default()
 
 
 def set_default_tensor_type(t: Any) -> None:

@@ -163,8 +163,7 @@ class UntypedStorage(_Common):
             nbytes: how many bytes to map.
 
         Raises:
-            OSError: if the file cannot be opened.
-            RuntimeError: if it is shorter than `nbytes` and not shared.
+            RuntimeError: if the file cannot be opened, or is shorter than `nbytes` and not shared.
         """
         made = cls._of(_mapped(filename, shared, nbytes))
         made.filename = str(filename) if shared else None
@@ -302,8 +301,9 @@ class UntypedStorage(_Common):
         return (_from_bytes, (bytes(_C.memory(self._bytes())),))
 
     def __repr__(self) -> str:
-        lines = "\n ".join(str(b) for b in self.tolist())
-        return f" {lines}\n[torch.storage.UntypedStorage(device={self.device}) of size {len(self)}]"
+        on_meta = self.device.type == "meta"
+        lines = "..." if on_meta else " " + "\n ".join(str(b) for b in self.tolist())
+        return f"{lines}\n[torch.storage.UntypedStorage(device={self.device}) of size {len(self)}]"
 
 
 def _checked(index: Any, length: Any) -> int:
@@ -318,8 +318,9 @@ def _mapped(filename: Any, shared: Any, nbytes: int) -> Any:
     import os
 
     flags = os.O_RDWR | os.O_CREAT if shared else os.O_RDONLY
-    descriptor = os.open(filename, flags, 0o666)
+    descriptor = -1
     try:
+        descriptor = os.open(filename, flags, 0o666)
         there = os.fstat(descriptor).st_size
         if there < nbytes:
             if not shared:
@@ -331,8 +332,11 @@ def _mapped(filename: Any, shared: Any, nbytes: int) -> Any:
             return _C.empty((0,), _C.uint8)
         access = mmap.ACCESS_WRITE if shared else mmap.ACCESS_COPY
         return _C.from_buffer(mmap.mmap(descriptor, nbytes, access=access), _C.uint8, -1, 0)
+    except (OSError, OverflowError, ValueError) as error:
+        raise RuntimeError(f"from_file: unable to open file <{filename}>: {error}") from error
     finally:
-        os.close(descriptor)
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 def _from_bytes(data: Any) -> UntypedStorage:
@@ -585,6 +589,13 @@ def rebuild_tensor(
     made = with_flags(_C.storage_view(storage._holder, dtype, offset, size, stride), flags)
     if requires_grad:
         made.requires_grad = True
+    return made
+
+
+def rebuild_meta_tensor(dtype: Any, size: Any, stride: Any, requires_grad: Any) -> Tensor:
+    """The tensor without values that a pickle describes."""
+    made: Tensor = _C.shape_only(_C.empty_strided, (size, stride, dtype))
+    made.requires_grad = requires_grad
     return made
 
 

@@ -455,7 +455,7 @@ class Tensor(_C.TensorBase):
         return tensor_str(self, contents=tensor_contents)
 
     def __format__(self, spec: str) -> str:
-        if self.ndim == 0:
+        if self.ndim == 0 and not self.is_meta:
             return self.item().__format__(spec)
         return object.__format__(self, spec)
 
@@ -515,8 +515,16 @@ class Tensor(_C.TensorBase):
         return with_data
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        from flambeau.core.storage import flags_of, rebuild_from_type, rebuild_tensor
+        from flambeau.core.storage import (
+            flags_of,
+            rebuild_from_type,
+            rebuild_meta_tensor,
+            rebuild_tensor,
+        )
 
+        if self.is_meta:
+            described = (self.dtype, tuple(self.shape), self._strides, self.requires_grad)
+            return (rebuild_meta_tensor, described)
         arguments: tuple[Any, ...] = (
             self.untyped_storage(),
             self.dtype,
@@ -536,7 +544,7 @@ class Tensor(_C.TensorBase):
 
 
 Size.__module__ = Tensor.__module__ = "flambeau"
-_C.register_types(Tensor, Size, _device.device, _device.cpu)
+_C.register_types(Tensor, Size, _device.device, _device.cpu, _device.meta)
 
 
 def is_tensor(value: object) -> bool:

@@ -6,7 +6,7 @@ import math
 
 from flambeau import _C
 from flambeau.core.errors import ArgumentValueError, RuntimeFailure, ShapeError
-from flambeau.core.registry import FUNCTIONS, function
+from flambeau.core.registry import FUNCTIONS, function, op
 from flambeau.ops.index import cat, index_select, scatter_reduce, stack, vstack
 from flambeau.ops.movement import atleast_2d, meshgrid
 
@@ -38,19 +38,52 @@ def block_diag(*tensors):
                 "torch.block_diag: Input tensors must have 2 or fewer dimensions. Input"
                 f" {k} has {x.ndim} dimensions"
             )
-    blocks = [atleast_2d(x) for x in tensors]
-    if not blocks:
+    if not tensors:
         return _C.empty((1, 0), _C.get_default_dtype())
-    dtype = blocks[0].dtype
-    for x in blocks[1:]:
+    return _block_diag([atleast_2d(x) for x in tensors])
+
+
+def _corners(matrices):
+    """Where each matrix begins; at last the sizes of the whole."""
+    row, column = 0, 0
+    for x in matrices:
+        yield row, column
+        row, column = row + x.shape[0], column + x.shape[1]
+    yield row, column
+
+
+@op(
+    name="_block_diag",
+    backward_name="BlockDiag",
+    public=False,
+    out=False,
+    torch="",
+    tensors="matrices",
+    samples=lambda s: [s([s.tensor(2, 3), s.tensor(1, 2)]), s([s.tensor(2, 0), s.tensor(1, 2)])],
+)
+def _block_diag(matrices):
+    dtype = matrices[0].dtype
+    for x in matrices[1:]:
         dtype = _C.promote(dtype, x.dtype)
-    width, at, rows = sum(x.shape[1] for x in blocks), 0, []
-    for x in blocks:
-        height, own = x.shape
-        left, right = _C.full((height, at), 0, dtype), _C.full((height, width - at - own), 0, dtype)
-        rows.append(cat([left, x.to(dtype), right], 1))
-        at += own
-    return cat(rows, 0)
+    *corners, sizes = _corners(matrices)
+    out = _C.full(sizes, 0, dtype)
+    for x, (row, column) in zip(matrices, corners, strict=True):
+        _C.copy_into(_block(out, row, column, *x.shape), x)
+    return out
+
+
+def _block(whole, row, column, height, width):
+    rows = _C.slice(whole, 0, row, row + height, 1)
+    return _C.slice(rows, 1, column, column + width, 1)
+
+
+@_block_diag.vjp("matrices")
+def _(g, matrices):
+    *corners, _ = _corners(matrices)
+    return [
+        g.narrow(0, row, x.shape[0]).narrow(1, column, x.shape[1])
+        for x, (row, column) in zip(matrices, corners, strict=True)
+    ]
 
 
 # ---- vectors ----
@@ -119,7 +152,7 @@ def combinations(input, r=2, with_replacement=False):
     if count * r > _MOST_ELEMENTS:
         raise RuntimeFailure(f"combinations: {count} choices of {r} elements are too many")
     if r == 0 or count == 0:
-        return _C.empty((0, r) if r else (0,), input.dtype)
+        return input.narrow(0, 0, 0).reshape((0, r) if r else (0,))
     chosen = _C.unsqueeze(_C.arange(0, 1, n, _C.int64), 1)
     for _ in range(r - 1):
         chosen = _extended(chosen, n, with_replacement)
@@ -180,6 +213,7 @@ def unravel_index(indices, shape):
 
 # ---- segments ----
 
+_ALSO = {"amax": "max", "amin": "min"}
 _STARTS = {"sum": 0.0, "mean": 0.0, "prod": 1.0, "max": float("-inf"), "min": float("inf")}
 _SCATTERED = {"sum": "sum", "mean": "sum", "prod": "prod", "max": "amax", "min": "amin"}
 
@@ -244,6 +278,7 @@ def segment_reduce(
         >>> flambeau.segment_reduce(x, "max", lengths=n)
         tensor([2., 3.])
     """
+    reduce = _ALSO.get(reduce, reduce)
     if reduce not in _STARTS:
         raise RuntimeFailure(f"segment_reduce(): unsupported reduction {reduce!r}")
     if indices is not None:
@@ -252,6 +287,8 @@ def segment_reduce(
         raise RuntimeFailure(f"segment_reduce: not implemented for {data.dtype.name}")
     if not 0 <= axis < data.ndim:
         raise RuntimeFailure(f"segment_reduce(): axis must be in [0, {data.ndim}), got {axis}")
+    if offsets is not None and axis == 0 and offsets.numel():
+        data = data[int(offsets[0]) : int(offsets[-1])]
     lengths = _lengths(lengths, offsets)
     _check_segments(data, lengths, axis, unsafe)
     segments, rest = lengths.shape[-1], data.shape[axis + 1 :]

@@ -16,7 +16,7 @@ from flambeau.ops._declare import unary
 from flambeau.ops.movement import as_strided, as_strided_scatter, select
 
 
-@op(out=False, samples=lambda s: [s(s.tensor(2, 3), s.tensor(2, 3))])
+@op(samples=lambda s: [s(s.tensor(2, 3), s.tensor(2, 3))])
 def complex(real, imag):
     """real + i * imag.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core.errors import ShapeError
 from flambeau.core.registry import function, op
@@ -21,8 +22,22 @@ def _samples(s):
     samples=_samples,
 )
 def _convolution(input, weight, bias, stride, padding, dilation, groups):
-    """Two-dimensional cross-correlation of (n, c, h, w) with (o, c / groups, kh, kw)."""
+    """Cross-correlation of (n, c, h, w) with (o, c / groups, kh, kw), or both without height."""
+    if input.ndim == 3:
+        flat = _convolution.forward(
+            _C.unsqueeze(input, 2),
+            _C.unsqueeze(weight, 2),
+            bias,
+            *_flat(stride, padding, dilation),
+            groups,
+        )
+        return _C.squeeze(flat, (2,))
     return kernels(input).conv2d(input, weight, bias, stride, padding, dilation, groups)
+
+
+def _flat(stride, padding, dilation):
+    """The parameters of a one-dimensional convolution for images of height one."""
+    return (1, *stride), (0, *padding), (1, *dilation)
 
 
 @_convolution.vjp("input")
@@ -41,11 +56,22 @@ _convolution.vjp("bias")(lambda g: _conv_bias(g))
 def _adjoint_samples(s):
     yield s(s.tensor(2, 3, 4, 4), s.tensor(3, 2, 3, 2), (2, 2, 4, 5), (1, 1), (1, 0), (1, 1), 1)
     yield s(s.tensor(1, 4, 3, 5), s.tensor(4, 2, 3, 3), (1, 4, 5, 5), (2, 1), (1, 1), (1, 1), 2)
+    yield s(s.tensor(2, 3, 4), s.tensor(3, 2, 2), (2, 2, 5), (1,), (0,), (1,), 1)
 
 
 @op(public=False, out=False, backward_name="Convolution", torch="", samples=_adjoint_samples)
 def _conv_input(grad, weight, input_shape, stride, padding, dilation, groups):
     """The adjoint of _convolution in its input: also the transposed convolution."""
+    if grad.ndim == 3:
+        shape = (*input_shape[:2], 1, *input_shape[2:])
+        flat = _conv_input.forward(
+            _C.unsqueeze(grad, 2),
+            _C.unsqueeze(weight, 2),
+            shape,
+            *_flat(stride, padding, dilation),
+            groups,
+        )
+        return _C.squeeze(flat, (2,))
     return kernels(grad).conv2d_backward_input(
         grad, weight, input_shape, stride, padding, dilation, groups
     )
@@ -63,11 +89,22 @@ def _(g, grad, stride, padding, dilation, groups, weight_shape):
 
 def _weight_samples(s):
     yield s(s.tensor(2, 3, 4, 4), s.tensor(2, 2, 4, 5), (3, 2, 3, 2), (1, 1), (1, 0), (1, 1), 1)
+    yield s(s.tensor(2, 3, 4), s.tensor(2, 2, 5), (3, 2, 2), (1,), (0,), (1,), 1)
 
 
 @op(public=False, out=False, backward_name="Convolution", torch="", samples=_weight_samples)
 def _conv_weight(grad, input, weight_shape, stride, padding, dilation, groups):
     """The adjoint of _convolution in its weight."""
+    if grad.ndim == 3:
+        shape = (*weight_shape[:2], 1, *weight_shape[2:])
+        flat = _conv_weight.forward(
+            _C.unsqueeze(grad, 2),
+            _C.unsqueeze(input, 2),
+            shape,
+            *_flat(stride, padding, dilation),
+            groups,
+        )
+        return _C.squeeze(flat, (2,))
     return kernels(grad).conv2d_backward_weight(
         grad, input, weight_shape, stride, padding, dilation, groups
     )
@@ -86,10 +123,12 @@ def _(g, grad, stride, padding, dilation, groups, input_shape):
 @op(public=False, out=False, torch="", samples=lambda s: [s(s.tensor(2, 3, 4, 4))])
 def _conv_bias(grad):
     """Sum over everything but the channels."""
-    return kernels(grad).conv2d_backward_bias(grad)
+    return kernels(grad).conv2d_backward_bias(_C.unsqueeze(grad, 2) if grad.ndim == 3 else grad)
 
 
-_conv_bias.vjp("grad")(lambda g, grad_shape: g.reshape(1, -1, 1, 1).expand(grad_shape))
+@_conv_bias.vjp("grad")
+def _(g, grad_shape):
+    return g.reshape(1, -1, *(1 for _ in grad_shape[2:])).expand(grad_shape)
 
 
 def _pair(value, name, n=2):
@@ -189,16 +228,7 @@ def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     if isinstance(padding, str):
         input, padding = _named_padding(input, weight, stride, dilation, padding)
     padding = _pair(padding, "padding", 1)
-    out = _convolution(
-        input.unsqueeze(2),
-        weight.unsqueeze(2),
-        bias,
-        (1, *stride),
-        (0, *padding),
-        (1, *dilation),
-        groups,
-    )
-    return out.squeeze(2)
+    return _convolution(input, weight, bias, stride, padding, dilation, groups)
 
 
 @function

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flambeau import _C
-from flambeau.backends import kernels
+from flambeau.backends import kernels, on
 from flambeau.core import device as _device
 from flambeau.core import dtype as _dtypes
 from flambeau.core import layout as _layout
@@ -147,8 +147,33 @@ def to(self, *args, **kwargs):
         return self if self.dtype is args[0] else _converted(self, args[0])
     dtype, device, copy, memory_format = _to_arguments(args, kwargs)
     if device is not None:
-        _device.require_available(device)
+        where = _device.require_available(device)
+        if where != self.device:
+            self, copy = _carried(self, where), False
     return _converted(self, self.dtype if dtype is None else dtype, copy, memory_format)
+
+
+@op(
+    public=False,
+    out=False,
+    backward_name="ToCopy",
+    samples=lambda s: [s(s.tensor(2, 3), _device.cpu)],
+    torch="",
+)
+def _carry(input, device):
+    """A copy on another device."""
+    out = on(device).empty_like(input, input.dtype)
+    _C.copy_into(out, input)
+    return out
+
+
+_carry.vjp("input")(lambda g, input: g.to(input.device))
+
+
+def _carried(input, device):
+    if input.is_meta:
+        raise NotImplementedError("Cannot copy out of meta tensor; no data!")
+    return _carry(input, device)
 
 
 def _to_arguments(args, kwargs):
@@ -217,7 +242,7 @@ def type_as(self, other):
 
 def cpu(self, memory_format=None):
     """This tensor in the memory of the CPU; itself if it is there."""
-    return self if memory_format is None else self.contiguous(memory_format)
+    return self.to(_device.cpu, memory_format=memory_format)
 
 
 def cuda(self, device=None, non_blocking=False, memory_format=None):
@@ -243,7 +268,7 @@ def is_pinned(self, device=None):
     return False
 
 
-def to_dense(self, dtype=None):
+def to_dense(self, dtype=None, *, masked_grad=None):
     """This tensor itself: there are no sparse ones."""
     return self if dtype is None else self.to(dtype)
 
@@ -311,6 +336,8 @@ def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None
     """
     if self.requires_grad:
         raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+    if self.is_meta:
+        raise BufferError("Cannot pack tensors on meta")
     if self.is_conj() or self.is_neg():
         bit = "conjugate" if self.is_conj() else "negative"
         raise BufferError(f"Can't export tensors with the {bit} bit set")

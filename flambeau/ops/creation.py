@@ -7,7 +7,7 @@ These are plain functions: nothing flows through them that a gradient could foll
 from __future__ import annotations
 
 from flambeau import _C
-from flambeau.backends import on
+from flambeau.backends import cpu, on
 from flambeau.core import device as _device
 from flambeau.core import dtype as _dtypes
 from flambeau.core import layout as _layout
@@ -36,7 +36,17 @@ def _dtype(dtype, op):
 
 def _place(device):
     """The kernels of a device argument."""
+    if device is None and not _device.default_changed:
+        return cpu
     return on(_device.require_available(device))
+
+
+def _moved(made, device):
+    """A new tensor on the device of an argument."""
+    if device is None and not _device.default_changed:
+        return made
+    where = _device.require_available(device)
+    return made if made.device == where else made.to(where)
 
 
 def _check_storage(op, layout, pin_memory):
@@ -105,9 +115,7 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
         )
         out = _C.clone(data) if dtype in (None, data.dtype) else _C.cast(data, dtype)
     else:
-        out = _C.tensor_from(data, dtype)
-    if device is not None:
-        _device.require_available(device)
+        out = _moved(_C.tensor_from(data, dtype), device)
     if pin_memory:
         _check_storage("tensor", None, True)
     if requires_grad:
@@ -252,7 +260,7 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=None):
     else:
         out = shared.clone() if copy else shared
     if device is not None:
-        _device.require_available(device)
+        out = _moved(out, device)
     if requires_grad is False and out.requires_grad:
         return _C.detach(out)
     if requires_grad and not out.requires_grad:
@@ -281,8 +289,7 @@ def from_file(
         dtype: how to read the bytes; the default floating type unless given.
 
     Raises:
-        OSError: if the file cannot be opened.
-        RuntimeError: if it is too short and not shared.
+        RuntimeError: if the file cannot be opened, or is too short and not shared.
     """
     from flambeau.core.storage import UntypedStorage
 
@@ -324,7 +331,7 @@ def _filled(op, value):
                 dtype = _dtype(dtype, op)
         elif dtype is None:
             dtype = out.dtype
-        place = _C if device is None else _place(device)
+        place = _place(device)
         if value is None:
             made = place.new_empty(op, size, dtype)
         else:
@@ -478,9 +485,12 @@ def empty_like(
     dtype = input.dtype if dtype is None else _dtype(dtype, "empty_like")
     if layout is not None or pin_memory:
         _check_storage("empty_like", layout, pin_memory)
-    place = on(input.device) if device is None else _place(device)
+    own = on(input.device)
+    place = own if device is None else _place(device)
     if memory_format is None or memory_format is _layout.preserve_format:
-        made = place.empty_like(input, dtype)
+        made = own.empty_like(input, dtype)
+        if place is not own:
+            made = place.empty_strided(made.shape, made.stride(), dtype)
     else:
         made = _in_format(place.empty(input.shape, dtype), memory_format)
     if requires_grad:
@@ -670,7 +680,7 @@ def arange(
         count, start, step = _counted(start, end, step, dtype)
     if layout is not None or pin_memory:
         _check_storage("arange", layout, pin_memory)
-    place = _C if device is None else _place(device)
+    place = _place(device)
     made = place.arange(start, step, count, dtype)
     if out is not None:
         return _into(out, made, dtype)

@@ -6,7 +6,7 @@ from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core.errors import ArgumentValueError, DTypeError, RuntimeFailure, ShapeError
 from flambeau.core.registry import function, op
-from flambeau.ops.index import cat, index_select, where
+from flambeau.ops.index import cat, index_copy, where
 from flambeau.ops.matmul import matmul
 
 _INF = float("inf")
@@ -15,6 +15,8 @@ _MODES = (
     "use_mm_for_euclid_dist",
     "donot_use_mm_for_euclid_dist",
 )
+#: Powers whose norms have a kernel of their own.
+_DIRECT = (0, 1, 2, _INF)
 #: Rows from which Euclidean distances come out of a matrix product.
 _MANY_ROWS = 25
 #: Differences of elements that are held at a time.
@@ -25,6 +27,24 @@ def _row_blocks(x1, x2):
     """Ranges of rows of x1 whose differences to all rows of x2 fit into a block."""
     rows, step = x1.shape[-2], max(_BLOCK // x2._numel, 1)
     return [(at, min(step, rows - at)) for at in range(0, rows, step)]
+
+
+def _roots_of_products(x1, x2):
+    """One product: (-2 a, |a|^2, 1) . (b, 1, |b|^2)."""
+    sides = []
+    for x in (x1, x2):
+        square = (x * x).sum(-1, True)
+        sides.append((square, _C.full(square.shape, 1, x.dtype)))
+    (a2, a1), (b2, b1) = sides
+    squares = matmul(cat([x1 * -2, a2, a1], -1), cat([x2, b1, b2], -1).mT)
+    return squares.clamp_(min=0).sqrt_()
+
+
+def _norms(differences, p):
+    """The p-norms over the last axis."""
+    if p in _DIRECT:
+        return kernels(differences).vector_norm(differences, p, [-1], False, None)
+    return (differences.abs() ** p).sum(-1) ** (1 / p)
 
 
 def _pair_samples(s):
@@ -43,14 +63,23 @@ def _pair_samples(s):
     torch="cdist",
     samples=_pair_samples,
 )
-def _cdist(x1, x2, p):
-    """The p-norms of the differences of all rows of two batches of matrices."""
+def _cdist(x1, x2, p, by_product=False):
+    """The p-norms of the differences of all rows of two batches of matrices.
+
+    `by_product`: Euclidean distances as roots of |a|^2 + |b|^2 - 2 a.b, in which rows that are
+    close lose digits.
+    """
+    if not x1.dtype.is_floating_point:
+        raise DTypeError(f"cdist only supports floating-point dtypes, got {x1.dtype}")
     if 0 in (x1._numel, x2._numel):
         return _C.full((*x1.shape[:-1], x2.shape[-2]), 0, x1.dtype)
-    kernel, others = kernels(x1), x2.unsqueeze(-3)
+    if by_product:
+        return _roots_of_products(x1, x2)
+    if p in _DIRECT and x1.dtype in (_C.float32, _C.float64):
+        return kernels(x1).distances(x1, x2, p)
+    others = x2.unsqueeze(-3)
     parts = [
-        kernel.vector_norm(x1.narrow(-2, at, n).unsqueeze(-2) - others, p, [-1], False, None)
-        for at, n in _row_blocks(x1, x2)
+        _norms(x1.narrow(-2, at, n).unsqueeze(-2) - others, p) for at, n in _row_blocks(x1, x2)
     ]
     return parts[0] if len(parts) == 1 else cat(parts, -2)
 
@@ -104,16 +133,6 @@ def _(g, x1, x2, p, out, needs):
     return cat(firsts, -2), -second
 
 
-def _by_product(x1, x2):
-    """Euclidean distances by |a|^2 + |b|^2 - 2 a.b; rows that are close lose digits."""
-    squares = (x1 * x1).sum(-1, True) + (x2 * x2).sum(-1).unsqueeze(-2)
-    squares = (squares - 2 * matmul(x1, x2.mT)).clamp(min=0)
-    zero = squares == 0
-    # The root has no slope at zero: equal rows get no gradient.
-    safe = where(zero, _C.full((), 1, squares.dtype), squares)
-    return where(zero, _C.full((), 0, squares.dtype), safe.sqrt())
-
-
 def _check_pair(x1, x2, p, compute_mode):
     for name, x in (("X1", x1), ("X2", x2)):
         if not x.dtype.is_floating_point:
@@ -156,14 +175,55 @@ def cdist(x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
         tensor([[5.]])
     """
     _check_pair(x1, x2, p, compute_mode)
-    batch = _C.broadcast_shapes(x1.shape[:-2], x2.shape[:-2])
-    x1 = x1.expand((*batch, *x1.shape[-2:]))
-    x2 = x2.expand((*batch, *x2.shape[-2:]))
+    if x1.shape[:-2] != x2.shape[:-2]:
+        batch = _C.broadcast_shapes(x1.shape[:-2], x2.shape[:-2])
+        x1 = x1.expand((*batch, *x1.shape[-2:]))
+        x2 = x2.expand((*batch, *x2.shape[-2:]))
     rows = max(x1.shape[-2], x2.shape[-2])
     many = compute_mode == _MODES[0] and rows > _MANY_ROWS
-    if p == 2 and (many or compute_mode == _MODES[1]) and x1._numel and x2._numel:
-        return _by_product(x1, x2)
-    return _cdist(x1, x2, float(p))
+    by_product = p == 2 and (many or compute_mode == _MODES[1])
+    return _cdist(x1, x2, float(p), by_product)
+
+
+def _pdist_samples(s):
+    for p in (2.0, 1.0, 0.0, 1.5, _INF):
+        yield s(s.tensor(4, 3), p)
+    yield s(s.tensor(1, 3), 2.0)
+    yield s(s.tensor(3, 0), 2.0)
+
+
+def _below(n):
+    """The places, in an (n, n) matrix, of the columns behind the diagonal."""
+    above = _C.triangle(_C.full((n, n), 1, _C.bool), 1, True)
+    return _C.reshape(kernels(above).nonzero(_C.reshape(above, (-1,))), (-1,))
+
+
+@op(
+    name="_pdist",
+    backward_name="Pdist",
+    public=False,
+    out=False,
+    torch="pdist",
+    samples=_pdist_samples,
+)
+def _pdist(input, p):
+    """The p-norms of the differences of all rows of a matrix."""
+    if not input.dtype.is_floating_point:
+        raise DTypeError("pdist only supports floating-point dtypes")
+    if p in _DIRECT and input.dtype in (_C.float32, _C.float64):
+        return kernels(input).distances_below(input, p)
+    n = input.shape[0]
+    return _cdist(input, input, p).reshape(-1)[_below(n)] if n > 1 else input.new_empty((0,))
+
+
+@_pdist.vjp("input")
+def _(g, input, p, out):
+    n = input.shape[0]
+    if n < 2:
+        return input.new_zeros(input.shape)
+    square = [index_copy(t.new_zeros((n * n,)), 0, _below(n), t).reshape(n, n) for t in (g, out)]
+    g, out = (t + t.mT for t in square)
+    return _cdist.info.rules["x1", "x2"](g, input, input, p, out, (True, False))[0]
 
 
 @function
@@ -186,14 +246,6 @@ def pdist(input, p=2.0):
     """
     if input.ndim != 2:
         raise ShapeError(f"pdist only supports 2D tensors, got: {input.ndim}D")
-    if not input.dtype.is_floating_point:
-        raise DTypeError("pdist only supports floating-point dtypes")
     if not p >= 0:
         raise RuntimeFailure("pdist only supports non-negative p values")
-    n = input.shape[0]
-    if n < 2:
-        return input.new_empty((0,))
-    above = _C.triangle(_C.full((n, n), 1, _C.bool), 1, True)
-    places = kernels(input).nonzero(_C.reshape(above, (-1,)))
-    distances = _cdist(input, input, float(p))
-    return index_select(distances.reshape(-1), 0, _C.reshape(places, (-1,)))
+    return _pdist(input, float(p))

@@ -34,6 +34,8 @@ def _scaled(input, other, alpha, name):
     if dtype is _C.bool:
         alpha = bool(alpha)
     k = kernels(of(input, other))
+    if isinstance(other, Tensor) and other.dtype is _C.bool and dtype is not _C.bool:
+        other = k.cast(other, dtype)
     if dtype.is_floating_point:
         return k.binary("add_scaled", input, other, alpha if name == "add" else -alpha)
     return k.binary(name, input, k.binary("mul", other, alpha))
@@ -477,6 +479,7 @@ xlogy = binary(
 heaviside = binary(
     "heaviside",
     "0 below zero, 1 above, and `other` at zero.",
+    synonyms={"values": "other"},
     reference=numpy("heaviside"),
     example=("[-1., 0., 2.]", "[0.5]", "tensor([0.0000, 0.5000, 1.0000])"),
 )

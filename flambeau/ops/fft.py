@@ -6,6 +6,8 @@ The functions of `flambeau.fft` bring their arguments to these.
 
 from __future__ import annotations
 
+from functools import partial
+
 from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core.registry import checked, op
@@ -111,25 +113,25 @@ def _norm(norm, forward):
         raise RuntimeError(f'Invalid normalization mode: "{norm}"') from None
 
 
-def _float_dtype(name, input):
+def _float_dtype(name, dtype):
     """The dtype of the real numbers that the transform works with."""
-    dtype = of(input).dtype
     if dtype in (_C.float16, _C.bfloat16):
         raise RuntimeError(f"{name}: Unsupported dtype {dtype}; use float32 or float64")
-    if dtype.is_floating_point:
-        return dtype
-    return dtype.to_real() if dtype.is_complex else _C.get_default_dtype()
+    return dtype if dtype.is_floating_point else _C.get_default_dtype()
 
 
 def _as_complex(name, input):
-    return cast(input, _float_dtype(name, input).to_complex())
+    dtype = input.dtype
+    return input if dtype.is_complex else cast(input, _float_dtype(name, dtype).to_complex())
 
 
 def _as_real(name, input):
-    dtype = _float_dtype(name, input)
-    if input.dtype.is_complex:
-        raise RuntimeError(f"{name} expects a real input tensor, but got {input.dtype}")
-    return cast(input, dtype)
+    dtype = input.dtype
+    if dtype is _C.float32 or dtype is _C.float64:
+        return input
+    if dtype.is_complex:
+        raise RuntimeError(f"{name} expects a real input tensor, but got {dtype}")
+    return cast(input, _float_dtype(name, dtype))
 
 
 def _integer(name, argument, value):
@@ -140,7 +142,8 @@ def _integer(name, argument, value):
 
 def _axis(name, dim, ndim):
     """One axis, counted from the front."""
-    dim = _integer(name, "dim", dim)
+    if type(dim) is not int:
+        dim = _integer(name, "dim", dim)
     if ndim == 0:
         raise IndexError(f"{name}: Dimension specified as {dim} but tensor has no dimensions")
     if not -ndim <= dim < ndim:
@@ -161,10 +164,14 @@ def _length(name, n):
 
 
 def _resized(input, axes, sizes):
-    """The input cut off, or filled up with zeros, at the end of some axes."""
+    """The input cut off or filled up with zeros at the end of axes; None leaves one as it is."""
+    if not any(sizes):
+        return input
     widths = [0] * (2 * input.ndim)
     for axis, size in zip(axes, sizes, strict=True):
         have = input.shape[axis]
+        if size is None:
+            continue
         if size < have:
             input = narrow(input, axis, 0, size)
         elif size > have:
@@ -205,24 +212,14 @@ def _axes(name, input, s, dim):
     return axes, [_length(name, size) for size in sizes]
 
 
-def _nonempty(name, input, axes):
-    for axis in axes:
-        _length(name, input.shape[axis])
-
-
-def _filled_sizes(input, axes, sizes):
-    return [input.shape[a] if n is None else n for a, n in zip(axes, sizes, strict=True)]
-
-
 # ---- transforms over some axes, which all others are made of ----
 
 
 def _c2c(name, input, axes, sizes, norm, forward):
-    if forward and len(axes) == 1 and not of(input).dtype.is_complex:
+    if forward and len(axes) == 1 and not input.dtype.is_complex:
         return _r2c(name, input, axes, sizes, norm, True, onesided=False)
     input = _as_complex(name, input)
-    input = _resized(input, axes, _filled_sizes(input, axes, sizes))
-    _nonempty(name, input, axes)
+    input = _resized(input, axes, sizes)
     norm = _norm(norm, forward)
     return c2c(input, axes, norm, forward) if axes else input.clone()
 
@@ -232,8 +229,7 @@ def _r2c(name, input, axes, sizes, norm, forward, onesided=True):
     input = _as_real(name, input)
     if not axes:
         raise RuntimeError(f"{name} must transform at least one axis")
-    input = _resized(input, axes, _filled_sizes(input, axes, sizes))
-    _nonempty(name, input, axes)
+    input = _resized(input, axes, sizes)
     return r2c(input, axes, _norm(norm, forward), onesided)
 
 
@@ -242,12 +238,10 @@ def _c2r(name, input, axes, sizes, norm, forward):
     input = _as_complex(name, input)
     if not axes:
         raise RuntimeError(f"{name} must transform at least one axis")
-    *outer, last = _filled_sizes(input, axes, sizes)
-    if sizes[-1] is None:
-        last = 2 * (last - 1)
-    _length(name, last)
+    *outer, last = sizes
+    if last is None:
+        last = _length(name, 2 * (input.shape[axes[-1]] - 1))
     input = _resized(input, axes, [*outer, last // 2 + 1])
-    _nonempty(name, input, axes)
     return c2r(input, axes, _norm(norm, forward), last)
 
 
@@ -264,7 +258,7 @@ def _real_to_hermitian(name, input, axes, sizes, norm):
     if not axes:
         raise RuntimeError(f"{name} must transform at least one axis")
     input = _as_real(name, input)
-    input = _resized(input, axes, _filled_sizes(input, axes, sizes))
+    input = _resized(input, axes, sizes)
     half = _r2c(name, input, axes[-1:], [None], norm, False).conj()
     if len(axes) == 1:
         return half
@@ -277,25 +271,25 @@ def _real_to_hermitian(name, input, axes, sizes, norm):
 # and its result for [1., 2., 3.].
 _KINDS = {
     "fft": (
-        lambda *call: _c2c(*call, True),
+        partial(_c2c, forward=True),
         "The discrete Fourier transform{}: sums of input[j] exp(-2 pi i j k / n) over j.",
         "the length, to which the input is cut or filled up with zeros before the transform",
         "tensor([ 6.0000+0.0000j, -1.5000+0.8660j, -1.5000-0.8660j])",
     ),
     "ifft": (
-        lambda *call: _c2c(*call, False),
+        partial(_c2c, forward=False),
         "The inverse of the Fourier transform{}.",
         "the length, to which the input is cut or filled up with zeros before the transform",
         "tensor([ 2.0000+0.0000j, -0.5000-0.2887j, -0.5000+0.2887j])",
     ),
     "rfft": (
-        lambda *call: _r2c(*call, True),
+        partial(_r2c, forward=True),
         "The Fourier transform{} of real numbers, without the elements that mirror others.",
         "the length, to which the input is cut or filled up with zeros before the transform",
         "tensor([ 6.0000+0.0000j, -1.5000+0.8660j])",
     ),
     "irfft": (
-        lambda *call: _c2r(*call, False),
+        partial(_c2r, forward=False),
         "The real numbers{} whose `rfft` is the input.",
         "the length of the result (default 2 * (input size - 1))",
         "tensor([ 2.0000, -0.5000,  0.0000, -0.5000])",
@@ -354,7 +348,7 @@ def _along_one_axis(kind):
 
     def forward(input, n=None, dim=-1, norm=None):
         axis = _axis(name, dim, of(input).ndim)
-        return transform(name, input, [axis], [_length(name, n)], norm)
+        return transform(name, input, (axis,), (_length(name, n),), norm)
 
     arguments = (f"n: {n_means}.", "dim: the axis.")
     example = (f">>> flambeau.fft.{kind}(flambeau.tensor([1., 2., 3.]))", printed)

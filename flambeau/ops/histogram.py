@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from flambeau import _C
+from flambeau.backends import kernels
 from flambeau.core import return_types
 from flambeau.core.errors import RuntimeFailure, UnsupportedError
 from flambeau.core.registry import FUNCTIONS, function
 from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import stored
-from flambeau.ops.sort import searchsorted
 
 
 def _check_values(points):
@@ -59,31 +59,10 @@ def _edges(points, bins, given, axis):
     return bins.contiguous()
 
 
-def _places(column, edges):
-    """The bin of every value, and whether it is in one: the last bin has its right edge."""
-    bins = edges.numel() - 1
-    inside = (column >= edges[0]) & (column <= edges[-1])
-    place = searchsorted(edges, column.contiguous(), right=True) - 1
-    return place.clamp(0, max(bins - 1, 0)), inside
-
-
-def _counted(points, edges, weight, density):
+def _counted(points, edges, even, weight, density):
     """Sums of the weights of (n, d) points by bin, in a tensor with an axis for each coordinate."""
-    shape = [e.numel() - 1 for e in edges]
-    flat = _C.full((points.shape[0],), 0, _C.int64)
-    inside = _C.full((points.shape[0],), True, _C.bool)
-    for axis, e in enumerate(edges):
-        place, within = _places(points[:, axis], e)
-        flat = flat * shape[axis] + place
-        inside = inside & within
-    total = 1
-    for size in shape:
-        total *= size
-    flat = flat[inside]
-    weight = None if weight is None else weight.reshape(-1)[inside]
-    if total == 0:
-        return _C.full(shape, 0, points.dtype)
-    found = FUNCTIONS["bincount"](flat, weight, total).to(points.dtype).reshape(shape)
+    weight = None if weight is None else weight.detach().reshape(-1)
+    found = kernels(points).histogram(points, edges, even, weight)
     return _as_density(found, edges) if density else found
 
 
@@ -146,12 +125,14 @@ def histogram(input, bins=100, *, range=None, weight=None, density=False, out=No
     points = input.detach().reshape(-1, 1)
     _check_weight(input, input.shape, weight)
     edges = _edges(points, bins, range, 0)
-    found = return_types.histogram((_counted(points, [edges], weight, density), edges))
+    found = return_types.histogram(
+        (_counted(points, [edges], not isinstance(bins, Tensor), weight, density), edges)
+    )
     return stored("histogram", found, out)
 
 
 @function
-def histogramdd(input, bins, *, range=None, weight=None, density=False):
+def histogramdd(input, bins, range=None, weight=None, density=False):
     """How many points fall into each box of a grid.
 
     Args:
@@ -193,4 +174,6 @@ def histogramdd(input, bins, *, range=None, weight=None, density=False):
     points = input.detach().reshape(-1, count)
     _check_weight(input, input.shape[:-1], weight)
     edges = [_edges(points, b, range, axis) for axis, b in enumerate(several)]
-    return return_types.histogramdd((_counted(points, edges, weight, density), tuple(edges)))
+    even = not any(isinstance(b, Tensor) for b in several)
+    found = _counted(points, edges, even, weight, density)
+    return return_types.histogramdd((found, tuple(edges)))

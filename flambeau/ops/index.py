@@ -310,7 +310,8 @@ def index_fill(input, dim, index, value):
     dim = _axis(dim, input.ndim)
     out = kernels(input).clone(input)
     value = value.detach() if isinstance(value, Tensor) else value
-    kernels(input).index_put(out, [None] * dim + [index], _values_like(value, input), False)
+    axes = out if out.ndim else _C.unsqueeze(out, 0)  # a number counts as a vector of one element
+    kernels(input).index_put(axes, [None] * dim + [index], _values_like(value, input), False)
     return out
 
 
@@ -977,9 +978,41 @@ def chunk(input, chunks, dim=0):
     return split(input, max(1, -(-n // chunks)), dim)
 
 
+def _one_of(name, *values):
+    """How to split, which torch takes under several names."""
+    given = [value for value in values if value is not None]
+    if len(given) != 1:
+        raise TypeError(f"{name}(): give either indices or a number of sections")
+    return given[0]
+
+
 @function(methods=("tensor_split",))
-def tensor_split(input, indices_or_sections, dim=0):
-    """Splits into a number of pieces as equal as possible, or at the indices given."""
+def tensor_split(
+    input,
+    indices_or_sections=None,
+    dim=0,
+    *,
+    sections=None,
+    indices=None,
+    tensor_indices_or_sections=None,
+):
+    """Splits into a number of pieces as equal as possible, or at the indices given.
+
+    Args:
+        indices_or_sections: the number of pieces, or the places where they begin but the first; a
+            tensor or one of the names below does as well.
+        dim: the axis.
+        sections: a number of pieces.
+        indices: places.
+        tensor_indices_or_sections: a tensor of either.
+
+    Example:
+        >>> flambeau.tensor_split(flambeau.tensor([1, 2, 3]), 2)
+        (tensor([1, 2]), tensor([3]))
+    """
+    indices_or_sections = _one_of(
+        "tensor_split", indices_or_sections, sections, indices, tensor_indices_or_sections
+    )
     if input.ndim == 0:
         raise RuntimeError(
             "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims"
@@ -1001,7 +1034,8 @@ def tensor_split(input, indices_or_sections, dim=0):
 
 
 def _split_at(name, axis, least):
-    def split_along(input, indices_or_sections):
+    def split_along(input, indices_or_sections=None, *, sections=None, indices=None):
+        indices_or_sections = _one_of(name, indices_or_sections, sections, indices)
         dim = axis
         if name == "hsplit" and input.ndim == 1:
             dim = 0

@@ -234,7 +234,12 @@ def _inverse_gradient(g, inverse):
     return -(adjoint @ g @ adjoint)
 
 
-@op(methods=("inverse",), backward_name="LinalgInvEx", samples=squares)
+@op(
+    methods=("inverse",),
+    backward_name="LinalgInvEx",
+    synonyms={"input": "A"},
+    samples=squares,
+)
 def inverse(A):
     """The inverse of square matrices.
 
@@ -588,7 +593,7 @@ def linalg_lu_solve(LU, pivots, B, *, left=True, adjoint=False):
     if not left:  # X A = B is A^H X^H = B^H
         if LU.shape[-1] != LU.shape[-2] or B.shape[-1] != LU.shape[-1]:
             _refuse_sizes(name, LU, B, "XA = B")
-        return linalg_lu_solve(LU, pivots, B.mH, adjoint=not adjoint).mH
+        return linalg_lu_solve(LU, pivots, B.mH, adjoint=not adjoint).mH.resolve_conj()
     if not wants_grad(LU, B):
         return kernels(LU).lu_solve(LU, pivots, B, "C" if adjoint else "N", name)
     kernels(LU).lu_solve(LU, pivots, B[..., :0], "N", name)  # checks the arguments
@@ -675,21 +680,27 @@ def ldl_solve(LD, pivots, B, *, hermitian=False):
 # ---- determinants ----
 
 
-def _without_zero_pivots(A, LU, pivots):
-    """A, moved a little where it is singular, so that the adjugate can be had from the inverse.
+def _precision(A):
+    """The relative precision of A's elements."""
+    return 2.0**-52 if A.element_size() // (2 if A.is_complex() else 1) == 8 else 2.0**-23
 
-    The zeros on U's diagonal become d = sqrt(precision) * |A|: products of the determinant and the
-    inverse are then off by O(d).
+
+def _without_small_pivots(A, LU, pivots):
+    """A, moved a little where it is singular, so that its inverse exists.
+
+    Pivots that may be rounding errors become sqrt(precision) * |A|, by which the derivatives of the
+    adjugate are then off.
     """
-    zeros = LU.diagonal(0, -2, -1) == 0
-    if not zeros.any():
+    sizes = LU.diagonal(0, -2, -1).abs()
+    precision = _precision(A)
+    largest = sizes.amax(-1, keepdim=True) if A.shape[-1] else sizes
+    small = sizes <= A.shape[-1] * precision * largest
+    if not small.any():
         return A
-    k = kernels(A)
     lower, _ = _parts(LU)
-    size = 1e-8 if A.element_size() // (2 if A.is_complex() else 1) == 8 else 1e-4
-    steps = size * A.detach().abs().amax((-2, -1), keepdim=True) + size**2
-    moved = (lower * (zeros * steps.squeeze(-1)).unsqueeze(-2)).detach()
-    exchanges = k.permutation_from_pivots(pivots, A.shape[-1], A.dtype, "det")
+    steps = precision**0.5 * A.detach().abs().amax((-2, -1)).unsqueeze(-1) + precision
+    moved = lower * (small * steps).unsqueeze(-2)
+    exchanges = kernels(A).permutation_from_pivots(pivots, A.shape[-1], A.dtype, "det")
     return A + (exchanges @ moved).mT
 
 
@@ -709,13 +720,34 @@ def _det(A):
 
 @_det.vjp("A")
 def _(g, A, result, LU, pivots):
-    near = _without_zero_pivots(A, LU, pivots)
+    near = _without_small_pivots(A, LU, pivots)
     if near is not A:
         result = _det(near)[0]
     return (g * conj(result))[..., None, None] * inverse(near).mH
 
 
-@op(methods=("det",), backward_name="LinalgDet", samples=squares)
+@_det.fast_vjp("A")
+def _(g, result, LU, pivots):
+    # The determinant and the inverse come from the same pivots, whose errors cancel; a zero among
+    # them becomes a number so small that the product is the adjugate all the same.
+    diagonal = LU.diagonal(0, -2, -1)
+    zeros = diagonal == 0
+    if zeros.any():
+        k = kernels(LU)
+        step = _precision(LU) * (diagonal.abs().amax(-1, keepdim=True) + _precision(LU))
+        LU = LU + (zeros * step).to(LU.dtype).diag_embed()
+        odd = (pivots != k.arange(1, 1, LU.shape[-1], pivots.dtype)).sum(-1) % 2
+        result = (1 - 2 * odd) * LU.diagonal(0, -2, -1).prod(-1)
+    inverted = kernels(LU).lu_solve(LU, pivots, identity_like(LU), "N", "det")
+    return (g * conj(result))[..., None, None] * conj(inverted)
+
+
+@op(
+    methods=("det",),
+    backward_name="LinalgDet",
+    synonyms={"input": "A"},
+    samples=squares,
+)
 def det(A):
     """The determinant of square matrices.
 

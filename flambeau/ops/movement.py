@@ -108,6 +108,7 @@ cast.vjp("input")(lambda g: g)
     out=False,
     pack="size",
     public=False,
+    synonyms={"dtype": "size"},
     samples=lambda s: [s(s.tensor(2, 6), (3, 4)), s(s.tensor(2, 3), (-1,))],
     layout_dependent=True,
     compiled=_C.view,
@@ -300,6 +301,7 @@ unsqueeze.vjp("input")(lambda g, dim: g.squeeze(dim))
     aliases=("swapaxes", "swapdims"),
     view=True,
     out=False,
+    synonyms={"axis0": "dim0", "axis1": "dim1"},  # of swapaxes
     samples=lambda s: [s(s.tensor(2, 3, 4), 0, -1)],
     compiled=_C.transpose,
 )
@@ -364,9 +366,11 @@ def movedim(input, source, destination):
     for name, given, axes in (("source", source, from_axes), ("destination", destination, to_axes)):
         if len(set(axes)) != len(axes):
             raise RuntimeError(f"movedim: repeated dim in `{name}` ({list(given)})")
-    order = [None] * input.ndim
+    order = [None] * max(input.ndim, 1)
     for source_axis, axis in zip(from_axes, to_axes, strict=True):
         order[axis] = source_axis
+    if not input.ndim:
+        return view(input, ())
     rest = iter([d for d in range(input.ndim) if d not in from_axes])
     return permute(input, [next(rest) if axis is None else axis for axis in order])
 
@@ -892,9 +896,9 @@ def sum_to_size(input, size):
 sum_to_size.vjp("input")(lambda g, input_shape: g.expand(input_shape))
 
 
-def _sum_to_size_method(self, *size):
+def _sum_to_size_method(self, *sizes, size=None):
     """The sum over the axes that broadcasting to this tensor's sizes would have repeated."""
-    size = _sizes(size)
+    size = _sizes(sizes) if size is None else size
     require(
         len(size) <= self.ndim
         and all(a in (1, b) for a, b in zip(reversed(size), reversed(self.shape), strict=False)),
@@ -936,23 +940,22 @@ def _(g, repeats, input_shape):
     return summed.reshape(input_shape)
 
 
-def _tile(input, *dims):
-    """`repeat` that adds missing leading ones to `dims`."""
-    dims = _sizes(dims)
-    return repeat(input, (1,) * (input.ndim - len(dims)) + tuple(dims))
-
-
-Tensor.tile = checked(_tile)
-
-
 @function()
 def tile(input, dims):
     """A copy of input repeated `dims` times along its last axes."""
-    return _tile(input, dims)
+    return repeat(input, (1,) * (input.ndim - len(dims)) + tuple(dims))
+
+
+def _tile_method(self, *sizes, dims=None):
+    """`repeat` that adds missing leading ones to `dims`."""
+    return tile(self, _sizes(sizes) if dims is None else dims)
+
+
+Tensor.tile = checked(_tile_method)
 
 
 @function(methods=("repeat_interleave",))
-def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
+def repeat_interleave(input=None, repeats=None, dim=None, *, output_size=None):
     """Each element, or each slice along `dim`, repeated in place.
 
     Args:
@@ -965,8 +968,9 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
         >>> flambeau.repeat_interleave(flambeau.tensor([1, 2]), 2)
         tensor([1, 1, 2, 2])
     """
-    if repeats is None:
-        return kernels(input).repeat_indices(input)
+    if input is None or repeats is None:
+        counts = repeats if input is None else input
+        return kernels(counts).repeat_indices(counts).to(counts.dtype)
     if dim is None:
         input, dim = flatten(input), 0
     axis = _axis(dim, input.ndim)

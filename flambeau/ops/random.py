@@ -342,10 +342,24 @@ def randint_like(
     out=False,
     inplace=True,
     gradcheck=False,
-    samples=lambda s: [s(s.tensor(2, 3))],
+    samples=lambda s: [s(s.tensor(2, 3), "normal_")],
+    backward_name="RandomBackward0",
+    overloads={
+        "filler = normal_": "NormalBackward0",
+        "filler = uniform_": "UniformBackward0",
+        "filler = bernoulli_": "BernoulliBackward2",
+        "filler = exponential_": "ExponentialBackward0",
+        "filler = log_normal_": "LogNormalBackward0",
+        "filler = cauchy_": "CauchyBackward0",
+        "filler = geometric_": "GeometricBackward0",
+    },
 )
-def _overwrite(input):
-    """The input as it is, but without its history: random numbers are about to replace it."""
+def _overwrite(input, filler):
+    """The input as it is, but without its history: random numbers are about to replace it.
+
+    Args:
+        filler: the method that does so, after which torch names the node.
+    """
     _require_tensor(input, "_overwrite")
     return kernels(input).alias(input)
 
@@ -356,7 +370,7 @@ _overwrite.vjp("input")(lambda g: kernels(g).full(g.shape, 0, g.dtype))
 def _fill(tensor, kernel, *args):
     """Runs a kernel that replaces the values of `tensor`, under autograd's rules for that."""
     if tensor._is_inference or (tensor.requires_grad and is_grad_enabled()):
-        _overwrite.inplace(tensor)
+        _overwrite.inplace(tensor, kernel)
     else:
         _C.bump_version(tensor)
     getattr(kernels(tensor), kernel)(tensor, *args)

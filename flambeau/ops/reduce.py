@@ -12,6 +12,7 @@ from flambeau.backends import kernels
 from flambeau.core import return_types
 from flambeau.core.registry import function, op
 from flambeau.core.tensor import Tensor
+from flambeau.ops._declare import stored
 from flambeau.ops.elementwise import _conj
 from flambeau.ops.index import where
 
@@ -132,7 +133,7 @@ def _(g, dim, keepdim, input_shape):
 
 
 @function(methods=("nanmean",))
-def nanmean(input, dim=None, keepdim=False, *, dtype=None):
+def nanmean(input, dim=None, keepdim=False, *, dtype=None, out=None):
     """The mean over axes of the elements that are not NaN."""
     if not (input.is_floating_point() or input.is_complex()):
         raise RuntimeError(
@@ -140,7 +141,7 @@ def nanmean(input, dim=None, keepdim=False, *, dtype=None):
             + input.dtype.name.capitalize()
         )
     count = (input == input).sum(dim, keepdim)
-    return nansum(input, dim, keepdim, dtype=dtype) / count
+    return stored("nanmean", nansum(input, dim, keepdim, dtype=dtype) / count, out)
 
 
 def _one_or_all_axes(s):
@@ -202,7 +203,7 @@ def _(g, input, dim, keepdim, out):
 def _has_zero(input):
     if _C.wrapped_of(input) is not None:  # under a function transform: some example may have one
         return True
-    return not kernels(input).all(input, None, False).item()
+    return not input.is_meta and not kernels(input).all(input, None, False).item()
 
 
 def _products_of_others(input, dim):
@@ -651,9 +652,11 @@ def _(g, x, ord, dim, keepdim, out):
     if ord == 1:
         return g * x.sgn()
     zero = _C.full((), 0, g.dtype)
+    nothing = out == 0
+    out = where(nothing, _C.full((), 1, out.dtype), out)  # keeps second derivatives finite
     if ord == 2:
-        return x * where(out == 0, zero, g / out)
-    scale = where(out == 0, zero, g / out ** (ord - 1))
+        return x * where(nothing, zero, g / out)
+    scale = where(nothing, zero, g / out ** (ord - 1))
     if ord > 2:
         return x * x.abs() ** (ord - 2) * scale
     return x.sgn() * where(x == 0, zero, x.abs() ** (ord - 1)) * scale

@@ -70,7 +70,10 @@ class LBFGS(Optimizer):
         super().__init__(params, defaults)
         if len(self.param_groups) != 1:
             raise ValueError("LBFGS doesn't support per-parameter options (parameter groups)")
-        self._params = self.param_groups[0]["params"]
+
+    @property
+    def _params(self):
+        return self.param_groups[0]["params"]
 
     @no_grad()
     def step(self, closure):
@@ -136,17 +139,17 @@ class LBFGS(Optimizer):
             state.update(old_dirs=[], old_stps=[], ro=[], H_diag=1)
             return -gradient
         self._remember(state, gradient)
-        changes, steps, ro = state["old_dirs"], state["old_stps"], state["ro"]
-        weights = state.setdefault("al", [None] * self.param_groups[0]["history_size"])
-        direction = -gradient
-        for i in reversed(range(len(changes))):
-            weights[i] = steps[i].dot(direction) * ro[i]
-            direction.add_(changes[i], alpha=-float(weights[i]))
-        direction.mul_(state["H_diag"])
-        for i, change in enumerate(changes):
-            weight = weights[i] - change.dot(direction) * ro[i]
-            direction.add_(steps[i], alpha=float(weight))
-        return direction
+        # What PyTorch computes in; its states have it, and nothing reads what is in it.
+        state.setdefault("al", [None] * self.param_groups[0]["history_size"])
+        inverses = [float(each) for each in state["ro"]]
+        steps, changes, wide = state["old_stps"], state["old_dirs"], gradient
+        if gradient.element_size() < 4:  # sums of 16-bit products would lose all digits
+            wide = gradient.float()
+            steps, changes = [each.float() for each in steps], [each.float() for each in changes]
+        direction = kernels(wide).lbfgs_direction(
+            wide, steps, changes, inverses, float(state["H_diag"])
+        )
+        return direction.to(gradient.dtype)
 
     def _remember(self, state, gradient):
         """Take the last step, and the change of the gradient along it, into the history."""

@@ -36,6 +36,8 @@ def default_restore_location(storage, location: str):
     kind = location.partition(":")[0]
     if kind == "cpu":
         return storage
+    if kind == "meta":
+        return flambeau.empty(storage.nbytes(), dtype=flambeau.uint8, device=kind).untyped_storage()
     if kind != "cuda":
         raise RuntimeError(
             "don't know how to restore data location of torch.storage.UntypedStorage (tagged with "

@@ -9,7 +9,7 @@ import importlib
 from collections import Counter, OrderedDict
 
 import flambeau
-from flambeau.core.storage import LEGACY, UntypedStorage
+from flambeau.core.storage import LEGACY, UntypedStorage, rebuild_meta_tensor
 
 # Packages whose modules have the same paths in torch.
 _SHARED = frozenset(("autograd", "distributions", "nn", "optim", "utils"))
@@ -85,6 +85,7 @@ def _torch_objects() -> dict[tuple[str, str], object]:
         ("torch._utils", "_rebuild_tensor"): _rebuild.rebuild_tensor,
         ("torch._utils", "_rebuild_tensor_v2"): _rebuild.rebuild_tensor_v2,
         ("torch._utils", "_rebuild_tensor_v3"): _rebuild.rebuild_tensor_v3,
+        ("torch._utils", "_rebuild_meta_tensor_no_storage"): rebuild_meta_tensor,
         ("torch._utils", "_rebuild_parameter"): _rebuild.rebuild_parameter,
         ("torch._utils", "_rebuild_parameter_with_state"): _rebuild.rebuild_parameter_with_state,
     }

@@ -8,7 +8,13 @@ from types import BuiltinFunctionType, FunctionType
 from typing import NamedTuple
 
 import flambeau
-from flambeau.core.storage import LEGACY, TypedStorage, UntypedStorage, flags_of
+from flambeau.core.storage import (
+    LEGACY,
+    TypedStorage,
+    UntypedStorage,
+    flags_of,
+    rebuild_meta_tensor,
+)
 from flambeau.serialization import _rebuild
 from flambeau.serialization._names import name_of
 
@@ -139,6 +145,9 @@ def _reduce_tensor(tensor, table: StorageTable):
 
 
 def _rebuild_call(tensor, table: StorageTable) -> tuple[Callable, tuple]:
+    if tensor.is_meta:
+        layout = (tuple(tensor.shape), tuple(tensor.stride()))
+        return rebuild_meta_tensor, (tensor.dtype, *layout, tensor.requires_grad)
     reference = table.refer(tensor.untyped_storage(), tensor.dtype)
     arguments = (
         reference,

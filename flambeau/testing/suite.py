@@ -5,6 +5,7 @@ Each check takes an op and raises AssertionError with the call that failed. The 
 - `check_reference`: values against the NumPy twin, if the op names one;
 - `check_layouts`: strided, offset and expanded inputs give what contiguous ones give;
 - `check_lazy_views`: conj and neg views give what their values give;
+- `check_meta`: results and gradients on the device meta have the right sizes, dtypes, strides;
 - `check_forms`: method = function = in-place = `out=`;
 - `check_gradients`: first and second derivatives against finite differences, fused against plain
   rules;
@@ -17,7 +18,8 @@ from __future__ import annotations
 from typing import Any
 
 from flambeau import _C
-from flambeau.autograd import GradcheckError, gradcheck, gradgradcheck
+from flambeau.autograd import GradcheckError, grad, gradcheck, gradgradcheck
+from flambeau.core.errors import UnsupportedError
 from flambeau.core.tensor import Tensor
 from flambeau.testing.comparison import assert_close
 from flambeau.testing.samples import Sample, samples_of
@@ -124,6 +126,48 @@ def check_lazy_views(op: Any) -> None:
             _check_lazy(op, sample, negated)
     for sample in complex_samples(op):
         _check_lazy(op, sample, conjugated)
+
+
+def without_values(t: Tensor) -> Tensor:
+    """A tensor of the same sizes, dtype and strides on the device meta."""
+    return _C.shape_only(_C.empty_strided, (t.shape, t.stride(), t.dtype))
+
+
+def _same_layout(found: Any, expected: Any, call: str) -> None:
+    for m, e in zip(_outputs(found), _outputs(expected), strict=True):
+        assert_close(m.is_meta, True, msg=f"{call}: a result has values")
+        assert_close(
+            (m.dtype is e.dtype, *m.shape, *m.stride()),
+            (True, *e.shape, *e.stride()),
+            msg=f"{call}: {m.dtype} {m.shape} {m.stride()} for {e.dtype} {e.shape} {e.stride()}",
+        )
+
+
+def check_meta(op: Any) -> None:
+    """On the device meta: sizes, dtypes and strides of the results and of the gradients."""
+    for sample in samples_of(op):
+        if not sample.tensors():
+            continue
+        call = f"{op.name}{sample} on meta"
+        plain, meta = _with_grad(sample, op), _with_grad(sample.map(without_values), op)
+        expected = op(*plain.args, **plain.kwargs)
+        try:
+            found = op(*meta.args, **meta.kwargs)
+        except UnsupportedError:
+            continue  # the shape of its result depends on values
+        _same_layout(found, expected, call)
+        inputs = [t for t in meta.tensors() if t.requires_grad]
+        outputs = [o for o in _outputs(found) if o.requires_grad]
+        if not outputs or not inputs:
+            continue
+        try:
+            gradients = grad(outputs, inputs, outputs, allow_unused=True)
+        except UnsupportedError:
+            continue
+        for x, g in zip(inputs, gradients, strict=True):
+            if g is not None:
+                place = (g.is_meta, g.shape == x.shape, g.dtype is x.dtype)
+                assert_close(place, (True, True, True), msg=f"{call}: gradient")
 
 
 def check_forms(op: Any) -> None:
@@ -311,6 +355,7 @@ CHECKS = (
     check_reference,
     check_layouts,
     check_lazy_views,
+    check_meta,
     check_forms,
     check_gradients,
     check_complex_gradients,

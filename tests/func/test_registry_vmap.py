@@ -17,6 +17,9 @@ SIZE = 3
 NOT_ELEMENTS = {
     "_sample_dirichlet": "it draws random numbers",
     "_standard_gamma": "it draws random numbers",
+    "linalg.eig": "its vectors are free up to a factor",
+    "linalg.eigh": "its vectors are free up to a factor",
+    "linalg.svd": "its vectors are free up to a factor",
     "masked_select": "its result has a size for each example",
     "as_strided": "its argument is a layout, which the batch does not have",
 }

@@ -260,3 +260,41 @@ def test_dtypes_must_agree():
     i = _C.full((1, 1, 3, 3), 1, flambeau.int64)
     with pytest.raises(RuntimeError, match="not implemented for int64"):
         _C.conv2d(i, i, None, (1, 1), (0, 0), (1, 1), 1)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"stride": 2, "padding": 1},
+        {"dilation": 2, "groups": 2},
+        {"padding": "same"},
+        {"padding": "valid", "stride": (2,)},
+    ],
+)
+def test_one_dimensional(options):
+    rng = np.random.default_rng(0)
+    groups = options.get("groups", 1)
+    arrays = [rng.standard_normal(s) for s in ((2, 4, 9), (6, 4 // groups, 3), (6,))]
+    for batched in (True, False):
+        given = [arrays[0] if batched else arrays[0][0], *arrays[1:]]
+        found = []
+        for module in (flambeau, torch):
+            x, weight, bias = (module.from_numpy(a.copy()).requires_grad_() for a in given)
+            y = module.nn.functional.conv1d(x, weight, bias, **options)
+            (y * y).sum().backward()
+            found.append([t.detach().numpy() for t in (y, x.grad, weight.grad, bias.grad)])
+        for ours, theirs in zip(*found, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-10)
+
+
+def test_second_gradients_in_one_dimension():
+    from flambeau.autograd import gradcheck, gradgradcheck
+
+    rng = np.random.default_rng(1)
+    leaves = [
+        flambeau.from_numpy(rng.standard_normal(s)).requires_grad_()
+        for s in ((2, 2, 5), (3, 2, 2), (3,))
+    ]
+    for check in (gradcheck, gradgradcheck):
+        check(lambda x, w, b: flambeau.nn.functional.conv1d(x, w, b, 2, 1), leaves)

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import flambeau
+import flambeau.linalg
 import flambeau.nn.functional
 from flambeau.core.registry import OPS
 from flambeau.testing import samples_of
@@ -32,6 +33,7 @@ from flambeau.testing import samples_of
 NAMESPACES: dict[str, Any] = {
     "flambeau": flambeau,
     "functional": flambeau.nn.functional,
+    "linalg": flambeau.linalg,
     "Tensor": flambeau.Tensor,
 }
 ALLOWED = (
@@ -294,7 +296,10 @@ def main() -> None:
     parser.add_argument("names", nargs="*")
     parser.add_argument("--log", type=Path, default=Path(os.devnull))
     given = parser.parse_args()
-    walk(given.namespace, given.names or public(given.namespace), given.log)
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)  # where functions that write files may do so
+        walk(given.namespace, given.names or public(given.namespace), given.log)
+        os.chdir("/")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import pytest
 
 import flambeau
 from flambeau import fft as ours
-from flambeau.testing.gradcheck import gradcheck, gradgradcheck
+from flambeau.autograd import gradcheck, gradgradcheck
 
 LENGTHS = [*range(1, 34), 49, 63, 64, 65, 97, 121, 128, 243, 400, 1009, 1024, 4096, 5000, 37 * 41]
 SHAPES = {  # of inputs with an axis of n elements, and that axis
@@ -138,7 +138,7 @@ def test_gradients_of_real_inputs(name):
     x = flambeau.from_numpy(numbers((4, 5), np.float64)).requires_grad_()
 
     def parts(x):
-        return flambeau.view_as_real(getattr(ours, name)(x))
+        return flambeau.view_as_real(getattr(ours, name)(x).resolve_conj())
 
     gradcheck(parts, (x,))
     gradgradcheck(parts, (x,))

@@ -1,9 +1,12 @@
 """L-BFGS: trajectories against torch, and the line search by its conditions."""
 
+import copy
+
 import numpy as np
 import pytest
 
 import flambeau
+from flambeau import _C
 from flambeau.optim.lbfgs import strong_wolfe
 
 START = np.array([-1.2, 1.0, 0.5, 2.0])
@@ -61,6 +64,46 @@ def test_float32_comes_to_the_minimum():
     np.testing.assert_allclose(seen[-1, 1:5], minimum, atol=1e-4)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_comes_near_the_minimum(dtype):
+    x = flambeau.nn.Parameter(flambeau.tensor(START, dtype=getattr(flambeau, dtype)))
+    optimizer = flambeau.optim.LBFGS([x], line_search_fn="strong_wolfe")
+
+    def closure():
+        optimizer.zero_grad()
+        loss = ((x - 1.5) ** 2).sum()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    assert x.dtype == getattr(flambeau, dtype)
+    np.testing.assert_allclose(x.detach().float().numpy(), 1.5, atol=0.05)
+
+
+def test_a_copy_goes_on():
+    x = flambeau.nn.Parameter(flambeau.tensor(START))
+    optimizer = flambeau.optim.LBFGS([x], max_iter=3)
+
+    def closure_of(optimizer):
+        (y,) = optimizer.param_groups[0]["params"]
+
+        def closure():
+            optimizer.zero_grad()
+            loss = quartic(y)
+            loss.backward()
+            return loss
+
+        return closure
+
+    optimizer.step(closure_of(optimizer))
+    again = copy.deepcopy(optimizer)
+    for each in (optimizer, again):
+        each.step(closure_of(each))
+    (y,) = again.param_groups[0]["params"]
+    assert y is not x
+    assert y.equal(x)
+
+
 def test_complex_parameters():
     x = flambeau.nn.Parameter(flambeau.tensor([1 + 2j, -1j], dtype=flambeau.complex128))
     optimizer = flambeau.optim.LBFGS([x], line_search_fn="strong_wolfe")
@@ -108,6 +151,57 @@ def test_state_moves_between_flambeau_and_torch(resume_in):
         optimizer.step(closure)
         resumed.step(resumed_closure)
     np.testing.assert_allclose(y.detach().numpy(), x.detach().numpy(), rtol=1e-7)
+
+
+def two_loops(gradient, steps, changes, scale):
+    """The recursion as the textbook has it."""
+    direction, weights = -gradient, []
+    pairs = list(zip(steps, changes, strict=True))
+    for s, y in reversed(pairs):
+        weights.append(s @ direction / (s @ y))
+        direction = direction - weights[-1] * y
+    direction = direction * scale
+    for (s, y), weight in zip(pairs, reversed(weights), strict=True):
+        direction = direction + (weight - y @ direction / (s @ y)) * s
+    return direction
+
+
+@pytest.mark.parametrize("count", [0, 1, 5])
+@pytest.mark.parametrize("length", [1, 7, 40_000])
+def test_direction(count, length):
+    rng = np.random.default_rng(count)
+    gradient, *vectors = rng.standard_normal((1 + 2 * count, length))
+    steps, changes = vectors[:count], vectors[count:]
+    changes = [y + 3 * s for s, y in zip(steps, changes, strict=True)]
+    inverses = [float(1 / (s @ y)) for s, y in zip(steps, changes, strict=True)]
+    expected = two_loops(gradient, steps, changes, 0.5)
+    threads, found = _C.get_num_threads(), []
+    try:
+        for threads_used in (1, 2, 5):
+            _C.set_num_threads(threads_used)
+            lists = ([flambeau.tensor(v) for v in part] for part in (steps, changes))
+            result = _C.lbfgs_direction(flambeau.tensor(gradient), *lists, inverses, 0.5)
+            found.append(result.numpy().copy())
+    finally:
+        _C.set_num_threads(threads)
+    np.testing.assert_allclose(found[0], expected, rtol=1e-9, atol=1e-9)
+    assert np.array_equal(found[0], found[1])
+    assert np.array_equal(found[0], found[2])
+
+
+def test_direction_refuses_what_does_not_fit():
+    g = flambeau.ones(3)
+    for arguments in (
+        (g, [g], [], [1.0]),
+        (g, [g], [g], []),
+        (g, [flambeau.ones(4)], [g], [1.0]),
+        (g, [g.double()], [g], [1.0]),
+        (flambeau.ones(3, 1), [g], [g], [1.0]),
+    ):
+        with pytest.raises(RuntimeError, match="lbfgs_direction"):
+            _C.lbfgs_direction(*arguments, 1.0)
+    with pytest.raises(TypeError, match="lbfgs_direction"):
+        _C.lbfgs_direction(flambeau.ones(3, dtype=flambeau.int64), [], [], 1.0)
 
 
 class Line:

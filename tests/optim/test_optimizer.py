@@ -3,6 +3,7 @@
 import copy
 import gc
 import pickle
+import warnings
 import weakref
 
 import both
@@ -316,6 +317,73 @@ def test_optimizer_of_a_user(use_data):
     classic = ClassicSGD(b.parameters(), use_data=use_data, **options)
     for mine, theirs in zip(train(flambeau, b, classic, 5), ours, strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-12)
+
+
+class OldSGD(optim.Optimizer):
+    """An optimizer as tutorials wrote them before PyTorch 1.5: factors come before tensors."""
+
+    def __init__(self, params, lr=optim.optimizer.required, momentum=0, nesterov=False, decay=0):
+        defaults = dict(lr=lr, momentum=momentum, nesterov=nesterov, decay=decay)
+        super().__init__(params, defaults)
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        for group in self.param_groups:
+            group.setdefault("nesterov", False)
+
+    def step(self, closure=None):
+        loss = None if closure is None else closure()
+        for group in self.param_groups:
+            momentum = group["momentum"]
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                d_p = p.grad.data
+                if group["decay"] != 0:
+                    d_p = d_p.add(group["decay"], p.data)
+                param_state = self.state[p]
+                if "momentum_buffer" not in param_state:
+                    buf = param_state["momentum_buffer"] = flambeau.clone(d_p).detach()
+                else:
+                    buf = param_state["momentum_buffer"]
+                    buf.mul_(momentum).add_(1.0, d_p)
+                d_p = d_p.add(momentum, buf) if group["nesterov"] else buf
+                p.data.add_(-group["lr"], d_p)
+        return loss
+
+
+def test_optimizer_of_an_old_tutorial():
+    a, b = make_model(flambeau), make_model(flambeau)
+    options = {"lr": 0.1, "momentum": 0.9, "nesterov": True}
+    ours = train(flambeau, a, optim.SGD(a.parameters(), weight_decay=0.01, **options), 5)
+    with pytest.warns(UserWarning, match="This overload of add is deprecated"):
+        old = train(flambeau, b, OldSGD(b.parameters(), decay=0.01, **options), 5)
+    for mine, theirs in zip(old, ours, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-12)
+    with pytest.raises(ValueError, match="required optimization parameter lr"):
+        OldSGD(a.parameters())
+
+
+FACTOR_FIRST = """
+x.add(2, y)
+torch.add(x, 2, y)
+x.add_(2, y)
+x.sub(0.5, y)
+x.addcmul(0.5, y, y)
+torch.addcdiv(x, -0.5, y, y)
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("expression", FACTOR_FIRST)
+def test_factors_before_tensors_as_torch(expression):
+    torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
+    results = []
+    for module in (flambeau, torch):
+        names = {"torch": module, "x": module.arange(3.0), "y": module.arange(3.0) + 1}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            results.append(eval(expression, names).tolist())
+    assert results[0] == results[1]
 
 
 HOOKS = """

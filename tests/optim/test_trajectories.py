@@ -1,6 +1,7 @@
 """Twenty steps of each optimizer, over its options, against torch."""
 
 import importlib
+import inspect
 
 import numpy as np
 import pytest
@@ -141,6 +142,18 @@ def test_gradients_that_are_not_contiguous(name):
             optimizer.step()
         results.append(param.detach().numpy())
     np.testing.assert_allclose(*results, rtol=1e-5)
+
+
+CHOICES = ("foreach", "fused", "capturable")
+
+
+@pytest.mark.parametrize("name", [*OPTIONS, "Adafactor"])
+def test_choices_of_implementation_change_nothing(name):
+    """What PyTorch has several implementations of is one kernel here, whatever is asked for."""
+    taken = inspect.signature(getattr(flambeau.optim, name)).parameters
+    plain = trajectory(flambeau, name, {}, "float32")
+    for choice in filter(taken.__contains__, CHOICES):
+        assert np.array_equal(trajectory(flambeau, name, {choice: True}, "float32"), plain)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])

@@ -67,7 +67,7 @@ def rule(*names: str) -> Any:
 def rule_of(op: Any) -> Any:
     """The batching rule of an op, or None."""
     found = op.info.batch or RULES.get(op.name)
-    if found is None and (op.info.elementwise or op.name in _ELEMENTWISE):
+    if found is None and (op.info.elementwise or op.info.native or op.name in _ELEMENTWISE):
         return elementwise
     return found
 

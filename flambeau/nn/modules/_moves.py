@@ -58,6 +58,7 @@ class MoveMixin:
         without_dtype = {name: value for name, value in fixed.items() if name != "dtype"}
 
         def convert(tensor):
+            _require_values(tensor, target["device"])
             is_real = tensor.is_floating_point() or tensor.is_complex()
             options = fixed if is_real else without_dtype
             if memory_format is not None and tensor.dim() in (4, 5):
@@ -112,6 +113,14 @@ class MoveMixin:
     def share_memory(self):
         """Move every parameter and buffer into shared memory, in place."""
         return self._apply(lambda tensor: tensor.share_memory_())
+
+
+def _require_values(tensor, device):
+    if tensor.is_meta and device is not None and device.type != "meta":
+        raise NotImplementedError(
+            "Cannot copy out of meta tensor; no data! Please use torch.nn.Module.to_empty() instead"
+            " of torch.nn.Module.to() when moving module from meta to a different device."
+        )
 
 
 def _parse_to(args, kwargs):

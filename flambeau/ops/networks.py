@@ -1,0 +1,213 @@
+"""Functions of neural networks as torch's top level has them: what `nn.functional` calls below.
+
+They are those of `nn.functional` with other arguments: a reduction is a number (0 none, 1 mean,
+2 sum), the weights come before the statistics, nothing has a default that a layer would choose.
+"""
+
+from __future__ import annotations
+
+from flambeau import _C
+from flambeau.core.errors import ArgumentValueError, RuntimeFailure
+from flambeau.core.grad_mode import no_grad
+from flambeau.core.registry import function
+from flambeau.ops import index, loss, norm, pool
+from flambeau.ops.reduce import vector_norm
+
+_REDUCTIONS = ("none", "mean", "sum")
+
+#: Losses and their parameters before the last one, `reduction`.
+_LOSSES = {
+    "binary_cross_entropy_with_logits": ("input", "target", "weight", "pos_weight"),
+    "cosine_embedding_loss": ("input1", "input2", "target", "margin"),
+    "hinge_embedding_loss": ("input", "target", "margin"),
+    "kl_div": ("input", "target"),
+    "margin_ranking_loss": ("input1", "input2", "target", "margin"),
+    "poisson_nll_loss": ("input", "target", "log_input", "full", "eps"),
+    "triplet_margin_loss": ("anchor", "positive", "negative", "margin", "p", "eps", "swap"),
+}
+
+
+def _numbered(name, parameters):
+    """The loss whose reduction is a number."""
+    below = getattr(loss, name)
+    parameters = (*parameters, "reduction")
+
+    def numbered(*args, **kwargs):
+        if len(args) > len(parameters):
+            raise TypeError(
+                f"{name}(): takes {len(parameters)} positional arguments but {len(args)} were given"
+            )
+        given = dict(zip(parameters, args, strict=False))
+        for key, value in kwargs.items():
+            if key in given:
+                raise TypeError(f"{name}(): got multiple values for argument '{key}'")
+            if key not in parameters and not (name == "kl_div" and key == "log_target"):
+                raise TypeError(f"{name}(): got an unexpected keyword argument '{key}'")
+            given[key] = value
+        number = given.pop("reduction", 0)
+        if number not in (0, 1, 2):
+            raise ArgumentValueError(f"{name}(): reduction must be 0, 1 or 2, got {number!r}")
+        if name == "kl_div" and number == 1:  # nn.functional warns of this mean
+            return below(**given, reduction="none").mean()
+        return below(**given, reduction=_REDUCTIONS[number])
+
+    numbered.__name__ = numbered.__qualname__ = name
+    numbered.__doc__ = (
+        f"`nn.functional.{name}` with the arguments {', '.join(parameters)}; the reduction is a"
+        " number: 0 (the default) for none, 1 for the mean, 2 for the sum."
+    )
+    return function(numbered)
+
+
+for _name, _parameters in _LOSSES.items():
+    _numbered(_name, _parameters)
+
+
+# ---- normalisation ----
+
+
+@function
+def batch_norm(
+    input, weight, bias, running_mean, running_var, training, momentum, eps, cudnn_enabled
+):
+    """`nn.functional.batch_norm`, all arguments given; `cudnn_enabled` does not matter here."""
+    return norm.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
+
+
+@function
+def instance_norm(
+    input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps, cudnn_enabled
+):
+    """`nn.functional.instance_norm`, all arguments given; `cudnn_enabled` does not matter here."""
+    return norm.instance_norm(
+        input, running_mean, running_var, weight, bias, use_input_stats, momentum, eps
+    )
+
+
+@function
+def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5, cudnn_enabled=True):
+    """`nn.functional.group_norm`; `cudnn_enabled` does not matter here."""
+    return norm.group_norm(input, num_groups, weight, bias, eps)
+
+
+@function
+def norm_except_dim(v, pow=2, dim=0):
+    """The norms of the slices along an axis, beside the other axes of size one.
+
+    Args:
+        v: a tensor.
+        pow: the power of the norm.
+        dim: the axis; -1 for the norm of the whole.
+
+    Example:
+        >>> flambeau.norm_except_dim(flambeau.tensor([[3., 4.], [0., 2.]]))
+        tensor([[5.],
+                [2.]])
+    """
+    if dim == -1:
+        return vector_norm(v, pow)
+    if not 0 <= dim < v.ndim:
+        raise RuntimeFailure(f"norm_except_dim: dim must be in [-1, {v.ndim}), got {dim}")
+    others = [d for d in range(v.ndim) if d != dim]
+    return vector_norm(v, pow, others, True) if others else v.abs()
+
+
+# ---- look-up tables ----
+
+
+@function
+def embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=False):
+    """The rows of `weight` that `indices` names; see `nn.functional.embedding`.
+
+    Args:
+        weight: a matrix.
+        indices: integers.
+        padding_idx: the row that gets no gradient; negative for none.
+    """
+    return index.embedding(indices, weight, padding_idx if padding_idx >= 0 else None)
+
+
+@function
+def embedding_renorm_(input, indices, max_norm, norm_type):
+    """Shortens the rows of a matrix that `indices` names to the norm `max_norm`, in place."""
+    with no_grad():
+        rows = indices.reshape(-1).unique()
+        chosen = input.index_select(0, rows)
+        norms = vector_norm(chosen, norm_type, 1, True)
+        return input.index_copy_(0, rows, chosen * (max_norm / (norms + 1e-7)).clamp(max=1.0))
+
+
+# ---- pooling with the places of the maxima ----
+
+
+@function
+def max_pool1d_with_indices(
+    input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False
+):
+    """`nn.functional.max_pool1d` with the places of the maxima, as (values, indices)."""
+    return pool.max_pool1d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
+
+
+@function
+def adaptive_max_pool1d(input, output_size):
+    """`nn.functional.adaptive_max_pool1d` with the places of the maxima, as (values, indices)."""
+    return pool.adaptive_max_pool1d(input, output_size, True)
+
+
+# ---- control flow ----
+
+
+@function
+def cond(pred, true_fn, false_fn, operands=()):
+    """true_fn(*operands) if pred holds, else false_fn(*operands).
+
+    Args:
+        pred: a truth value, or a tensor of one.
+        true_fn: a function of the operands.
+        false_fn: another.
+        operands: a tuple of tensors.
+
+    Example:
+        >>> x = flambeau.tensor(2.)
+        >>> flambeau.cond(x > 1, lambda t: t + 1, lambda t: t - 1, (x,))
+        tensor(3.)
+    """
+    for name, branch in (("true_fn", true_fn), ("false_fn", false_fn)):
+        if not callable(branch):
+            raise RuntimeFailure(f"cond: expect {name} to be callable, got {type(branch).__name__}")
+    if not isinstance(operands, (tuple, list)):
+        raise RuntimeFailure(f"cond: expect operands to be a tuple, got {type(operands).__name__}")
+    if isinstance(pred, _C.TensorBase) and pred.numel() != 1:
+        raise RuntimeFailure(f"cond: expect pred to have one element, got {tuple(pred.shape)}")
+    return true_fn(*operands) if bool(pred) else false_fn(*operands)
+
+
+@function
+def while_loop(cond_fn, body_fn, carried_inputs):
+    """Replaces the carried inputs by body_fn(*carried) as long as cond_fn(*carried) holds.
+
+    Returns:
+        The last carried values, as a tuple.
+
+    Example:
+        >>> flambeau.while_loop(lambda n: n < 5, lambda n: (n * 2,), (flambeau.tensor(1),))
+        (tensor(8),)
+    """
+    for name, given in (("cond_fn", cond_fn), ("body_fn", body_fn)):
+        if not callable(given):
+            raise RuntimeFailure(
+                f"while_loop: expect {name} to be callable, got {type(given).__name__}"
+            )
+    if not isinstance(carried_inputs, (tuple, list)):
+        raise RuntimeFailure(
+            "while_loop: expect carried_inputs to be a tuple, got " + type(carried_inputs).__name__
+        )
+    carried = tuple(carried_inputs)
+    while bool(cond_fn(*carried)):
+        made = body_fn(*carried)
+        carried = tuple(made) if isinstance(made, (tuple, list)) else (made,)
+        if len(carried) != len(carried_inputs):
+            raise RuntimeFailure(
+                f"while_loop: body_fn must return {len(carried_inputs)} values, got {len(carried)}"
+            )
+    return carried
