@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from flambeau.func._forward import jacfwd, jvp
-from flambeau.func._modules import functional_call, stack_module_state
+from flambeau.func._levels import debug_unwrap
+from flambeau.func._modules import (
+    functional_call,
+    replace_all_batch_norm_modules_,
+    stack_module_state,
+)
 from flambeau.func._reverse import grad, grad_and_value, jacrev, linearize, vjp
 from flambeau.func._vmap import vmap
 
@@ -29,6 +34,7 @@ def hessian(func: Any, argnums: Any = 0) -> Any:
 
 
 __all__ = [
+    "debug_unwrap",
     "functional_call",
     "grad",
     "grad_and_value",
@@ -37,6 +43,7 @@ __all__ = [
     "jacrev",
     "jvp",
     "linearize",
+    "replace_all_batch_norm_modules_",
     "stack_module_state",
     "vjp",
     "vmap",

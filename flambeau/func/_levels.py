@@ -209,6 +209,28 @@ class Wrapper(Tensor):
         return super().is_contiguous(*args, **kwargs)
 
 
+def _of_value(name: str) -> Any:
+    """A method that concerns the memory: that of the value inside, which a batch does not show."""
+
+    def method(self: Wrapper, *args: Any, **kwargs: Any) -> Any:
+        return getattr(self._value(_NO_STORAGE), name)(*args, **kwargs)
+
+    method.__name__ = name
+    return method
+
+
+def _refused(name: str) -> Any:
+    def method(self: Wrapper, *args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError(f"{name}() is not supported inside of function transforms")
+
+    method.__name__ = name
+    return method
+
+
+for _name in ("data_ptr", "is_shared", "storage", "untyped_storage", "__dlpack__"):
+    setattr(Wrapper, _name, _of_value(_name))
+for _name in ("__deepcopy__", "__reduce_ex__", "resize_", "resize_as_", "set_", "share_memory_"):
+    setattr(Wrapper, _name, _refused(_name))
 Wrapper.__module__ = "flambeau.func"
 _C.register_wrapper(Wrapper)
 
@@ -326,3 +348,24 @@ def _intercept() -> None:
 
 
 _intercept()
+
+
+def debug_unwrap(tensor: Tensor, *, recurse: bool = True) -> Tensor:
+    """What is inside a tensor of function transforms, for printing while a program is written.
+
+    Args:
+        tensor: any tensor.
+        recurse: down to the tensor that is no wrapper; else one level.
+
+    Example:
+        >>> seen = []
+        >>> f = lambda x: (seen.append(flambeau.func.debug_unwrap(x).shape), x)[1]
+        >>> _ = flambeau.vmap(f)(flambeau.ones(2, 3))
+        >>> seen
+        [torch.Size([2, 3])]
+    """
+    wrapped = _C.wrapped_of(tensor)
+    while wrapped is not None:
+        tensor = wrapped.value
+        wrapped = _C.wrapped_of(tensor) if recurse else None
+    return tensor

@@ -173,3 +173,24 @@ def _stacked(tensors: list) -> Tensor:
     with no_grad():
         made = stack([t.detach() for t in tensors])
     return made.requires_grad_() if wanted else made
+
+
+def replace_all_batch_norm_modules_(root: Any) -> Any:
+    """Has every batch normalisation of a module use the statistics of its batch, in place.
+
+    Running statistics are shared by the examples of a vmap, which cannot each write to them.
+
+    Returns:
+        The module.
+
+    Example:
+        >>> net = flambeau.nn.Sequential(flambeau.nn.BatchNorm1d(3))
+        >>> flambeau.func.replace_all_batch_norm_modules_(net)[0].running_mean is None
+        True
+    """
+    for module in root.modules():
+        if hasattr(module, "running_mean") and hasattr(module, "num_batches_tracked"):
+            module.running_mean = module.running_var = None
+            module.num_batches_tracked = None
+            module.track_running_stats = False
+    return root

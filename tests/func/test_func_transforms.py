@@ -360,3 +360,42 @@ def test_per_sample_gradients_of_linear_layers_equal_a_loop():
         one = func.grad(loss)(own, x[k])
         for key, value in one.items():
             assert_close(found[key][k], value)
+
+
+def test_batch_norm_without_running_statistics():
+    net = flambeau.nn.Sequential(flambeau.nn.BatchNorm1d(3))
+    x = flambeau.rand(2, 4, 3)
+    with pytest.raises(RuntimeError, match="running_mean or running_var"):
+        func.vmap(net)(x)
+    func.replace_all_batch_norm_modules_(net)
+    assert_close(func.vmap(net)(x), flambeau.stack([net(a) for a in x]))
+
+
+def test_a_rule_that_reads_elements_runs_for_each_example():
+    x = flambeau.rand(3, 2, 2).double() + flambeau.eye(2)
+    found = func.vmap(func.jacrev(flambeau.linalg.det))(x)
+    assert_close(found, flambeau.stack([func.jacrev(flambeau.linalg.det)(a) for a in x]))
+
+
+def test_kernels_refuse_wrappers():
+    from flambeau import _C
+
+    def function(a):
+        with pytest.raises(TypeError):
+            _C.clone(a)
+        with pytest.raises(TypeError):
+            _C.binary("add", a, 1)
+        return a
+
+    func.vmap(function)(flambeau.ones(2, 3))
+
+
+@pytest.mark.parametrize("name", ["data_ptr", "untyped_storage"])
+def test_a_batch_shows_no_memory(name):
+    with pytest.raises(RuntimeError, match="doesn't have storage"):
+        func.vmap(lambda a: getattr(a, name)())(flambeau.ones(2, 3))
+
+
+def test_memory_is_not_changed_inside():
+    with pytest.raises(RuntimeError, match="not supported inside"):
+        func.vmap(lambda a: a.resize_(5))(flambeau.ones(2, 3))
