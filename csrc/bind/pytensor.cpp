@@ -672,6 +672,13 @@ void init_tensor(nb::module_& m) {
     as_tensor(out.ptr())->inference = from->inference;
     return out;
   });
+  // x.data: detached, and with a version of its own.
+  m.def("data_of", [](nb::handle source) {
+    PyTensor* from = as_tensor(source.ptr());
+    PyObject* out = wrap(from->t.with_own_version());
+    if (out) as_tensor(out)->inference = from->inference;
+    return nb::steal(out);
+  });
   m.def("as_class", [](nb::handle source, nb::handle cls, bool requires_grad) {
     PyObject* out = wrap(checked_tensor(source)->t, reinterpret_cast<PyTypeObject*>(cls.ptr()));
     if (out) {

@@ -69,8 +69,9 @@ def _cdist(x1, x2, p, by_product=False):
     `by_product`: Euclidean distances as roots of |a|^2 + |b|^2 - 2 a.b, in which rows that are
     close lose digits.
     """
-    if not x1.dtype.is_floating_point:
-        raise DTypeError(f"cdist only supports floating-point dtypes, got {x1.dtype}")
+    for x in (x1, x2):
+        if not x.dtype.is_floating_point:
+            raise DTypeError(f"cdist only supports floating-point dtypes, got {x.dtype}")
     if 0 in (x1._numel, x2._numel):
         return _C.full((*x1.shape[:-1], x2.shape[-2]), 0, x1.dtype)
     if by_product:

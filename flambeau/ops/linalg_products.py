@@ -113,12 +113,14 @@ def _pade(A, coefficients):
 
 def _exponential(A):
     """Scaling, approximation and squaring; each matrix of a batch is scaled for itself."""
+    if A.is_meta:
+        return _pade(A, _PADE[0][1]).contiguous()
     size = A.abs().sum(-2).amax(-1)
     size = size.masked_fill(~size.isfinite(), 0)  # the result is NaN, however scaled
     largest = size.max().item()
     for bound, coefficients in _PADE:
         if largest <= bound:
-            return _pade(A, coefficients)
+            return _pade(A, coefficients).contiguous()
     bound, coefficients = _PADE[-1]
     squarings = (size / bound).log2().ceil().clamp(min=0)
     scaled = A * (2.0**-squarings)[..., None, None]

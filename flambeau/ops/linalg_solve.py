@@ -504,7 +504,7 @@ def lu_factor(A, *, pivot=True):
     """
     _check_pivot(pivot)
     LU, pivots, info = lu_factor_ex(A)
-    if not wants_grad(A) and info.any():
+    if not A.is_meta and info.any():
         kernels(A).lu_factor(A, True, "torch.linalg.lu_factor")  # raises, naming the element
     return LU, pivots
 
@@ -695,7 +695,7 @@ def _without_small_pivots(A, LU, pivots):
     precision = _precision(A)
     largest = sizes.amax(-1, keepdim=True) if A.shape[-1] else sizes
     small = sizes <= A.shape[-1] * precision * largest
-    if not small.any():
+    if small.is_meta or not small.any():
         return A
     lower, _ = _parts(LU)
     steps = precision**0.5 * A.detach().abs().amax((-2, -1)).unsqueeze(-1) + precision
@@ -732,7 +732,7 @@ def _(g, result, LU, pivots):
     # them becomes a number so small that the product is the adjugate all the same.
     diagonal = LU.diagonal(0, -2, -1)
     zeros = diagonal == 0
-    if zeros.any():
+    if not LU.is_meta and zeros.any():
         k = kernels(LU)
         step = _precision(LU) * (diagonal.abs().amax(-1, keepdim=True) + _precision(LU))
         LU = LU + (zeros * step).to(LU.dtype).diag_embed()

@@ -606,7 +606,16 @@ def logsumexp(input, dim, keepdim=False):
         >>> flambeau.logsumexp(flambeau.tensor([1000., 1000.]), 0)
         tensor(1000.6931)
     """
+    if input.dtype.is_complex:
+        return _complex_logsumexp(input, dim, keepdim)
     return kernels(input).logsumexp(input, dim, keepdim)
+
+
+def _complex_logsumexp(input, dim, keepdim):
+    largest = input.real.amax(dim, keepdim=True)
+    largest = where(largest.isfinite(), largest, _C.full((), 0, largest.dtype))
+    total = (input - largest).exp().sum(dim, keepdim=keepdim).log()
+    return total + largest.reshape(total.shape)
 
 
 @logsumexp.vjp("input")
@@ -615,7 +624,7 @@ def _(g, input, dim, keepdim, out):
     total = _unreduced(out, dim, keepdim, shape)
     # Where all are -inf every element has the weight exp(-inf) = 0.
     total = where(total == float("-inf"), _C.full((), 0, total.dtype), total)
-    return _unreduced(g, dim, keepdim, shape) * (input - total).exp()
+    return _unreduced(g, dim, keepdim, shape) * _conj((input - total).exp())
 
 
 def _norm_samples(s):
