@@ -30,6 +30,7 @@ class FunctionCtx:
 
     def __init__(self) -> None:
         self._to_save: tuple[Tensor | None, ...] = ()
+        self._for_forward: tuple[Tensor | None, ...] = ()
         self._saved: list[tuple[Tensor, int, int | None] | None] | None = []
         self._dirty: tuple[Tensor, ...] = ()
         self._non_differentiable: tuple[Tensor, ...] = ()
@@ -44,6 +45,10 @@ class FunctionCtx:
                     + type(tensor).__name__
                 )
         self._to_save = tensors
+
+    def save_for_forward(self, *tensors: Tensor | None) -> None:
+        """Keeps tensors for `jvp`, if save_for_backward kept none."""
+        self._for_forward = tensors
 
     def mark_dirty(self, *tensors: Tensor) -> None:
         """Names the inputs that forward changed in place (and returns)."""
@@ -72,6 +77,10 @@ class FunctionCtx:
         if entry is None:
             return None
         tensor, version, output_nr = entry
+        wrapped = _C.wrapped_of(tensor)
+        if wrapped is not None and wrapped.mark is None and wrapped.transform.ended:
+            inside: Tensor = wrapped.value  # the graph of a function transform, after it
+            return inside
         if tensor._version != version:
             raise GradError(
                 "one of the variables needed for gradient computation has been modified by an "
@@ -192,9 +201,41 @@ class Function:
             "to use it with backward mode AD."
         )
 
+    @staticmethod
+    def jvp(ctx: Any, *grad_inputs: Any) -> Any:
+        """Tangents of the outputs from those of the inputs, for forward mode."""
+        raise NotImplementedError(
+            "You must implement the jvp function for custom autograd.Function to use it with "
+            "forward mode AD."
+        )
+
+    #: Whether vmap may map forward, backward and jvp as they are; they must then use tensors only.
+    generate_vmap_rule = False
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> Any:
+        """The operation on batches: (outputs, axis of the batch in each).
+
+        Args:
+            info: `batch_size` and `randomness`.
+            in_dims: for each argument the axis that the batch runs along, or None.
+        """
+        raise NotImplementedError(
+            "To use autograd.Function with vmap, you must either override the vmap static method "
+            "or set generate_vmap_rule=True."
+        )
+
     @classmethod
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
         """Runs forward and records the node."""
+        if _C.has_wrappers() and not kwargs:
+            from flambeau.func._function import apply
+
+            return apply(cls, args)
+        return cls._apply(*args, **kwargs)
+
+    @classmethod
+    def _apply(cls, *args: Any, **kwargs: Any) -> Any:
         ctx = FunctionCtx()
         flags = tuple(isinstance(a, Tensor) and a.requires_grad for a in args)
         ctx.needs_input_grad = flags
@@ -219,7 +260,12 @@ class Function:
 
     @classmethod
     def _record(
-        cls, ctx: FunctionCtx, args: tuple[Any, ...], flags: tuple[bool, ...], outputs: list[Any]
+        cls,
+        ctx: FunctionCtx,
+        args: tuple[Any, ...],
+        flags: tuple[bool, ...],
+        outputs: list[Any],
+        level: int = 0,
     ) -> None:
         dirty = {id(t) for t in ctx._dirty}
         inputs = {id(a) for a in args if isinstance(a, Tensor)}
@@ -232,7 +278,7 @@ class Function:
         ctx._pack(outputs)
         backward = _Backward(cls, ctx, len(args), [k for k, flag in enumerate(flags) if flag])
         node = _C.make_custom_node(
-            cls.__name__ + "Backward", backward, [args[k] for k in backward.wanted]
+            cls.__name__ + "Backward", backward, [args[k] for k in backward.wanted], level
         )
         ctx._node = weakref.ref(node)
         differentiable = []
