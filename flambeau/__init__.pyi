@@ -11,6 +11,7 @@ from flambeau import core as core
 from flambeau import cuda as cuda
 from flambeau import debug as debug
 from flambeau import fft as fft
+from flambeau import func as func
 from flambeau import functional as functional
 from flambeau import linalg as linalg
 from flambeau import nn as nn
@@ -660,6 +661,7 @@ view_as_complex_copy: Any
 def view_as_real(input: Any) -> Tensor: ...
 view_as_real_copy: Any
 view_copy: Any
+from flambeau.func._vmap import vmap as vmap
 vsplit: Any
 from flambeau.ops.index import vstack as vstack
 from flambeau.ops.index import where as where
