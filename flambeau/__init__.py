@@ -111,6 +111,7 @@ _LATER = {
         "UntypedStorage",
         "is_storage",
     ),
+    "flambeau.func": ("vmap",),
     "flambeau.serialization": ("load", "save"),
 }
 _HOME = {name: module for module, names in _LATER.items() for name in names}

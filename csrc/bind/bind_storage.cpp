@@ -148,7 +148,7 @@ Tensor view_of_storage(const Tensor& holder, DType dtype, std::int64_t offset,
 
 // torch's resize_: other sizes over the same storage, which grows when it is too small.
 void resize(nb::handle target, const Dims& sizes) {
-  Tensor& t = as_tensor(target.ptr())->t;
+  Tensor& t = checked_tensor(target)->t;
   const std::int64_t n = checked_numel(sizes, "resize_");
   const std::size_t needed = static_cast<std::size_t>(n + t.offset()) * t.itemsize();
   if (n && t.storage()->nbytes < needed) t.storage()->resize(needed);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -13,11 +14,13 @@
 #include <nanobind/stl/pair.h>
 
 #include "bind/node.h"
+#include "bind/transform.h"
 #include "kernels/elementwise.h"
 
 namespace fb::py {
 
 PyTypeObject* node_type = nullptr;
+thread_local int recording_level = 0;
 
 namespace {
 
@@ -35,7 +38,7 @@ void remember_site(PyNode* node) {
 }
 
 void add_edge(PyNode* node, int at, PyObject* source, bool wanted) {
-  if (!wanted || !is_tensor(source)) return;
+  if (!wanted || !is_tensor(source) || level_of(source) != recording_level) return;
   node->edges[at] = edge_of(as_tensor(source));
 }
 
@@ -53,7 +56,9 @@ void save(PyNode* node, const Source& source, PyObject* const* slots, PyObject* 
       throw nb::python_error();
     }
     if (t == overwritten) {
-      NoGrad guard;
+      std::optional<NoGrad> guard;
+      RecordingLevel any(0);
+      if (!t->wrapped) guard.emplace();  // the levels below a wrapper record the copy
       saved.value = PyObject_CallOneArg(engine_ops.clone, o);
       if (!saved.value) throw nb::python_error();
       saved.version = 0;
@@ -102,8 +107,7 @@ void save(PyNode* node, const Source& source, PyObject* const* slots, PyObject* 
       PyObject* out = !outputs             ? reinterpret_cast<PyObject*>(overwritten)
                       : is_tensor(outputs) ? outputs
                                            : PySequence_Fast_GET_ITEM(outputs, source.index);
-      saved.value = wrap(as_tensor(out)->t);
-      if (!saved.value) throw nb::python_error();
+      saved.value = alias(out).release().ptr();
       saved.version = as_tensor(out)->t.version();
       saved.is_output = true;
       break;
@@ -363,6 +367,8 @@ struct Task {
   bool retain_graph;
   bool create_graph;
   bool accumulate;  // backward() writes .grad of leaves; grad() captures
+  // The graph of a function transform that has ended: its rules compute one level below.
+  int level = 0;
   std::unordered_map<PyObject*, Target> targets;
   std::unordered_multimap<PyObject*, Capture> captures;
   std::vector<Object> captured;
@@ -446,16 +452,16 @@ Object fit(Object g, const Dims& sizes, DType dtype, PyNode* from, int index) {
 // Nobody else sees this gradient: it may be added to in place.
 bool owned(const Object& g) {
   PyTensor* t = as_tensor(g.ptr());
-  return Py_REFCNT(g.ptr()) == 1 && !t->base && t->t.storage().unique() && t->t.is_contiguous() &&
-         !t->requires_grad && !t->t.is_lazy();
+  return Py_REFCNT(g.ptr()) == 1 && !t->base && !t->wrapped && t->t.storage().unique() &&
+         t->t.is_contiguous() && !t->requires_grad && !t->t.is_lazy();
 }
 
 Object sum(Task& task, Object a, Object b) {
   if (!task.create_graph && owned(a)) {
     static const int add_id = find_binary("add");
     PyTensor *x = as_tensor(a.ptr()), *y = as_tensor(b.ptr());
-    if (x->t.is_cpu() && y->t.is_cpu() && x->t.dtype() == y->t.dtype() && !y->t.is_lazy() &&
-        x->t.sizes() == y->t.sizes()) {
+    if (!y->wrapped && x->t.is_cpu() && y->t.is_cpu() && x->t.dtype() == y->t.dtype() &&
+        !y->t.is_lazy() && x->t.sizes() == y->t.sizes()) {
       binary(add_id, Argument(x->t), Argument(y->t), &x->t);
       return a;
     }
@@ -534,7 +540,8 @@ void accumulate(Task& task, PyTensor* leaf, Object g) {
   PyTensor* grad = as_tensor(leaf->grad);
   static const int add_id = find_binary("add");
   const Tensor& more = as_tensor(g.ptr())->t;
-  if (!task.create_graph && grad->t.is_cpu() && more.is_cpu() && !grad->t.is_lazy() &&
+  const bool plain = !grad->wrapped && !as_tensor(g.ptr())->wrapped;
+  if (!task.create_graph && plain && grad->t.is_cpu() && more.is_cpu() && !grad->t.is_lazy() &&
       !more.is_lazy()) {
     binary(add_id, Argument(grad->t), Argument(more), &grad->t);
     grad->t.bump_version();
@@ -601,15 +608,25 @@ void check_version(PyNode* node, const Saved& saved) {
   raise_runtime(text.str());
 }
 
+// What a wrapper of the level, or each in a tuple, holds one level below.
+Object below(PyObject* value, int level) {
+  PyWrapped* w = wrapped_of(value);
+  if (w) return nb::borrow(w->tracked && w->level == level ? w->value : value);
+  if (!PyTuple_CheckExact(value)) return nb::borrow(value);
+  Object out = nb::steal(PyTuple_New(PyTuple_GET_SIZE(value)));
+  for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(value); ++k)
+    PyTuple_SET_ITEM(out.ptr(), k, below(PyTuple_GET_ITEM(value, k), level).release().ptr());
+  return out;
+}
+
 Object unpack(Task& task, PyNode* node, const Source& source) {
   const Saved& saved = node->saved[source.slot];
   check_version(node, saved);
   Object value = nb::borrow(saved.value);
   if (saved.packed) value = call(saved.value, {task.create_graph ? Py_True : Py_False});
+  if (task.level) return below(value.ptr(), task.level);
   if (saved.is_output && task.create_graph) {
-    PyTensor* alias = as_tensor(value.ptr());
-    Object out = nb::steal(wrap(alias->t));
-    if (!out) throw nb::python_error();
+    Object out = alias(value.ptr());
     as_tensor(out.ptr())->grad_fn = Py_NewRef(reinterpret_cast<PyObject*>(node));
     as_tensor(out.ptr())->output_nr = static_cast<std::uint32_t>(source.index);
     as_tensor(out.ptr())->requires_grad = true;
@@ -648,9 +665,23 @@ int edge_start(const PyNode* node, int param) {
 
 using Gradients = std::vector<Object>;  // one per edge, null for none
 
+// A rule that reads elements or calls kernels has failed on batches of vmap: once for each example.
+// Null with the rule's own exception set where that is not the matter.
+PyObject* run_rule_by_example(PyObject* rule, PyObject* const* arguments, int n) {
+  PyWrapped* top = top_wrapped(arguments, n);
+  const bool helps =
+      PyErr_ExceptionMatches(PyExc_TypeError) || PyErr_ExceptionMatches(PyExc_RuntimeError);
+  if (!helps || !top || top->mark != Py_True) return nullptr;
+  PyErr_Clear();
+  Object transform = nb::borrow(top->transform);
+  Object tuple = nb::steal(PyTuple_New(n));
+  for (int k = 0; k < n; ++k) PyTuple_SET_ITEM(tuple.ptr(), k, Py_NewRef(arguments[k]));
+  return PyObject_CallMethod(transform.ptr(), "run_rule", "OO", rule, tuple.ptr());
+}
+
 void run_rule(Task& task, PyNode* node, const Rule& rule, std::vector<Object>& incoming,
               Gradients& out) {
-  const bool fast = rule.fast && !task.create_graph;
+  const bool fast = rule.fast && !task.create_graph && !live_wrapped;
   auto& sources = const_cast<Rule&>(rule).sources;
   auto& fast_sources = const_cast<Rule&>(rule).fast_sources;
   auto& used = fast ? fast_sources : sources;
@@ -680,6 +711,8 @@ void run_rule(Task& task, PyNode* node, const Rule& rule, std::vector<Object>& i
   // From here only the rule holds `g`.
   PyObject* result = PyObject_Vectorcall(fast ? rule.fast : rule.function, arguments,
                                          static_cast<std::size_t>(n), nullptr);
+  if (!result && live_wrapped) [[unlikely]]
+    result = run_rule_by_example(rule.function, arguments, n);
   if (!result) throw nb::python_error();
   Object owner = nb::steal(result);
   auto place = [&](int param, PyObject* g) {
@@ -924,15 +957,17 @@ Edge edge_given(PyObject* o) {
 }
 
 nb::list run_backward(nb::list roots, nb::list gradients, bool retain_graph, bool create_graph,
-                      nb::object inputs, bool accumulate) {
+                      nb::object inputs, bool accumulate, int level) {
   Task task;
   task.retain_graph = retain_graph;
   task.create_graph = create_graph;
   task.accumulate = accumulate;
+  task.level = level;
   std::vector<PyObject*> starts;
   std::vector<Edge> edges;
   for (nb::handle root : roots) {
     Edge e = edge_given(root.ptr());
+    if (!e.target) raise_runtime("run_backward: an output does not require grad");
     edges.push_back(e);
     starts.push_back(e.target);
   }
@@ -1074,6 +1109,8 @@ PyNode* make_node(PyOp* op, PyObject* const* slots, std::uint32_t needs, PyObjec
   PyTensor* base = as_tensor(t->base);
   t->view_version = t->t.version();
   if (!base->requires_grad || !is_differentiable(t->t.dtype())) return t->grad_fn;
+  // The base was written since: this view shows part of its new value.
+  RecordingLevel at(level_of(t->base));
   if (seen_otherwise(t->t, base->t)) {
     const Grad recording(true);
     Object again = call(engine_ops.seen_again, {t->base, reinterpret_cast<PyObject*>(t)});
@@ -1108,7 +1145,7 @@ void init_engine(nb::module_& m) {
   m.attr("Node") = nb::handle(reinterpret_cast<PyObject*>(node_type));
   m.def("run_backward", run_backward, nb::arg("roots"), nb::arg("gradients"),
         nb::arg("retain_graph"), nb::arg("create_graph"), nb::arg("inputs").none(),
-        nb::arg("accumulate"));
+        nb::arg("accumulate"), nb::arg("level") = 0);
   // For hooks: which backward runs in this thread (0 for none), and whether it reaches a node or
   // leaf.
   m.def("current_backward", [] { return current_task ? current_task->number : 0; });
@@ -1121,22 +1158,26 @@ void init_engine(nb::module_& m) {
   });
   // The node of a custom Function: `function` gets the tuple of gradients and returns one per
   // input.
-  m.def("make_custom_node", [](nb::str name, nb::object function, nb::list inputs) {
-    PyNode* node = new_node(node_type_named(name.ptr()));
-    Object owner = nb::steal(reinterpret_cast<PyObject*>(node));
-    node->name = name.release().ptr();
-    node->custom = function.release().ptr();
-    node->edges.allocate(static_cast<int>(nb::len(inputs)));
-    int at = 0;
-    for (nb::handle input : inputs) add_edge(node, at++, input.ptr(), true);
-    node->sequence = next_sequence++;
-    remember_site(node);
-    if (engine_ops.on_record) call(engine_ops.on_record, {owner.ptr()});
-    return owner;
-  });
+  m.def(
+      "make_custom_node",
+      [](nb::str name, nb::object function, nb::list inputs, int level) {
+        RecordingLevel here(level);
+        PyNode* node = new_node(node_type_named(name.ptr()));
+        Object owner = nb::steal(reinterpret_cast<PyObject*>(node));
+        node->name = name.release().ptr();
+        node->custom = function.release().ptr();
+        node->edges.allocate(static_cast<int>(nb::len(inputs)));
+        int at = 0;
+        for (nb::handle input : inputs) add_edge(node, at++, input.ptr(), true);
+        node->sequence = next_sequence++;
+        remember_site(node);
+        if (engine_ops.on_record) call(engine_ops.on_record, {owner.ptr()});
+        return owner;
+      },
+      nb::arg("name"), nb::arg("function"), nb::arg("inputs"), nb::arg("level") = 0);
   // A saved output with its place in the graph again (see FunctionCtx).
-  m.def("output_of", [](const Lazy& saved, nb::handle handle, std::uint32_t output_nr) {
-    Object out = nb::steal(wrap(saved));
+  m.def("output_of", [](nb::handle saved, nb::handle handle, std::uint32_t output_nr) {
+    Object out = alias(saved.ptr());
     PyTensor* t = as_tensor(out.ptr());
     t->grad_fn = Py_NewRef(handle.ptr());
     t->output_nr = output_nr;

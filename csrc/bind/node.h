@@ -1,6 +1,7 @@
 // The op, the graph node and the recorder between them.
 #pragma once
 #include <memory>
+#include <utility>
 
 #include "bind/pytensor.h"
 
@@ -105,10 +106,12 @@ struct PyOp {
   bool multi_output;  // returns a tuple or list
   bool grad_list;     // rules get the gradients of all outputs as a list
   bool allow_out;
+  bool composite;  // made of other ops, as far as its code shows
   // of variants:
   bool inplace;
   bool reflected;
   bool operator_form;  // NotImplemented instead of TypeError for foreign operands
+  bool by_position;    // takes exactly one positional argument per parameter
 };
 
 struct Edge {
@@ -152,6 +155,13 @@ struct PyNode {
 
 extern PyTypeObject* op_type;
 extern PyTypeObject* node_type;
+// The level of function transforms whose graph gets new nodes; edges to other levels are left out.
+extern thread_local int recording_level;
+struct RecordingLevel {
+  explicit RecordingLevel(int level) : before(std::exchange(recording_level, level)) {}
+  ~RecordingLevel() { recording_level = before; }
+  int before;
+};
 
 void node_dealloc(PyObject* self);
 // The types of nodes differ only in their names.
@@ -210,6 +220,7 @@ struct EngineOps {
   PyObject* observer = nullptr;     // called with (op, args, result, start in ns, in-place)
   PyObject* pack_saved = nullptr;   // called with a saved value; returns its getter, or None
   PyObject* on_write = nullptr;     // called with a tensor that is about to be written in place
+  PyObject* composite = nullptr;    // called with (function, args, kwargs) under transforms
 };
 extern EngineOps engine_ops;
 

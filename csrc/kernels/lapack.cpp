@@ -41,7 +41,7 @@ const char* type_name(DType dtype) {
 void check_matrix(const Tensor& t, const char* op, const char* argument) {
   require_cpu(t, op);
   FB_CHECK(t.ndim() >= 2, Shape, op, ": The input tensor ", argument,
-           " must have at least 2 dimensions.: it is ", t.sizes());
+           " must have at least 2 dimensions. It is ", t.sizes());
   const DType d = t.dtype();
   FB_CHECK(is_floating(d) || is_complex(d), DType, op,
            ": Expected a floating point or complex tensor as input. Got ", type_name(d));

@@ -60,7 +60,8 @@ Function* lapack(const char* stem) {
 
 // float32, float64, complex64 and complex128.
 template <class F>
-decltype(auto) dispatch_lapack(DType dtype, const char* op, F&& f) {
+void dispatch_lapack(DType dtype, const char* op, F&& f) {
+  if (shape_only()) return;
   switch (dtype) {
     case DType::Float32:
       return f.template operator()<float>();
@@ -145,6 +146,7 @@ std::string batch_element(const Tensor& info, std::int64_t index);
 // Calls report(code, "(Batch element 3): ") for the first matrix whose code is not 0.
 template <class Report>
 void for_first_failure(const Tensor& info, Report&& report) {
+  if (shape_only()) return;
   const auto* codes = info.data<const std::int32_t>();
   for (std::int64_t i = 0; i < info.numel(); ++i)
     if (codes[i] != 0) report(codes[i], batch_element(info, i));

@@ -229,6 +229,81 @@ int run_gelss(const Problem<T>& p, Real<T> rcond, int* rank, Real<T>* values,
   return info;
 }
 
+// ---- the quick way where A surely has full rank: QR without exchanges of columns ----
+
+template <class T>
+Real<T> normalize(int n, T* x) {
+  double sum = 0;
+  for (int i = 0; i < n; ++i) sum += static_cast<double>(std::norm(x[i]));
+  const auto length = static_cast<Real<T>>(std::sqrt(sum));
+  for (int i = 0; i < n; ++i) x[i] /= length;
+  return length;
+}
+
+// The root of what `what` and its adjoint grow a vector by in the end: the largest singular value
+// of R for trmv, the inverse of the smallest one for trsv, both from below.
+template <class T>
+Real<T> growth(Text what, int n, const T* r, int ld, T* x) {
+  constexpr int steps = 5;
+  const auto routine = lapack<T, void(Text, Text, Text, const int*, const T*, const int*, T*,
+                                      const int*, Length, Length, Length)>(what);
+  const auto apply = [&](bool adjoint) {
+    const int one = 1;
+    routine("U",
+            !adjoint                ? "N"
+            : is_complex_element<T> ? "C"
+                                    : "T",
+            "N", &n, r, &ld, x, &one, 1, 1, 1);
+  };
+  const bool solves = what[2] == 's';  // R^-1 R^-H, but R^H R
+  for (int i = 0; i < n; ++i) x[i] = T(static_cast<Real<T>>(1 + (i * 7919LL) % 17) / 17);
+  Real<T> found = 0;
+  for (int step = 0; step < steps; ++step) {
+    normalize(n, x);
+    apply(solves);
+    apply(!solves);
+    found = std::sqrt(normalize(n, x));
+  }
+  return found;
+}
+
+// True if the columns of R are independent by a wide margin: the estimates are good to a few
+// percent, and a condition anywhere near the cutoff is left to the drivers.
+template <class T>
+bool surely_full_rank(int n, const T* r, int ld, Real<T> cutoff, T* scratch) {
+  constexpr Real<T> margin = 4;
+  for (int i = 0; i < n; ++i)
+    if (r[static_cast<std::ptrdiff_t>(i) * (ld + 1)] == T(0)) return false;
+  const Real<T> largest = growth("trmv", n, r, ld, scratch);
+  const Real<T> inverse = growth("trsv", n, r, ld, scratch);
+  return largest * inverse * cutoff * margin < 1;
+}
+
+// Solves the problem, if A has more rows than columns and surely full rank; else touches nothing.
+template <class T>
+bool solve_full_rank(const Problem<T>& p, Real<T> cutoff) {
+  constexpr int worth_it = 32;
+  if (p.m < p.n || p.n < worth_it) return false;
+  static const auto geqrf =
+      lapack<T, void(const int*, const int*, T*, const int*, T*, T*, const int*, int*)>("geqrf");
+  static const auto ormqr =
+      lapack<T, void(Text, Text, const int*, const int*, const int*, const T*, const int*, const T*,
+                     T*, const int*, T*, const int*, int*, Length, Length)>(
+          is_complex_element<T> ? "unmqr" : "ormqr");
+  const auto columns = static_cast<std::size_t>(p.n);
+  Workspace<T> r(static_cast<std::size_t>(p.m) * columns), tau(columns);
+  const int size = block_workspace(std::max(p.n, p.columns)) + 65 * 64;
+  Workspace<T> work(static_cast<std::size_t>(size));
+  std::copy_n(p.a, r.size(), r.data());
+  int info = 0;
+  geqrf(&p.m, &p.n, r.data(), &p.ld_a, tau.data(), work.data(), &size, &info);
+  if (!surely_full_rank<T>(p.n, r.data(), p.ld_a, cutoff, work.data())) return false;
+  ormqr("L", is_complex_element<T> ? "C" : "T", &p.m, &p.columns, &p.n, r.data(), &p.ld_a,
+        tau.data(), p.b, &p.ld_b, work.data(), &size, &info, 1, 1);
+  solve_triangle<T>(true, 'N', false, p.n, p.columns, r.data(), p.ld_a, p.b, p.ld_b);
+  return true;
+}
+
 template <class T>
 int run_driver(LstsqDriver driver, const Problem<T>& p, Real<T> rcond, int* rank, Real<T>* values,
                LstsqSpace<T>& space) {
@@ -312,6 +387,10 @@ FourTensors lstsq(const Tensor& a, const Tensor& b, double rcond, LstsqDriver dr
       if (!all_finite(p.a, static_cast<std::int64_t>(m) * n) ||
           !all_finite(p.b, static_cast<std::int64_t>(most) * columns))
         return -1;
+      if (driver == LstsqDriver::Gelsy && solve_full_rank(p, cutoff)) {
+        rank.data<std::int64_t>()[i] = n;
+        return 0;
+      }
       int found = 0;
       Real<T>* singular = finds_values ? values.data<Real<T>>() + i * least : nullptr;
       const int code = run_driver(driver, p, cutoff, &found, singular, space);

@@ -5,6 +5,7 @@
 #include "kernels/copy.h"
 #include "kernels/lapack.h"
 #include "kernels/linalg.h"
+#include "kernels/linalg_batch.h"
 #include "kernels/linalg_dense.h"
 
 namespace fb {
@@ -30,6 +31,10 @@ void factor_columns(const Tensor& a, const Tensor& pivots, const Tensor& info) {
   dispatch_lapack(a.dtype(), "lu_factor", [&]<class T>() {
     const auto matrices = stack_of<T>(a, batch);
     const double work = static_cast<double>(m) * n * std::min(m, n);
+    const auto lanes = [&](const auto& loops, std::int64_t begin, std::int64_t end) {
+      loops.lu(n, end - begin, matrices[begin], all_pivots[begin], codes + begin);
+    };
+    if (m == n && run_lanes<T>(matrices.count, n, work, lanes)) return;
     for_each_matrix(matrices.count, work, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t i = begin; i < end; ++i)
         codes[i] = lu_in_place<T>(m, n, matrices[i], leading(m), all_pivots[i]);
@@ -56,8 +61,8 @@ Tensor expand_batch(const Tensor& t, const Dims& batch, const char* op) {
 
 void check_fits(const Tensor& a, const Tensor& b, bool left, const char* op) {
   check_same_dtype(a, b, op);
-  FB_CHECK(b.ndim() >= 2, Shape, op,
-           ": The input tensor B must have at least 2 dimensions.: it is ", b.sizes());
+  FB_CHECK(b.ndim() >= 2, Shape, op, ": The input tensor B must have at least 2 dimensions. It is ",
+           b.sizes());
   check_matrix(b, op, "B");
   FB_CHECK((left ? rows_of(b) : cols_of(b)) == rows_of(a), Shape, op,
            ": Incompatible shapes of A and B for the equation ", left ? "AX = B" : "XA = B", " (",
@@ -77,6 +82,7 @@ void check_pivots(const Tensor& pivots, const Tensor& lu, const char* op) {
 }
 
 void check_pivot_values(const Tensor& pivots, std::int64_t rows, const char* text) {
+  if (shape_only()) return;
   const auto* p = pivots.data<const std::int32_t>();
   for (std::int64_t i = 0; i < pivots.numel(); ++i)
     FB_CHECK(p[i] >= 1 && p[i] <= rows, Runtime, text);
@@ -99,6 +105,10 @@ Tensor solve_with(const Tensor& lu, const Tensor& pivots, const Tensor& b, char 
     const auto factors = stack_of<T>(all_lu, batch);
     const auto results = stack_of<T>(x, batch);
     const double work = static_cast<double>(n) * n * columns;
+    const auto lanes = [&](const auto& loops, std::int64_t begin, std::int64_t end) {
+      loops.solve(trans, n, columns, end - begin, factors[begin], p[begin], results[begin]);
+    };
+    if (trans != 'C' && run_lanes<T>(results.count, n, work, lanes)) return;
     for_each_matrix(results.count, work, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t i = begin; i < end; ++i)
         solve_factored<T>(trans, n, columns, factors[i], leading(n), p[i], results[i], leading(n));
@@ -127,6 +137,10 @@ TwoTensors cholesky(const Tensor& a, bool upper, bool check, const char* op) {
   auto* codes = info.data<std::int32_t>();
   dispatch_lapack(a.dtype(), op, [&]<class T>() {
     const auto matrices = stack_of<T>(out, batch);
+    const auto lanes = [&](const auto& loops, std::int64_t begin, std::int64_t end) {
+      loops.cholesky(n, end - begin, matrices[begin], codes + begin);
+    };
+    if (run_lanes<T>(matrices.count, n, cube(n) / 3, lanes)) return;
     for_each_matrix(matrices.count, cube(n) / 3, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t i = begin; i < end; ++i) {
         T* matrix = matrices[i];
@@ -198,6 +212,10 @@ TwoTensors inverse(const Tensor& a, bool check, const char* op) {
   auto* codes = info.data<std::int32_t>();
   dispatch_lapack(a.dtype(), op, [&]<class T>() {
     const auto matrices = stack_of<T>(out, batch);
+    const auto lanes = [&](const auto& loops, std::int64_t begin, std::int64_t end) {
+      loops.invert(n, end - begin, matrices[begin], codes + begin);
+    };
+    if (run_lanes<T>(matrices.count, n, 2 * cube(n), lanes)) return;
     for_each_matrix(matrices.count, cube(n), [&](std::int64_t begin, std::int64_t end) {
       Workspace<std::int32_t> pivots(static_cast<std::size_t>(n));
       for (std::int64_t i = begin; i < end; ++i) {
@@ -405,7 +423,7 @@ Tensor ldl_solve(const Tensor& ld, const Tensor& pivots, const Tensor& b, bool h
     const auto results = stack_of<T>(x, batch);
     const int stride = leading(n);
     for (std::int64_t i = 0; i < results.count; ++i)
-      FB_CHECK(valid_ldl_pivots(p[i], n), Runtime,
+      FB_CHECK(shape_only() || valid_ldl_pivots(p[i], n), Runtime,
                "Pivots given to ldl_solve must all satisfy |pivot| <= LD.size(-2). Did you "
                "properly pass the result of ldl_factor?");
     const double work = static_cast<double>(n) * n * columns;

@@ -357,11 +357,11 @@ Tensor multinomial(const Tensor& weights, std::int64_t count, bool replacement,
   FB_CHECK(columns > 0 || rows == 0, Runtime,
            "multinomial: cannot sample from an empty distribution: prob_dist is ", weights.sizes());
   const Tensor out = empty(ndim == 2 ? Dims{rows, count} : Dims{count}, DType::Int64);
-  if (out.numel() == 0) return out;
+  if (out.numel() == 0 || shape_only()) return out;
   const DType accumulate = weights.dtype() == DType::Float64 ? DType::Float64 : DType::Float32;
   dispatch_float(accumulate, "multinomial", [&]<class T>() {
     const Tensor table = contiguous(cast(weights, accumulate));
-    if (!shape_only()) check_weights(table.data<T>(), rows, columns);
+    check_weights(table.data<T>(), rows, columns);
     if (replacement && count > 1) {
       const std::scoped_lock lock(generator.mutex());
       sample_with_replacement(table.data<T>(), rows, columns, count, out.data<std::int64_t>(),

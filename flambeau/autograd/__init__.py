@@ -227,7 +227,14 @@ def grad(
         return _batched(outputs, inputs, grad_outputs, retain, create_graph, allow_unused)
     start = _initial(outputs, grad_outputs)
     outputs, inputs = tuple(map(_place, outputs)), tuple(map(_place, inputs))
-    found = _C.run_backward(list(outputs), start, retain, bool(create_graph), list(inputs), False)
+    if _C.has_wrappers():
+        from flambeau.func._forward import gradients_of_duals
+
+        found = gradients_of_duals(outputs, start, inputs, retain, bool(create_graph))
+    else:
+        found = _C.run_backward(
+            list(outputs), start, retain, bool(create_graph), list(inputs), False
+        )
     for k, gradient in enumerate(found):
         if gradient is not None:
             continue
@@ -263,23 +270,29 @@ def _batched(
     create_graph: bool,
     allow_unused: bool | None,
 ) -> tuple[Any, ...]:
-    """One backward per vector of the leading axis; the results are stacked."""
-    from flambeau import stack
+    """One backward of all vectors of the leading axis at once."""
+    from flambeau.func import vmap
 
     vectors = _as_tuple(grad_outputs)
-    count = vectors[0].shape[0]
-    rows = [
-        grad(
-            outputs,
-            inputs,
-            tuple(v[k] for v in vectors),
-            retain_graph=retain or k + 1 < count,
-            create_graph=create_graph,
-            allow_unused=allow_unused,
-        )
-        for k in range(count)
-    ]
-    return tuple(None if column[0] is None else stack(column) for column in zip(*rows, strict=True))
+    for k, (vector, output) in enumerate(zip(vectors, outputs, strict=True)):
+        if vector.ndim == 0 or vector.shape[1:] != output.shape:
+            raise ShapeError(
+                "If `is_grads_batched=True`, we interpret the first dimension of each grad_output "
+                "as the batch dimension. The sizes of the remaining dimensions are expected to "
+                "match the shape of corresponding output, but a mismatch was detected: "
+                f"grad_output[{k}] has a shape of {vector.shape[1:]} and output[{k}] has a shape "
+                f"of {output.shape}. If you only want some tensors in `grad_output` to be "
+                "considered batched, consider using vmap."
+            )
+    used: list[bool] = []
+
+    def pull(*rows: Tensor) -> tuple[Any, ...]:
+        found = grad(outputs, inputs, rows, retain, create_graph, allow_unused=allow_unused)
+        used.extend(g is not None for g in found)
+        return tuple(g for g in found if g is not None)
+
+    found = iter(vmap(pull)(*vectors))
+    return tuple(next(found) if wanted else None for wanted in used)
 
 
 _threaded = True
@@ -313,7 +326,7 @@ class set_multithreading_enabled:
         _threaded = self._before
 
 
-_SUBMODULES = ("graph", "profiler")
+_SUBMODULES = ("forward_ad", "functional", "graph", "profiler")
 
 
 def __getattr__(name: str) -> Any:

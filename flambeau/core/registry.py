@@ -64,6 +64,7 @@ class Info:
         self.cuda: Any = None
         self.outputs: tuple[str, ...] | None = None
         self.elementwise = False
+        self.native = ""  # the elementwise kernel that does the same
         self.out = True
         self.view = False
         self.nullary = False  # may be called without arguments
@@ -275,6 +276,7 @@ def op(
             result_type=result_type,
             native=native,
             native_arity=native_arity,
+            composite=compiled is None and "kernels" not in forward.__code__.co_names,
         )
         if synonyms:
             _C.set_synonyms(target, {k: names.index(v) for k, v in synonyms.items()})
@@ -290,6 +292,7 @@ def op(
             pack=pack,
             synonyms=synonyms or {},
             several=multi_output,
+            native=native,
             **info,
         )
         target.__name__ = own
@@ -300,12 +303,14 @@ def op(
         target.vjp = _rule_decorator(target, _C.add_rule, target.info.rules)
         target.writer = _writer_decorator(target)
         target.fast_vjp = _rule_decorator(target, _C.add_fast_rule, target.info.fast_rules)
+        if own in OPS:
+            raise ValueError(f"the op {own} is registered twice")
         OPS[own] = target
         _install(target, methods)
         short = own.rpartition(".")[2]
         if public:
             for public_name in (short, *aliases):
-                FUNCTIONS[public_name] = target
+                _publish(public_name, target)
         if methods:
             _install(target, aliases)
         if inplace:
@@ -320,6 +325,12 @@ def op(
         return target
 
     return register if function is None else register(function)
+
+
+def _publish(name: str, target: Any) -> None:
+    if name in FUNCTIONS:
+        raise ValueError(f"{name} is registered twice: by {FUNCTIONS[name].__module__} before")
+    FUNCTIONS[name] = target
 
 
 def checked(plain: Callable[..., Any]) -> Any:
@@ -352,7 +363,7 @@ def function(
     def register(plain: Callable[..., Any]) -> Any:
         target = checked(plain)
         for name in (target.__name__, *aliases):
-            FUNCTIONS[name] = target
+            _publish(name, target)
         for name in methods:
             setattr(Tensor, name, target)
         return target

@@ -5,10 +5,13 @@ from __future__ import annotations
 from flambeau import _C
 from flambeau.core import device as _device
 from flambeau.core.dtype import set_default_dtype
+from flambeau.core.numeric import iinfo
 
 TYPE_CHECKING = False  # see core/registry.py
 if TYPE_CHECKING:
     from typing import Any
+
+    from flambeau.core.tensor import Tensor
 
 get_num_threads = _C.get_num_threads
 
@@ -60,12 +63,58 @@ def set_flush_denormal(mode: bool) -> bool:
 
 # ---- determinism ----
 
-_deterministic = {"enabled": False, "warn_only": False}
+_deterministic = {"enabled": False, "warn_only": False, "fill": True}
+#: Whether new memory must not show what was there before; read by whatever makes uninitialised
+#: tensors.
+fills_memory = False
+
+
+def _decide_filling() -> None:
+    global fills_memory
+    fills_memory = _deterministic["enabled"] and _deterministic["fill"]
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
-    """Records the wish for results that do not vary between runs; kernels on the CPU never do."""
-    _deterministic.update(enabled=bool(mode), warn_only=bool(warn_only))
+    """Asks for results that do not vary between runs.
+
+    Kernels on the CPU never let them vary. What changes is memory that nothing was written to: it
+    is filled, see `flambeau.utils.deterministic`.
+
+    Args:
+        mode: on or off.
+        warn_only: what a kernel without such results should do: warn, not fail.
+
+    Raises:
+        TypeError: if an argument is not a bool.
+    """
+    for name, value in (("mode", mode), ("warn_only", warn_only)):
+        if not isinstance(value, bool):
+            raise TypeError(
+                f"use_deterministic_algorithms(): argument '{name}' must be bool, not"
+                f" {type(value).__name__}"
+            )
+    _deterministic.update(enabled=mode, warn_only=warn_only)
+    _decide_filling()
+
+
+def filled_memory(made: Tensor) -> Tensor:
+    """A tensor whose memory nothing was written to, filled if deterministic mode wants that."""
+    if fills_memory and not made.is_meta:
+        dtype = made.dtype
+        if dtype.is_floating_point or dtype.is_complex:
+            _C.fill(made, float("nan"))
+        else:
+            _C.fill(made, True if dtype is _C.bool else iinfo(dtype).max)
+    return made
+
+
+def _set_filling(fill: bool) -> None:
+    _deterministic["fill"] = fill
+    _decide_filling()
+
+
+def _get_filling() -> bool:
+    return _deterministic["fill"]
 
 
 def are_deterministic_algorithms_enabled() -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flambeau import _C
 from flambeau.core import device as _device
 from flambeau.core import layout as _layout
+from flambeau.core import settings as _settings
 from flambeau.core.errors import GradError
 
 TYPE_CHECKING = False  # see core/registry.py
@@ -280,7 +281,11 @@ class Tensor(_C.TensorBase):
         self._may_change_storage("resize")
         if len(sizes) == 1 and not hasattr(sizes[0], "__index__"):
             sizes = tuple(sizes[0])
+        before = self._numel
         _C.resize(self, sizes)
+        if _settings.fills_memory and self._numel > before:
+            flat = _C.view(_C.detach(self), (self._numel,))
+            _settings.filled_memory(_C.slice(flat, 0, before, self._numel, 1))
         if memory_format not in (None, _layout.contiguous_format, _layout.preserve_format):
             strides = _layout.strides_in(sizes, memory_format)
             _C.set_data(self, _C.as_strided(self, sizes, strides, self._offset))
@@ -385,7 +390,7 @@ class Tensor(_C.TensorBase):
     @property
     def data(self) -> Tensor:
         """The same storage without history; writing to it is not seen by autograd's checks."""
-        return _C.detach(self)
+        return _C.data_of(self)
 
     @data.setter
     def data(self, value: Any) -> None:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from flambeau import _C
 from flambeau.backends import kernels
-from flambeau.core.registry import function, op
+from flambeau.core.registry import FUNCTIONS, function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops import creation
 from flambeau.ops._declare import unary
 from flambeau.ops.movement import as_strided, as_strided_scatter, select
 
 
-@op(out=False, samples=lambda s: [s(s.tensor(2, 3), s.tensor(2, 3))])
+@op(samples=lambda s: [s(s.tensor(2, 3), s.tensor(2, 3))])
 def complex(real, imag):
     """real + i * imag.
 
@@ -94,6 +94,7 @@ conj_physical = unary(
     reference=lambda np, input: np.conj(input),
     example=("[1 + 2j]", "tensor([1.-2.j])"),
 )
+FUNCTIONS["conj_physical_"] = conj_physical.inplace
 
 
 @function(methods=("resolve_conj",))

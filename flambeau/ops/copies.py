@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from flambeau.core.layout import contiguous_format
 from flambeau.core.registry import FUNCTIONS, function
-from flambeau.core.tensor import Tensor
-from flambeau.ops import convert, movement  # noqa: F401  (they define what the table names)
+from flambeau.ops import movement
 from flambeau.ops._declare import stored
-from flambeau.ops.index import chunk, split, unbind
+from flambeau.ops.complex import view_as_complex, view_as_real
+from flambeau.ops.index import chunk, index_put, split, unbind
 
 
 @function(methods=("split_with_sizes",))
@@ -58,15 +58,24 @@ def _listed(name, sizes):
     return sizes
 
 
+def _alias(input):
+    return input.view_as(input)
+
+
 @function
 def detach(input):
-    """The same data outside the graph: shares storage, never requires gradients."""
+    """The same data outside the graph: shares storage, never requires gradients.
+
+    Example:
+        >>> flambeau.detach(flambeau.ones(1, requires_grad=True)).requires_grad
+        False
+    """
     return input.detach()
 
 
 @function
 def detach_(input):
-    """Takes this tensor itself out of the graph, and returns it."""
+    """Takes the tensor itself out of the graph, and returns it."""
     return input.detach_()
 
 
@@ -74,10 +83,6 @@ def detach_(input):
 def resize_as_(input, the_template, *, memory_format=None):
     """Gives this tensor the sizes of another; see `Tensor.resize_as_`."""
     return input.resize_as_(the_template, memory_format=memory_format)
-
-
-def _alias(input):
-    return input.view_as(input)
 
 
 #: What makes the views whose copies PyTorch names.
@@ -98,8 +103,8 @@ _VIEWS = {
     "unfold": movement.unfold,
     "unsqueeze": movement.unsqueeze,
     "view": movement.view,
-    "view_as_complex": FUNCTIONS["view_as_complex"],
-    "view_as_real": FUNCTIONS["view_as_real"],
+    "view_as_complex": view_as_complex,
+    "view_as_real": view_as_real,
 }
 
 
@@ -125,5 +130,4 @@ def _owned(part):
 for _name, _view in _VIEWS.items():
     _copying(_name, _view)
 FUNCTIONS["diagonal_copy"] = movement.diagonal_copy
-FUNCTIONS["narrow_copy"] = movement.narrow_copy
-FUNCTIONS["index_put_"] = Tensor.index_put_
+FUNCTIONS["index_put_"] = index_put.inplace

@@ -69,6 +69,9 @@ def _cdist(x1, x2, p, by_product=False):
     `by_product`: Euclidean distances as roots of |a|^2 + |b|^2 - 2 a.b, in which rows that are
     close lose digits.
     """
+    for x in (x1, x2):
+        if not x.dtype.is_floating_point:
+            raise DTypeError(f"cdist only supports floating-point dtypes, got {x.dtype}")
     if 0 in (x1._numel, x2._numel):
         return _C.full((*x1.shape[:-1], x2.shape[-2]), 0, x1.dtype)
     if by_product:
@@ -206,6 +209,8 @@ def _below(n):
 )
 def _pdist(input, p):
     """The p-norms of the differences of all rows of a matrix."""
+    if not input.dtype.is_floating_point:
+        raise DTypeError("pdist only supports floating-point dtypes")
     if p in _DIRECT and input.dtype in (_C.float32, _C.float64):
         return kernels(input).distances_below(input, p)
     n = input.shape[0]
@@ -242,8 +247,6 @@ def pdist(input, p=2.0):
     """
     if input.ndim != 2:
         raise ShapeError(f"pdist only supports 2D tensors, got: {input.ndim}D")
-    if not input.dtype.is_floating_point:
-        raise DTypeError("pdist only supports floating-point dtypes")
     if not p >= 0:
         raise RuntimeFailure("pdist only supports non-negative p values")
     return _pdist(input, float(p))

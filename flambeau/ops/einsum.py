@@ -58,14 +58,19 @@ def _contract(a, b, a_labels, b_labels, out_labels):
     return kernels(a).contract(a, b, a_labels, b_labels, out_labels)
 
 
+def _beside(g, x):
+    """An operand in the dtype of the gradient: products without sums may mix dtypes."""
+    return x if x.dtype == g.dtype else x.to(g.dtype)
+
+
 @_contract.vjp("a")
 def _(g, b, a_labels, b_labels, out_labels):
-    return _contract(g, conj(b), out_labels, b_labels, a_labels)
+    return _contract(g, _beside(g, conj(b)), out_labels, b_labels, a_labels)
 
 
 @_contract.vjp("b")
 def _(g, a, a_labels, b_labels, out_labels):
-    return _contract(conj(a), g, a_labels, out_labels, b_labels)
+    return _contract(_beside(g, conj(a)), g, a_labels, out_labels, b_labels)
 
 
 # ---- the equation ----

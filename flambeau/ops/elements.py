@@ -1,4 +1,4 @@
-"""Elements seen otherwise: mantissa and exponent, absolute value and angle, bits, by Python.
+"""Elements seen otherwise: as mantissa and exponent, as absolute value and angle, as bits.
 
 Also in-place forms that need more than a kernel: `fill_diagonal_`, `map_`, `apply_`.
 """

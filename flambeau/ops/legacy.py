@@ -171,42 +171,5 @@ def type_(self, dtype=None, non_blocking=False):
 # ---- element by element, in Python ----
 
 
-def _call_on_elements(self, name, function, *others):
-    if self.requires_grad:
-        raise RuntimeError(
-            f"Can't call {name}() on Variable that requires grad. Use var.detach().{name}()"
-            " instead."
-        )
-    if not callable(function):
-        raise TypeError(f"{name}(): expected a function, got {type(function).__name__}")
-    columns = [self, *(other.expand(self.shape) for other in others)]
-    if any(other.dtype is not self.dtype for other in others):
-        raise TypeError(f"{name}(): expected tensors of {self.dtype}")
-    flat = [_C.reshape(column, (-1,)).tolist() for column in columns]
-    results = [function(*values) for values in zip(*flat, strict=True)]
-    return self.copy_(_C.view(_C.tensor_from(results, self.dtype), self.shape))
-
-
-def apply_(self, callable):
-    """Replaces every element by what a Python function makes of it: slow, and on the CPU only.
-
-    Example:
-        >>> flambeau.tensor([1, 2]).apply_(lambda v: 10 * v)
-        tensor([10, 20])
-    """
-    return _call_on_elements(self, "apply_", callable)
-
-
-def map_(self, tensor, callable):
-    """Replaces every element by what a function makes of it and that of another tensor."""
-    return _call_on_elements(self, "map_", callable, tensor)
-
-
-def map2_(self, x, y, callable):
-    """Replaces every element by what a function makes of it and those of two other tensors."""
-    return _call_on_elements(self, "map2_", callable, x, y)
-
-
 Tensor.type = type_
-for _f in (new, apply_, map_, map2_):
-    setattr(Tensor, _f.__name__, checked(_f))
+Tensor.new = checked(new)

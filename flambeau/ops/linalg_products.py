@@ -113,12 +113,14 @@ def _pade(A, coefficients):
 
 def _exponential(A):
     """Scaling, approximation and squaring; each matrix of a batch is scaled for itself."""
+    if A.is_meta:
+        return _pade(A, _PADE[0][1]).contiguous()
     size = A.abs().sum(-2).amax(-1)
     size = size.masked_fill(~size.isfinite(), 0)  # the result is NaN, however scaled
     largest = size.max().item()
     for bound, coefficients in _PADE:
         if largest <= bound:
-            return _pade(A, coefficients)
+            return _pade(A, coefficients).contiguous()
     bound, coefficients = _PADE[-1]
     squarings = (size / bound).log2().ceil().clamp(min=0)
     scaled = A * (2.0**-squarings)[..., None, None]
@@ -490,35 +492,6 @@ def linalg_vander(x, *, N=None):
     _C.empty((*x.shape, count), x.dtype)  # refuses what does not fit into memory
     powers = x.unsqueeze(-1).expand((*x.shape, count - 1)).cumprod(-1)
     return cat((x.new_full((*x.shape, 1), 1), powers), -1)
-
-
-@op(samples=lambda s: [s(s.tensor(3)), s(s.tensor(3), 4, True), s(s.tensor(3), 1)])
-def vander(x, N=None, increasing=False):
-    """The powers of each element of a vector, from the highest down.
-
-    Args:
-        x: (n).
-        N: how many; n unless given.
-        increasing: from the lowest up.
-
-    Example:
-        >>> flambeau.vander(flambeau.tensor([1., 2.]), N=3)
-        tensor([[1., 1., 1.],
-                [4., 2., 1.]])
-    """
-    if x.ndim != 1:
-        raise ShapeError("x must be a one-dimensional tensor.")
-    count = x.shape[0] if N is None else N
-    if isinstance(count, bool) or not isinstance(count, int):
-        raise TypeError(f"vander(): argument 'N' must be int, not {type(count).__name__}")
-    if count < 0:
-        raise ShapeError("N must be non-negative.")
-    if x.dtype == _C.bool:
-        x = x.to(_C.int64)
-    if count < 2:
-        return x.new_full((x.shape[0], count), 1)
-    powers = linalg_vander(x, N=count)
-    return powers if increasing else powers.flip(1)
 
 
 # ---- tensors as matrices ----

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flambeau import _C
 from flambeau.backends import kernels
-from flambeau.core.errors import OutOfRangeError, RuntimeFailure, ShapeError, require
+from flambeau.core.errors import DTypeError, OutOfRangeError, RuntimeFailure, ShapeError, require
 from flambeau.core.registry import FUNCTIONS, function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import stored
@@ -311,6 +311,14 @@ def _scaled(value, factor):
     return value * (bool(factor) if value.dtype == _C.bool else int(factor))
 
 
+def _one_dtype(name, input, factor):
+    if input.dtype != factor.dtype:
+        raise DTypeError(
+            f"{name}: expected operands of the same dtype: input is {input.dtype.name}, the factors"
+            f" are {factor.dtype.name}"
+        )
+
+
 def _added(name, input, product, beta, alpha):
     """beta * input + alpha * product; an input that does not count is not read."""
     shape = _C.broadcast_shapes(input.shape, product.shape)
@@ -347,6 +355,7 @@ def addmv(input, mat, vec, *, beta=1, alpha=1):
         >>> flambeau.addmv(flambeau.ones(2), flambeau.ones(2, 3), flambeau.ones(3), beta=2)
         tensor([5., 5.])
     """
+    _one_dtype("addmv", input, mat)
     return _added("addmv", input, kernels(mat).mv(mat, vec), beta, alpha)
 
 
@@ -378,8 +387,8 @@ def addr(input, vec1, vec2, *, beta=1, alpha=1):
 
 
 addr.vjp("input")(lambda g, beta: _scaled(g, beta))
-addr.vjp("vec1")(lambda g, vec2, alpha: _scaled(mv(g, _conj(vec2)), alpha))
-addr.vjp("vec2")(lambda g, vec1, alpha: _scaled(mv(g.mT, _conj(vec1)), alpha))
+addr.vjp("vec1")(lambda g, vec2, alpha: _scaled(mv(g, _conj(vec2).to(g.dtype)), alpha))
+addr.vjp("vec2")(lambda g, vec1, alpha: _scaled(mv(g.mT, _conj(vec1).to(g.dtype)), alpha))
 
 
 def _addbmm_samples(s):
@@ -411,6 +420,7 @@ def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
         batch1=batch1,
         batch2=batch2,
     )
+    _one_dtype("addbmm", input, batch1)
     product = kernels(batch1).contract(batch1, batch2, (0, 1, 2), (0, 2, 3), (1, 3))
     return _added("addbmm", input, product, beta, alpha)
 

@@ -213,7 +213,7 @@ def _(g, input, groups, weight, mean, rstd):
     return kernels(g).group_norm_backward(g, input, groups, weight, mean, rstd)
 
 
-@function
+@checked
 def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     """Normalises groups of channels (axis 1) of each example; see `nn.GroupNorm`.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flambeau.backends import kernels
 from flambeau.core.errors import ShapeError
-from flambeau.core.registry import function, op
+from flambeau.core.registry import checked, function, op
 from flambeau.ops.conv import _pair
 
 
@@ -310,7 +310,7 @@ def adaptive_max_pool2d(input, output_size, return_indices=False):
     return (values, indices) if return_indices else values
 
 
-@function
+@checked
 def adaptive_max_pool1d(input, output_size, return_indices=False):
     """adaptive_max_pool2d over the last axis alone."""
     _need(input, (2, 3), "adaptive_max_pool1d")

@@ -109,25 +109,3 @@ def typename(obj):
 
 
 # ---- comparing tensors ----
-
-
-@function(methods=("equal",))
-def equal(input, other):
-    """Whether both have the same sizes and elements.
-
-    Example:
-        >>> flambeau.equal(flambeau.tensor([1, 2]), flambeau.tensor([1, 2]))
-        True
-    """
-    return input.shape == other.shape and bool((input == other).all())
-
-
-@function(methods=("allclose",))
-def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
-    """Whether all elements are close, see `isclose`.
-
-    Example:
-        >>> flambeau.allclose(flambeau.tensor([1.0]), flambeau.tensor([1.0 + 1e-9]))
-        True
-    """
-    return bool(input.isclose(other, rtol, atol, equal_nan).all())

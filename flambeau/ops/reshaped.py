@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flambeau import _C
 from flambeau.core.errors import ShapeError
-from flambeau.core.registry import FUNCTIONS, checked, function
+from flambeau.core.registry import FUNCTIONS, checked
 from flambeau.core.tensor import Tensor
 from flambeau.ops import movement
 
@@ -39,26 +39,3 @@ for _name, _view in (
     setattr(Tensor, _name + "_", _becoming(_view, _name))
 
 FUNCTIONS["as_strided_"] = Tensor.as_strided_
-
-
-@function
-def detach(input):
-    """The same data outside the graph: shares storage, never requires gradients.
-
-    Example:
-        >>> flambeau.detach(flambeau.ones(1, requires_grad=True)).requires_grad
-        False
-    """
-    return input.detach()
-
-
-@function
-def detach_(input):
-    """Takes the tensor itself out of the graph, and returns it."""
-    return input.detach_()
-
-
-@function
-def resize_as_(input, the_template, *, memory_format=None):
-    """`input` with the sizes of another tensor; see `Tensor.resize_`."""
-    return input.resize_as_(the_template, memory_format=memory_format)

@@ -25,8 +25,11 @@ from pathlib import Path
 from typing import Any
 
 import flambeau
+import flambeau.fft
 import flambeau.linalg
 import flambeau.nn.functional
+import flambeau.signal.windows
+import flambeau.special
 from flambeau.core.registry import OPS
 from flambeau.testing import samples_of
 
@@ -35,6 +38,10 @@ NAMESPACES: dict[str, Any] = {
     "functional": flambeau.nn.functional,
     "linalg": flambeau.linalg,
     "Tensor": flambeau.Tensor,
+    "fft": flambeau.fft,
+    "random": flambeau.random,
+    "special": flambeau.special,
+    "windows": flambeau.signal.windows,
 }
 ALLOWED = (
     TypeError,
@@ -86,6 +93,8 @@ VALUES: dict[str, Callable[[], Any]] = {
     "(0, 3)": lambda: flambeau.empty(0, 3),
     "(3,)": lambda: flambeau.ones(3),
     "(2, 3)": lambda: flambeau.ones(2, 3),
+    "(3, 3)": lambda: flambeau.eye(3) + 1,
+    "(3, 3) singular": lambda: flambeau.ones(3, 3),
     "(2, 3) nan": lambda: flambeau.full((2, 3), math.nan),
     "(2, 3, 4, 5)": lambda: flambeau.ones(2, 3, 4, 5),
     "float64 (4, 2)": lambda: flambeau.ones(4, 2, dtype=flambeau.float64),
@@ -159,7 +168,7 @@ def public(namespace: str) -> list[str]:
 
 
 #: Not functions of tensors: they take what they are given into the process's state or its files.
-_ASIDE = {"save", "load", "mro", "set_num_threads"}
+_ASIDE = {"save", "load", "from_file", "mro", "set_num_threads"}
 
 
 def _parameters(function: Any) -> list[inspect.Parameter]:
