@@ -114,8 +114,8 @@ class profile:
         >>> x = flambeau.ones(3, requires_grad=True)
         >>> with flambeau.autograd.profiler.profile() as prof:
         ...     (x * 2).sum().backward()
-        >>> sorted(a.key for a in prof.key_averages())
-        ['MulBackward0', 'SumBackward0', 'aten::mul', 'aten::sum']
+        >>> [a.key for a in prof.key_averages() if a.key.endswith("Backward0")]
+        ['SumBackward0', 'MulBackward0']
     """
 
     def __init__(
