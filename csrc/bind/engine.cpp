@@ -377,9 +377,9 @@ struct Task {
   std::uint64_t number = 0;
 };
 
-// The backward that runs in this thread, and how many there have been.
+// The backward that runs in this thread, and how many there have been in all threads.
 thread_local Task* current_task = nullptr;
-thread_local std::uint64_t started_tasks = 0;
+std::uint64_t started_tasks = 0;
 
 bool earlier(PyNode* a, PyNode* b) { return a->sequence < b->sequence; }
 

@@ -464,6 +464,36 @@ def test_what_a_graph_holds_is_freed_at_once(hooked):
         gc.enable()
 
 
+def test_functions_and_checkpoints_leave_no_cycles():
+    from flambeau.utils.checkpoint import checkpoint
+
+    class Square(autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            y = x * x
+            ctx.save_for_backward(x, y)
+            return y
+
+        @staticmethod
+        def backward(ctx, g):
+            return 2 * g * ctx.saved_tensors[0]
+
+    x = leaf(fl, 1.0, 2.0)
+    for run in (Square.apply, lambda t: checkpoint(Square.apply, t, use_reentrant=False)):
+        gc.collect()
+        gc.disable()
+        try:
+            y = run(x)
+            node = weakref.ref(y.grad_fn)
+            y.sum().backward()
+            del y
+            assert node() is None
+            run(x)
+            assert gc.collect() == 0
+        finally:
+            gc.enable()
+
+
 def test_memory_after_backward():
     x = fl.ones(1 << 16, requires_grad=True)
     before = fl._C.allocator_stats()["allocated"]
