@@ -40,6 +40,8 @@ from flambeau.ops.activation import softsign as softsign
 from flambeau.ops.activation import tanhshrink as tanhshrink
 from flambeau.ops.activation import threshold as threshold
 from flambeau.ops.activation import threshold_ as threshold_
+from flambeau.ops.attention import multi_head_attention_forward as multi_head_attention_forward
+from flambeau.ops.attention import scaled_dot_product_attention as scaled_dot_product_attention
 from flambeau.ops.conv import conv1d as conv1d
 from flambeau.ops.conv import conv2d as conv2d
 from flambeau.ops.conv import conv_transpose2d as conv_transpose2d

@@ -4,6 +4,7 @@ from flambeau import _C
 from flambeau.ops import (
     _declare,
     activation,
+    attention,
     calculus,
     combine,
     complex,
@@ -34,6 +35,7 @@ from flambeau.ops import (
     pool,
     query,
     random,
+    recurrent,
     reduce,
     reshaped,
     sampling,
@@ -50,6 +52,7 @@ _C.set_engine_op("add", elementwise.add)
 __all__ = [
     "_declare",
     "activation",
+    "attention",
     "calculus",
     "combine",
     "complex",
@@ -80,6 +83,7 @@ __all__ = [
     "pool",
     "query",
     "random",
+    "recurrent",
     "reduce",
     "reshaped",
     "sampling",

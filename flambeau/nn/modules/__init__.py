@@ -2,6 +2,7 @@
 
 from flambeau.nn.modules import (
     activation,
+    attention,
     batchnorm,
     container,
     conv,
@@ -12,9 +13,12 @@ from flambeau.nn.modules import (
     module,
     normalization,
     pooling,
+    rnn,
     sparse,
+    transformer,
 )
 from flambeau.nn.modules.activation import *  # noqa: F403
+from flambeau.nn.modules.attention import *  # noqa: F403
 from flambeau.nn.modules.batchnorm import *  # noqa: F403
 from flambeau.nn.modules.container import *  # noqa: F403
 from flambeau.nn.modules.conv import *  # noqa: F403
@@ -25,11 +29,14 @@ from flambeau.nn.modules.loss import *  # noqa: F403
 from flambeau.nn.modules.module import Module
 from flambeau.nn.modules.normalization import *  # noqa: F403
 from flambeau.nn.modules.pooling import *  # noqa: F403
+from flambeau.nn.modules.rnn import *  # noqa: F403
 from flambeau.nn.modules.sparse import *  # noqa: F403
+from flambeau.nn.modules.transformer import *  # noqa: F403
 
 __all__ = [
     "Module",
     *activation.__all__,
+    *attention.__all__,
     *batchnorm.__all__,
     *container.__all__,
     *conv.__all__,
@@ -39,5 +46,7 @@ __all__ = [
     *loss.__all__,
     *normalization.__all__,
     *pooling.__all__,
+    *rnn.__all__,
     *sparse.__all__,
+    *transformer.__all__,
 ]
