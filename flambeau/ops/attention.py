@@ -21,6 +21,10 @@ from flambeau.ops.softmax import softmax
 _LOWEST = -math.inf
 
 
+class AttentionError(ShapeError, AssertionError):
+    """An argument breaks a rule of the many-headed form, which PyTorch states as an assertion."""
+
+
 # ---- one head, or all heads as leading axes ----
 
 
@@ -152,17 +156,16 @@ def scaled_dot_product_attention(
 
 
 def _require(condition, message):
-    """Raises as torch does, which states these rules as assertions."""
     if not condition:
-        raise AssertionError(message)
+        raise AttentionError(message)
 
 
 def _check_heads(query, key, value, key_padding_mask, attn_mask, num_heads):
-    if query.ndim not in (2, 3):
-        raise AssertionError(
-            "query should be unbatched 2D or batched 3D tensor but received "
-            f"{query.ndim}-D query tensor"
-        )
+    _require(
+        query.ndim in (2, 3),
+        "query should be unbatched 2D or batched 3D tensor but received "
+        f"{query.ndim}-D query tensor",
+    )
     batched = query.ndim == 3
     kind = "batched (3-D)" if batched else "unbatched (2-D)"
     _require(
