@@ -71,6 +71,7 @@ newaxis = None
 globals().update(_functions)
 
 _LATER = {
+    "flambeau.autograd.anomaly": ("is_anomaly_check_nan_enabled", "is_anomaly_enabled"),
     "flambeau.core.numeric": ("finfo", "iinfo"),
     "flambeau.core.printing": ("set_printoptions",),
     "flambeau.core.settings": (
@@ -110,6 +111,7 @@ _LATER = {
         "UntypedStorage",
         "is_storage",
     ),
+    "flambeau.func": ("vmap",),
     "flambeau.serialization": ("load", "save"),
 }
 _HOME = {name: module for module, names in _LATER.items() for name in names}

@@ -1,8 +1,12 @@
 """Linear algebra: decompositions, systems of equations, norms."""
 
 from flambeau.core.errors import LinAlgError
+from flambeau.ops.linalg_det import det
+from flambeau.ops.linalg_det import linalg_slogdet as slogdet
 from flambeau.ops.linalg_norms import cond, matrix_norm
 from flambeau.ops.linalg_norms import linalg_norm as norm
+from flambeau.ops.linalg_orthogonal import linalg_qr as qr
+from flambeau.ops.linalg_orthogonal import orgqr as householder_product
 from flambeau.ops.linalg_products import linalg_cross as cross
 from flambeau.ops.linalg_products import linalg_diagonal as diagonal
 from flambeau.ops.linalg_products import linalg_vander as vander
@@ -16,7 +20,6 @@ from flambeau.ops.linalg_products import (
 )
 from flambeau.ops.linalg_solve import (
     cholesky_ex,
-    det,
     inv_ex,
     ldl_factor,
     ldl_factor_ex,
@@ -31,7 +34,6 @@ from flambeau.ops.linalg_solve import inverse as inv
 from flambeau.ops.linalg_solve import linalg_cholesky as cholesky
 from flambeau.ops.linalg_solve import linalg_lu as lu
 from flambeau.ops.linalg_solve import linalg_lu_solve as lu_solve
-from flambeau.ops.linalg_solve import linalg_slogdet as slogdet
 from flambeau.ops.linalg_spectral import (
     eig,
     eigh,
@@ -42,9 +44,7 @@ from flambeau.ops.linalg_spectral import (
     pinv,
     svdvals,
 )
-from flambeau.ops.linalg_spectral import linalg_qr as qr
 from flambeau.ops.linalg_spectral import linalg_svd as svd
-from flambeau.ops.linalg_spectral import orgqr as householder_product
 from flambeau.ops.matmul import matmul
 from flambeau.ops.reduce import vector_norm
 

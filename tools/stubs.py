@@ -130,6 +130,7 @@ def extension_stub() -> str:
     lines = [
         HEADER,
         "import builtins",
+        "import collections.abc",
         "from collections.abc import Sequence",
         "from typing import Any, overload",
         "",

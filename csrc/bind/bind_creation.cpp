@@ -285,7 +285,7 @@ nb::object as_number(PyObject* o) {
   if (is_tensor(o)) {
     if (as_tensor(o)->t.numel() != 1)
       raise(PyExc_TypeError, "only one element tensors can be converted to Python scalars");
-    return nb::cast(item(as_tensor(o)->t));
+    return nb::cast(item(kernel_tensor(o)));
   }
   if (is_numpy_scalar(o)) return nb::cast(item(share_array(o)));
   return nb::borrow(o);

@@ -36,7 +36,7 @@ struct Given {
 
   Given(nb::handle o, const char* op, const char* name, int position) {
     if (is_tensor(o.ptr())) {
-      held = resolved(as_tensor(o.ptr())->t);
+      held = resolved(kernel_tensor(o.ptr()));
       argument.tensor = &held;
     } else if (!to_scalar(o.ptr(), argument.scalar)) {
       fail(ErrorKind::Type, op, "(): argument '", name, "' (position ", position,

@@ -1,5 +1,6 @@
 // flambeau._C.Function: a public function written in Python, whose wrong arguments are named.
-#include "bind/pytensor.h"
+#include "bind/node.h"
+#include "bind/transform.h"
 
 #include <structmember.h>
 
@@ -13,6 +14,7 @@ struct PyFunction {
   PyObject_HEAD PyObject* dict;
   PyObject* target;
   vectorcallfunc vectorcall;
+  bool intercepted;  // flambeau.func takes the call while wrappers exist (random numbers, *_like)
 };
 
 PyTypeObject* function_type;
@@ -47,11 +49,37 @@ void raise_wrong_argument(PyObject* function, PyObject* parameter, bool element,
                Py_TYPE(o)->tp_name);
 }
 
+bool has_wrapper(PyObject* const* args, std::size_t flags) {
+  return top_wrapped(args, static_cast<int>(PyVectorcall_NARGS(flags))) != nullptr;
+}
+
+// While wrappers of function transforms exist, flambeau.func calls the functions that it named, and
+// those that failed because they gave a wrapper to a kernel.
+PyObject* call_composite(PyObject* self, PyObject* const* args, std::size_t flags,
+                         PyObject* kwnames) {
+  PyErr_Clear();
+  const Py_ssize_t n = PyVectorcall_NARGS(flags);
+  FB_PY_TRY
+  nb::object positional = nb::steal(PyTuple_New(n));
+  for (Py_ssize_t k = 0; k < n; ++k) PyTuple_SET_ITEM(positional.ptr(), k, Py_NewRef(args[k]));
+  nb::dict named;
+  for (Py_ssize_t k = 0; kwnames && k < PyTuple_GET_SIZE(kwnames); ++k)
+    named[nb::handle(PyTuple_GET_ITEM(kwnames, k))] = nb::handle(args[n + k]);
+  return PyObject_CallFunctionObjArgs(engine_ops.composite, self, positional.ptr(), named.ptr(),
+                                      nullptr);
+  FB_PY_CATCH(nullptr)
+}
+
 PyObject* function_call(PyObject* self, PyObject* const* args, std::size_t flags,
                         PyObject* kwnames) {
   PyObject* target = as_function(self)->target;
+  if (live_wrapped && as_function(self)->intercepted) [[unlikely]]
+    return call_composite(self, args, flags, kwnames);
   PyObject* result = PyObject_Vectorcall(target, args, flags, kwnames);
-  if (result || !PyErr_ExceptionMatches(PyExc_AttributeError)) return result;
+  if (result) return result;
+  if (live_wrapped && PyErr_ExceptionMatches(PyExc_TypeError) && has_wrapper(args, flags))
+    return call_composite(self, args, flags, kwnames);
+  if (!PyErr_ExceptionMatches(PyExc_AttributeError)) return nullptr;
   PyCodeObject* code = reinterpret_cast<PyCodeObject*>(PyFunction_GET_CODE(target));
   PyObject* names = PyCode_GetVarnames(code);
   if (!names) return nullptr;
@@ -160,6 +188,8 @@ void bind_function(nb::module_& m) {
   if (!function_type) throw nb::python_error();
   m.attr("Function") = nb::handle(reinterpret_cast<PyObject*>(function_type));
   m.def("make_function", make_function, nb::arg("target"));
+  m.def("mark_intercepted",
+        [](nb::handle function) { as_function(function.ptr())->intercepted = true; });
 }
 
 }  // namespace fb::py

@@ -15,7 +15,7 @@ Indices to_indices(nb::list list) {
       continue;
     }
     if (!is_tensor(o.ptr())) throw nb::type_error("index: expected tensors or None");
-    out.emplace_back(resolved(as_tensor(o.ptr())->t));
+    out.emplace_back(resolved(kernel_tensor(o.ptr())));
   }
   return out;
 }
@@ -38,7 +38,7 @@ std::vector<Tensor> to_tensors(nb::handle sequence, const char* op) {
     if (!is_tensor(o))
       fail(ErrorKind::Type, op, "(): expected Tensor as element ", k, " in argument 0, but got ",
            Py_TYPE(o)->tp_name);
-    out.push_back(resolved(as_tensor(o)->t));
+    out.push_back(resolved(kernel_tensor(o)));
   }
   return out;
 }

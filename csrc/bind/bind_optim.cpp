@@ -26,7 +26,7 @@ class TensorList {
       PyObject* item = PyList_GET_ITEM(list.ptr(), i);
       FB_CHECK(is_tensor(item), Type, "expected a list of tensors, got an element of type ",
                Py_TYPE(item)->tp_name);
-      FB_CHECK(!as_tensor(item)->t.is_lazy(), Runtime,
+      FB_CHECK(!kernel_tensor(item).is_lazy(), Runtime,
                "optimizers take no conj or neg views: use resolve_conj() or resolve_neg() first");
       pointers_.push_back(&as_tensor(item)->t);
       numel_ += as_tensor(item)->t.numel();

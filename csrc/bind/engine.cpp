@@ -4,20 +4,29 @@
 #include <structmember.h>
 
 #include <algorithm>
+#include <chrono>
+#include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
+#include <nanobind/stl/pair.h>
+
 #include "bind/node.h"
+#include "bind/transform.h"
 #include "kernels/elementwise.h"
 
 namespace fb::py {
 
 PyTypeObject* node_type = nullptr;
+thread_local int recording_level = 0;
 
 namespace {
 
-thread_local std::uint64_t next_sequence = 0;
+// Counts all nodes of the process, whichever thread makes them: a graph may be made by several, and
+// the engine relies on a node's number being above those of the nodes it leads to.
+std::uint64_t next_sequence = 0;
 
 // ---- making nodes ----
 
@@ -29,7 +38,7 @@ void remember_site(PyNode* node) {
 }
 
 void add_edge(PyNode* node, int at, PyObject* source, bool wanted) {
-  if (!wanted || !is_tensor(source)) return;
+  if (!wanted || !is_tensor(source) || level_of(source) != recording_level) return;
   node->edges[at] = edge_of(as_tensor(source));
 }
 
@@ -47,7 +56,9 @@ void save(PyNode* node, const Source& source, PyObject* const* slots, PyObject* 
       throw nb::python_error();
     }
     if (t == overwritten) {
-      NoGrad guard;
+      std::optional<NoGrad> guard;
+      RecordingLevel any(0);
+      if (!t->wrapped) guard.emplace();  // the levels below a wrapper record the copy
       saved.value = PyObject_CallOneArg(engine_ops.clone, o);
       if (!saved.value) throw nb::python_error();
       saved.version = 0;
@@ -96,8 +107,7 @@ void save(PyNode* node, const Source& source, PyObject* const* slots, PyObject* 
       PyObject* out = !outputs             ? reinterpret_cast<PyObject*>(overwritten)
                       : is_tensor(outputs) ? outputs
                                            : PySequence_Fast_GET_ITEM(outputs, source.index);
-      saved.value = wrap(as_tensor(out)->t);
-      if (!saved.value) throw nb::python_error();
+      saved.value = alias(out).release().ptr();
       saved.version = as_tensor(out)->t.version();
       saved.is_output = true;
       break;
@@ -229,11 +239,22 @@ PyObject* node_saved(PyObject* self, void*) {
   return out;
 }
 
+// ((size, dtype), ...) of the outputs.
+PyObject* node_outputs(PyObject* self, void*) {
+  PyNode* node = as_node(self);
+  PyObject* out = PyTuple_New(node->outputs.size());
+  for (int k = 0; out && k < node->outputs.size(); ++k)
+    PyTuple_SET_ITEM(out, k,
+                     Py_BuildValue("(NO)", wrap_size(node->outputs[k].sizes),
+                                   dtype_object(node->outputs[k].dtype)));
+  return out;
+}
+
 PyObject* node_op(PyObject* self, void*) {
   PyOp* op = as_node(self)->op;
   return Py_NewRef(op ? reinterpret_cast<PyObject*>(op) : Py_None);
 }
-PyObject* node_sequence(PyObject* self, void*) {
+PyObject* node_sequence(PyObject* self, PyObject*) {
   return PyLong_FromUnsignedLongLong(as_node(self)->sequence);
 }
 PyObject* node_site(PyObject* self, PyObject*) {
@@ -242,6 +263,22 @@ PyObject* node_site(PyObject* self, PyObject*) {
   auto* code = reinterpret_cast<PyCodeObject*>(node->code);
   return Py_BuildValue("(OiO)", code->co_filename, PyCode_Addr2Line(code, node->instruction),
                        code->co_name);
+}
+
+// _pack(place, packed): what a saved value becomes once hooks were registered for it alone.
+PyObject* node_pack(PyObject* self, PyObject* arguments) {
+  int place;
+  PyObject* packed;
+  if (!PyArg_ParseTuple(arguments, "iO", &place, &packed)) return nullptr;
+  PyNode* node = as_node(self);
+  if (place < 0 || place >= node->saved.size() || !node->saved[place].value) {
+    PyErr_SetString(PyExc_IndexError, "the node has no such saved value");
+    return nullptr;
+  }
+  PyObject* before = std::exchange(node->saved[place].value, Py_NewRef(packed));
+  Py_DECREF(before);
+  node->saved[place].packed = true;
+  Py_RETURN_NONE;
 }
 
 PyObject* node_metadata(PyObject* self, void*) {
@@ -266,8 +303,8 @@ int set_field(PyObject* self, PyObject* value, void*) {
 PyGetSetDef node_getset[] = {
     {"_edges", node_edges, nullptr, nullptr, nullptr},
     {"_saved", node_saved, nullptr, nullptr, nullptr},
+    {"_outputs", node_outputs, nullptr, nullptr, nullptr},
     {"_op", node_op, nullptr, nullptr, nullptr},
-    {"_sequence_nr", node_sequence, nullptr, nullptr, nullptr},
     {"metadata", node_metadata, nullptr, "A dictionary of the user's own.", nullptr},
     {"_custom", get_field<&PyNode::custom>, nullptr, nullptr, nullptr},
     {"_prehooks", get_field<&PyNode::prehooks>, set_field<&PyNode::prehooks>, nullptr, nullptr},
@@ -278,6 +315,8 @@ PyGetSetDef node_getset[] = {
     {}};
 PyMethodDef node_methods[] = {
     {"name", node_name, METH_NOARGS, "The name, for instance AddBackward0."},
+    {"_pack", node_pack, METH_VARARGS, nullptr},
+    {"_sequence_nr", node_sequence, METH_NOARGS, "Counts nodes in the order they are made."},
     {"_site", node_site, METH_NOARGS, "(file, line, function) of the forward call, or None."},
     {}};
 PyMemberDef node_members[] = {
@@ -328,12 +367,19 @@ struct Task {
   bool retain_graph;
   bool create_graph;
   bool accumulate;  // backward() writes .grad of leaves; grad() captures
+  // The graph of a function transform that has ended: its rules compute one level below.
+  int level = 0;
   std::unordered_map<PyObject*, Target> targets;
   std::unordered_multimap<PyObject*, Capture> captures;
   std::vector<Object> captured;
   std::vector<PyNode*> heap;
   bool restricted = false;  // only nodes that lead to `captures` run
+  std::uint64_t number = 0;
 };
+
+// The backward that runs in this thread, and how many there have been in all threads.
+thread_local Task* current_task = nullptr;
+std::uint64_t started_tasks = 0;
 
 bool earlier(PyNode* a, PyNode* b) { return a->sequence < b->sequence; }
 
@@ -406,16 +452,16 @@ Object fit(Object g, const Dims& sizes, DType dtype, PyNode* from, int index) {
 // Nobody else sees this gradient: it may be added to in place.
 bool owned(const Object& g) {
   PyTensor* t = as_tensor(g.ptr());
-  return Py_REFCNT(g.ptr()) == 1 && !t->base && t->t.storage().unique() && t->t.is_contiguous() &&
-         !t->requires_grad && !t->t.is_lazy();
+  return Py_REFCNT(g.ptr()) == 1 && !t->base && !t->wrapped && t->t.storage().unique() &&
+         t->t.is_contiguous() && !t->requires_grad && !t->t.is_lazy();
 }
 
 Object sum(Task& task, Object a, Object b) {
   if (!task.create_graph && owned(a)) {
     static const int add_id = find_binary("add");
     PyTensor *x = as_tensor(a.ptr()), *y = as_tensor(b.ptr());
-    if (x->t.is_cpu() && y->t.is_cpu() && x->t.dtype() == y->t.dtype() && !y->t.is_lazy() &&
-        x->t.sizes() == y->t.sizes()) {
+    if (!y->wrapped && x->t.is_cpu() && y->t.is_cpu() && x->t.dtype() == y->t.dtype() &&
+        !y->t.is_lazy() && x->t.sizes() == y->t.sizes()) {
       binary(add_id, Argument(x->t), Argument(y->t), &x->t);
       return a;
     }
@@ -439,19 +485,40 @@ void deliver(Task& task, PyObject* target, std::uint32_t input_nr, Object g) {
   }
 }
 
+std::string hook_name(PyObject* hook) {
+  Object name = nb::steal(PyObject_GetAttrString(hook, "__name__"));
+  if (name && PyUnicode_Check(name.ptr())) return PyUnicode_AsUTF8(name.ptr());
+  PyErr_Clear();
+  return Py_TYPE(hook)->tp_name;
+}
+
+[[noreturn]] void raise_type(const std::string& text) {
+  PyErr_SetString(PyExc_TypeError, text.c_str());
+  throw nb::python_error();
+}
+
+// What a hook gave must fit the gradient it replaces.
+void check_replacement(PyObject* hook, PyObject* given, PyObject* replaced) {
+  if (!is_tensor(replaced))
+    raise_type(std::string("expected Variable, but hook returned '") + Py_TYPE(replaced)->tp_name +
+               "'");
+  const Tensor& before = as_tensor(given)->t;
+  const Tensor& after = as_tensor(replaced)->t;
+  FB_CHECK(before.dtype() == after.dtype(), Runtime, "hook '", hook_name(hook),
+           "' has changed the type of value (was ", dtype_name(before.dtype()), " got ",
+           dtype_name(after.dtype()), ")");
+  FB_CHECK(before.sizes() == after.sizes(), Runtime, "hook '", hook_name(hook),
+           "' has changed the size of value: from ", before.sizes(), " to ", after.sizes());
+}
+
 // hooks: {id: f}; each may replace the gradient.
 Object run_hooks(PyObject* hooks, Object g) {
   Object list = nb::steal(PyDict_Values(hooks));
   for (Py_ssize_t k = 0; k < PyList_GET_SIZE(list.ptr()); ++k) {
-    Object replaced = call(PyList_GET_ITEM(list.ptr(), k), {g.ptr()});
+    PyObject* hook = PyList_GET_ITEM(list.ptr(), k);
+    Object replaced = call(hook, {g.ptr()});
     if (replaced.is_none()) continue;
-    if (!is_tensor(replaced.ptr()))
-      raise_runtime("hook: expected a Tensor or None as the new gradient");
-    const Tensor& before = as_tensor(g.ptr())->t;
-    const Tensor& after = as_tensor(replaced.ptr())->t;
-    FB_CHECK(before.sizes() == after.sizes(), Runtime, "hook '",
-             Py_TYPE(PyList_GET_ITEM(list.ptr(), k))->tp_name,
-             "' has changed the size of value: from ", before.sizes(), " to ", after.sizes());
+    check_replacement(hook, g.ptr(), replaced.ptr());
     g = std::move(replaced);
   }
   return g;
@@ -473,7 +540,8 @@ void accumulate(Task& task, PyTensor* leaf, Object g) {
   PyTensor* grad = as_tensor(leaf->grad);
   static const int add_id = find_binary("add");
   const Tensor& more = as_tensor(g.ptr())->t;
-  if (!task.create_graph && grad->t.is_cpu() && more.is_cpu() && !grad->t.is_lazy() &&
+  const bool plain = !grad->wrapped && !as_tensor(g.ptr())->wrapped;
+  if (!task.create_graph && plain && grad->t.is_cpu() && more.is_cpu() && !grad->t.is_lazy() &&
       !more.is_lazy()) {
     binary(add_id, Argument(grad->t), Argument(more), &grad->t);
     grad->t.bump_version();
@@ -540,19 +608,31 @@ void check_version(PyNode* node, const Saved& saved) {
   raise_runtime(text.str());
 }
 
+// What a wrapper of the level, or each in a tuple, holds one level below.
+Object below(PyObject* value, int level) {
+  PyWrapped* w = wrapped_of(value);
+  if (w) return nb::borrow(w->tracked && w->level == level ? w->value : value);
+  if (!PyTuple_CheckExact(value)) return nb::borrow(value);
+  Object out = nb::steal(PyTuple_New(PyTuple_GET_SIZE(value)));
+  for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(value); ++k)
+    PyTuple_SET_ITEM(out.ptr(), k, below(PyTuple_GET_ITEM(value, k), level).release().ptr());
+  return out;
+}
+
 Object unpack(Task& task, PyNode* node, const Source& source) {
   const Saved& saved = node->saved[source.slot];
   check_version(node, saved);
+  Object value = nb::borrow(saved.value);
+  if (saved.packed) value = call(saved.value, {task.create_graph ? Py_True : Py_False});
+  if (task.level) return below(value.ptr(), task.level);
   if (saved.is_output && task.create_graph) {
-    PyTensor* alias = as_tensor(saved.value);
-    Object out = nb::steal(wrap(alias->t));
-    if (!out) throw nb::python_error();
+    Object out = alias(value.ptr());
     as_tensor(out.ptr())->grad_fn = Py_NewRef(reinterpret_cast<PyObject*>(node));
     as_tensor(out.ptr())->output_nr = static_cast<std::uint32_t>(source.index);
     as_tensor(out.ptr())->requires_grad = true;
     return out;
   }
-  return nb::borrow(saved.value);
+  return value;
 }
 
 Object rule_needs(const Rule& rule, PyNode* node) {
@@ -585,9 +665,23 @@ int edge_start(const PyNode* node, int param) {
 
 using Gradients = std::vector<Object>;  // one per edge, null for none
 
+// A rule that reads elements or calls kernels has failed on batches of vmap: once for each example.
+// Null with the rule's own exception set where that is not the matter.
+PyObject* run_rule_by_example(PyObject* rule, PyObject* const* arguments, int n) {
+  PyWrapped* top = top_wrapped(arguments, n);
+  const bool helps =
+      PyErr_ExceptionMatches(PyExc_TypeError) || PyErr_ExceptionMatches(PyExc_RuntimeError);
+  if (!helps || !top || top->mark != Py_True) return nullptr;
+  PyErr_Clear();
+  Object transform = nb::borrow(top->transform);
+  Object tuple = nb::steal(PyTuple_New(n));
+  for (int k = 0; k < n; ++k) PyTuple_SET_ITEM(tuple.ptr(), k, Py_NewRef(arguments[k]));
+  return PyObject_CallMethod(transform.ptr(), "run_rule", "OO", rule, tuple.ptr());
+}
+
 void run_rule(Task& task, PyNode* node, const Rule& rule, std::vector<Object>& incoming,
               Gradients& out) {
-  const bool fast = rule.fast && !task.create_graph;
+  const bool fast = rule.fast && !task.create_graph && !live_wrapped;
   auto& sources = const_cast<Rule&>(rule).sources;
   auto& fast_sources = const_cast<Rule&>(rule).fast_sources;
   auto& used = fast ? fast_sources : sources;
@@ -617,6 +711,8 @@ void run_rule(Task& task, PyNode* node, const Rule& rule, std::vector<Object>& i
   // From here only the rule holds `g`.
   PyObject* result = PyObject_Vectorcall(fast ? rule.fast : rule.function, arguments,
                                          static_cast<std::size_t>(n), nullptr);
+  if (!result && live_wrapped) [[unlikely]]
+    result = run_rule_by_example(rule.function, arguments, n);
   if (!result) throw nb::python_error();
   Object owner = nb::steal(result);
   auto place = [&](int param, PyObject* g) {
@@ -726,14 +822,24 @@ Object hook_tuple(const std::vector<Object>& values) {
   return tuple;
 }
 
-void replace_from(std::vector<Object>& values, PyObject* result, const char* what) {
+void replace_from(std::vector<Object>& values, PyObject* hook, PyObject* result) {
   if (result == Py_None) return;
-  Object tuple = PyTuple_Check(result) ? nb::borrow(result) : nb::steal(PyTuple_Pack(1, result));
-  if (static_cast<std::size_t>(PyTuple_GET_SIZE(tuple.ptr())) != values.size())
-    raise_runtime(std::string(what) + " must return as many gradients as it gets");
+  if (!PyTuple_Check(result))
+    raise_type(std::string("expected tuple, but hook returned '") + Py_TYPE(result)->tp_name + "'");
+  if (static_cast<std::size_t>(PyTuple_GET_SIZE(result)) != values.size())
+    raise_runtime("hook '" + hook_name(hook) +
+                  "' has returned an incorrect number of values (got " +
+                  std::to_string(PyTuple_GET_SIZE(result)) + ", but expected " +
+                  std::to_string(values.size()) + ")");
   for (std::size_t k = 0; k < values.size(); ++k) {
-    PyObject* g = PyTuple_GET_ITEM(tuple.ptr(), static_cast<Py_ssize_t>(k));
-    values[k] = g == Py_None ? Object() : nb::borrow(g);
+    PyObject* g = PyTuple_GET_ITEM(result, static_cast<Py_ssize_t>(k));
+    if (g == Py_None) {
+      values[k] = Object();
+      continue;
+    }
+    if (!values[k]) raise_runtime("can't replace a None gradient with a non-None value");
+    check_replacement(hook, values[k].ptr(), g);
+    values[k] = nb::borrow(g);
   }
 }
 
@@ -764,6 +870,7 @@ void run_tensor_hooks(PyNode* node, std::vector<Object>& incoming) {
 void run_node(Task& task, PyNode* node) {
   PyObject* self = reinterpret_cast<PyObject*>(node);
   Object alive = nb::borrow(self);
+  const std::int64_t started = engine_ops.on_gradient ? now_ns() : 0;
   Target& t = task.targets[self];
   std::vector<Object> incoming = std::move(t.gradients);
   t.gradients.clear();
@@ -778,8 +885,9 @@ void run_node(Task& task, PyNode* node) {
   if (node->prehooks) {
     Object hooks = nb::steal(PyDict_Values(node->prehooks));
     for (Py_ssize_t k = 0; k < PyList_GET_SIZE(hooks.ptr()); ++k) {
-      Object result = call(PyList_GET_ITEM(hooks.ptr(), k), {hook_tuple(incoming).ptr()});
-      replace_from(incoming, result.ptr(), "a pre-hook of a node");
+      PyObject* hook = PyList_GET_ITEM(hooks.ptr(), k);
+      Object result = call(hook, {hook_tuple(incoming).ptr()});
+      replace_from(incoming, hook, result.ptr());
     }
   }
   Gradients outgoing;
@@ -797,12 +905,14 @@ void run_node(Task& task, PyNode* node) {
   if (node->posthooks) {
     Object hooks = nb::steal(PyDict_Values(node->posthooks));
     for (Py_ssize_t k = 0; k < PyList_GET_SIZE(hooks.ptr()); ++k) {
-      Object result = call(PyList_GET_ITEM(hooks.ptr(), k),
-                           {hook_tuple(outgoing).ptr(), hook_tuple(incoming).ptr()});
-      replace_from(outgoing, result.ptr(), "a hook of a node");
+      PyObject* hook = PyList_GET_ITEM(hooks.ptr(), k);
+      Object result = call(hook, {hook_tuple(outgoing).ptr(), hook_tuple(incoming).ptr()});
+      replace_from(outgoing, hook, result.ptr());
     }
   }
-  if (engine_ops.on_gradient) call(engine_ops.on_gradient, {self, hook_tuple(outgoing).ptr()});
+  if (engine_ops.on_gradient)
+    call(engine_ops.on_gradient,
+         {self, hook_tuple(outgoing).ptr(), hook_tuple(incoming).ptr(), nb::int_(started).ptr()});
   incoming.clear();
   if (!task.retain_graph) {
     release_saved(node);
@@ -835,16 +945,29 @@ void finish_rest(Task& task) {
     if (!is_node(o) && t.gradients[0]) finish_leaf(task, o, t);
 }
 
+// Where backward starts or ends: at a tensor, or at an edge (node or leaf, output number).
+Edge edge_given(PyObject* o) {
+  if (is_tensor(o)) return edge_of(as_tensor(o));
+  auto [target, number] = nb::cast<std::pair<nb::object, std::uint32_t>>(nb::handle(o));
+  if (is_tensor(target.ptr())) return edge_of(as_tensor(target.ptr()));
+  if (!is_node(target.ptr()) ||
+      number >= static_cast<std::uint32_t>(as_node(target.ptr())->outputs.size()))
+    raise_runtime("an edge of the graph must be a node and the number of one of its outputs");
+  return {target.release().ptr(), number};
+}
+
 nb::list run_backward(nb::list roots, nb::list gradients, bool retain_graph, bool create_graph,
-                      nb::object inputs, bool accumulate) {
+                      nb::object inputs, bool accumulate, int level) {
   Task task;
   task.retain_graph = retain_graph;
   task.create_graph = create_graph;
   task.accumulate = accumulate;
+  task.level = level;
   std::vector<PyObject*> starts;
   std::vector<Edge> edges;
   for (nb::handle root : roots) {
-    Edge e = edge_of(as_tensor(root.ptr()));
+    Edge e = edge_given(root.ptr());
+    if (!e.target) raise_runtime("run_backward: an output does not require grad");
     edges.push_back(e);
     starts.push_back(e.target);
   }
@@ -854,17 +977,21 @@ nb::list run_backward(nb::list roots, nb::list gradients, bool retain_graph, boo
     task.restricted = true;
     int position = 0;
     for (nb::handle input : inputs) {
-      Edge e = edge_of(as_tensor(input.ptr()));
+      Edge e = edge_given(input.ptr());
       held.push_back(nb::steal(e.target));
       task.captures.emplace(e.target, Capture{position++, e.input_nr});
     }
     task.captured.resize(static_cast<std::size_t>(position));
   }
-  const GradMode before = grad_mode;
+  task.number = ++started_tasks;
   struct Restore {
     GradMode mode;
-    ~Restore() { grad_mode = mode; }
-  } restore{before};
+    Task* outer;
+    ~Restore() {
+      grad_mode = mode;
+      current_task = outer;
+    }
+  } restore{grad_mode, std::exchange(current_task, &task)};
   grad_mode.enabled = create_graph;
   discover(task, starts);
   for (std::size_t k = 0; k < edges.size(); ++k) {
@@ -890,6 +1017,12 @@ nb::list run_backward(nb::list roots, nb::list gradients, bool retain_graph, boo
 
 // ---- shared with op.cpp ----
 
+std::int64_t now_ns() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
 std::string site_of(PyNode* node) {
   if (!node->code) return {};
   auto* code = reinterpret_cast<PyCodeObject*>(node->code);
@@ -905,8 +1038,32 @@ PyNode* new_node(PyTypeObject* type) {
   new (&node->edges) SmallArray<Edge, 3>();
   new (&node->saved) SmallArray<Saved, 3>();
   new (&node->outputs) SmallArray<OutputMeta, 1>();
-  node->sequence = next_sequence++;
   return node;
+}
+
+void move_retained(PyTensor* t, PyNode* to) {
+  if (!t->grad_fn || !is_node(t->grad_fn) || !as_node(t->grad_fn)->retained) return;
+  PyObject* before = as_node(t->grad_fn)->retained;
+  Object key = nb::int_(t->output_nr);
+  PyObject* reference = PyDict_GetItem(before, key.ptr());
+  if (!reference || PyWeakref_GetObject(reference) != reinterpret_cast<PyObject*>(t)) return;
+  Object first = nb::int_(0);
+  to->retained = PyDict_New();
+  if (!to->retained || PyDict_SetItem(to->retained, first.ptr(), reference) < 0 ||
+      PyDict_DelItem(before, key.ptr()) < 0)
+    throw nb::python_error();
+}
+
+void pack_saved(PyNode* node) {
+  if (!engine_ops.pack_saved) return;
+  for (Saved& saved : node->saved) {
+    if (!saved.value || !(is_tensor(saved.value) || PyTuple_CheckExact(saved.value))) continue;
+    Object packed = call(engine_ops.pack_saved, {saved.value});
+    if (packed.is_none()) continue;
+    PyObject* before = std::exchange(saved.value, packed.release().ptr());
+    Py_DECREF(before);
+    saved.packed = true;
+  }
 }
 
 PyNode* make_node(PyOp* op, PyObject* const* slots, std::uint32_t needs, PyObject* outputs,
@@ -938,7 +1095,9 @@ PyNode* make_node(PyOp* op, PyObject* const* slots, std::uint32_t needs, PyObjec
       add_edge(node, at++, slots[i], wanted);
     }
   }
+  node->sequence = next_sequence++;  // add_edge may have made nodes, which come before this one
   save_for_rules(node, op, slots, outputs, overwritten);
+  if (!overwritten) pack_saved(node);
   remember_outputs(node, outputs, overwritten);
   remember_site(node);
   if (engine_ops.on_record) call(engine_ops.on_record, {owner.ptr()});
@@ -950,6 +1109,8 @@ PyNode* make_node(PyOp* op, PyObject* const* slots, std::uint32_t needs, PyObjec
   PyTensor* base = as_tensor(t->base);
   t->view_version = t->t.version();
   if (!base->requires_grad || !is_differentiable(t->t.dtype())) return t->grad_fn;
+  // The base was written since: this view shows part of its new value.
+  RecordingLevel at(level_of(t->base));
   if (seen_otherwise(t->t, base->t)) {
     const Grad recording(true);
     Object again = call(engine_ops.seen_again, {t->base, reinterpret_cast<PyObject*>(t)});
@@ -984,24 +1145,39 @@ void init_engine(nb::module_& m) {
   m.attr("Node") = nb::handle(reinterpret_cast<PyObject*>(node_type));
   m.def("run_backward", run_backward, nb::arg("roots"), nb::arg("gradients"),
         nb::arg("retain_graph"), nb::arg("create_graph"), nb::arg("inputs").none(),
-        nb::arg("accumulate"));
+        nb::arg("accumulate"), nb::arg("level") = 0);
+  // For hooks: which backward runs in this thread (0 for none), and whether it reaches a node or
+  // leaf.
+  m.def("current_backward", [] { return current_task ? current_task->number : 0; });
+  m.def("backward_reaches_all", [] { return !current_task || !current_task->restricted; });
+  m.def("is_reached", [](nb::handle target) {
+    if (!current_task) return false;
+    auto found = current_task->targets.find(target.ptr());
+    return found != current_task->targets.end() &&
+           (found->second.needed || current_task->captures.count(target.ptr()));
+  });
   // The node of a custom Function: `function` gets the tuple of gradients and returns one per
   // input.
-  m.def("make_custom_node", [](nb::str name, nb::object function, nb::list inputs) {
-    PyNode* node = new_node(node_type_named(name.ptr()));
-    Object owner = nb::steal(reinterpret_cast<PyObject*>(node));
-    node->name = name.release().ptr();
-    node->custom = function.release().ptr();
-    node->edges.allocate(static_cast<int>(nb::len(inputs)));
-    int at = 0;
-    for (nb::handle input : inputs) add_edge(node, at++, input.ptr(), true);
-    remember_site(node);
-    if (engine_ops.on_record) call(engine_ops.on_record, {owner.ptr()});
-    return owner;
-  });
+  m.def(
+      "make_custom_node",
+      [](nb::str name, nb::object function, nb::list inputs, int level) {
+        RecordingLevel here(level);
+        PyNode* node = new_node(node_type_named(name.ptr()));
+        Object owner = nb::steal(reinterpret_cast<PyObject*>(node));
+        node->name = name.release().ptr();
+        node->custom = function.release().ptr();
+        node->edges.allocate(static_cast<int>(nb::len(inputs)));
+        int at = 0;
+        for (nb::handle input : inputs) add_edge(node, at++, input.ptr(), true);
+        node->sequence = next_sequence++;
+        remember_site(node);
+        if (engine_ops.on_record) call(engine_ops.on_record, {owner.ptr()});
+        return owner;
+      },
+      nb::arg("name"), nb::arg("function"), nb::arg("inputs"), nb::arg("level") = 0);
   // A saved output with its place in the graph again (see FunctionCtx).
-  m.def("output_of", [](const Lazy& saved, nb::handle handle, std::uint32_t output_nr) {
-    Object out = nb::steal(wrap(saved));
+  m.def("output_of", [](nb::handle saved, nb::handle handle, std::uint32_t output_nr) {
+    Object out = alias(saved.ptr());
     PyTensor* t = as_tensor(out.ptr());
     t->grad_fn = Py_NewRef(handle.ptr());
     t->output_nr = output_nr;

@@ -13,6 +13,7 @@ NB_MODULE(_C, m) {
   fb::py::init_tensor(m);
   fb::py::init_op(m);
   fb::py::init_engine(m);
+  fb::py::init_transform(m);
 #define FB_FAMILY(name) fb::py::bind_##name(m);
 #include "bind_families.inc"
 #undef FB_FAMILY

@@ -1,6 +1,7 @@
 // The op, the graph node and the recorder between them.
 #pragma once
 #include <memory>
+#include <utility>
 
 #include "bind/pytensor.h"
 
@@ -105,10 +106,12 @@ struct PyOp {
   bool multi_output;  // returns a tuple or list
   bool grad_list;     // rules get the gradients of all outputs as a list
   bool allow_out;
+  bool composite;  // made of other ops, as far as its code shows
   // of variants:
   bool inplace;
   bool reflected;
   bool operator_form;  // NotImplemented instead of TypeError for foreign operands
+  bool by_position;    // takes exactly one positional argument per parameter
 };
 
 struct Edge {
@@ -120,6 +123,7 @@ struct Saved {
   PyObject* value = nullptr;
   std::uint32_t version = 0;
   bool is_output = false;
+  bool packed = false;  // `value` is called for the tensor
 };
 struct OutputMeta {
   Dims sizes;
@@ -151,6 +155,13 @@ struct PyNode {
 
 extern PyTypeObject* op_type;
 extern PyTypeObject* node_type;
+// The level of function transforms whose graph gets new nodes; edges to other levels are left out.
+extern thread_local int recording_level;
+struct RecordingLevel {
+  explicit RecordingLevel(int level) : before(std::exchange(recording_level, level)) {}
+  ~RecordingLevel() { recording_level = before; }
+  int before;
+};
 
 void node_dealloc(PyObject* self);
 // The types of nodes differ only in their names.
@@ -180,6 +191,12 @@ PyTypeObject* node_type_named(PyObject* name);
 // What a node is called that `op` records for these arguments; `result` may be null.
 NodeName& choose_name(PyOp* op, PyObject* const* slots, PyObject* result);
 void add_overload(PyOp* op, PyObject* name, nb::list tests);
+// A tensor that is about to get `to` as its node, in place, and retains its gradient, does so
+// there.
+void move_retained(PyTensor* t, PyNode* to);
+// Hands what the node saved to the hooks of `saved_tensors_hooks`, if there are any.
+void pack_saved(PyNode* node);
+std::int64_t now_ns();
 // "file.py:12 in f", or empty.
 std::string site_of(PyNode* node);
 
@@ -199,8 +216,11 @@ struct EngineOps {
   PyObject* getitem = nullptr;
   PyObject* setitem = nullptr;
   PyObject* on_record = nullptr;    // anomaly mode: called with each new node
-  PyObject* on_gradient = nullptr;  // anomaly mode: called with (node, gradients)
-  PyObject* observer = nullptr;     // called with (op, args, result): profilers, guards
+  PyObject* on_gradient = nullptr;  // called with (node, gradients out, gradients in, start in ns)
+  PyObject* observer = nullptr;     // called with (op, args, result, start in ns, in-place)
+  PyObject* pack_saved = nullptr;   // called with a saved value; returns its getter, or None
+  PyObject* on_write = nullptr;     // called with a tensor that is about to be written in place
+  PyObject* composite = nullptr;    // called with (function, args, kwargs) under transforms
 };
 extern EngineOps engine_ops;
 

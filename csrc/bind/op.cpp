@@ -9,6 +9,7 @@
 #include <nanobind/stl/vector.h>
 
 #include "bind/node.h"
+#include "bind/transform.h"
 #include "kernels/copy.h"
 #include "kernels/elementwise.h"
 
@@ -140,13 +141,14 @@ void fill_slots(const PyOp* op, Call& call, PyObject* const* args, Py_ssize_t n,
                  std::to_string(i + 1) + ")");
 }
 
-bool wants_grad(PyObject* o) {
+bool wants_grad(PyObject* o, int level) {
   if (!is_tensor(o)) return false;
   PyTensor* t = as_tensor(o);
+  if (level && level_of(o) != level) return false;  // what is below records by itself
   return t->requires_grad || (t->base && current_grad_fn(t));
 }
 
-std::uint32_t tensors_wanting_grad(const PyOp* op, PyObject* const* slots) {
+std::uint32_t tensors_wanting_grad(const PyOp* op, PyObject* const* slots, int level = 0) {
   std::uint32_t needs = 0;
   for (std::uint32_t rest = op->differentiable; rest; rest &= rest - 1) {
     const int i = std::countr_zero(rest);
@@ -155,8 +157,8 @@ std::uint32_t tensors_wanting_grad(const PyOp* op, PyObject* const* slots) {
       PyObject** items = PySequence_Fast_ITEMS(slots[i]);
       const Py_ssize_t n = PySequence_Fast_GET_SIZE(slots[i]);
       for (Py_ssize_t k = 0; k < n; ++k)
-        if (wants_grad(items[k])) needs |= 1u << i;
-    } else if (wants_grad(slots[i])) {
+        if (wants_grad(items[k], level)) needs |= 1u << i;
+    } else if (wants_grad(slots[i], level)) {
       needs |= 1u << i;
     }
   }
@@ -313,7 +315,7 @@ void for_each_output(PyObject* result, F&& f) {
 nb::object fresh_output(nb::object result, const PyOp* op, const Call& call) {
   if (!is_tensor(result.ptr())) return result;
   for (int i = 0; i < op->param_count; ++i)
-    if (call.slots[i] == result.ptr()) return nb::steal(wrap(as_tensor(result.ptr())->t));
+    if (call.slots[i] == result.ptr()) return alias(result.ptr());
   return result;
 }
 
@@ -335,17 +337,26 @@ nb::object finish(const PyOp* op, nb::object result) {
   return nb::steal(named);
 }
 
-void observe(PyOp* op, const Call& call, PyObject* result) {
+std::int64_t observed_from() { return engine_ops.observer ? now_ns() : 0; }
+
+void observe(PyOp* op, const Call& call, PyObject* result, std::int64_t started, bool inplace) {
   nb::object arguments = nb::steal(PyTuple_New(op->param_count));
   for (int i = 0; i < op->param_count; ++i)
     PyTuple_SET_ITEM(arguments.ptr(), i, Py_NewRef(call.slots[i]));
   PyObject* done = PyObject_CallFunctionObjArgs(
-      engine_ops.observer, reinterpret_cast<PyObject*>(op), arguments.ptr(), result, nullptr);
+      engine_ops.observer, reinterpret_cast<PyObject*>(op), arguments.ptr(), result,
+      nb::int_(started).ptr(), inplace ? Py_True : Py_False, nullptr);
   if (!done) throw nb::python_error();
   Py_DECREF(done);
 }
 
+nb::object call_transformed(PyOp* op, const Call& call, PyWrapped* top);
+
 nb::object call_op(PyOp* op, const Call& call) {
+  if (live_wrapped) [[unlikely]]
+    if (PyWrapped* top = top_wrapped(call.slots, op->param_count))
+      return call_transformed(op, call, top);
+  const std::int64_t started = observed_from();
   const std::uint32_t needs =
       grad_mode.enabled && op->differentiable ? tensors_wanting_grad(op, call.slots) : 0;
   nb::object result = run_kernel(op, call);
@@ -359,8 +370,77 @@ nb::object call_op(PyOp* op, const Call& call) {
     for_each_output(result.ptr(), [&](PyObject* o, int) {
       if (o != call.slots[0]) mark_view(o, as_tensor(call.slots[0]), op->multi_output);
     });
-  if (engine_ops.observer) observe(op, call, result.ptr());
+  if (engine_ops.observer) observe(op, call, result.ptr(), started, false);
   return finish(op, std::move(result));
+}
+
+// ---- under function transforms ----
+
+std::uint32_t needs_at(const PyOp* op, const Call& call, int level) {
+  if (!grad_mode.enabled || !op->differentiable) return 0;
+  return tensors_wanting_grad(op, call.slots, level);
+}
+
+// vmap and jvp: their Python side computes the result with what is inside the wrappers. `target` is
+// the tensor to write into, or None.
+nb::object call_interpreter(PyOp* op, const Call& call, PyWrapped* top, PyObject* target) {
+  Unwrapped inside = unwrap(call.slots, op->param_count, top->level);
+  PyObject* arguments[] = {reinterpret_cast<PyObject*>(op), inside.values.ptr(), inside.marks.ptr(),
+                           target};
+  nb::object transform = nb::borrow(top->transform);
+  PyObject* result = PyObject_Vectorcall(transform.ptr(), arguments, 4, nullptr);
+  if (!result) throw nb::python_error();
+  return nb::steal(result);
+}
+
+// The call one level below; `held` keeps its arguments alive.
+Call call_below(const PyOp* op, const Call& call, int level, Unwrapped& held) {
+  held = unwrap(call.slots, op->param_count, level);
+  Call below;
+  for (int i = 0; i < op->param_count; ++i) below.slots[i] = PyTuple_GET_ITEM(held.values.ptr(), i);
+  return below;
+}
+
+// What is left of a graph's wrappers when its transform has ended stands for what is inside.
+bool has_ended(const PyWrapped* top) {
+  nb::object ended = nb::steal(PyObject_GetAttrString(top->transform, "ended"));
+  return ended.ptr() == Py_True;
+}
+
+// The graph of a grad transform: the level below computes, this one records.
+nb::object call_tracked(PyOp* op, const Call& call, PyWrapped* top) {
+  nb::object alive = nb::borrow(reinterpret_cast<PyObject*>(top));
+  const std::uint32_t needs = needs_at(op, call, top->level);
+  Unwrapped held;
+  nb::object value = call_op(op, call_below(op, call, top->level, held));
+  if (!needs || has_ended(top)) return value;
+  nb::object result = wrap_like(value, top);
+  RecordingLevel at(top->level);
+  PyNode* node = make_node(op, call.slots, needs, result.ptr(), nullptr);
+  nb::object owner = nb::steal(reinterpret_cast<PyObject*>(node));
+  attach(node, op, result.ptr());
+  if (op->view && level_of(call.slots[0]) == top->level)
+    for_each_output(result.ptr(), [&](PyObject* o, int) {
+      mark_view(o, as_tensor(call.slots[0]), op->multi_output);
+    });
+  return result;
+}
+
+// A composite op without rules of its own: its parts are what a graph or a tangent needs. Null: it
+// called a kernel after all.
+nb::object call_body(const PyOp* op, const Call& call) {
+  PyObject* result = PyObject_Vectorcall(op->forward, call.slots,
+                                         static_cast<std::size_t>(op->param_count), nullptr);
+  if (result) return finish(op, nb::steal(result));
+  if (!PyErr_ExceptionMatches(PyExc_TypeError)) throw nb::python_error();
+  PyErr_Clear();
+  return {};
+}
+
+nb::object call_transformed(PyOp* op, const Call& call, PyWrapped* top) {
+  if (op->composite && !op->rule_count && top->mark != Py_True)
+    if (nb::object result = call_body(op, call)) return result;
+  return top->tracked ? call_tracked(op, call, top) : call_interpreter(op, call, top, Py_None);
 }
 
 // ---- in-place ----
@@ -471,14 +551,30 @@ void run_inplace(const PyOp* op, const Call& call, const Tensor& target) {
   copy_into(target, as_tensor(copy.ptr())->t);
 }
 
+void announce_write(PyObject* target) {
+  PyObject* done = PyObject_CallOneArg(engine_ops.on_write, target);
+  if (!done) throw nb::python_error();
+  Py_DECREF(done);
+}
+
 nb::object call_inplace(PyOp* op, Call& call) {
   if (!is_tensor(call.slots[0]))
     wrong_call(op_name(op) + "_(): argument 'input' (position 1) must be Tensor, not " +
                Py_TYPE(call.slots[0])->tp_name);
   PyTensor* self = as_tensor(call.slots[0]);
-  const std::uint32_t needs =
-      grad_mode.enabled && op->differentiable ? tensors_wanting_grad(op, call.slots) : 0;
+  PyWrapped* top = live_wrapped ? top_wrapped(call.slots, op->param_count) : nullptr;
+  nb::object alive = nb::borrow(reinterpret_cast<PyObject*>(top));
+  if (top && !top->tracked) {
+    call_interpreter(op, call, top, call.slots[0]);
+    return nb::borrow(call.slots[0]);
+  }
+  const int level = top ? top->level : 0;
+  if (top) lift(call.slots[0], top);
+  const std::uint32_t needs = needs_at(op, call, level);
+  RecordingLevel at(level);
   check_inplace(self, needs != 0);
+  const std::int64_t started = observed_from();
+  if (engine_ops.on_write) announce_write(call.slots[0]);
   const Tensor target = self->t;
   // Rules may need the value that is about to be overwritten; make_node clones it then. A rule's
   // own result is what self holds afterwards.
@@ -488,25 +584,36 @@ nb::object call_inplace(PyOp* op, Call& call) {
     node = make_node(op, call.slots, needs, nullptr, self);
     node_owner = nb::steal(reinterpret_cast<PyObject*>(node));
   }
-  if (target.is_lazy())
-    run_inplace_resolved(op, call, target);
-  else
-    run_inplace(op, call, target);
-  target.bump_version();
+  if (top) {
+    RecordingLevel none(0);
+    Unwrapped held;
+    Call below = call_below(op, call, level, held);
+    call_inplace(op, below);
+  } else {
+    if (target.is_lazy())
+      run_inplace_resolved(op, call, target);
+    else
+      run_inplace(op, call, target);
+    target.bump_version();
+  }
   self->view_version = target.version();  // what follows gives self the right node itself
   if (node) {
+    move_retained(self, node);
     set_grad_fn(self, node_owner.ptr(), 0);
     for (Saved& saved : node->saved)
       if (saved.is_output && saved.value) saved.version = target.version();
+    pack_saved(node);
     if (self->base) rebase(self);
   }
-  if (engine_ops.observer) observe(op, call, call.slots[0]);
+  if (engine_ops.observer) observe(op, call, call.slots[0], started, true);
   return nb::borrow(call.slots[0]);
 }
 
 // ---- out= ----
 
 nb::object call_out(PyOp* op, const Call& call) {
+  if (live_wrapped && (top_wrapped(call.slots, op->param_count) || top_wrapped(&call.out, 1)))
+    raise_runtime(op_name(op) + "(): out= is not supported inside of function transforms");
   auto store = [&](PyObject* out, PyObject* value) {
     if (!is_tensor(out))
       wrong_call(op_name(op) + "(): argument 'out' must be Tensor, not " + Py_TYPE(out)->tp_name);
@@ -579,6 +686,12 @@ bool foreign_operand(const Call& call) {
   return !is_tensor(other) && !to_scalar(other, s);
 }
 
+// The call of a variant that takes one argument per parameter.
+void take_slots(const PyOp* op, Call& call, PyObject* const* args, Py_ssize_t n) {
+  if (n != op->param_count) wrong_call(op_name(op) + "(): expected one argument per parameter");
+  for (int i = 0; i < op->param_count; ++i) call.slots[i] = args[i];
+}
+
 bool any_meta(PyObject* o) {
   if (is_tensor(o)) return as_tensor(o)->t.is_meta();
   if (!PyTuple_Check(o) && !PyList_Check(o)) return false;
@@ -602,7 +715,10 @@ PyObject* checked_call(PyObject* self, PyObject* const* args, std::size_t flags,
   FB_PY_TRY
   Call call;
   const Py_ssize_t n = PyVectorcall_NARGS(flags);
-  fill_slots(op, call, args, n, kwnames);
+  if (variant->by_position)
+    take_slots(op, call, args, n);
+  else
+    fill_slots(op, call, args, n, kwnames);
   if (variant->operator_form && op->param_count > 1 && foreign_operand(call))
     return Py_NewRef(Py_NotImplemented);
   if (variant->reflected) std::swap(call.slots[0], call.slots[1]);
@@ -745,7 +861,7 @@ nb::object make_op(nb::str name, nb::str backward_name, nb::object forward, nb::
                    nb::tuple defaults, int positional_count, int list_param, int pack_from,
                    bool view, bool multi_output, bool grad_list, bool allow_out,
                    std::uint32_t differentiable_outputs, nb::object result_type, std::string native,
-                   int native_arity) {
+                   int native_arity, bool composite) {
   if (nb::len(params) > max_params) throw nb::value_error("an op has too many parameters");
   PyOp* op = allocate_op();
   nb::object owner = nb::steal(reinterpret_cast<PyObject*>(op));
@@ -765,6 +881,7 @@ nb::object make_op(nb::str name, nb::str backward_name, nb::object forward, nb::
   op->differentiable_outputs = differentiable_outputs;
   op->result_type = result_type.is_none() ? nullptr : result_type.release().ptr();
   op->native_arity = native_arity;
+  op->composite = composite && native.empty();
   if (!native.empty()) bind_native(op, native.c_str(), native_arity);
   return owner;
 }
@@ -781,6 +898,13 @@ nb::object make_variant(nb::handle of, bool inplace, bool reflected, bool operat
   op->reflected = reflected;
   op->operator_form = operator_form;
   return nb::steal(reinterpret_cast<PyObject*>(op));
+}
+
+// The op (or its in-place form) called with one positional argument per parameter.
+nb::object make_positional(nb::handle of, bool inplace) {
+  nb::object made = make_variant(of, inplace, false, false);
+  as_op(made.ptr())->by_position = true;
+  return made;
 }
 
 void read_sources(PyOp* op, nb::list sources, SmallArray<Source, 6>& into) {
@@ -835,8 +959,9 @@ void init_op(nb::module_& m) {
         nb::arg("params"), nb::arg("defaults"), nb::arg("positional_count"), nb::arg("list_param"),
         nb::arg("pack_from"), nb::arg("view"), nb::arg("multi_output"), nb::arg("grad_list"),
         nb::arg("allow_out"), nb::arg("differentiable_outputs"), nb::arg("result_type").none(),
-        nb::arg("native"), nb::arg("native_arity"));
+        nb::arg("native"), nb::arg("native_arity"), nb::arg("composite"));
   m.def("make_variant", make_variant);
+  m.def("make_positional", make_positional);
   m.def("set_writer", [](nb::handle op, nb::object function) {
     as_op(op.ptr())->writer = function.release().ptr();
   });
@@ -879,7 +1004,10 @@ void init_op(nb::module_& m) {
                                             {"setitem", &EngineOps::setitem},
                                             {"on_record", &EngineOps::on_record},
                                             {"on_gradient", &EngineOps::on_gradient},
-                                            {"observer", &EngineOps::observer}};
+                                            {"observer", &EngineOps::observer},
+                                            {"pack_saved", &EngineOps::pack_saved},
+                                            {"on_write", &EngineOps::on_write},
+                                            {"composite", &EngineOps::composite}};
         for (const Entry& e : entries)
           if (name == e.name) {
             PyObject* before = engine_ops.*e.field;

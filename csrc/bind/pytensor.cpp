@@ -3,6 +3,7 @@
 #include <new>
 
 #include "bind/node.h"
+#include "bind/transform.h"
 #include "kernels/copy.h"
 
 namespace fb::py {
@@ -42,6 +43,7 @@ int tensor_traverse(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(t->hooks);
   Py_VISIT(t->accumulate_hooks);
   Py_VISIT(t->base);
+  Py_VISIT(t->wrapped);
   return 0;
 }
 
@@ -52,6 +54,7 @@ int tensor_clear(PyObject* self) {
   Py_CLEAR(t->hooks);
   Py_CLEAR(t->accumulate_hooks);
   Py_CLEAR(t->base);
+  Py_CLEAR(t->wrapped);
   return 0;
 }
 
@@ -588,7 +591,8 @@ bool to_scalar(PyObject* o, Scalar& out) {
     }
   } else if (PyComplex_Check(o)) {
     out = Scalar(std::complex<double>(PyComplex_RealAsDouble(o), PyComplex_ImagAsDouble(o)));
-  } else if (is_tensor(o) && as_tensor(o)->t.defined() && as_tensor(o)->t.numel() == 1) {
+  } else if (is_tensor(o) && !as_tensor(o)->wrapped && as_tensor(o)->t.defined() &&
+             as_tensor(o)->t.numel() == 1) {
     const Tensor& t = as_tensor(o)->t;
     if (t.is_meta() && !shape_only()) return false;
     out = t.is_meta() ? load_scalar(t.dtype(), t.bytes()) : item(t);
@@ -664,7 +668,14 @@ void init_tensor(nb::module_& m) {
   // The same storage as another Python object, outside the graph.
   m.def("detach", [](nb::handle source) {
     PyTensor* from = checked_tensor(source);
-    PyObject* out = wrap(from->t);
+    nb::object out = alias(source.ptr());
+    as_tensor(out.ptr())->inference = from->inference;
+    return out;
+  });
+  // x.data: detached, and with a version of its own.
+  m.def("data_of", [](nb::handle source) {
+    PyTensor* from = as_tensor(source.ptr());
+    PyObject* out = wrap(from->t.with_own_version());
     if (out) as_tensor(out)->inference = from->inference;
     return nb::steal(out);
   });

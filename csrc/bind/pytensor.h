@@ -16,7 +16,8 @@ namespace fb::py {
 namespace nb = nanobind;
 
 // How a view came to be, which decides whether it may be modified in place under autograd.
-enum class Creation : std::uint8_t { Default, NoGrad, MultiOutput, Inference };
+// Sealed is no view, but the leaf of a function transform's graph that nobody else can name.
+enum class Creation : std::uint8_t { Default, NoGrad, MultiOutput, Inference, Sealed };
 
 struct PyTensor {
   PyObject_HEAD Tensor t;
@@ -25,6 +26,7 @@ struct PyTensor {
   PyObject* hooks;             // dict: what register_hook left on a leaf; null without
   PyObject* accumulate_hooks;  // dict: post-accumulate hooks; null without
   PyObject* base;              // the tensor this is a view of (never itself a view), or null
+  PyObject* wrapped;           // what a function transform put around (transform.h), or null
   std::uint32_t output_nr;     // which output of grad_fn
   std::uint32_t view_version;  // views: storage version for which grad_fn is right
   bool requires_grad;          // leaf flag, or grad_fn is set
@@ -54,6 +56,13 @@ inline PyTensor* checked_tensor(nb::handle h) {
   return as_tensor(h.ptr());
 }
 
+// What a kernel computes with. Wrappers of function transforms never get that far (transform.h).
+inline const Tensor& kernel_tensor(PyObject* o) {
+  if (as_tensor(o)->wrapped)
+    throw nb::type_error("a kernel was given a tensor of a function transform");
+  return as_tensor(o)->t;
+}
+
 // A new flambeau.Tensor (or `type`) that takes over `t`. Null with an exception set on failure.
 PyObject* wrap(Tensor t, PyTypeObject* type = nullptr);
 PyObject* wrap_size(const Dims& dims);
@@ -74,6 +83,7 @@ void init_tensor(nb::module_& m);
 void init_dtype(nb::module_& m);
 void init_op(nb::module_& m);
 void init_engine(nb::module_& m);
+void init_transform(nb::module_& m);
 
 // An AttributeError on an argument that is no tensor becomes the TypeError that names the argument;
 // any other error stays. `names` are the parameters, of which `positional` may be given by
@@ -134,6 +144,8 @@ struct type_caster<fb::Tensor> {
   bool from_python(handle src, std::uint32_t, cleanup_list*) noexcept {
     if (src.is_none()) return true;  // for pointers; references refuse below
     if (!fb::py::is_tensor(src.ptr())) return false;
+    // The kernels of a wrapper's ops are called by its transform, with what is inside.
+    if (fb::py::as_tensor(src.ptr())->wrapped) return false;
     value = &fb::py::as_tensor(src.ptr())->t;
     if (value->is_meta()) shapes.emplace();
     return !value->is_lazy() || resolve();
@@ -173,7 +185,7 @@ struct type_caster<fb::py::Lazy> {
   NB_TYPE_CASTER(fb::py::Lazy, const_name("Tensor"))
   std::optional<fb::ShapeOnly> shapes;
   bool from_python(handle src, std::uint32_t, cleanup_list*) noexcept {
-    if (!fb::py::is_tensor(src.ptr())) return false;
+    if (!fb::py::is_tensor(src.ptr()) || fb::py::as_tensor(src.ptr())->wrapped) return false;
     value.tensor = &fb::py::as_tensor(src.ptr())->t;
     if (value->is_meta()) shapes.emplace();
     return true;

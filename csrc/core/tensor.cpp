@@ -73,6 +73,7 @@ bool Tensor::has_internal_overlap() const {
 
 Tensor Tensor::restride(Dims sizes, Dims strides, std::int64_t offset) const {
   Tensor out(storage_, dtype_, std::move(sizes), std::move(strides), offset);
+  out.versions_ = versions_;
   out.conj_ = conj_;
   out.neg_ = neg_;
   return out;
@@ -97,7 +98,15 @@ Tensor Tensor::as_strided(Dims sizes, Dims strides, std::int64_t offset) const {
 }
 
 Tensor Tensor::with_dtype(DType dtype) const {
-  return Tensor(storage_, dtype, sizes_, strides_, offset_);
+  Tensor out(storage_, dtype, sizes_, strides_, offset_);
+  out.versions_ = versions_;
+  return out;
+}
+
+Tensor Tensor::with_own_version() const {
+  Tensor out = *this;
+  out.versions_ = StoragePtr(new Storage);
+  return out;
 }
 
 Tensor Tensor::with_flags(bool conj, bool neg) const {

@@ -45,8 +45,10 @@ class Tensor {
   T* data() const {
     return reinterpret_cast<T*>(bytes());
   }
-  void bump_version() const { ++storage_->version; }
-  std::uint32_t version() const { return storage_->version; }
+  void bump_version() const { ++counter()->version; }
+  std::uint32_t version() const { return counter()->version; }
+  // The same view whose writes, and those of its views, other tensors' versions do not count.
+  Tensor with_own_version() const;
 
   // The same storage seen otherwise. Error(Shape) when the view would leave the storage.
   Tensor as_strided(Dims sizes, Dims strides, std::int64_t offset) const;
@@ -67,7 +69,10 @@ class Tensor {
   std::optional<Tensor> try_view(const Dims& sizes) const;
 
  private:
+  const StoragePtr& counter() const { return versions_ ? versions_ : storage_; }
+
   StoragePtr storage_;
+  StoragePtr versions_;  // empty, and there for its version; null: the storage counts
   Dims sizes_;
   Dims strides_;
   std::int64_t offset_ = 0;

@@ -153,7 +153,7 @@ enum class Result : std::uint8_t {
   M(hypot, NoFn, Same, 2, 0)                       \
   M(copysign, NoFn, Float, 1, 0)                   \
   M(nextafter, NextafterFn, Same, 1, 0)            \
-  M(logaddexp, NoFn, Same, 2, 0)                   \
+  M(logaddexp, LogAddExpFn, Same, 2, 0)            \
   M(logaddexp2, NoFn, Same, 2, 0)                  \
   M(xlogy, NoFn, Float, 2, 0)                      \
   M(heaviside, HeavisideFn, Same, 1, 0)            \

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 #include <type_traits>
+#include <utility>
 
 #include "core/dtype.h"
 
@@ -268,6 +269,15 @@ struct Log1pFn {
 };
 
 // --- two operands ------------------------------------------------------------------------------
+
+struct LogAddExpFn {
+  template <Complex T>
+  FB_INLINE T apply(T a, T b) {
+    if (a.real() < b.real()) std::swap(a, b);
+    if (std::isinf(a.real()) && a.real() < 0) return a;  // the logarithm of nothing
+    return a + Log1pFn::apply(std::exp(b - a));
+  }
+};
 
 struct AddFn {
   template <Integer T>

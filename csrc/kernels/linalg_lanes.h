@@ -10,6 +10,10 @@ void eigh_f32(bool lower, bool vectors, int n, std::int64_t count, float* a, flo
               std::int32_t* codes);
 void eigh_f64(bool lower, bool vectors, int n, std::int64_t count, double* a, double* values,
               std::int32_t* codes);
+void svd_f32(int n, std::int64_t count, const float* a, float* u, float* values, float* vh,
+             std::int32_t* codes);
+void svd_f64(int n, std::int64_t count, const double* a, double* u, double* values, double* vh,
+             std::int32_t* codes);
 
 namespace {
 

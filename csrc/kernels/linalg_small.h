@@ -24,6 +24,9 @@ struct SmallMatrixLoops {
   // read. A matrix that is not finite has NaN for both.
   void (*eigh)(bool lower, bool vectors, int n, std::int64_t count, T* a, T* values,
                std::int32_t* codes);
+  // Singular values in descending order, and the vectors unless `u` is null, of finite matrices. A
+  // code of 1: the matrix is close to singular, its vectors must be had otherwise.
+  void (*svd)(int n, std::int64_t count, const T* a, T* u, T* values, T* vh, std::int32_t* codes);
 };
 
 struct SmallLoops {

@@ -226,8 +226,8 @@ void invert(int n, std::int64_t count, T* all, std::int32_t* codes) {
 }  // namespace
 
 const SmallLoops small_loops_table = {
-    {lanes<float>, cholesky<float>, lu<float>, solve<float>, invert<float>, eigh_f32},
-    {lanes<double>, cholesky<double>, lu<double>, solve<double>, invert<double>, eigh_f64},
+    {lanes<float>, cholesky<float>, lu<float>, solve<float>, invert<float>, eigh_f32, svd_f32},
+    {lanes<double>, cholesky<double>, lu<double>, solve<double>, invert<double>, eigh_f64, svd_f64},
 };
 
 }  // namespace fb::FB_ISA

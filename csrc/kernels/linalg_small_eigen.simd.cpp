@@ -143,7 +143,7 @@ void eigh(bool lower, bool with_vectors, int n, std::int64_t count, T* all, T* v
       sweep(a, with_vectors ? &vectors : nullptr);
     converged(a, left);
     for (int l = 0; l < here; ++l) {
-      int order[most_lane_rows];
+      int order[most_lane_rows] = {};
       sort_lane(a, l, order);
       codes[done + l] = static_cast<std::int32_t>(left[l]);
       const T nothing = scale[l] == scale[l] ? T(0) : scale[l];  // NaN where it is
@@ -156,7 +156,118 @@ void eigh(bool lower, bool with_vectors, int n, std::int64_t count, T* all, T* v
   }
 }
 
+// ---- singular values: the columns of A are rotated until they are orthogonal ----
+
+// sum += x * y
+template <class T>
+inline void add_product(const T* x, const T* y, T* __restrict sum) {
+  for (int l = 0; l < lanes<T>; ++l) sum[l] += x[l] * y[l];
+}
+
+// One sweep over all pairs of columns; whether all were orthogonal before it.
+template <class T>
+bool orthogonalize(Group<T>& a, Group<T>* vectors) {
+  const int n = a.n;
+  Rotation<T> r;
+  Index<T> any = 0;
+  for (int p = 0; p < n; ++p) {
+    for (int q = p + 1; q < n; ++q) {
+      alignas(64) T pp[lanes<T>] = {}, qq[lanes<T>] = {}, pq[lanes<T>] = {};
+      for (int k = 0; k < n; ++k) {
+        add_product(a.at(k, p), a.at(k, p), pp);
+        add_product(a.at(k, q), a.at(k, q), qq);
+        add_product(a.at(k, p), a.at(k, q), pq);
+      }
+      const T bound = (4 + n) * precision<T>;  // sums of n products are no better
+      Index<T> turns = 0;
+      for (int l = 0; l < lanes<T>; ++l) {
+        const T limit = bound * bound * (pp[l] * qq[l]);
+        turns |= pq[l] * pq[l] > limit;
+      }
+      any |= turns;
+      if (!turns) continue;
+      find_rotation(pp, qq, pq, r);
+      for (int k = 0; k < n; ++k) rotate(r, a.at(k, p), a.at(k, q));
+      if (vectors)
+        for (int k = 0; k < n; ++k) rotate(r, vectors->at(k, p), vectors->at(k, q));
+    }
+  }
+  return !any;
+}
+
+// Lengths of the columns of one lane, and their places in descending order.
+template <class T>
+void sort_columns(Group<T>& a, int lane, T* lengths, int* order) {
+  for (int k = 0; k < a.n; ++k) {
+    T sum = 0;
+    for (int i = 0; i < a.n; ++i) sum += a.at(i, k)[lane] * a.at(i, k)[lane];
+    lengths[k] = static_cast<T>(__builtin_sqrt(sum));
+    int at = k;
+    for (; at > 0 && lengths[order[at - 1]] < lengths[k]; --at) order[at] = order[at - 1];
+    order[at] = k;
+  }
+}
+
+template <class T>
+void scale_columns(Group<T>& a, T* scale) {
+  T largest[lanes<T>] = {};
+  for (int e = 0; e < a.n * a.n; ++e)
+    for (int l = 0; l < lanes<T>; ++l) {
+      const T value = a.data[e * lanes<T> + l], size = value < 0 ? -value : value;
+      largest[l] = size > largest[l] ? size : largest[l];
+    }
+  for (int l = 0; l < lanes<T>; ++l) scale[l] = largest[l] == 0 ? T(1) : largest[l];
+  for (int e = 0; e < a.n * a.n; ++e)
+    for (int l = 0; l < lanes<T>; ++l) a.data[e * lanes<T> + l] /= scale[l];
+}
+
+template <class T>
+void svd(int n, std::int64_t count, const T* all, T* u, T* values, T* vh, std::int32_t* codes) {
+  constexpr int most_sweeps = 30;
+  Group<T> a, vectors;
+  a.n = vectors.n = n;
+  const int size = n * n;
+  for (std::int64_t done = 0; done < count; done += lanes<T>) {
+    const int here = group_size<T>(done, count);
+    T scale[lanes<T>];
+    pack(all + done * size, size, here, a.data);
+    scale_columns(a, scale);
+    for (int e = 0; u && e < size; ++e)
+      for (int l = 0; l < lanes<T>; ++l) vectors.data[e * lanes<T> + l] = e % (n + 1) == 0;
+    bool orthogonal = false;
+    for (int k = 0; k < most_sweeps && !orthogonal; ++k)
+      orthogonal = orthogonalize(a, u ? &vectors : nullptr);
+    for (int l = 0; l < here; ++l) {
+      const std::int64_t at = done + l;
+      T lengths[most_lane_rows];
+      int order[most_lane_rows] = {};
+      sort_columns(a, l, lengths, order);
+      // A column that is nearly zero has no direction to speak of.
+      const bool independent = lengths[order[n - 1]] > n * precision<T> * lengths[order[0]];
+      codes[at] = orthogonal && (independent || !u) ? 0 : 1;
+      for (int k = 0; k < n; ++k) {
+        const int from = order[k];
+        values[at * n + k] = lengths[from] * scale[l];
+        for (int i = 0; u && i < n; ++i) {
+          u[at * size + k * n + i] = a.at(i, from)[l] / lengths[from];
+          vh[at * size + i * n + k] = vectors.at(i, from)[l];
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
+
+void svd_f32(int n, std::int64_t count, const float* a, float* u, float* values, float* vh,
+             std::int32_t* codes) {
+  svd(n, count, a, u, values, vh, codes);
+}
+
+void svd_f64(int n, std::int64_t count, const double* a, double* u, double* values, double* vh,
+             std::int32_t* codes) {
+  svd(n, count, a, u, values, vh, codes);
+}
 
 void eigh_f32(bool lower, bool vectors, int n, std::int64_t count, float* a, float* values,
               std::int32_t* codes) {

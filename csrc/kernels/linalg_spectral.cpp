@@ -274,6 +274,9 @@ void set_identity(const Stack<T>& matrices, int n) {
   }
 }
 
+// Up to this size rotating the columns of many matrices at once beats LAPACK's reduction of each.
+constexpr int most_rotated_columns = 8;
+
 constexpr int not_finite = -4;  // gesdd's code for it, which only newer LAPACKs know
 
 }  // namespace
@@ -302,6 +305,16 @@ ThreeTensors svd(const Tensor& a, bool full_matrices, bool vectors, const char* 
     }
     const auto matrices = stack_of<T>(work_copy, batch);
     const auto singular = stack_of<Real<T>>(values, batch);
+    auto* codes = info.data<std::int32_t>();
+    const auto lanes = [&](const auto& loops, std::int64_t begin, std::int64_t end) {
+      loops.svd(n, end - begin, matrices[begin], vectors ? left[begin] : nullptr, singular[begin],
+                vectors ? right[begin] : nullptr, codes + begin);
+    };
+    const bool in_lanes = m == n && n <= most_rotated_columns &&
+                          all_finite(matrices.data, work_copy.numel()) &&
+                          run_lanes<T>(matrices.count, n, spectral_work(m, n), lanes);
+    if (in_lanes && std::all_of(codes, codes + matrices.count, [](int code) { return !code; }))
+      return;
     for_each_matrix(matrices.count, spectral_work(m, n), [&](std::int64_t begin, std::int64_t end) {
       T answer(0);
       Workspace<Real<T>> reals(is_complex_element<T> ? gesdd_reals(m, n) : 1);
@@ -311,7 +324,8 @@ ThreeTensors svd(const Tensor& a, bool full_matrices, bool vectors, const char* 
       const int size = answered(answer);
       Workspace<T> work(static_cast<std::size_t>(size));
       for (std::int64_t i = begin; i < end; ++i) {
-        int& code = info.data<std::int32_t>()[i];
+        int& code = codes[i];
+        if (in_lanes && code == 0) continue;
         code = not_finite;
         if (!all_finite(matrices[i], matrices.step)) continue;
         code = run_gesdd<T>(job, m, n, matrices[i], singular[i], vectors ? left[i] : nullptr,

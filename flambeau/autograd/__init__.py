@@ -29,9 +29,41 @@ Variable = Tensor
 
 
 def _as_tuple(value: Any) -> tuple[Any, ...]:
-    if isinstance(value, Tensor):
+    if isinstance(value, Tensor) or _is_edge(value):
         return (value,)
     return tuple(value)
+
+
+def _is_edge(value: Any) -> bool:
+    """Whether this is a `graph.GradientEdge`, which loads with the module that makes them."""
+    return type(value).__name__ == "GradientEdge"
+
+
+def _place(value: Any) -> Any:
+    """A tensor as it is; of an edge the node, or the leaf, and the number of the output."""
+    if not _is_edge(value):
+        return value
+    leaf = getattr(value.node, "variable", None)
+    return (value.node if leaf is None else leaf, value.output_nr)
+
+
+def _start_of_edge(edge: Any, gradient: Any) -> Tensor:
+    leaf = getattr(edge.node, "variable", None)
+    if leaf is None and not 0 <= edge.output_nr < len(edge.node._outputs):
+        raise GradError(f"the node {edge.node.name()} has no output {edge.output_nr}")
+    shape, dtype = edge.node._outputs[edge.output_nr] if leaf is None else (leaf.shape, leaf.dtype)
+    if gradient is None:
+        if shape.numel() != 1:
+            raise GradError("grad can be implicitly created only for scalar outputs")
+        made: Tensor = _C.full(shape, 1.0, dtype)
+        return made
+    if gradient.shape != shape:
+        raise ShapeError(
+            f"Mismatch in shape: the gradient has a shape of {gradient.shape} and the edge one of"
+            f" {shape}."
+        )
+    kept: Tensor = gradient
+    return kept
 
 
 def _require_tensor(value: object, place: int) -> None:
@@ -49,6 +81,9 @@ def _initial(outputs: tuple[Any, ...], gradients: Any) -> list[Tensor]:
         raise GradError(f"got {len(outputs)} tensors and {len(gradients)} gradients")
     start = []
     for k, (output, gradient) in enumerate(zip(outputs, gradients, strict=True)):
+        if _is_edge(output):
+            start.append(_start_of_edge(output, gradient))
+            continue
         if not isinstance(output, Tensor):
             raise TypeError(f"element {k} of tensors must be a Tensor, not {type(output).__name__}")
         if not output.requires_grad:
@@ -121,6 +156,8 @@ def backward(
         if not inputs:
             raise GradError("`inputs` argument to `backward()` cannot be empty.")
         for k, tensor in enumerate(inputs):
+            if _is_edge(tensor):
+                continue
             _require_tensor(tensor, k)
             if not tensor.requires_grad:
                 raise GradError(
@@ -130,7 +167,10 @@ def backward(
                 tensor.retain_grad()
     start = _initial(outputs, grad_tensors)
     retain = create_graph if retain_graph is None else retain_graph
-    _C.run_backward(list(outputs), start, bool(retain), bool(create_graph), inputs, True)
+    places = None if inputs is None else [_place(t) for t in inputs]
+    _C.run_backward(
+        [_place(o) for o in outputs], start, bool(retain), bool(create_graph), places, True
+    )
 
 
 def grad(
@@ -177,6 +217,8 @@ def grad(
             "Expected allow_unused to be True or not passed when materialize_grads=True"
         )
     for k, tensor in enumerate(inputs):
+        if _is_edge(tensor):
+            continue
         _require_tensor(tensor, k)
         if not tensor.requires_grad:
             raise GradError("One of the differentiated Tensors does not require grad")
@@ -184,18 +226,40 @@ def grad(
     if is_grads_batched:
         return _batched(outputs, inputs, grad_outputs, retain, create_graph, allow_unused)
     start = _initial(outputs, grad_outputs)
-    found = _C.run_backward(list(outputs), start, retain, bool(create_graph), list(inputs), False)
+    outputs, inputs = tuple(map(_place, outputs)), tuple(map(_place, inputs))
+    if _C.has_wrappers():
+        from flambeau.func._forward import gradients_of_duals
+
+        found = gradients_of_duals(outputs, start, inputs, retain, bool(create_graph))
+    else:
+        found = _C.run_backward(
+            list(outputs), start, retain, bool(create_graph), list(inputs), False
+        )
     for k, gradient in enumerate(found):
         if gradient is not None:
             continue
         if materialize_grads:
-            found[k] = kernels(inputs[k]).full(inputs[k].shape, 0, inputs[k].dtype)
+            found[k] = _zeros_at(inputs[k])
         elif not allow_unused:
             raise GradError(
                 "One of the differentiated Tensors appears to not have been used in the graph. Set "
                 f"allow_unused=True if this is the desired behavior. (inputs[{k}])"
             )
     return tuple(found)
+
+
+def _zeros_at(place: Any) -> Tensor:
+    """The gradient of what the outputs do not depend on; `place` is a tensor or an edge of one."""
+    if isinstance(place, Tensor):
+        shape, dtype = place.shape, place.dtype
+        made: Tensor = kernels(place).full(shape, 0, dtype)
+        return made
+    target, number = place
+    if isinstance(target, Tensor):
+        return _zeros_at(target)
+    shape, dtype = target._outputs[number]
+    made = _C.full(shape, 0, dtype)
+    return made
 
 
 def _batched(
@@ -206,23 +270,74 @@ def _batched(
     create_graph: bool,
     allow_unused: bool | None,
 ) -> tuple[Any, ...]:
-    """One backward per vector of the leading axis; the results are stacked."""
-    from flambeau import stack
+    """One backward of all vectors of the leading axis at once."""
+    from flambeau.func import vmap
 
     vectors = _as_tuple(grad_outputs)
-    count = vectors[0].shape[0]
-    rows = [
-        grad(
-            outputs,
-            inputs,
-            tuple(v[k] for v in vectors),
-            retain_graph=retain or k + 1 < count,
-            create_graph=create_graph,
-            allow_unused=allow_unused,
-        )
-        for k in range(count)
-    ]
-    return tuple(None if column[0] is None else stack(column) for column in zip(*rows, strict=True))
+    for k, (vector, output) in enumerate(zip(vectors, outputs, strict=True)):
+        if vector.ndim == 0 or vector.shape[1:] != output.shape:
+            raise ShapeError(
+                "If `is_grads_batched=True`, we interpret the first dimension of each grad_output "
+                "as the batch dimension. The sizes of the remaining dimensions are expected to "
+                "match the shape of corresponding output, but a mismatch was detected: "
+                f"grad_output[{k}] has a shape of {vector.shape[1:]} and output[{k}] has a shape "
+                f"of {output.shape}. If you only want some tensors in `grad_output` to be "
+                "considered batched, consider using vmap."
+            )
+    used: list[bool] = []
+
+    def pull(*rows: Tensor) -> tuple[Any, ...]:
+        found = grad(outputs, inputs, rows, retain, create_graph, allow_unused=allow_unused)
+        used.extend(g is not None for g in found)
+        return tuple(g for g in found if g is not None)
+
+    found = iter(vmap(pull)(*vectors))
+    return tuple(next(found) if wanted else None for wanted in used)
+
+
+_threaded = True
+
+
+def is_multithreading_enabled() -> bool:
+    """Whether a backward may use several threads for one graph."""
+    return _threaded
+
+
+class set_multithreading_enabled:
+    """Allows or forbids several threads in one backward: at once, or for the block.
+
+    On the CPU a backward runs in the thread that calls it, so results do not depend on this.
+
+    Args:
+        mode: True to allow.
+    """
+
+    def __init__(self, mode: bool) -> None:
+        global _threaded
+        self._before, self._mode = _threaded, bool(mode)
+        _threaded = self._mode
+
+    def __enter__(self) -> None:
+        global _threaded
+        _threaded = self._mode
+
+    def __exit__(self, *exc: object) -> None:
+        global _threaded
+        _threaded = self._before
+
+
+_SUBMODULES = ("forward_ad", "functional", "graph", "profiler")
+
+
+def __getattr__(name: str) -> Any:
+    """Modules that load when they are first named."""
+    from importlib import import_module
+
+    if name == "nan_guard":
+        return import_module("flambeau.autograd.guarding").nan_guard
+    if name in _SUBMODULES:
+        return import_module(f"flambeau.autograd.{name}")
+    raise AttributeError(f"module 'flambeau.autograd' has no attribute '{name}'")
 
 
 __all__ = [
@@ -237,8 +352,10 @@ __all__ = [
     "gradgradcheck",
     "inference_mode",
     "is_grad_enabled",
+    "is_multithreading_enabled",
     "no_grad",
     "once_differentiable",
     "set_detect_anomaly",
     "set_grad_enabled",
+    "set_multithreading_enabled",
 ]

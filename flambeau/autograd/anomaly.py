@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from flambeau import _C
+import sys
+
+from flambeau.core import events
 from flambeau.core.errors import GradError
 from flambeau.core.grad_mode import _Mode
+from flambeau.core.places import module_path
 
 TYPE_CHECKING = False  # see core/registry.py
 if TYPE_CHECKING:
@@ -15,33 +18,53 @@ _state = {"enabled": False, "check_nan": True}
 
 
 def is_anomaly_enabled() -> bool:
-    """True while gradients are checked."""
+    """True in anomaly mode."""
     return _state["enabled"]
+
+
+def is_anomaly_check_nan_enabled() -> bool:
+    """True if anomaly mode, when it is on, refuses NaN."""
+    return _state["check_nan"]
 
 
 def _remember_stack(node: Any) -> None:
     import traceback
 
     node.metadata["traceback_"] = traceback.format_stack()[:-1]
+    path = module_path(sys._getframe(1))
+    if path:
+        node.metadata["module_path"] = path
 
 
-def _check(node: Any, gradients: Sequence[Any]) -> None:
+def _check(node: Any, gradients: Sequence[Any], incoming: Sequence[Any], started: int) -> None:
     for k, gradient in enumerate(gradients):
         if gradient is not None and bool((gradient != gradient).any()):
-            text = f"Function '{node.name()}' returned nan values in its {k}th output."
-            stack = node.metadata.get("traceback_")
-            if stack:
-                text += (
-                    f" Error detected in {node.name()}. Traceback of forward call that caused the "
-                    "error:\n" + "".join(stack)
-                )
-            raise GradError(text)
+            raise GradError(_text(node, k))
+
+
+def _text(node: Any, place: int) -> str:
+    text = f"Function '{node.name()}' returned nan values in its {place}th output."
+    path = node.metadata.get("module_path")
+    if path:
+        text += f" It was recorded in {path}."
+    stack = node.metadata.get("traceback_")
+    if stack:
+        text += (
+            f" Error detected in {node.name()}. Traceback of forward call that caused the "
+            "error:\n" + "".join(stack)
+        )
+    return text
 
 
 def _apply(enabled: bool, check_nan: bool) -> None:
     _state.update(enabled=enabled, check_nan=check_nan)
-    _C.set_engine_op("on_record", _remember_stack if enabled else None)
-    _C.set_engine_op("on_gradient", _check if enabled and check_nan else None)
+    for listeners, function, wanted in (
+        (events.recorded, _remember_stack, enabled),
+        (events.gradients, _check, enabled and check_nan),
+    ):
+        listeners.remove(function)
+        if wanted:
+            listeners.add(function)
 
 
 class set_detect_anomaly:
@@ -64,7 +87,11 @@ class set_detect_anomaly:
 
 
 class detect_anomaly(_Mode):
-    """Anomaly mode for a block: forward calls keep their stack, backward refuses NaN."""
+    """Anomaly mode for a block: forward calls keep their stack, backward refuses NaN.
+
+    Args:
+        check_nan: raise when a backward gives NaN.
+    """
 
     def __init__(self, check_nan: bool = True) -> None:
         self.check_nan = check_nan

@@ -6,6 +6,7 @@ import weakref
 
 from flambeau import _C
 from flambeau.core.errors import GradError
+from flambeau.core.saved import Packed, pack_value
 from flambeau.core.tensor import Tensor
 
 TYPE_CHECKING = False  # see core/registry.py
@@ -30,20 +31,25 @@ class FunctionCtx:
 
     def __init__(self) -> None:
         self._to_save: tuple[Tensor | None, ...] = ()
-        self._saved: list[tuple[Tensor, int, int | None] | None] | None = []
+        self._for_forward: tuple[Tensor | None, ...] = ()
+        self._saved: list[tuple[Any, int, int | None] | None] | None = []
         self._dirty: tuple[Tensor, ...] = ()
         self._non_differentiable: tuple[Tensor, ...] = ()
         self._node: weakref.ref[Any] | None = None
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
         """Keeps inputs or outputs for backward; in-place changes to them are detected."""
-        for tensor in tensors:
+        for k, tensor in enumerate(tensors):
             if tensor is not None and not isinstance(tensor, Tensor):
                 raise TypeError(
-                    "save_for_backward can only save variables, but argument is of type "
+                    f"save_for_backward can only save variables, but argument {k} is of type "
                     + type(tensor).__name__
                 )
         self._to_save = tensors
+
+    def save_for_forward(self, *tensors: Tensor | None) -> None:
+        """Keeps tensors for `jvp`, if save_for_backward kept none."""
+        self._for_forward = tensors
 
     def mark_dirty(self, *tensors: Tensor) -> None:
         """Names the inputs that forward changed in place (and returns)."""
@@ -68,10 +74,16 @@ class FunctionCtx:
             raise GradError(_FREED)
         return tuple(self._unpack(entry) for entry in self._saved)
 
-    def _unpack(self, entry: tuple[Tensor, int, int | None] | None) -> Tensor | None:
+    def _unpack(self, entry: tuple[Any, int, int | None] | None) -> Any:
         if entry is None:
             return None
         tensor, version, output_nr = entry
+        if isinstance(tensor, Packed):
+            return self._with_history(tensor(True), output_nr)
+        wrapped = _C.wrapped_of(tensor)
+        if wrapped is not None and wrapped.mark is None and wrapped.transform.ended:
+            inside: Tensor = wrapped.value  # the graph of a function transform, after it
+            return inside
         if tensor._version != version:
             raise GradError(
                 "one of the variables needed for gradient computation has been modified by an "
@@ -80,10 +92,12 @@ class FunctionCtx:
                 f"{type(self).__name__} is at version {tensor._version}; expected version {version}"
                 " instead."
             )
-        if output_nr is None:
-            return tensor
+        return self._with_history(tensor, output_nr)
+
+    def _with_history(self, tensor: Tensor, output_nr: int | None) -> Tensor:
+        """A saved output as an output of the node again; inputs have their own history."""
         node = self._node() if self._node is not None else None
-        if node is None:
+        if output_nr is None or node is None:
             return tensor
         output: Tensor = _C.output_of(tensor, node, output_nr)
         return output
@@ -98,7 +112,7 @@ class FunctionCtx:
                 continue
             nr = positions.get(id(tensor))
             kept = tensor if nr is None else _C.detach(tensor)
-            self._saved.append((kept, kept._version, nr))
+            self._saved.append((pack_value(kept) or kept, kept._version, nr))
         self._to_save = ()
 
 
@@ -133,6 +147,9 @@ class _Backward:
                 f"function {name} returned an incorrect number of gradients (expected "
                 f"{self.input_count}, got {len(result)})"
             )
+        for value in result:
+            if value is not None and not isinstance(value, Tensor):
+                raise GradError(f"expected Variable or None (got {type(value).__name__})")
         return tuple(result[k] for k in self.wanted)
 
     def release(self) -> None:
@@ -192,9 +209,41 @@ class Function:
             "to use it with backward mode AD."
         )
 
+    @staticmethod
+    def jvp(ctx: Any, *grad_inputs: Any) -> Any:
+        """Tangents of the outputs from those of the inputs, for forward mode."""
+        raise NotImplementedError(
+            "You must implement the jvp function for custom autograd.Function to use it with "
+            "forward mode AD."
+        )
+
+    #: Whether vmap may map forward, backward and jvp as they are; they must then use tensors only.
+    generate_vmap_rule = False
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> Any:
+        """The operation on batches: (outputs, axis of the batch in each).
+
+        Args:
+            info: `batch_size` and `randomness`.
+            in_dims: for each argument the axis that the batch runs along, or None.
+        """
+        raise NotImplementedError(
+            "To use autograd.Function with vmap, you must either override the vmap static method "
+            "or set generate_vmap_rule=True."
+        )
+
     @classmethod
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
         """Runs forward and records the node."""
+        if _C.has_wrappers() and not kwargs:
+            from flambeau.func._function import apply
+
+            return apply(cls, args)
+        return cls._apply(*args, **kwargs)
+
+    @classmethod
+    def _apply(cls, *args: Any, **kwargs: Any) -> Any:
         ctx = FunctionCtx()
         flags = tuple(isinstance(a, Tensor) and a.requires_grad for a in args)
         ctx.needs_input_grad = flags
@@ -219,20 +268,30 @@ class Function:
 
     @classmethod
     def _record(
-        cls, ctx: FunctionCtx, args: tuple[Any, ...], flags: tuple[bool, ...], outputs: list[Any]
+        cls,
+        ctx: FunctionCtx,
+        args: tuple[Any, ...],
+        flags: tuple[bool, ...],
+        outputs: list[Any],
+        level: int = 0,
     ) -> None:
         dirty = {id(t) for t in ctx._dirty}
         inputs = {id(a) for a in args if isinstance(a, Tensor)}
+        if not dirty <= {id(o) for o in outputs}:
+            raise GradError(
+                "Some elements marked as dirty during the forward method were not returned as "
+                "output. The inputs that are modified inplace must all be outputs of the Function."
+            )
         for tensor in ctx._dirty:
             if tensor.requires_grad and tensor.is_leaf:
                 raise GradError(
-                    "a leaf Variable that requires grad is being used in an in-place operation."
+                    "a leaf Variable that requires grad has been used in an in-place operation."
                 )
         constant = {id(t) for t in ctx._non_differentiable}
         ctx._pack(outputs)
         backward = _Backward(cls, ctx, len(args), [k for k, flag in enumerate(flags) if flag])
         node = _C.make_custom_node(
-            cls.__name__ + "Backward", backward, [args[k] for k in backward.wanted]
+            cls.__name__ + "Backward", backward, [args[k] for k in backward.wanted], level
         )
         ctx._node = weakref.ref(node)
         differentiable = []

@@ -33,6 +33,11 @@ class device:
             text, index = type.type, type.index
         elif isinstance(type, int) and not isinstance(type, bool):
             text, index = "cuda", int(type)
+        if index is not None and not isinstance(index, int):
+            raise TypeError(
+                "device(): argument 'index' (position 2) must be int, not"
+                f" {index.__class__.__name__}"
+            )
         if not isinstance(text, str):
             raise TypeError(f"device: expected a str or a device, got {type.__class__.__name__}")
         name, colon, number = text.partition(":")

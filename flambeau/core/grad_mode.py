@@ -30,20 +30,39 @@ class _Mode:
     def __call__(self, function: Any) -> Any:
         import functools
 
+        if isinstance(function, type):
+            from warnings import warn
+
+            warn(
+                "Decorating classes is deprecated and will be disabled in future versions. You "
+                "should only decorate functions or methods. To preserve the current behavior of "
+                "class decoration, you can directly decorate the `__init__` method and nothing "
+                "else.",
+                FutureWarning,
+                stacklevel=2,
+            )
         code = getattr(function, "__code__", None)
         if code is not None and code.co_flags & 0x20:  # a generator: the mode holds while it runs
 
             @functools.wraps(function)
             def generator(*args: Any, **kwargs: Any) -> Any:
                 iterator = function(*args, **kwargs)
-                sent = None
+                step, sent = iterator.send, None
                 while True:
                     try:
                         with self._fresh():
-                            value = iterator.send(sent)
+                            value = step(sent)
                     except StopIteration as stop:
                         return stop.value
-                    sent = yield value
+                    try:
+                        sent = yield value
+                        step = iterator.send
+                    except GeneratorExit:
+                        with self._fresh():
+                            iterator.close()
+                        raise
+                    except BaseException as error:
+                        step, sent = iterator.throw, error
 
             return generator
 

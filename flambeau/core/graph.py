@@ -1,9 +1,11 @@
-"""What Python sees of graph nodes: `grad_fn.next_functions`, hooks on nodes, `AccumulateGrad`."""
+"""What Python sees of graph nodes: next functions, hooks, saved values, `AccumulateGrad`."""
 
 from __future__ import annotations
 
 from flambeau import _C
-from flambeau.core.hooks import RemovableHandle
+from flambeau.core.errors import GradError
+from flambeau.core.hooks import HandleGroup, RemovableHandle
+from flambeau.core.saved import Packed, PackedTuple
 
 TYPE_CHECKING = False  # see core/registry.py
 if TYPE_CHECKING:
@@ -26,6 +28,35 @@ class AccumulateGrad:
         return "torch::autograd::AccumulateGrad"
 
     next_functions: tuple[Any, ...] = ()
+
+    @property
+    def metadata(self) -> dict[Any, Any]:
+        """A dictionary of the user's own, kept with the leaf."""
+        kept: dict[Any, Any] = self.variable.__dict__.setdefault("_accumulate_metadata", {})
+        return kept
+
+    def register_prehook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Calls `hook((grad,))` before the gradient is accumulated; it may return another tuple."""
+
+        def on_gradient(gradient: Any) -> Any:
+            replaced = hook((gradient,))
+            if replaced is None:
+                return None
+            if not isinstance(replaced, tuple):
+                raise TypeError(f"expected tuple, but hook returned '{type(replaced).__name__}'")
+            return replaced[0]
+
+        handle: RemovableHandle = self.variable.register_hook(on_gradient)
+        return handle
+
+    def register_hook(self, hook: Callable[..., Any]) -> HandleGroup:
+        """Calls `hook((), (grad,))` after the gradient was accumulated."""
+        arrived: list[Any] = []
+        before = self.variable.register_hook(lambda gradient: arrived.append(gradient))
+        after = self.variable.register_post_accumulate_grad_hook(
+            lambda _: hook((), (arrived.pop(),))
+        )
+        return HandleGroup((before, after))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, AccumulateGrad) and self.variable is other.variable
@@ -59,6 +90,96 @@ def _register_prehook(node: Any, hook: Callable[..., Any]) -> RemovableHandle:
     return RemovableHandle.add(node._prehooks, hook)
 
 
+# ---- what a node saved, under torch's names ----
+
+_OUT, _INPUT, _SHAPE = 1, 2, 3  # kinds of SourceKind in csrc/bind/node.h
+
+
+def saved_places(node: Any) -> dict[str, tuple[int, int | None]]:
+    """{name: (place among the saved values, number of the output or None)}: self, other, result."""
+    op = node._op
+    if op is None:
+        return {}
+    outputs = op.info.outputs or ("result",)
+    found = {}
+    for (kind, index), place in op.slots.items():
+        if kind == _OUT:
+            found[outputs[index]] = (place, index)
+        elif kind in (_INPUT, _SHAPE):
+            name = "self" if op.params[index] == "input" else op.params[index]
+            found[name + ("_sym_sizes" if kind == _SHAPE else "")] = (place, None)
+    return found
+
+
+def saved_value(node: Any, place: int, output: int | None) -> Any:
+    """A saved value as backward gets it: from its hooks, outputs with their history."""
+    value = node._saved[place]
+    if isinstance(value, (Packed, PackedTuple)):
+        value = value(True)
+    if output is not None and value is not None:
+        return _C.output_of(value, node, output)
+    return value
+
+
+class SavedTensor:
+    """One saved value of a node, for hooks of its own (`grad_fn._raw_saved_self`)."""
+
+    __slots__ = ("_node", "_place")
+
+    def __init__(self, node: Any, place: int) -> None:
+        self._node = node
+        self._place = place
+
+    def register_hooks(
+        self, pack_hook: Callable[[Any], Any], unpack_hook: Callable[[Any], Any]
+    ) -> None:
+        """Keeps `pack_hook(tensor)` from now on; `unpack_hook` of it is what backward gets.
+
+        Raises:
+            RuntimeError: if the value has hooks, was freed, or is no tensor.
+        """
+        value = self._node._saved[self._place]
+        if isinstance(value, Packed):
+            raise GradError(
+                "Calling register_hooks on a saved tensor whose hooks have already been set. Hint: "
+                "only one pair of hooks is allowed at a time."
+            )
+        if not isinstance(value, _C.TensorBase):
+            raise GradError("Calling register_hooks on a saved tensor with value None is forbidden")
+        self._node._pack(self._place, Packed(pack_hook, unpack_hook, value))
+
+
+def _node_attribute(node: Any, name: str) -> Any:
+    """`_saved_*` and `_raw_saved_*` of operations; the fields of `ctx` for custom functions."""
+    if name.startswith("_saved_"):
+        found = saved_places(node).get(name[7:])
+        if found is not None:
+            return saved_value(node, *found)
+    elif name.startswith("_raw_saved_"):
+        found = saved_places(node).get(name[11:])
+        if found is not None:
+            return SavedTensor(node, found[0])
+    elif node._custom is not None and not name.startswith("__"):
+        ctx = getattr(node._custom, "ctx", None)
+        if hasattr(ctx, name):
+            return getattr(ctx, name)
+    raise AttributeError(f"'{type(node).__name__}' object has no attribute '{name}'")
+
+
+def _node_names(node: Any) -> list[str]:
+    saved = saved_places(node)
+    raw = [n for n in saved if not n.endswith("_sym_sizes")]
+    return sorted(
+        {
+            *object.__dir__(node),
+            *("_saved_" + n for n in saved),
+            *("_raw_saved_" + n for n in raw),
+        }
+    )
+
+
 Node.next_functions = property(_next_functions)
 Node.register_hook = _register_hook
 Node.register_prehook = _register_prehook
+Node.__getattr__ = _node_attribute
+Node.__dir__ = _node_names

@@ -43,3 +43,21 @@ class RemovableHandle:
 
     def __exit__(self, *exc: Any) -> None:
         self.remove()
+
+
+class HandleGroup:
+    """Removes several hooks together; also usable in a `with` block."""
+
+    def __init__(self, handles: Any) -> None:
+        self.handles = tuple(handles)
+
+    def remove(self) -> None:
+        """Takes the hooks away; doing so twice is harmless."""
+        for handle in self.handles:
+            handle.remove()
+
+    def __enter__(self) -> HandleGroup:
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        self.remove()

@@ -70,6 +70,7 @@ class Info:
         self.cuda: Any = None
         self.outputs: tuple[str, ...] | None = None
         self.elementwise = False
+        self.native = ""  # the elementwise kernel that does the same
         self.out = True
         self.view = False
         self.nullary = False  # may be called without arguments
@@ -281,6 +282,7 @@ def op(
             result_type=result_type,
             native=native,
             native_arity=native_arity,
+            composite=compiled is None and "kernels" not in forward.__code__.co_names,
         )
         if synonyms:
             _C.set_synonyms(target, {k: names.index(v) for k, v in synonyms.items()})
@@ -296,6 +298,7 @@ def op(
             pack=pack,
             synonyms=synonyms or {},
             several=multi_output,
+            native=native,
             **info,
         )
         target.__name__ = own

@@ -5,10 +5,13 @@ from __future__ import annotations
 from flambeau import _C
 from flambeau.core import device as _device
 from flambeau.core.dtype import set_default_dtype
+from flambeau.core.numeric import iinfo
 
 TYPE_CHECKING = False  # see core/registry.py
 if TYPE_CHECKING:
     from typing import Any
+
+    from flambeau.core.tensor import Tensor
 
 get_num_threads = _C.get_num_threads
 
@@ -92,6 +95,17 @@ def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None
             )
     _deterministic.update(enabled=mode, warn_only=warn_only)
     _decide_filling()
+
+
+def filled_memory(made: Tensor) -> Tensor:
+    """A tensor whose memory nothing was written to, filled if deterministic mode wants that."""
+    if fills_memory and not made.is_meta:
+        dtype = made.dtype
+        if dtype.is_floating_point or dtype.is_complex:
+            _C.fill(made, float("nan"))
+        else:
+            _C.fill(made, True if dtype is _C.bool else iinfo(dtype).max)
+    return made
 
 
 def _set_filling(fill: bool) -> None:

@@ -284,10 +284,8 @@ class Tensor(_C.TensorBase):
         before = self._numel
         _C.resize(self, sizes)
         if _settings.fills_memory and self._numel > before:
-            from flambeau.ops.creation import filled_memory
-
             flat = _C.view(_C.detach(self), (self._numel,))
-            filled_memory(_C.slice(flat, 0, before, self._numel, 1))
+            _settings.filled_memory(_C.slice(flat, 0, before, self._numel, 1))
         if memory_format not in (None, _layout.contiguous_format, _layout.preserve_format):
             strides = _layout.strides_in(sizes, memory_format)
             _C.set_data(self, _C.as_strided(self, sizes, strides, self._offset))
@@ -392,7 +390,7 @@ class Tensor(_C.TensorBase):
     @property
     def data(self) -> Tensor:
         """The same storage without history; writing to it is not seen by autograd's checks."""
-        return _C.detach(self)
+        return _C.data_of(self)
 
     @data.setter
     def data(self, value: Any) -> None:

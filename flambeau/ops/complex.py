@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from flambeau import _C
 from flambeau.backends import kernels
-from flambeau.core.registry import function, op
+from flambeau.core.registry import FUNCTIONS, function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops import creation
 from flambeau.ops._declare import unary
@@ -94,6 +94,7 @@ conj_physical = unary(
     reference=lambda np, input: np.conj(input),
     example=("[1 + 2j]", "tensor([1.-2.j])"),
 )
+FUNCTIONS["conj_physical_"] = conj_physical.inplace
 
 
 @function(methods=("resolve_conj",))

@@ -237,6 +237,11 @@ _conversion("char", _dtypes.int8)
 
 def type_as(self, other):
     """This tensor with the dtype and device of `other`."""
+    if not isinstance(other, Tensor):
+        raise TypeError(
+            "type_as(): argument 'other' (position 1) must be Tensor, not"
+            f" {other.__class__.__name__}"
+        )
     return self.to(other)
 
 

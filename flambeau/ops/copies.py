@@ -62,15 +62,34 @@ def _alias(input):
     return input.view_as(input)
 
 
-def _detached(input):
+@function
+def detach(input):
+    """The same data outside the graph: shares storage, never requires gradients.
+
+    Example:
+        >>> flambeau.detach(flambeau.ones(1, requires_grad=True)).requires_grad
+        False
+    """
     return input.detach()
+
+
+@function
+def detach_(input):
+    """Takes the tensor itself out of the graph, and returns it."""
+    return input.detach_()
+
+
+@function
+def resize_as_(input, the_template, *, memory_format=None):
+    """Gives this tensor the sizes of another; see `Tensor.resize_as_`."""
+    return input.resize_as_(the_template, memory_format=memory_format)
 
 
 #: What makes the views whose copies PyTorch names.
 _VIEWS = {
     "alias": _alias,
     "as_strided": movement.as_strided,
-    "detach": _detached,
+    "detach": detach,
     "expand": movement.expand,
     "permute": movement.permute,
     "select": movement.select,

@@ -11,25 +11,12 @@ from flambeau.backends import cpu, on
 from flambeau.core import device as _device
 from flambeau.core import dtype as _dtypes
 from flambeau.core import layout as _layout
-from flambeau.core import numeric as _numeric
 from flambeau.core import settings as _settings
 from flambeau.core.registry import FUNCTIONS, checked, function
 from flambeau.core.tensor import Tensor
 
 _default_dtype = _C.get_default_dtype
 _DType = _C.dtype
-
-
-def filled_memory(made):
-    """A tensor whose memory nothing was written to, filled if deterministic mode wants that."""
-    if _settings.fills_memory and not made.is_meta:
-        dtype = made.dtype
-        if dtype.is_floating_point or dtype.is_complex:
-            value = float("nan")
-        else:
-            value = True if dtype is _dtypes.bool else _numeric.iinfo(dtype).max
-        _C.fill(made, value)
-    return made
 
 
 def _method(target):
@@ -347,7 +334,7 @@ def _filled(op, value):
             dtype = out.dtype
         place = _place(device)
         if value is None:
-            made = filled_memory(place.new_empty(op, size, dtype))
+            made = _settings.filled_memory(place.new_empty(op, size, dtype))
         else:
             made = place.new_filled(op, size, value, dtype)
         if layout is not None or pin_memory:
@@ -507,7 +494,7 @@ def empty_like(
             made = place.empty_strided(made.shape, made.stride(), dtype)
     else:
         made = _in_format(place.empty(input.shape, dtype), memory_format)
-    filled_memory(made)
+    _settings.filled_memory(made)
     if requires_grad:
         made.requires_grad = True
     return made
@@ -588,7 +575,7 @@ def empty_strided(
     dtype = _default_dtype() if dtype is None else _dtype(dtype, "empty_strided")
     if layout is not None or pin_memory:
         _check_storage("empty_strided", layout, pin_memory)
-    made = filled_memory(_place(device).empty_strided(size, stride, dtype))
+    made = _settings.filled_memory(_place(device).empty_strided(size, stride, dtype))
     if requires_grad:
         made.requires_grad = True
     return made
@@ -909,7 +896,7 @@ def _new(op, value):
             _check_storage(op, layout, pin_memory)
         place = on(self.device) if device is None else _place(device)
         if value is None:
-            made = filled_memory(place.new_empty(op, size, dtype))
+            made = _settings.filled_memory(place.new_empty(op, size, dtype))
         else:
             made = place.new_filled(op, size, value, dtype)
         if requires_grad:

@@ -1,13 +1,13 @@
 """Elements seen otherwise: as mantissa and exponent, as absolute value and angle, as bits.
 
-Also in-place forms that need more than a kernel: `fill_diagonal_`, `float_power_`.
+Also in-place forms that need more than a kernel: `fill_diagonal_`, `map_`, `apply_`.
 """
 
 from __future__ import annotations
 
 from flambeau import _C
 from flambeau.core import return_types
-from flambeau.core.errors import RuntimeFailure, ShapeError, UnsupportedError
+from flambeau.core.errors import GradError, RuntimeFailure, ShapeError, UnsupportedError
 from flambeau.core.registry import FUNCTIONS, checked, function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import stored
@@ -229,5 +229,45 @@ def _filled_view(self, count, step, offset, value):
         self.as_strided((count,), (step,), self.storage_offset() + offset).fill_(value)
 
 
-for _method in (float_power_, fill_diagonal_):
+def _elementwise(name, self, others, function):
+    """Each element of self becomes function(it, those of the others in its place)."""
+    if self.requires_grad:
+        raise GradError(
+            f"Can't call {name}() on Variable that requires grad. Use var.detach().{name}()"
+            " instead."
+        )
+    if not callable(function):
+        raise TypeError(f"'{type(function).__name__}' object is not callable")
+    for other in others:
+        if other.dtype != self.dtype:
+            raise TypeError(f"{name}: expected {self.type()} for 'other' (got {other.type()})")
+    flat = [x.expand(self.shape).reshape(-1).tolist() for x in (self, *others)]
+    values = [function(*row) for row in zip(*flat, strict=True)]
+    for value in values:
+        if not isinstance(value, (bool, int, float, complex)):
+            raise TypeError(f"{name}: must be real number, not {type(value).__name__}")
+    return self.copy_(FUNCTIONS["tensor"](values, dtype=self.dtype).reshape(self.shape))
+
+
+def apply_(self, callable):
+    """Each element x becomes callable(x); in Python, so only for tensors on the CPU, and slow.
+
+    Example:
+        >>> flambeau.tensor([1., 2.]).apply_(lambda x: x + 1)
+        tensor([2., 3.])
+    """
+    return _elementwise("apply_", self, (), callable)
+
+
+def map_(self, tensor, callable):
+    """Each element a becomes callable(a, b) with b from the tensor, which broadcasts to self."""
+    return _elementwise("map_", self, (tensor,), callable)
+
+
+def map2_(self, x, y, callable):
+    """Each element a becomes callable(a, b, c) with b and c from x and y."""
+    return _elementwise("map2_", self, (x, y), callable)
+
+
+for _method in (float_power_, fill_diagonal_, apply_, map_, map2_):
     setattr(Tensor, _method.__name__, checked(_method))

@@ -447,8 +447,8 @@ logaddexp = binary(
     "logaddexp",
     "log(exp(input) + exp(other)), without overflow on the way.",
     (
-        lambda g, input, other: g / (1 + exp(other - input)),
-        lambda g, input, other: g / (1 + exp(input - other)),
+        lambda g, input, other: g / conj(1 + exp(other - input)),
+        lambda g, input, other: g / conj(1 + exp(input - other)),
     ),
     inplace=False,
     reference=numpy("logaddexp"),

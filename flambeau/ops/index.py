@@ -31,7 +31,10 @@ def index(input, indices):
 
 @index.vjp("input")
 def _(g, indices, input_shape):
-    return _zeros(g, input_shape).index_put_(indices, g, accumulate=True)
+    zeros = _zeros(g, input_shape)
+    if any(_C.wrapped_of(t) is not None for t in (g, *indices)):  # under a function transform
+        return index_put(zeros, list(indices), g, True)
+    return zeros.index_put_(indices, g, accumulate=True)
 
 
 def _index_put_samples(s):
@@ -137,7 +140,10 @@ def _split_key(input, key):
             view = _slice(view, axis, item)
             axis += 1
         elif isinstance(item, Tensor):
-            if item.ndim == 0 and item.dtype not in (_C.bool, _C.uint8):
+            if item.ndim == 0 and _C.wrapped_of(item) is not None:  # a number of each example
+                indices[axis] = item
+                axis += 1
+            elif item.ndim == 0 and item.dtype not in (_C.bool, _C.uint8):
                 if item.dtype.is_floating_point or item.dtype.is_complex:
                     raise IndexError(
                         "tensors used as indices must be long, int, byte or bool tensors"

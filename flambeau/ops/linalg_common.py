@@ -81,3 +81,13 @@ def squares(s):
     yield s(regular(s, 1, 1))
     yield s(regular(s, 0, 0))
     yield s(regular(s, 0, 3, 3))
+
+
+def rectangles(s):
+    """Calls on one matrix of any sizes, on batches and on none."""
+    yield s(s.tensor(3, 3))
+    yield s(s.tensor(2, 5, 3))
+    yield s(s.tensor(2, 3, 5))
+    yield s(s.tensor(0, 3))
+    yield s(s.tensor(3, 0))
+    yield s(s.tensor(0, 2, 2))

@@ -9,12 +9,13 @@ from flambeau.core.registry import function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops.index import cat
 from flambeau.ops.linalg_common import check_matrix, triangle
+from flambeau.ops.linalg_orthogonal import linalg_qr
 from flambeau.ops.linalg_solve import (
     linalg_lu_solve,
     lu_factor_ex,
     solve_triangular,
 )
-from flambeau.ops.linalg_spectral import eigh, linalg_qr, linalg_svd, pinv, svdvals
+from flambeau.ops.linalg_spectral import eigh, linalg_svd, pinv, svdvals
 
 # ---- other names and orders of arguments ----
 

@@ -109,5 +109,3 @@ def typename(obj):
 
 
 # ---- comparing tensors ----
-
-

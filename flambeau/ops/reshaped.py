@@ -39,5 +39,3 @@ for _name, _view in (
     setattr(Tensor, _name + "_", _becoming(_view, _name))
 
 FUNCTIONS["as_strided_"] = Tensor.as_strided_
-
-

@@ -10,9 +10,11 @@ import math
 
 from flambeau import _C
 from flambeau.backends import kernels
+from flambeau.core.errors import UnsupportedError
 from flambeau.core.registry import FUNCTIONS, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import of, scipy, unary
+from flambeau.ops.creation import arange
 from flambeau.ops.index import where
 from flambeau.ops.unary import exp, lgamma, log, log1p, polygamma, sgn
 
@@ -311,7 +313,7 @@ _SECOND_ONLY = {"gradcheck": False, "torch": "", "domain": (1.2, 4.0)}
 
 
 def _refuse(name, argument):
-    raise NotImplementedError(f"the derivative for '{name}: {argument}' is not implemented.")
+    raise UnsupportedError(f"the derivative for '{name}: {argument}' is not implemented.")
 
 
 zeta = _special_binary(
@@ -539,10 +541,10 @@ def mvlgamma(input, p):
     p = p.__index__()
     if p < 1:
         raise RuntimeError("mvlgamma: p has to be greater than or equal to 1")
-    total = lgamma(input)
-    for k in range(1, p):
-        total = total + lgamma(input - 0.5 * k)
-    return total + p * (p - 1) / 4 * math.log(math.pi)
+    dtype = input.dtype if input.dtype.is_floating_point else _C.get_default_dtype()
+    shifts = arange(p, dtype=dtype, device=input.device) * 0.5
+    logarithms = lgamma(input.unsqueeze(-1) - shifts)
+    return logarithms.sum(-1) + p * (p - 1) / 4 * math.log(math.pi)
 
 
 def _polygamma_(self, n):

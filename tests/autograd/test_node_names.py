@@ -20,6 +20,7 @@ OTHER_PARTS = {
     "elu": "with three parameters torch's private function is the node of celu as well",
     "flatten": "torch returns the tensor itself where there is nothing to join",
     "native_dropout": "the node of dropout, which in torch is a product",
+    "special.ndtr": "torch makes it of erf and a product",
     "sum_to_size": "torch drops leading axes of size one by a view",
 }
 

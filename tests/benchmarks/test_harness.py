@@ -131,8 +131,14 @@ def test_own_work_is_no_foreign_load():
 
 
 def test_the_readme_section_marks_what_missed():
-    from benchmarks.readme import section
+    from benchmarks.readme import section, summary
 
-    results = [Result(Row("slow", 0.5, lambda s: None), Measurement([3e-3], [2e-3]))]
-    text = section(harness.record(results, BRIEF, 0.0))
+    results = [
+        Result(Row("slow", 0.5, lambda s: None), Measurement([3e-3], [2e-3])),
+        Result(Row("fast", 0.5, lambda s: None), Measurement([1e-3], [6e-3])),
+    ]
+    run = harness.record(results, BRIEF, 0.0)
+    text = section(run, {"slow"})
     assert "| slow | 3 ms | 2 ms | **1.50** | 0.50 |" in text
+    assert "| fast |" not in text
+    assert summary(run) == "1 of 2 rows pass; geometric mean of the ratios 0.50.\n\n"

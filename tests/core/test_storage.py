@@ -177,3 +177,33 @@ def test_shared_memory_by_descriptor():
         flambeau.ones(1).untyped_storage()._shared_descriptor()
     with pytest.raises(RuntimeError, match="descriptor"):
         flambeau.UntypedStorage._from_shared_descriptor(-1, 4)
+
+
+def versions_of_data(module):
+    x = module.ones(2)
+    d = x.data
+    d.add_(1)
+    d[0].mul_(2)
+    d.detach().t().add_(1)
+    seen = [(d._version, x._version)]
+    x.detach().add_(1)
+    seen.append((d._version, x._version))
+    return seen, x.tolist()
+
+
+def test_data_has_a_version_of_its_own():
+    torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
+    assert versions_of_data(flambeau) == versions_of_data(torch)
+
+
+def test_writes_to_data_are_not_seen_by_the_graph():
+    weight = flambeau.tensor([1.0, 2.0], requires_grad=True)
+    loss = (weight * weight).sum()
+    weight.data.clamp_(max=1)  # between forward and backward, as programs that clip weights do
+    loss.backward()
+    assert weight.grad.tolist() == [2, 2]
+    saved = weight.data
+    loss = (weight * saved).sum()
+    saved.mul_(3)
+    with pytest.raises(RuntimeError, match="inplace"):
+        loss.backward()

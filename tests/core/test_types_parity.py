@@ -156,6 +156,10 @@ t.frombuffer(bytearray(8), dtype=t.float32, offset=2)
 t.frombuffer(bytearray(8), dtype=t.float32, count=3)
 t.frombuffer(bytearray(8), dtype=t.float32, count=0)
 t.frombuffer(3, dtype=t.float32)
+t.utils.dlpack.from_dlpack(t.utils.dlpack.to_dlpack(t.ones(2)))
+t.device('cpu', 'cpu')
+t.ones(2).type_as(3)
+t.empty(2, 3).set_(t.arange(6.).storage(), 0, (2, 3)), t.ones(3).set_()
 """
 
 

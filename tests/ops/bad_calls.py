@@ -25,8 +25,11 @@ from pathlib import Path
 from typing import Any
 
 import flambeau
+import flambeau.fft
 import flambeau.linalg
 import flambeau.nn.functional
+import flambeau.signal.windows
+import flambeau.special
 from flambeau.core.registry import OPS
 from flambeau.testing import samples_of
 
@@ -37,6 +40,8 @@ NAMESPACES: dict[str, Any] = {
     "Tensor": flambeau.Tensor,
     "fft": flambeau.fft,
     "random": flambeau.random,
+    "special": flambeau.special,
+    "windows": flambeau.signal.windows,
 }
 ALLOWED = (
     TypeError,

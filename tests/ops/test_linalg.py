@@ -17,7 +17,8 @@ from flambeau.testing import gradcheck, gradgradcheck
 from flambeau.testing.suite import _as_function, _with_grad, complex_samples, samples_of
 
 DTYPES = ("float32", "float64", "complex64", "complex128")
-SIZES = (1, 3, 16, 17, 70, 200)  # plain loops, LAPACK, blocks
+SIZES = (1, 3, 16, 17, 70)  # plain loops and LAPACK
+LARGE = 200  # blocks that threads share
 
 
 def numbers(*shape, dtype="float64", seed=0):
@@ -62,7 +63,13 @@ def n(request):
     return request.param
 
 
-def test_cholesky_of_all_sizes(dtype, n):
+@pytest.fixture(params=[*SIZES, LARGE])
+def up_to_large(request):
+    return request.param
+
+
+def test_cholesky_of_all_sizes(dtype, up_to_large):
+    n = up_to_large
     a = numbers(2, n, n, dtype=dtype)
     a = a @ adjoint(a) / n + np.eye(n, dtype=dtype)
     lower = flambeau.linalg.cholesky(ours(a)).numpy()
@@ -86,7 +93,8 @@ def test_only_one_triangle_is_read(dtype):
 
 
 @pytest.mark.parametrize("shape", [(0, 0), (3, 1), (-5, 5), (5, -5)])
-def test_lu_of_all_sizes(dtype, n, shape):
+def test_lu_of_all_sizes(dtype, up_to_large, shape):
+    n = up_to_large
     m, k = (max(n + d, 1) for d in shape)
     a = numbers(2, m, k, dtype=dtype)
     p, lower, upper = (t.numpy() for t in flambeau.linalg.lu(ours(a)))
@@ -97,7 +105,8 @@ def test_lu_of_all_sizes(dtype, n, shape):
     close(np.tril(factors.numpy(), -1)[..., : min(m, k)], np.tril(lower, -1), dtype)
 
 
-def test_solutions_of_all_sizes(dtype, n):
+def test_solutions_of_all_sizes(dtype, up_to_large):
+    n = up_to_large
     a, b = numbers(2, n, n, dtype=dtype) + n * np.eye(n, dtype=dtype), numbers(2, n, 3, dtype=dtype)
     close(a @ flambeau.linalg.solve(ours(a), ours(b)).numpy(), b, dtype)
     close(flambeau.linalg.inv(ours(a)), np.linalg.inv(a), dtype)
@@ -120,7 +129,8 @@ def test_solutions_of_all_sizes(dtype, n):
         close(found @ t, adjoint(b), dtype)
 
 
-def test_determinants_of_all_sizes(dtype, n):
+def test_determinants_of_all_sizes(dtype, up_to_large):
+    n = up_to_large
     a = numbers(3, n, n, dtype=dtype) / np.sqrt(n).astype(dtype)
     sign, logarithm = np.linalg.slogdet(wide(a))
     found = flambeau.linalg.slogdet(ours(a))
@@ -180,6 +190,22 @@ def test_eigenvalues_of_many_small_matrices(dtype, rows, scale):
     assert np.isfinite(np.delete(values, 4, 0)).all()
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
+@pytest.mark.parametrize("rows", [1, 2, 5, 17, 32, 33])
+def test_singular_values_of_many_small_matrices(dtype, rows, scale):
+    a = numbers(37, rows, rows, dtype=dtype)
+    a[1], a[2], a[3] = 0, np.eye(rows), np.ones((rows, rows))  # of other ranks beside full ones
+    a[4] = numbers(rows, 1, dtype=dtype) * numbers(1, rows, dtype=dtype)
+    a = (a * scale).astype(dtype)
+    u, s, vh = (t.numpy() for t in flambeau.linalg.svd(ours(a)))
+    close(s / scale, np.linalg.svd(a, compute_uv=False) / scale, dtype)
+    assert (np.diff(s, axis=-1) <= 0).all()
+    close((u * s[..., None, :]) @ vh / scale, a / scale, dtype)
+    close(adjoint(u) @ u, np.eye(rows), dtype)
+    close(vh @ adjoint(vh), np.eye(rows), dtype)
+    close(flambeau.linalg.svdvals(ours(a)).numpy() / scale, s / scale, dtype)
+
+
 @pytest.mark.parametrize("hermitian", [False, True])
 def test_ldl(dtype, n, hermitian):
     a = numbers(2, n, n, dtype=dtype)
@@ -235,12 +261,11 @@ def test_eigenvalues_of_all_sizes(dtype, n):
         close(h @ vectors, vectors * values[..., None, :], dtype)
         close(adjoint(vectors) @ vectors, np.eye(n), dtype)
         close(flambeau.linalg.eigvalsh(ours(h), **keywords), values, dtype)
-    if n <= 70:
-        values, vectors = (t.numpy() for t in flambeau.linalg.eig(ours(a)))
-        close(a @ vectors, vectors * values[..., None, :], dtype, 10)
-        close(np.linalg.norm(vectors, axis=-2), np.ones((2, n)), dtype)
-        others = flambeau.linalg.eigvals(ours(a)).numpy()
-        close(np.sort(np.abs(others)), np.sort(np.abs(values)), dtype, 10)
+    values, vectors = (t.numpy() for t in flambeau.linalg.eig(ours(a)))
+    close(a @ vectors, vectors * values[..., None, :], dtype, 10)
+    close(np.linalg.norm(vectors, axis=-2), np.ones((2, n)), dtype)
+    others = flambeau.linalg.eigvals(ours(a)).numpy()
+    close(np.sort(np.abs(others)), np.sort(np.abs(values)), dtype, 10)
 
 
 @pytest.mark.parametrize("driver", ["gels", "gelsy", "gelsd", "gelss"])
@@ -385,11 +410,8 @@ def test_every_name_of_the_namespace_is_public():
 
 def composites():
     """The ops of linear algebra that have no rule of their own."""
-    from flambeau.ops import linalg_legacy, linalg_norms, linalg_products, linalg_solve
-    from flambeau.ops import linalg_spectral as spectral
-
-    modules = {m.__name__ for m in (linalg_legacy, linalg_norms, linalg_products, linalg_solve)}
-    modules.add(spectral.__name__)
+    families = ("det", "legacy", "norms", "orthogonal", "products", "solve", "spectral")
+    modules = {f"flambeau.ops.linalg_{family}" for family in families}
     vectors = {"svd", "linalg.eigvalsh", "linalg.eigvals", "geqrf", "linalg.matrix_rank"}
     return sorted(
         name

@@ -1,0 +1,74 @@
+"""Batching rules of losses: the loss of each element or position, then reduced per example."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flambeau.core.tensor import Tensor
+from flambeau.func._batching import lead, rule, whole
+
+
+def _reduced(loss: Tensor, reduction: str) -> Tensor:
+    if reduction == "none":
+        return loss
+    flat = loss.reshape(loss.shape[0], -1)
+    return flat.mean(1) if reduction == "mean" else flat.sum(1)
+
+
+@rule(
+    "mse_loss",
+    "_l1_loss",
+    "_smooth_l1_loss",
+    "_huber_loss",
+    "_binary_cross_entropy",
+    "_binary_cross_entropy_with_logits",
+    "_kl_div",
+    "_kl_div_log_target",
+)
+def _pointwise(op, size, values, marks):
+    x, target, reduction, *bend = values
+    ndim = max(v.ndim - int(m is True) for v, m in ((x, marks[0]), (target, marks[1])))
+    x, target = (lead(v, ndim) if m is True else v for v, m in ((x, marks[0]), (target, marks[1])))
+    x, target = whole(size, x, marks[0]), whole(size, target, marks[1])
+    return _reduced(op(x, target, "none", *bend), reduction)
+
+
+def _positions(x: Tensor) -> Any:
+    """(size, n, c, ...) or (size, c) as scores (rows, c, ...), and the shape of the losses."""
+    if x.ndim == 2:
+        return x, x.shape[:1]
+    return x.reshape((x.shape[0] * x.shape[1], *x.shape[2:])), (*x.shape[:2], *x.shape[3:])
+
+
+@rule("_cross_entropy", "_nll_loss")
+def _classes(op, size, values, marks):
+    x, target, weight, ignore_index, reduction, *smoothing = values
+    x, target = whole(size, x, marks[0]), whole(size, target, marks[1])
+    scores, shape = _positions(x)
+    flat = target.reshape((scores.shape[0], *scores.shape[2:]))
+    if marks[2] is True:
+        return _with_own_weights(op, size, (x, target, *values[2:]))
+    loss, *rest = op(scores, flat, weight, ignore_index, "none", *smoothing)
+    loss = loss.reshape(shape)
+    kept = (flat != ignore_index).reshape(size, -1)
+    if weight is not None:
+        index = flat.clamp(min=0).reshape(-1)
+        total = (weight[index].reshape(size, -1) * kept).sum(1)
+    else:
+        total = kept.sum(1).to(x.dtype)
+    if reduction == "mean":
+        loss = loss.reshape(size, -1).sum(1) / total
+    elif reduction == "sum":
+        loss = loss.reshape(size, -1).sum(1)
+    if len(rest) == 2:  # the logarithms of the sums of exponentials
+        return loss, rest[0].reshape(shape), total
+    return loss, total
+
+
+def _with_own_weights(op, size, values):
+    """Class weights of each example: one call per example."""
+    from flambeau.ops.index import stack
+
+    x, target, weight, *rest = values
+    found = [op(x[k], target[k], weight[k], *rest) for k in range(size)]
+    return tuple(stack(list(column)) for column in zip(*found, strict=True))

@@ -1,0 +1,187 @@
+"""Batching rules of matrix products, convolutions and pooling."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flambeau.core.tensor import Tensor
+from flambeau.func._batching import lead, merged, rule, split, whole
+from flambeau.ops.conv import _conv_input, _conv_weight, _convolution
+from flambeau.ops.matmul import linear, matmul
+
+# ---- matrix products ----
+
+
+def product(a: Tensor, a_batch: bool, b: Tensor, b_batch: bool) -> Tensor:
+    """matmul of examples: vectors become matrices with one row or column for the while."""
+    a_rank, b_rank = a.ndim - a_batch, b.ndim - b_batch
+    row, column = a_rank == 1, b_rank == 1
+    if row:
+        if not b_batch and b_rank <= 2:  # the batch is the matrix
+            return matmul(a, b)
+        a = a.unsqueeze(-2)
+    if column:
+        b = b.unsqueeze(-1)
+    rank = max(a.ndim - a_batch, b.ndim - b_batch)
+    out = matmul(lead(a, rank) if a_batch else a, lead(b, rank) if b_batch else b)
+    if row:
+        out = out.squeeze(-2)
+    return out.squeeze(-1) if column else out
+
+
+@rule("mm", "bmm", "mv", "dot", "_matmul")
+def _product(op, size, values, marks):
+    a, b = values
+    if marks[0] is True and marks[1] is True and a.ndim == 3 and b.ndim == 3:
+        return a.bmm(b)
+    if marks[0] is not True and b.ndim == 2:  # a vector of each example
+        if a.ndim == 1:
+            return b @ a
+        if a.ndim == 2:
+            return b @ a.mT
+    return product(a, marks[0] is True, b, marks[1] is True)
+
+
+@rule("addmm", "baddbmm")
+def _added_product(op, size, values, marks):
+    added, a, b, beta, alpha = values
+    out = product(a, marks[1] is True, b, marks[2] is True)
+    if marks[1] is not True and marks[2] is not True:
+        out = out.unsqueeze(0)
+    if alpha != 1:
+        out = out * alpha
+    if beta == 0:
+        return out.expand((size, *out.shape[1:]))
+    added = lead(added, out.ndim - 1) if marks[0] is True else added
+    return out + (added if beta == 1 else added * beta)
+
+
+@rule("linear")
+def _linear(op, size, values, marks):
+    x, weight, bias = values
+    if marks[1] is not True and marks[2] is not True:
+        return op(x, weight, bias)
+    if marks[1] is not True:
+        out, batch = linear(x, weight, None), marks[0] is True
+    elif weight.ndim == 2:  # a single output feature without axis
+        out, batch = product(x, marks[0] is True, weight, True), True
+    else:
+        out, batch = product(x, marks[0] is True, weight.mT, True), True
+    if bias is None:
+        return out
+    return out + (lead(bias, out.ndim - batch) if marks[2] is True else bias)
+
+
+@rule("_contract")
+def _contract(op, size, values, marks):
+    """The batch is one more label."""
+    a, b, a_labels, b_labels, out_labels = values
+    label = max((*a_labels, *b_labels), default=-1) + 1
+    a_labels = (label, *a_labels) if marks[0] is True else a_labels
+    b_labels = (label, *b_labels) if marks[1] is True else b_labels
+    return op(a, b, tuple(a_labels), tuple(b_labels), (label, *out_labels))
+
+
+# ---- convolutions: a batch of weights is one convolution of more groups ----
+
+
+def _in_channels(x: Tensor, size: int, mark: Any) -> Tensor:
+    """(n, c, h, w) of each example as (n, size * c, h, w)."""
+    return merged(whole(size, x, mark), 1)
+
+
+@rule("_convolution")
+def _conv(op, size, values, marks):
+    x, weight, bias, stride, padding, dilation, groups = values
+    if marks[1] is not True and marks[2] is not True:
+        return split(_convolution(merged(x), weight, bias, stride, padding, dilation, groups), size)
+    if marks[1] is not True:
+        folded = merged(whole(size, x, marks[0]))
+        out = split(_convolution(folded, weight, None, stride, padding, dilation, groups), size)
+    elif marks[0] is not True and groups == 1:
+        out = split(_convolution(x, merged(weight), None, stride, padding, dilation, 1), size, 1)
+    else:
+        out = _convolution(
+            _in_channels(x, size, marks[0]),
+            merged(weight),
+            None,
+            stride,
+            padding,
+            dilation,
+            size * groups,
+        )
+        out = split(out, size, 1)
+    if bias is None:
+        return out
+    bias = bias if marks[2] is True else bias.unsqueeze(0)
+    return out + bias.reshape((bias.shape[0], 1, -1, 1, 1))
+
+
+@rule("_conv_input")
+def _conv_input_rule(op, size, values, marks):
+    g, weight, shape, stride, padding, dilation, groups = values
+    n, channels, *plane = shape
+    if marks[1] is not True:
+        whole_shape = (size * n, channels, *plane)
+        out = _conv_input(merged(g), weight, whole_shape, stride, padding, dilation, groups)
+        return split(out, size)
+    out = _conv_input(
+        _in_channels(g, size, marks[0]),
+        merged(weight),
+        (n, size * channels, *plane),
+        stride,
+        padding,
+        dilation,
+        size * groups,
+    )
+    return split(out, size, 1)
+
+
+@rule("_conv_weight")
+def _conv_weight_rule(op, size, values, marks):
+    g, x, shape, stride, padding, dilation, groups = values
+    out = _conv_weight(
+        _in_channels(g, size, marks[0]),
+        _in_channels(x, size, marks[1]),
+        (size * shape[0], *shape[1:]),
+        stride,
+        padding,
+        dilation,
+        size * groups,
+    )
+    return split(out, size)
+
+
+# ---- pooling: planes are independent ----
+
+
+@rule("_max_pool2d", "_avg_pool2d", "_adaptive_avg_pool2d", "_adaptive_max_pool2d")
+def _pool(op, size, values, marks):
+    x, *rest = values
+    if x.ndim == 4:
+        return op(x, *rest)
+    out = op(merged(x), *rest)
+    return split(out, size) if isinstance(out, Tensor) else tuple(split(o, size) for o in out)
+
+
+@rule("_place", "_spread", "_adaptive_spread")
+def _pool_adjoint(op, size, values, marks):
+    arguments = dict(zip(op.params, values, strict=True))
+    shape = tuple(arguments["size"])
+    fold = len(shape) == 4
+    arguments["size"] = (size * shape[0], *shape[1:]) if fold else (size, *shape)
+    for name, mark in zip(("grad", "indices"), marks, strict=False):
+        if name in arguments:
+            batch = whole(size, arguments[name], mark)
+            arguments[name] = merged(batch) if fold else batch
+    out = op(*arguments.values())
+    return split(out, size) if fold else out
+
+
+# ---- others ----
+
+
+@rule("_prelu_kernel", "_dropout_backward")
+def _together(op, size, values, marks):
+    """Ops whose tensors must all be batches."""
+    return op(*(whole(size, v, m) for v, m in zip(values, marks, strict=True)))
