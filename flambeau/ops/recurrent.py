@@ -185,23 +185,24 @@ def _network(name, mode, arguments):
 
 def _declare_network(name, mode, doc):
     def network(
-        input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first
+        input=None,
+        hx=None,
+        params=None,
+        has_biases=None,
+        num_layers=None,
+        dropout=None,
+        train=None,
+        bidirectional=None,
+        batch_first=None,
+        *,
+        data=None,
+        batch_sizes=None,
     ):
-        return _network(
-            name,
-            mode,
-            (
-                input,
-                hx,
-                params,
-                has_biases,
-                num_layers,
-                dropout,
-                train,
-                bidirectional,
-                batch_first,
-            ),
-        )
+        options = (has_biases, num_layers, dropout, train, bidirectional)
+        if batch_sizes is not None:
+            rows = input if data is None else data
+            return _network(name, mode, (rows, batch_sizes, hx, params, *options))
+        return _network(name, mode, (input, hx, params, *options, batch_first))
 
     cells = ", and that of the cells" if mode == "LSTM" else ""
     network.__name__ = network.__qualname__ = name
@@ -220,6 +221,8 @@ def _declare_network(name, mode, doc):
         train: whether outputs are dropped.
         bidirectional: whether a second network reads from the end.
         batch_first: whether the batch is the first axis.
+        data: packed rows, if arguments are given by name.
+        batch_sizes: their number at each step.
 
     Returns:
         The outputs of the last layer and the last states.

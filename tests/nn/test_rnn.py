@@ -135,6 +135,19 @@ def test_cells(text, batch, with_state):
 
 
 @pytest.mark.parametrize("name", ["lstm", "gru", "rnn_tanh", "rnn_relu"])
+def test_packed_rows_by_name(name):
+    kinds = {"lstm": "LSTM(3, 4)", "gru": "GRU(3, 4)", "rnn_tanh": "RNN(3, 4)"}
+    net = layers.make(kinds.get(name, "RNN(3, 4, nonlinearity='relu')"), flambeau)
+    state = flambeau.zeros(1, 2, 4)
+    hx = (state, state) if name == "lstm" else state
+    options = {"has_biases": True, "num_layers": 1, "dropout": 0.0, "train": False}
+    given = {"hx": hx, "params": list(net.parameters()), "bidirectional": False, **options}
+    x = flambeau.tensor(numbers(6, 3))
+    rows = getattr(flambeau, name)(data=x, batch_sizes=flambeau.tensor([2] * 3), **given)
+    close(rows[0].reshape(3, 2, 4), net(x.reshape(3, 2, 3))[0])
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru", "rnn_tanh", "rnn_relu"])
 def test_functions_of_the_top_level(name):
     kind = {"lstm": "LSTM", "gru": "GRU"}.get(name, "RNN")
     for packed in (False, True):
