@@ -17,6 +17,7 @@ from flambeau import linalg as linalg
 from flambeau import nn as nn
 from flambeau import ops as ops
 from flambeau import optim as optim
+from flambeau import profiler as profiler
 from flambeau import quasirandom as quasirandom
 from flambeau import random as random
 from flambeau import return_types as return_types
@@ -348,6 +349,8 @@ int32: _dtype
 int64: _dtype
 int8: _dtype
 def inverse(A: Any, *, out: Any = ...) -> Tensor: ...
+from flambeau.autograd.anomaly import is_anomaly_check_nan_enabled as is_anomaly_check_nan_enabled
+from flambeau.autograd.anomaly import is_anomaly_enabled as is_anomaly_enabled
 is_complex: Any
 is_conj: Any
 from flambeau.core.settings import is_deterministic_algorithms_warn_only_enabled as is_deterministic_algorithms_warn_only_enabled

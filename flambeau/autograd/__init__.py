@@ -326,7 +326,7 @@ class set_multithreading_enabled:
         _threaded = self._before
 
 
-_SUBMODULES = ("forward_ad", "functional", "graph", "profiler")
+_SUBMODULES = ("forward_ad", "functional", "grad_mode", "graph", "profiler")
 
 
 def __getattr__(name: str) -> Any:

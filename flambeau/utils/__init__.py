@@ -2,9 +2,14 @@
 
 
 def __getattr__(name):
-    """`flambeau.utils.dlpack` is there without an import of its own, as in torch."""
-    if name == "dlpack":
-        from importlib import import_module
+    """Loads a submodule when it is first named."""
+    from importlib import import_module
 
-        return import_module("flambeau.utils.dlpack")
+    full_name = f"flambeau.utils.{name}"
+    if not name.startswith("_"):
+        try:
+            return import_module(full_name)
+        except ModuleNotFoundError as error:
+            if error.name != full_name:
+                raise
     raise AttributeError(f"module 'flambeau.utils' has no attribute '{name}'")

@@ -95,3 +95,21 @@ def test_classes_under_a_mode_are_warned_of():
                 self.enabled = fl.is_grad_enabled()
 
     assert Off().enabled is False
+
+
+def test_modules_load_when_they_are_named():
+    for path in (
+        "autograd.grad_mode.no_grad",
+        "autograd.graph.saved_tensors_hooks",
+        "autograd.profiler.record_function",
+        "autograd.nan_guard",
+        "utils.checkpoint.checkpoint",
+        "profiler.profile",
+    ):
+        found = fl
+        for name in path.split("."):
+            found = getattr(found, name)
+        assert callable(found)
+    for module in (fl.autograd, fl.utils):
+        with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+            _ = module.nothing
