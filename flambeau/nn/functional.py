@@ -102,6 +102,8 @@ from flambeau.ops.softmax import softmax as _softmax
 from flambeau.ops.unary import sigmoid as sigmoid
 from flambeau.ops.unary import tanh as tanh
 
+native_channel_shuffle = channel_shuffle
+
 
 @checked
 def dropout(input, p=0.5, training=True, inplace=False):

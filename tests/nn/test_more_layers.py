@@ -190,6 +190,7 @@ def test_embedding_gradient_by_frequency():
         "pixel_unshuffle(x[..., :2], 2)",
         "pdist(x[0])",
         "local_response_norm(x, 2, 0.5)",
+        "native_channel_shuffle(x, 2)",
     ],
 )
 def test_functions(call):
