@@ -26,6 +26,8 @@ new tensor that is then copied:
 
 from __future__ import annotations
 
+import copyreg
+
 from flambeau import _C
 from flambeau.core import graph as graph  # gives nodes their Python side
 from flambeau.core.tensor import Tensor
@@ -41,6 +43,10 @@ _GRAD, _OUT, _INPUT, _SHAPE, _NEEDS, _LAYOUT = range(6)
 OPS: dict[str, Any] = {}
 #: Names of the `flambeau` namespace that ops provide.
 FUNCTIONS: dict[str, Any] = {}
+
+
+# Copies and pickles of an op are the op itself, found by its name in the file that declares it.
+copyreg.pickle(_C.Op, lambda target: target.__qualname__)
 
 
 class Info:

@@ -40,10 +40,20 @@ from flambeau.ops.activation import softsign as softsign
 from flambeau.ops.activation import tanhshrink as tanhshrink
 from flambeau.ops.activation import threshold as threshold
 from flambeau.ops.activation import threshold_ as threshold_
+from flambeau.ops.attention import multi_head_attention_forward as multi_head_attention_forward
+from flambeau.ops.attention import scaled_dot_product_attention as scaled_dot_product_attention
+from flambeau.ops.bag import by_frequency as _by_frequency
+from flambeau.ops.bag import embedding_bag as embedding_bag
+from flambeau.ops.bag import one_hot as one_hot
 from flambeau.ops.conv import conv1d as conv1d
 from flambeau.ops.conv import conv2d as conv2d
 from flambeau.ops.conv import conv_transpose2d as conv_transpose2d
+from flambeau.ops.creation import empty_like as _empty_like
+from flambeau.ops.creation import zeros_like as _zeros_like
+from flambeau.ops.distance import pdist as pdist
 from flambeau.ops.einsum import bilinear as bilinear
+from flambeau.ops.fold import fold as fold
+from flambeau.ops.fold import unfold as unfold
 from flambeau.ops.index import embedding as _embedding
 from flambeau.ops.loss import binary_cross_entropy as binary_cross_entropy
 from flambeau.ops.loss import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
@@ -72,6 +82,8 @@ from flambeau.ops.norm import batch_norm as batch_norm
 from flambeau.ops.norm import group_norm as group_norm
 from flambeau.ops.norm import instance_norm as instance_norm
 from flambeau.ops.norm import layer_norm as layer_norm
+from flambeau.ops.norm import local_response_norm as local_response_norm
+from flambeau.ops.norm import normalize as normalize
 from flambeau.ops.norm import rms_norm as rms_norm
 from flambeau.ops.pad import pad as pad
 from flambeau.ops.pool import adaptive_avg_pool1d as adaptive_avg_pool1d
@@ -82,11 +94,15 @@ from flambeau.ops.pool import avg_pool1d as avg_pool1d
 from flambeau.ops.pool import avg_pool2d as avg_pool2d
 from flambeau.ops.pool import max_pool1d as max_pool1d
 from flambeau.ops.pool import max_pool2d as max_pool2d
-from flambeau.ops.random import alpha_dropout as alpha_dropout
+from flambeau.ops.shuffle import channel_shuffle as channel_shuffle
+from flambeau.ops.shuffle import pixel_shuffle as pixel_shuffle
+from flambeau.ops.shuffle import pixel_unshuffle as pixel_unshuffle
 from flambeau.ops.softmax import log_softmax as _log_softmax
 from flambeau.ops.softmax import softmax as _softmax
 from flambeau.ops.unary import sigmoid as sigmoid
 from flambeau.ops.unary import tanh as tanh
+
+native_channel_shuffle = channel_shuffle
 
 
 @checked
@@ -127,6 +143,41 @@ def dropout2d(input, p=0.5, training=True, inplace=False):
     return _drop_channels(input, p, training, inplace)
 
 
+@checked
+def dropout3d(input, p=0.5, training=True, inplace=False):
+    """Zeroes channels of `(C, D, H, W)` or `(N, C, D, H, W)` with probability `p`; see
+    `nn.Dropout3d`."""
+    _check_probability(p)
+    if input.dim() not in (4, 5):
+        warnings.warn(
+            f"dropout3d: Received a {input.dim()}-D input to dropout3d, which is deprecated and "
+            "will result in an error in a future release. To retain the behavior and silence this "
+            "warning, please use dropout instead. Note that dropout3d exists to provide "
+            "channel-wise dropout on inputs with 3 spatial dimensions, a channel dimension, and an "
+            "optional batch dimension (i.e. 4D or 5D inputs).",
+            stacklevel=2,
+        )
+    if input.dim() == 4:
+        return _drop_channels(input.unsqueeze(0), p, training, inplace).squeeze(0)
+    return _drop_channels(input, p, training, inplace)
+
+
+@checked
+def alpha_dropout(input, p=0.5, training=False, inplace=False):
+    """Sets elements to the negative limit of SELU; see `nn.AlphaDropout`."""
+    _check_probability(p)
+    drop = _random.alpha_dropout_ if inplace else _random.alpha_dropout
+    return drop(input, p, training)
+
+
+@checked
+def feature_alpha_dropout(input, p=0.5, training=False, inplace=False):
+    """Sets channels to the negative limit of SELU; see `nn.FeatureAlphaDropout`."""
+    _check_probability(p)
+    drop = _random.feature_alpha_dropout_ if inplace else _random.feature_alpha_dropout
+    return drop(input, p, training)
+
+
 def _check_probability(p):
     if p < 0.0 or p > 1.0:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
@@ -160,7 +211,8 @@ def embedding(
                 f"embedding(): argument 'weight' must be Tensor, not {type(weight).__name__}"
             )
         _shorten_rows(weight, input, max_norm, norm_type)
-    return _embedding(input, weight, padding_idx)
+    rows = _embedding(input, weight, padding_idx)
+    return _by_frequency(rows, input) if scale_grad_by_freq else rows
 
 
 def _shorten_rows(weight, index, max_norm, norm_type):
@@ -189,6 +241,36 @@ def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
 def softmin(input, dim=None, _stacklevel=3, dtype=None):
     """`softmax(-input)`: the smallest score gets the largest probability; see `nn.Softmin`."""
     return _softmax(-input, _chosen_dim("softmin", input, dim, _stacklevel), dtype)
+
+
+@checked
+def gumbel_softmax(logits, tau=1, hard=False, eps=1e-10, dim=-1):
+    """A draw from the relaxed categorical distribution (Jang et al., 2017).
+
+    Args:
+        logits: unnormalised log-probabilities.
+        tau: the temperature.
+        hard: return one-hot vectors, with the gradient of the relaxed draw.
+        eps: not used.
+        dim: the axis of the classes.
+
+    Returns:
+        A tensor of the size of `logits`, whose vectors sum to one.
+
+    Example:
+        >>> import flambeau
+        >>> flambeau.nn.functional.gumbel_softmax(flambeau.zeros(2, 3), hard=True).sum(1)
+        tensor([1., 1.])
+    """
+    if eps != 1e-10:
+        warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=2)
+    noise = -_empty_like(logits).exponential_().log()
+    soft = _softmax((logits + noise) / tau, dim)
+    if not hard:
+        return soft
+    index = soft.max(dim, keepdim=True)[1]
+    chosen = _zeros_like(logits).scatter_(dim, index, 1.0)
+    return chosen - soft.detach() + soft
 
 
 def _chosen_dim(name, input, dim, stacklevel):

@@ -7,7 +7,11 @@ derivatives come from the plain rules, which compute the statistics again from t
 from __future__ import annotations
 
 from flambeau.backends import kernels
+from flambeau.core.errors import ArgumentValueError
 from flambeau.core.registry import checked, function, op
+from flambeau.ops._declare import stored
+from flambeau.ops.pad import pad
+from flambeau.ops.pool import avg_pool2d
 
 # ---- for the rules ----
 
@@ -334,3 +338,67 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
 
         eps = finfo(input.dtype).eps
     return _native_rms_norm(input, normalized_shape, weight, eps)[0]
+
+
+# ---- norms of vectors, and over neighbouring channels ----
+
+
+@checked
+def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
+    """Vectors divided by their norms.
+
+    Args:
+        input: floating.
+        p: the power of the norm.
+        dim: the axis of the vectors, or several.
+        eps: the smallest norm that is divided by.
+        out: the tensor to fill.
+
+    Returns:
+        A tensor of the input's size.
+
+    Raises:
+        IndexError: if the axis is not there.
+
+    Example:
+        >>> flambeau.nn.functional.normalize(flambeau.tensor([[3., 4.]]))
+        tensor([[0.6000, 0.8000]])
+    """
+    result = input / input.norm(p, dim, True).clamp(min=eps)
+    return stored("normalize", result, out)
+
+
+@checked
+def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
+    """x / (k + alpha m)^beta, m the mean square of the neighbouring channels.
+
+    Args:
+        input: (N, C, ...), at least three axes.
+        size: how many channels are neighbours; zeros stand beyond the first and the last.
+        alpha: the factor of the mean.
+        beta: the power.
+        k: what is added to the mean.
+
+    Returns:
+        A tensor of the input's size.
+
+    Raises:
+        ValueError: if the input has fewer than three axes.
+
+    Example:
+        >>> x = flambeau.ones(1, 2, 1)
+        >>> flambeau.nn.functional.local_response_norm(x, 2, 1.0, 1.0).flatten()
+        tensor([0.6667, 0.5000])
+    """
+    if input.ndim < 3:
+        raise ArgumentValueError(
+            "Expected 3D or higher dimensionality                          input (got "
+            f"{input.ndim} dimensions)"
+        )
+    if not input.numel():
+        return input
+    batch, channels = input.shape[:2]
+    squares = (input * input).reshape(batch, 1, channels, -1)
+    squares = pad(squares, (0, 0, size // 2, (size - 1) // 2))
+    means = avg_pool2d(squares, (size, 1), 1).reshape(input.shape)
+    return input / (means * alpha + k) ** beta

@@ -7,23 +7,11 @@ from flambeau.nn.modules.module import Module
 from flambeau.nn.parameter import Parameter
 from flambeau.ops.creation import empty, ones, tensor, zeros
 
-__all__ = ["BatchNorm1d", "BatchNorm2d"]
+__all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d"]
 
 
-class _BatchNorm(Module):
-    """Normalisation of each channel over the batch and all positions.
-
-    Args:
-        num_features: The number of channels.
-        eps: Added to the variance.
-        momentum: The weight of a new batch in the running statistics; None for their plain mean
-            over all batches.
-        affine: Whether a learned scale and shift follow.
-        track_running_stats: Whether running statistics are kept and used in evaluation mode.
-        device: Where the tensors live.
-        dtype: Their type.
-        bias: Whether the shift is there (with `affine`).
-    """
+class _NormBase(Module):
+    """The tensors of a normalisation of channels: scale, shift and running statistics."""
 
     # Version 2 added num_batches_tracked.
     _version = 2
@@ -74,27 +62,6 @@ class _BatchNorm(Module):
         if self.bias is not None:
             init.zeros_(self.bias)
 
-    def forward(self, input):
-        """Apply the layer."""
-        self._check_input_dim(input)
-        momentum = 0.0 if self.momentum is None else self.momentum
-        training = self.training
-        mean, variance = self.running_mean, self.running_var
-        if training and self.track_running_stats:
-            batches = self.num_batches_tracked
-            if batches is not None:
-                batches.add_(1)
-                if self.momentum is None:
-                    momentum = 1.0 / float(batches)
-        elif not training and mean is None and variance is None:
-            # Without running statistics, those of the batch serve in evaluation mode too.
-            training = True
-        elif training:
-            mean = variance = None
-        return F.batch_norm(
-            input, mean, variance, self.weight, self.bias, training, momentum, self.eps
-        )
-
     def _load_from_state_dict(
         self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
     ):
@@ -122,6 +89,43 @@ class _BatchNorm(Module):
         )
 
 
+class _BatchNorm(_NormBase):
+    """Normalisation of each channel over the batch and all positions.
+
+    Args:
+        num_features: The number of channels.
+        eps: Added to the variance.
+        momentum: The weight of a new batch in the running statistics; None for their plain mean
+            over all batches.
+        affine: Whether a learned scale and shift follow.
+        track_running_stats: Whether running statistics are kept and used in evaluation mode.
+        device: Where the tensors live.
+        dtype: Their type.
+        bias: Whether the shift is there (with `affine`).
+    """
+
+    def forward(self, input):
+        """Apply the layer."""
+        self._check_input_dim(input)
+        momentum = 0.0 if self.momentum is None else self.momentum
+        training = self.training
+        mean, variance = self.running_mean, self.running_var
+        if training and self.track_running_stats:
+            batches = self.num_batches_tracked
+            if batches is not None:
+                batches.add_(1)
+                if self.momentum is None:
+                    momentum = 1.0 / float(batches)
+        elif not training and mean is None and variance is None:
+            # Without running statistics, those of the batch serve in evaluation mode too.
+            training = True
+        elif training:
+            mean = variance = None
+        return F.batch_norm(
+            input, mean, variance, self.weight, self.bias, training, momentum, self.eps
+        )
+
+
 class BatchNorm1d(_BatchNorm):
     __doc__ = f"{_BatchNorm.__doc__}\n    The input is `(N, C)` or `(N, C, L)`.\n    "
 
@@ -136,3 +140,11 @@ class BatchNorm2d(_BatchNorm):
     def _check_input_dim(self, input):
         if input.dim() != 4:
             raise ValueError(f"expected 4D input (got {input.dim()}D input)")
+
+
+class BatchNorm3d(_BatchNorm):
+    __doc__ = f"{_BatchNorm.__doc__}\n    The input is `(N, C, D, H, W)`.\n    "
+
+    def _check_input_dim(self, input):
+        if input.dim() != 5:
+            raise ValueError(f"expected 5D input (got {input.dim()}D input)")

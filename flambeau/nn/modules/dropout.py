@@ -3,7 +3,14 @@
 from flambeau.nn import functional as F
 from flambeau.nn.modules.module import Module
 
-__all__ = ["Dropout", "Dropout1d", "Dropout2d"]
+__all__ = [
+    "AlphaDropout",
+    "Dropout",
+    "Dropout1d",
+    "Dropout2d",
+    "Dropout3d",
+    "FeatureAlphaDropout",
+]
 
 
 class _DropoutNd(Module):
@@ -55,3 +62,35 @@ class Dropout2d(_DropoutNd):
     def forward(self, input):
         """Apply the layer."""
         return F.dropout2d(input, self.p, self.training, self.inplace)
+
+
+class Dropout3d(_DropoutNd):
+    """`Dropout` of whole channels of volumes `(N, C, D, H, W)`."""
+
+    def forward(self, input):
+        """Apply the layer."""
+        return F.dropout3d(input, self.p, self.training, self.inplace)
+
+
+class AlphaDropout(_DropoutNd):
+    """Dropout that keeps mean and variance behind `SELU` (Klambauer et al., 2017).
+
+    Args:
+        p: The probability of setting an element to the negative limit of SELU.
+        inplace: Write the result into the input.
+
+    Raises:
+        ValueError: If `p` is not between 0 and 1.
+    """
+
+    def forward(self, input):
+        """Apply the layer."""
+        return F.alpha_dropout(input, self.p, self.training)
+
+
+class FeatureAlphaDropout(_DropoutNd):
+    """`AlphaDropout` of whole channels, axis 1 of the input."""
+
+    def forward(self, input):
+        """Apply the layer."""
+        return F.feature_alpha_dropout(input, self.p, self.training)

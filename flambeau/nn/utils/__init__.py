@@ -1,5 +1,6 @@
 """Tools for modules and parameters."""
 
+from flambeau.nn.utils import rnn as rnn
 from flambeau.nn.utils.clip_grad import clip_grad_norm as clip_grad_norm
 from flambeau.nn.utils.clip_grad import clip_grad_norm_ as clip_grad_norm_
 from flambeau.nn.utils.clip_grad import clip_grad_value_ as clip_grad_value_

@@ -1,0 +1,91 @@
+"""Normalisation of each channel of each sample."""
+
+import warnings
+
+from flambeau.nn import functional as F
+from flambeau.nn.modules.batchnorm import _NormBase
+
+__all__ = ["InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d"]
+
+
+class _InstanceNorm(_NormBase):
+    """Normalisation of each channel of each sample over its positions (Ulyanov et al., 2016).
+
+    Args:
+        num_features: The number of channels.
+        eps: Added to the variance.
+        momentum: The weight of a new batch in the running statistics.
+        affine: Whether a learned scale and shift follow.
+        track_running_stats: Whether running statistics are kept and used in evaluation mode.
+        device: Where the tensors live.
+        dtype: Their type.
+        bias: Whether the shift is there (with `affine`).
+    """
+
+    _axes = 1
+
+    def __init__(
+        self,
+        num_features,
+        eps=1e-5,
+        momentum=0.1,
+        affine=False,
+        track_running_stats=False,
+        device=None,
+        dtype=None,
+        *,
+        bias=True,
+    ):
+        super().__init__(
+            num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias
+        )
+
+    def forward(self, input):
+        """Apply the layer."""
+        axes = self._axes
+        if input.dim() not in (axes + 1, axes + 2):
+            raise ValueError(
+                f"expected {axes + 1}D or {axes + 2}D input (got {input.dim()}D input)"
+            )
+        channel = input.dim() - axes - 1
+        if input.size(channel) != self.num_features:
+            message = (
+                f"expected input's size at dim={channel} to match num_features "
+                f"({self.num_features}), but got: {input.size(channel)}."
+            )
+            if self.affine:
+                raise ValueError(message)
+            warnings.warn(
+                f"input's size at dim={channel} does not match num_features. You can silence this "
+                "warning by not passing in num_features, which is not used because affine=False",
+                stacklevel=2,
+            )
+        return self._normalised(input) if channel else self._normalised(input[None])[0]
+
+    def _normalised(self, input):
+        return F.instance_norm(
+            input,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training or not self.track_running_stats,
+            0.0 if self.momentum is None else self.momentum,
+            self.eps,
+        )
+
+
+class InstanceNorm1d(_InstanceNorm):
+    __doc__ = f"{_InstanceNorm.__doc__}\n    The input is `(N, C, L)` or `(C, L)`.\n    "
+
+
+class InstanceNorm2d(_InstanceNorm):
+    __doc__ = f"{_InstanceNorm.__doc__}\n    The input is `(N, C, H, W)` or `(C, H, W)`.\n    "
+    _axes = 2
+
+
+class InstanceNorm3d(_InstanceNorm):
+    __doc__ = (
+        f"{_InstanceNorm.__doc__}\n    The input is `(N, C, D, H, W)` or `(C, D, H, W)`.\n    "
+    )
+    _axes = 3

@@ -1,0 +1,579 @@
+"""Recurrent layers and their cells."""
+
+import math
+import numbers
+import warnings
+
+from flambeau.nn import init
+from flambeau.nn.modules.module import Module
+from flambeau.nn.parameter import Parameter
+from flambeau.nn.utils.rnn import PackedSequence
+from flambeau.ops import recurrent
+from flambeau.ops.creation import empty
+
+__all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNBase", "RNNCell", "RNNCellBase"]
+
+
+def _draw(module):
+    """First values: uniform within ±1/sqrt(hidden_size)."""
+    bound = 1.0 / math.sqrt(module.hidden_size) if module.hidden_size > 0 else 0
+    for weight in module.parameters():
+        init.uniform_(weight, -bound, bound)
+
+
+class RNNBase(Module):
+    """What `RNN`, `LSTM` and `GRU` have in common: the parameters and the handling of batches.
+
+    Args:
+        mode: "RNN_TANH", "RNN_RELU", "LSTM" or "GRU".
+        input_size: The features of the input.
+        hidden_size: The features of the hidden state.
+        num_layers: How many layers stand on top of each other.
+        bias: Whether there are biases.
+        batch_first: The batch is the first axis of input and output, not the second.
+        dropout: The probability of dropping an output between two layers.
+        bidirectional: Whether a second network reads from the end.
+        proj_size: The size that the hidden state of an LSTM is projected to, 0 for none.
+        device: Where the parameters live.
+        dtype: Their type.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+        TypeError: If `hidden_size` is no integer.
+    """
+
+    __constants__ = [
+        "mode",
+        "input_size",
+        "hidden_size",
+        "num_layers",
+        "bias",
+        "batch_first",
+        "dropout",
+        "bidirectional",
+        "proj_size",
+    ]
+
+    def __init__(
+        self,
+        mode,
+        input_size,
+        hidden_size,
+        num_layers=1,
+        bias=True,
+        batch_first=False,
+        dropout=0.0,
+        bidirectional=False,
+        proj_size=0,
+        device=None,
+        dtype=None,
+    ):
+        super().__init__()
+        _check_sizes(mode, hidden_size, num_layers, dropout, proj_size)
+        self.mode = mode
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.bias = bias
+        self.batch_first = batch_first
+        self.dropout = float(dropout)
+        self.bidirectional = bidirectional
+        self.proj_size = proj_size
+        self._all_weights = []
+        for layer in range(num_layers):
+            for suffix in ("", "_reverse") if bidirectional else ("",):
+                self._add_parameters(layer, suffix, {"device": device, "dtype": dtype})
+        self.reset_parameters()
+
+    def _add_parameters(self, layer, suffix, factory):
+        """The parameters of one layer in one direction."""
+        gates = recurrent.STEPS[self.mode][1] * self.hidden_size
+        directions = 2 if self.bidirectional else 1
+        output = self.proj_size or self.hidden_size
+        shapes = {
+            "weight_ih": (gates, output * directions if layer else self.input_size),
+            "weight_hh": (gates, output),
+        }
+        if self.bias:
+            shapes |= {"bias_ih": (gates,), "bias_hh": (gates,)}
+        if self.proj_size:
+            shapes["weight_hr"] = (self.proj_size, self.hidden_size)
+        names = []
+        for stem, shape in shapes.items():
+            names.append(f"{stem}_l{layer}{suffix}")
+            self.register_parameter(names[-1], Parameter(empty(shape, **factory)))
+        self._all_weights.append(names)
+
+    @property
+    def all_weights(self):
+        """The parameters, a list for each layer and direction."""
+        return [[getattr(self, name) for name in names] for names in self._all_weights]
+
+    @property
+    def _flat_weights_names(self):
+        return [name for names in self._all_weights for name in names]
+
+    @property
+    def _flat_weights(self):
+        return [getattr(self, name) for name in self._flat_weights_names]
+
+    def flatten_parameters(self):
+        """Does nothing: the layers read the parameters where they are."""
+
+    def reset_parameters(self):
+        """Draw all parameters uniformly from ±1/sqrt(hidden_size)."""
+        _draw(self)
+
+    def check_input(self, input, batch_sizes):
+        """Refuses an input that does not fit; packed if `batch_sizes` is given."""
+        own = getattr(self, self._all_weights[0][0]).dtype
+        if input.dtype != own:
+            raise ValueError(
+                f"RNN input dtype ({input.dtype}) does not match weight dtype ({own}). Convert "
+                f"input: input.to({own}), or convert model: model.to({input.dtype})"
+            )
+        expected = 2 if batch_sizes is not None else 3
+        if input.dim() != expected:
+            raise RuntimeError(f"input must have {expected} dimensions, got {input.dim()}")
+        if self.input_size != input.size(-1):
+            raise RuntimeError(
+                "input.size(-1) must be equal to input_size. Expected "
+                f"{self.input_size}, got {input.size(-1)}"
+            )
+
+    def get_expected_hidden_size(self, input, batch_sizes):
+        """The size of the first state for an input."""
+        if batch_sizes is not None:
+            batch = int(batch_sizes[0])
+        else:
+            batch = input.size(0 if self.batch_first else 1)
+        layers = self.num_layers * (2 if self.bidirectional else 1)
+        return layers, batch, self.proj_size or self.hidden_size
+
+    def check_hidden_size(self, hx, expected_hidden_size, msg="Expected hidden size {}, got {}"):
+        """Refuses a state of another size."""
+        if tuple(hx.shape) != tuple(expected_hidden_size):
+            raise RuntimeError(msg.format(tuple(expected_hidden_size), list(hx.shape)))
+
+    def check_forward_args(self, input, hidden, batch_sizes):
+        """Refuses an input or a first state that does not fit."""
+        self.check_input(input, batch_sizes)
+        self.check_hidden_size(hidden, self.get_expected_hidden_size(input, batch_sizes))
+
+    def permute_hidden(self, hx, permutation):
+        """The state with its sequences in another order."""
+        return hx if permutation is None else hx.index_select(1, permutation)
+
+    def _state_parts(self, hx):
+        """A state as a tuple of tensors."""
+        return (hx,)
+
+    def _state_sizes(self, expected):
+        """The sizes of the parts of a state."""
+        return (expected,)
+
+    def _state_of(self, parts):
+        """The state that `forward` returns."""
+        return parts[0]
+
+    def forward(self, input, hx=None):
+        """Read the sequences.
+
+        Args:
+            input: (T, N, F), (N, T, F) with `batch_first`, (T, F), or a `PackedSequence`.
+            hx: The first state, zeros if None.
+
+        Returns:
+            The outputs of the last layer at all steps, and the last state of every layer.
+        """
+        if isinstance(input, PackedSequence):
+            data, sizes, order, back = input
+            output, state = self._run(data, sizes, hx, order)
+            state = self._state_of([self.permute_hidden(part, back) for part in state])
+            return PackedSequence(output, sizes, order, back), state
+        if input.dim() not in (2, 3):
+            raise ValueError(
+                f"{type(self).__name__}: Expected input to be 2D or 3D, got {input.dim()}D instead"
+            )
+        if input.dim() == 3:
+            self._check_state_dims(hx, 3)
+            output, state = self._run(input, None, hx, None)
+            return output, self._state_of(state)
+        self._check_state_dims(hx, 2)
+        batch = 0 if self.batch_first else 1
+        if hx is not None:
+            hx = self._state_of([part.unsqueeze(1) for part in self._state_parts(hx)])
+        output, state = self._run(input.unsqueeze(batch), None, hx, None)
+        return output.squeeze(batch), self._state_of([part.squeeze(1) for part in state])
+
+    def _check_state_dims(self, hx, dims):
+        if hx is None or all(part.dim() == dims for part in self._state_parts(hx)):
+            return
+        kind = "batched 3-D" if dims == 3 else "unbatched 2-D"
+        found = [f"{part.dim()}-D" for part in self._state_parts(hx)]
+        if len(found) == 1:
+            text = f"hx should also be {dims}-D but got {found[0]} tensor"
+        else:
+            text = f"hx and cx should also be {dims}-D but got ({', '.join(found)}) tensors"
+        raise RuntimeError(f"For {kind} input, {text}")
+
+    def _run(self, input, batch_sizes, hx, order):
+        """The outputs and the parts of the last state; the batch has its axis, or is packed."""
+        if hx is None:
+            self.check_input(input, batch_sizes)
+            expected = self.get_expected_hidden_size(input, batch_sizes)
+            state = [input.new_zeros(size) for size in self._state_sizes(expected)]
+        else:
+            state = [self.permute_hidden(part, order) for part in self._state_parts(hx)]
+            self.check_forward_args(input, self._state_of(state), batch_sizes)
+        first = self.batch_first and batch_sizes is None
+        input = input.transpose(0, 1) if first else input
+        if not input.size(0):
+            raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
+        output, state = recurrent.run_layers(
+            self.mode,
+            input,
+            None if batch_sizes is None else batch_sizes.tolist(),
+            state,
+            self._flat_weights,
+            self.bias,
+            self.num_layers,
+            self.dropout,
+            self.training,
+            self.bidirectional,
+        )
+        return (output.transpose(0, 1) if first else output), state
+
+    def extra_repr(self):
+        text = f"{self.input_size}, {self.hidden_size}"
+        if self.proj_size:
+            text += f", proj_size={self.proj_size}"
+        if self.num_layers != 1:
+            text += f", num_layers={self.num_layers}"
+        for name, default in (
+            ("bias", True),
+            ("batch_first", False),
+            ("dropout", 0),
+            ("bidirectional", False),
+        ):
+            value = getattr(self, name)
+            if value != default:
+                text += f", {name}={value}"
+        return text
+
+
+def _check_sizes(mode, hidden_size, num_layers, dropout, proj_size):
+    number = isinstance(dropout, numbers.Number) and not isinstance(dropout, bool)
+    if not number or not 0 <= dropout <= 1:
+        raise ValueError(
+            "dropout should be a number in range [0, 1] representing the probability of an element "
+            "being zeroed"
+        )
+    if dropout > 0 and num_layers == 1:
+        warnings.warn(
+            "dropout option adds dropout after all but last recurrent layer, so non-zero dropout "
+            f"expects num_layers greater than 1, but got dropout={dropout} and "
+            f"num_layers={num_layers}",
+            stacklevel=4,
+        )
+    if not isinstance(hidden_size, int):
+        raise TypeError(f"hidden_size should be of type int, got: {type(hidden_size).__name__}")
+    if hidden_size <= 0:
+        raise ValueError("hidden_size must be greater than zero")
+    if num_layers <= 0:
+        raise ValueError("num_layers must be greater than zero")
+    if proj_size < 0:
+        raise ValueError("proj_size should be a positive integer or zero to disable projections")
+    if proj_size >= hidden_size:
+        raise ValueError("proj_size has to be smaller than hidden_size")
+    if mode not in recurrent.STEPS:
+        raise ValueError(f"Unrecognized RNN mode: {mode}")
+
+
+def _refuse_projection(args, kwargs):
+    # proj_size is the eighth argument of a layer.
+    if "proj_size" in kwargs or len(args) > 7:
+        raise ValueError("proj_size argument is only supported for LSTM, not RNN or GRU")
+
+
+class RNN(RNNBase):
+    """An Elman network: h' = tanh(W_ih x + b_ih + W_hh h + b_hh) at every step.
+
+    Args:
+        input_size: The features of the input.
+        hidden_size: The features of the hidden state.
+        num_layers: How many layers stand on top of each other.
+        nonlinearity: "tanh" or "relu".
+        bias: Whether there are biases.
+        batch_first: The batch is the first axis of input and output, not the second.
+        dropout: The probability of dropping an output between two layers.
+        bidirectional: Whether a second network reads from the end.
+        device: Where the parameters live.
+        dtype: Their type.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Example:
+        >>> import flambeau as torch
+        >>> output, hidden = torch.nn.RNN(3, 4, num_layers=2)(torch.ones(5, 2, 3))
+        >>> output.shape, hidden.shape
+        (torch.Size([5, 2, 4]), torch.Size([2, 2, 4]))
+    """
+
+    def __init__(self, *args, **kwargs):
+        _refuse_projection((), kwargs)
+        if len(args) > 3:
+            self.nonlinearity = args[3]
+            args = (*args[:3], *args[4:])
+        else:
+            self.nonlinearity = kwargs.pop("nonlinearity", "tanh")
+        modes = {"tanh": "RNN_TANH", "relu": "RNN_RELU"}
+        if self.nonlinearity not in modes:
+            raise ValueError(
+                f"Unknown nonlinearity '{self.nonlinearity}'. Select from 'tanh' or 'relu'."
+            )
+        super().__init__(modes[self.nonlinearity], *args, **kwargs)
+
+
+class LSTM(RNNBase):
+    """Long short-term memory: a state of two parts, whose change gates control.
+
+    Args:
+        input_size: The features of the input.
+        hidden_size: The features of the hidden state.
+        num_layers: How many layers stand on top of each other.
+        bias: Whether there are biases.
+        batch_first: The batch is the first axis of input and output, not the second.
+        dropout: The probability of dropping an output between two layers.
+        bidirectional: Whether a second network reads from the end.
+        proj_size: The size that the hidden state is projected to, 0 for none.
+        device: Where the parameters live.
+        dtype: Their type.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Example:
+        >>> import flambeau as torch
+        >>> output, (hidden, cell) = torch.nn.LSTM(3, 4)(torch.ones(5, 2, 3))
+        >>> output.shape, cell.shape
+        (torch.Size([5, 2, 4]), torch.Size([1, 2, 4]))
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__("LSTM", *args, **kwargs)
+
+    def get_expected_cell_size(self, input, batch_sizes):
+        """The size of the first state of the cells for an input."""
+        layers, batch, _ = self.get_expected_hidden_size(input, batch_sizes)
+        return layers, batch, self.hidden_size
+
+    def check_forward_args(self, input, hidden, batch_sizes):
+        """Refuses an input or a first state that does not fit."""
+        self.check_input(input, batch_sizes)
+        for index, size in enumerate(
+            (
+                self.get_expected_hidden_size(input, batch_sizes),
+                self.get_expected_cell_size(input, batch_sizes),
+            )
+        ):
+            message = f"Expected hidden[{index}] size {{}}, got {{}}"
+            self.check_hidden_size(hidden[index], size, message)
+
+    def _state_parts(self, hx):
+        if not isinstance(hx, (tuple, list)) or len(hx) != 2:
+            raise TypeError("LSTM: expected the first state as a tuple (h_0, c_0)")
+        return tuple(hx)
+
+    def _state_sizes(self, expected):
+        return expected, (*expected[:2], self.hidden_size)
+
+    def _state_of(self, parts):
+        return tuple(parts)
+
+    def permute_hidden(self, hx, permutation):
+        """The state, or a part of it, with its sequences in another order."""
+        if isinstance(hx, (tuple, list)):
+            return tuple(super(LSTM, self).permute_hidden(part, permutation) for part in hx)
+        return super().permute_hidden(hx, permutation)
+
+
+class GRU(RNNBase):
+    """Gated recurrent units: gates decide how much of the state is kept and used.
+
+    Args:
+        input_size: The features of the input.
+        hidden_size: The features of the hidden state.
+        num_layers: How many layers stand on top of each other.
+        bias: Whether there are biases.
+        batch_first: The batch is the first axis of input and output, not the second.
+        dropout: The probability of dropping an output between two layers.
+        bidirectional: Whether a second network reads from the end.
+        device: Where the parameters live.
+        dtype: Their type.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Example:
+        >>> import flambeau as torch
+        >>> output, hidden = torch.nn.GRU(3, 4, bidirectional=True)(torch.ones(5, 2, 3))
+        >>> output.shape
+        torch.Size([5, 2, 8])
+    """
+
+    def __init__(self, *args, **kwargs):
+        _refuse_projection(args, kwargs)
+        super().__init__("GRU", *args, **kwargs)
+
+
+class RNNCellBase(Module):
+    """What the cells have in common.
+
+    Args:
+        input_size: The features of the input.
+        hidden_size: The features of the state.
+        bias: Whether there are biases.
+        num_chunks: How many gates there are.
+        device: Where the parameters live.
+        dtype: Their type.
+    """
+
+    __constants__ = ["input_size", "hidden_size", "bias"]
+
+    def __init__(self, input_size, hidden_size, bias, num_chunks, device=None, dtype=None):
+        super().__init__()
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.bias = bias
+        gates = num_chunks * hidden_size
+        for name, shape in (
+            ("weight_ih", (gates, input_size)),
+            ("weight_hh", (gates, hidden_size)),
+            ("bias_ih", (gates,)),
+            ("bias_hh", (gates,)),
+        ):
+            wanted = bias or name.startswith("weight")
+            parameter = Parameter(empty(shape, device=device, dtype=dtype)) if wanted else None
+            self.register_parameter(name, parameter)
+        self.reset_parameters()
+
+    def reset_parameters(self):
+        """Draw all parameters uniformly from ±1/sqrt(hidden_size)."""
+        _draw(self)
+
+    def _parameters_of_step(self):
+        return self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
+
+    def _batched(self, input, hx):
+        """Input and state with a batch axis, the state zeros if it is None."""
+        name = type(self).__name__
+        if input.dim() not in (1, 2):
+            raise ValueError(f"{name}: Expected input to be 1D or 2D, got {input.dim()}D instead")
+        if hx is not None and hx.dim() not in (1, 2):
+            raise ValueError(f"{name}: Expected hidden to be 1D or 2D, got {hx.dim()}D instead")
+        batched = input.dim() == 2
+        input = input if batched else input.unsqueeze(0)
+        if hx is None:
+            return input, input.new_zeros((input.size(0), self.hidden_size))
+        return input, hx if batched else hx.unsqueeze(0)
+
+    def extra_repr(self):
+        text = f"{self.input_size}, {self.hidden_size}"
+        if not self.bias:
+            text += f", bias={self.bias}"
+        if getattr(self, "nonlinearity", "tanh") != "tanh":
+            text += f", nonlinearity={self.nonlinearity}"
+        return text
+
+
+class RNNCell(RNNCellBase):
+    """One step of `RNN`.
+
+    Args:
+        input_size: The features of the input.
+        hidden_size: The features of the state.
+        bias: Whether there are biases.
+        nonlinearity: "tanh" or "relu".
+        device: Where the parameters live.
+        dtype: Their type.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.RNNCell(3, 4)(torch.ones(2, 3)).shape
+        torch.Size([2, 4])
+    """
+
+    __constants__ = ["input_size", "hidden_size", "bias", "nonlinearity"]
+
+    def __init__(
+        self, input_size, hidden_size, bias=True, nonlinearity="tanh", device=None, dtype=None
+    ):
+        super().__init__(input_size, hidden_size, bias, 1, device, dtype)
+        self.nonlinearity = nonlinearity
+
+    def forward(self, input, hx=None):
+        """The next state."""
+        steps = {"tanh": recurrent.rnn_tanh_cell, "relu": recurrent.rnn_relu_cell}
+        rows, state = self._batched(input, hx)
+        if self.nonlinearity not in steps:
+            raise RuntimeError(f"Unknown nonlinearity: {self.nonlinearity}")
+        state = steps[self.nonlinearity](rows, state, *self._parameters_of_step())
+        return state if input.dim() == 2 else state.squeeze(0)
+
+
+class LSTMCell(RNNCellBase):
+    """One step of `LSTM`.
+
+    Args:
+        input_size: The features of the input.
+        hidden_size: The features of the state.
+        bias: Whether there are biases.
+        device: Where the parameters live.
+        dtype: Their type.
+
+    Example:
+        >>> import flambeau as torch
+        >>> hidden, cell = torch.nn.LSTMCell(3, 4)(torch.ones(2, 3))
+        >>> hidden.shape
+        torch.Size([2, 4])
+    """
+
+    def __init__(self, input_size, hidden_size, bias=True, device=None, dtype=None):
+        super().__init__(input_size, hidden_size, bias, 4, device, dtype)
+
+    def forward(self, input, hx=None):
+        """The next state and the next state of the cell."""
+        state = []
+        for part in (None, None) if hx is None else hx:
+            rows, part = self._batched(input, part)
+            state.append(part)
+        h, c = recurrent.lstm_cell(rows, tuple(state), *self._parameters_of_step())
+        return (h, c) if input.dim() == 2 else (h.squeeze(0), c.squeeze(0))
+
+
+class GRUCell(RNNCellBase):
+    """One step of `GRU`.
+
+    Args:
+        input_size: The features of the input.
+        hidden_size: The features of the state.
+        bias: Whether there are biases.
+        device: Where the parameters live.
+        dtype: Their type.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.GRUCell(3, 4)(torch.ones(2, 3)).shape
+        torch.Size([2, 4])
+    """
+
+    def __init__(self, input_size, hidden_size, bias=True, device=None, dtype=None):
+        super().__init__(input_size, hidden_size, bias, 3, device, dtype)
+
+    def forward(self, input, hx=None):
+        """The next state."""
+        rows, state = self._batched(input, hx)
+        state = recurrent.gru_cell(rows, state, *self._parameters_of_step())
+        return state if input.dim() == 2 else state.squeeze(0)
