@@ -190,7 +190,6 @@ def test_embedding_gradient_by_frequency():
         "pixel_unshuffle(x[..., :2], 2)",
         "pdist(x[0])",
         "local_response_norm(x, 2, 0.5)",
-        "native_channel_shuffle(x, 2)",
     ],
 )
 def test_functions(call):
@@ -267,3 +266,12 @@ def test_error_text(text):
 def test_number_of_features_that_does_not_matter():
     with pytest.warns(UserWarning, match="does not match num_features"):
         flambeau.nn.InstanceNorm1d(3)(flambeau.ones(2, 4, 5))
+
+
+def test_shuffle_by_its_other_name():
+    x = numbers(2, 4, 3)
+    ours, theirs = (
+        module.nn.functional.native_channel_shuffle(module.tensor(x), 2)
+        for module in (flambeau, torch)
+    )
+    close(ours, theirs)
