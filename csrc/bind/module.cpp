@@ -11,7 +11,7 @@ NB_MODULE(_C, m) {
   m.doc() = "The compiled layer of flambeau: tensors, the recorder and the CPU kernels.";
   // Closures of operations keep their modules, and so the default generator, until the process
   // ends.
-  nb::set_leak_warnings(false);
+  nanobind::set_leak_warnings(false);
   fb::py::init_dtype(m);
   fb::py::init_tensor(m);
   fb::py::init_op(m);
