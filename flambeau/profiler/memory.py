@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 
+from flambeau import _C
 from flambeau.autograd.drawing import saved_tensors_of, walk
 from flambeau.core.tensor import Tensor
 
@@ -41,7 +42,8 @@ def memory_by_owner(model=None, optimizer=None, outputs=None):
 
     def count(owner, tensors):
         for tensor in tensors:
-            if not isinstance(tensor, Tensor) or tensor.is_meta:
+            # Tensors under a transform have no memory of their own.
+            if not isinstance(tensor, Tensor) or tensor.is_meta or _C.wrapped_of(tensor):
                 continue
             storage = tensor.untyped_storage()
             if storage._cdata not in counted:

@@ -202,3 +202,9 @@ def test_memory_by_owner():
     assert report["saved by ExpBackward0"] == 4 * 2 * 4
     assert "optimizer state" in str(report)
     assert str(report).splitlines()[-1].startswith("total")
+
+
+def test_memory_of_tensors_under_a_transform_is_counted_once():
+    kept = []
+    fl.vmap(lambda row: kept.append(row) or row)(fl.ones(2, 3))
+    assert memory_by_owner()["other"] > 0
