@@ -130,6 +130,26 @@ struct RunningLogSumExp {
   }
 };
 
+// The imaginary parts turn, the real parts decide which of the two numbers is taken out.
+template <class T_>
+  requires is_complex_v<T_>
+struct RunningLogSumExp<T_> {
+  using T = T_;
+  using State = complex128;
+  static State start() { return -std::numeric_limits<double>::infinity(); }
+  static void step(State& s, T x, std::int64_t) {
+    const complex128 v = widen(x);
+    const complex128 high = s.real() < v.real() ? v : s, low = s.real() < v.real() ? s : v;
+    if (low.real() == -std::numeric_limits<double>::infinity())
+      s = high;
+    else
+      s = high + std::log(1.0 + std::exp(low - high));
+  }
+  static void store(char* const* out, std::int64_t at, const State& s) {
+    put(out[0], at, narrow_to<T>(s));
+  }
+};
+
 Tensor prepare(const Tensor& t, OptionalDType dtype) {
   const DType result = dtype ? *dtype : is_integral(t.dtype(), true) ? DType::Int64 : t.dtype();
   return contiguous(cast(t, result));
@@ -179,8 +199,13 @@ Tensor logcumsumexp(const Tensor& t, std::int64_t dim, bool reverse) {
   const int axis = normalize_dim(dim, t.ndim(), "logcumsumexp");
   const Tensor in = contiguous(t);
   Tensor out = empty(in.sizes(), in.dtype());
-  dispatch_floating(in.dtype(), "logcumsumexp",
-                    [&]<class T>() { scan<RunningLogSumExp<T>>(in, axis, reverse, {out}); });
+  const auto run = [&]<class T>() { scan<RunningLogSumExp<T>>(in, axis, reverse, {out}); };
+  if (in.dtype() == DType::Complex64)
+    run.operator()<complex64>();
+  else if (in.dtype() == DType::Complex128)
+    run.operator()<complex128>();
+  else
+    dispatch_floating(in.dtype(), "logcumsumexp", run);
   return out;
 }
 

@@ -764,8 +764,15 @@ def _logcumsumexp_from_end(input, dim):
 
 
 def _through_logarithms(g, input, out, dim, accumulate):
-    """exp(input) * (sums of g * exp(-out)), the positive and negative g in logarithms."""
+    """conj(exp(input)) * (sums of g * conj(exp(-out))), summed as logarithms.
+
+    Real g of either sign are summed on their own, since their logarithms are real.
+    """
     one, absent = _C.full((), 1, g.dtype), _C.full((), float("-inf"), g.dtype)
+    if g.dtype.is_complex:
+        out = out.masked_fill(out.real == float("-inf"), 0)
+        logarithm = where(g != 0, where(g != 0, _conj(g), one).log() - out, absent)
+        return _conj((accumulate(logarithm, dim) + input).exp()).resolve_conj()
     out = out.masked_fill(out == float("-inf"), 0)  # nothing but -inf so far: exp(input) is 0 there
     total = None
     for part in (g, -g):

@@ -120,7 +120,6 @@ DIFFERENT = {
     "lerp_": "the weight must have the dtype of the input",
     "logaddexp": "complex numbers have no kernel",
     "logaddexp2": "complex numbers have no kernel",
-    "logcumsumexp": "complex numbers have no kernel",
     "logit": "eps above 1/2: the bounds cross",
     "logit_": "eps above 1/2: the bounds cross",
     "logsumexp": "complex numbers have no kernel",
