@@ -772,7 +772,7 @@ def _through_logarithms(g, input, out, dim, accumulate):
     if g.dtype.is_complex:
         out = out.masked_fill(out.real == float("-inf"), 0)
         logarithm = where(g != 0, where(g != 0, _conj(g), one).log() - out, absent)
-        return _conj((accumulate(logarithm, dim) + input).exp()).resolve_conj()
+        return _conj((accumulate(logarithm, dim) + input).exp())
     out = out.masked_fill(out == float("-inf"), 0)  # nothing but -inf so far: exp(input) is 0 there
     total = None
     for part in (g, -g):
