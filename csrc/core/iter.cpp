@@ -105,15 +105,21 @@ void run_rows(Loop loop, const Walk& walk, std::int64_t begin, std::int64_t end,
   }
 }
 
+// What is worth several threads is cut finer than that, so that each gets an equal part.
+std::int64_t cut(std::int64_t n, std::int64_t grain) {
+  return n > grain ? std::max<std::int64_t>(1, grain / 8) : grain;
+}
+
 void run_walk(Loop loop, const Walk& walk, const void* params, std::int64_t grain) {
   if (walk.ndim == 1) {
-    parallel_for(0, walk.shape[0], grain,
+    parallel_for(0, walk.shape[0], cut(walk.shape[0], grain),
                  [&](std::int64_t b, std::int64_t e) { run_row(loop, walk, b, e, params); });
     return;
   }
   std::int64_t rows = 1;
   for (int d = 1; d < walk.ndim; ++d) rows *= walk.shape[d];
-  parallel_for(0, rows, std::max<std::int64_t>(1, grain / walk.shape[0]),
+  const std::int64_t least_rows = std::max<std::int64_t>(1, grain / walk.shape[0]);
+  parallel_for(0, rows, cut(rows, least_rows),
                [&](std::int64_t b, std::int64_t e) { run_rows(loop, walk, b, e, params); });
 }
 

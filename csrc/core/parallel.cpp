@@ -30,7 +30,7 @@ constexpr int max_threads = 512;
 // More pieces than threads, so that a core slowed down by other programs is relieved.
 constexpr std::int64_t pieces_per_thread = 4;
 // A worker looks for the next call this long before it sleeps.
-constexpr auto spin_time = std::chrono::microseconds(40);
+constexpr auto spin_time = std::chrono::microseconds(100);
 
 thread_local bool inside_parallel = false;
 
