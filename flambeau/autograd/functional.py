@@ -277,6 +277,20 @@ def _single_number(outputs: tuple[Tensor, ...], several: bool, caller: str) -> N
         )
 
 
+def _number_and_gradient(
+    func: _Function, start: Any, strict: bool, caller: str
+) -> tuple[Tensor, Any]:
+    """What a scalar function returns, and its gradient with a graph of its own."""
+    outputs, several = _outputs(func(*start), caller)
+    _require_graph(outputs, "outputs", strict)
+    _single_number(outputs, several, caller)
+    one = [_C.full(outputs[0].shape, 1, outputs[0].dtype)]
+    found = _gradients(outputs, start, one, create_graph=True)
+    gradient = _filled(found, start, strict, False, "back")
+    _require_graph(gradient, "jacobian", strict)
+    return outputs[0], gradient
+
+
 def vhp(
     func: _Function, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
 ) -> tuple[Any, Any]:
@@ -301,16 +315,10 @@ def vhp(
         items, several = _as_tuple(inputs, "inputs", "vhp")
         start = _prepared(items, create_graph)
         vectors = _vector(v, items, several, "vhp", _OF_INPUT)
-        outputs, several_outputs = _outputs(func(*start), "vhp")
-        _require_graph(outputs, "outputs", strict)
-        _single_number(outputs, several_outputs, "vhp")
-        one = [_C.full(outputs[0].shape, 1, outputs[0].dtype)]
-        found = _gradients(outputs, start, one, create_graph=True)
-        jacobian = _filled(found, start, strict, False, "back")
-        _require_graph(jacobian, "jacobian", strict)
+        value, jacobian = _number_and_gradient(func, start, strict, "vhp")
         again = _gradients(jacobian, start, vectors, create_graph)
         product = _filled(again, start, strict, create_graph, "double_back")
-    output = _finished(outputs[0], create_graph)
+    output = _finished(value, create_graph)
     return output, _restore(_finished(product, create_graph), several)
 
 
@@ -341,19 +349,13 @@ def hvp(
         items, several = _as_tuple(inputs, "inputs", "hvp")
         start = _prepared(items, create_graph)
         vectors = _vector(v, items, several, "hvp", _OF_INPUT)
-        outputs, several_outputs = _outputs(func(*start), "hvp")
-        _require_graph(outputs, "outputs", strict)
-        _single_number(outputs, several_outputs, "hvp")
-        one = [_C.full(outputs[0].shape, 1, outputs[0].dtype)]
-        found = _gradients(outputs, start, one, create_graph=True)
-        jacobian = _filled(found, start, strict, False, "back")
-        _require_graph(jacobian, "jacobian", strict)
+        value, jacobian = _number_and_gradient(func, start, strict, "hvp")
         point = tuple(_C.full(x.shape, 0, x.dtype).requires_grad_() for x in start)
         second = _gradients(jacobian, start, point, create_graph=True)
         pairs = [(g, w) for g, w in zip(second, vectors, strict=True) if g is not None]
         again = _gradients([g for g, _ in pairs], point, [w for _, w in pairs], create_graph)
         product = _filled(again, start, strict, create_graph, "double_back_trick")
-    output = _finished(outputs[0], create_graph)
+    output = _finished(value, create_graph)
     return output, _restore(_finished(product, create_graph), several)
 
 
