@@ -41,13 +41,12 @@ class _Common:
     is_sparse = False
     is_sparse_csr = False
 
-    def _elements(self) -> Tensor:
-        raise NotImplementedError
+    if TYPE_CHECKING:  # each of the two has its own
 
-    @property
-    def device(self) -> _device.device:
-        """Where the elements are."""
-        raise NotImplementedError
+        def _elements(self) -> Tensor: ...
+
+        @property
+        def device(self) -> _device.device: ...
 
     def get_device(self) -> int | None:
         """The number of the device, None for the CPU."""
