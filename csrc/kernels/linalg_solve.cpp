@@ -205,8 +205,7 @@ FourTensors solve(const Tensor& a, const Tensor& b, bool check, const char* op) 
 TwoTensors inverse(const Tensor& a, bool check, const char* op) {
   check_square(a, op);
   const Dims batch = batch_of(a);
-  // Rows taken for columns: the inverse of the transpose is the transpose of the inverse.
-  const Tensor out = by_rows(a);
+  const Tensor out = by_columns(a);
   const Tensor info = new_info(batch);
   const int n = as_int(rows_of(a));
   auto* codes = info.data<std::int32_t>();
