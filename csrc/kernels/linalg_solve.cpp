@@ -322,8 +322,8 @@ Tensor solve_triangular(const Tensor& a, const Tensor& b, bool upper, bool left,
   check_fits(a, b, left, op);
   // X A = B is A^T X^T = B^T.
   if (!left)
-    return transposed(
-        solve_triangular(transposed(a), transposed(b), !upper, true, unitriangular, op));
+    return by_columns(transposed(
+        solve_triangular(transposed(a), transposed(b), !upper, true, unitriangular, op)));
   const Dims batch = broadcast_shapes(batch_of(a), batch_of(b), op);
   const Tensor x = by_columns(expand_batch(b, batch, op));
   const int n = as_int(rows_of(a)), columns = as_int(cols_of(b));
