@@ -558,7 +558,7 @@ Tensor.scatter_reduce_ = _method_inplace(scatter_reduce)
 @op(methods=("take",), samples=lambda s: [s(s.tensor(3, 4), s.indices(2, 3, high=12))])
 def take(input, index):
     """The elements of the flattened input that index names, in index's shape."""
-    return input.reshape(-1)[index]
+    return input.reshape(-1)[index.contiguous()]
 
 
 @function(methods=("take_along_dim",))

@@ -1082,7 +1082,7 @@ def rot90(input, k=1, dims=(0, 1)):
         )
     backend, turns = kernels(input), k % 4
     if turns == 0:
-        return backend.clone(input)
+        return backend.clone(backend.contiguous(input))
     if turns == 2:
         return backend.flip(input, (first, second))
     return _C.transpose(backend.flip(input, (second if turns == 1 else first,)), first, second)
