@@ -60,7 +60,7 @@ def rank_of(wanted: memory_format) -> int:
 
 def suggested(tensor: _C.TensorBase) -> memory_format:
     """The format in which operations on a tensor return their results; gaps do not matter."""
-    if not _C.is_channels_last(tensor):
+    if not _C.is_channels_last(tensor.shape, tensor._strides):
         return contiguous_format
     return channels_last if tensor.ndim == 4 else channels_last_3d
 

@@ -623,9 +623,8 @@ def put(input, index, source, accumulate=False):
         )
     out = _row_major_copy(input)
     if index._numel:
-        kernels(input).index_put(
-            _C.reshape(out, (-1,)), [_C.reshape(index, (-1,))], _C.reshape(source, (-1,)), accumulate
-        )
+        places, values = _C.reshape(index, (-1,)), _C.reshape(source, (-1,))
+        kernels(input).index_put(_C.reshape(out, (-1,)), [places], values, accumulate)
     if input._is_contiguous():
         return out
     dense = _C.empty_like(input, input.dtype)

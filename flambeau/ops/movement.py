@@ -761,7 +761,9 @@ for _arguments, _rule in as_strided_scatter.info.rules.items():
 
 def _copy_with_strides(input):
     """A copy with the very strides of input, gaps and all, where no element lies on another."""
-    if any(stride == 0 and size > 1 for stride, size in zip(input._strides, input.shape)):
+    if any(
+        stride == 0 and size > 1 for stride, size in zip(input._strides, input.shape, strict=True)
+    ):
         return kernels(input).clone(input)
     out = _C.empty_strided(input.shape, input._strides, input.dtype)
     _C.copy_into(out, input)

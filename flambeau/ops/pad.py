@@ -103,7 +103,7 @@ def pad(input, pad, mode="constant", value=None):
     from flambeau.ops.index import index_select
 
     # Channels-last images stay so: the channels wait at the end.
-    waits = mode != "circular" and _C.is_channels_last(input)
+    waits = mode != "circular" and _C.is_channels_last(input.shape, input._strides)
     if waits:
         input = input.movedim(1, -1)
     for k in range(len(pad) // 2):
