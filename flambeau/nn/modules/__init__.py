@@ -10,6 +10,8 @@ from flambeau.nn.modules import (
     dropout,
     flatten,
     instancenorm,
+    lazy,
+    lazyconv,
     linear,
     loss,
     margin_loss,
@@ -32,6 +34,7 @@ from flambeau.nn.modules.distance import *  # noqa: F403
 from flambeau.nn.modules.dropout import *  # noqa: F403
 from flambeau.nn.modules.flatten import *  # noqa: F403
 from flambeau.nn.modules.instancenorm import *  # noqa: F403
+from flambeau.nn.modules.lazyconv import *  # noqa: F403
 from flambeau.nn.modules.linear import *  # noqa: F403
 from flambeau.nn.modules.loss import *  # noqa: F403
 from flambeau.nn.modules.margin_loss import *  # noqa: F403
@@ -56,6 +59,7 @@ __all__ = [
     *dropout.__all__,
     *flatten.__all__,
     *instancenorm.__all__,
+    *lazyconv.__all__,
     *linear.__all__,
     *loss.__all__,
     *margin_loss.__all__,
