@@ -98,6 +98,7 @@ void check_same_dtype(const Tensor& a, const Tensor& b, const char* op, const ch
   require_cpu(b, op);
   FB_CHECK(a.dtype() == b.dtype(), DType, op, ": expected operands of the same dtype: ", a_name,
            " is ", dtype_name(a.dtype()), ", ", b_name, " is ", dtype_name(b.dtype()));
+  FB_CHECK(a.dtype() != DType::Bool, NotImplemented, op, ": not implemented for bool");
 }
 
 void check_output(const Tensor& y, const ConvShape& s, const char* op) {

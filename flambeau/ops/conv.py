@@ -124,6 +124,8 @@ def _pair(value, name, n=2):
     """One number for all axes, or one per axis."""
     if isinstance(value, int):
         return (value,) * n
+    if isinstance(value, str):
+        raise TypeError(f"argument '{name}' must be an integer or integers, not '{value}'")
     value = tuple(value)
     if len(value) == 1:
         return value * n
@@ -371,6 +373,10 @@ def convolution(input, weight, bias, stride, padding, dilation, transposed, outp
             f"{list(weight.shape)}, but got {input.ndim}-dimensional input of size "
             f"{list(input.shape)} instead"
         )
+    names = ("stride", "padding", "dilation", "output_padding")
+    for name, value in zip(names, (stride, padding, dilation, output_padding), strict=True):
+        if isinstance(value, int):
+            raise TypeError(f"convolution(): argument '{name}' must be tuple of ints, not int")
     if transposed:
         return _convolve_transposed(
             n, input, weight, bias, stride, padding, output_padding, groups, dilation
