@@ -1,6 +1,7 @@
 """Neural networks: modules, functions, initialisation and tools."""
 
 from flambeau.nn import functional as functional
+from flambeau.nn import grad as grad
 from flambeau.nn import init as init
 from flambeau.nn import modules as modules
 from flambeau.nn import parameter as parameter
