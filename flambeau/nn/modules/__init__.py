@@ -21,6 +21,7 @@ from flambeau.nn.modules import (
     shuffle,
     sparse,
     transformer,
+    upsampling,
 )
 from flambeau.nn.modules.activation import *  # noqa: F403
 from flambeau.nn.modules.attention import *  # noqa: F403
@@ -42,6 +43,7 @@ from flambeau.nn.modules.rnn import *  # noqa: F403
 from flambeau.nn.modules.shuffle import *  # noqa: F403
 from flambeau.nn.modules.sparse import *  # noqa: F403
 from flambeau.nn.modules.transformer import *  # noqa: F403
+from flambeau.nn.modules.upsampling import *  # noqa: F403
 
 __all__ = [
     "Module",
@@ -64,4 +66,5 @@ __all__ = [
     *shuffle.__all__,
     *sparse.__all__,
     *transformer.__all__,
+    *upsampling.__all__,
 ]
