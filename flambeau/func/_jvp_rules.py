@@ -79,6 +79,7 @@ LINEAR: dict[str, tuple[str, ...]] = {
         ("grad",),
     ),
     "_dropout_backward": ("grad_output",),
+    "affine_grid_generator": ("theta",),
     "mm": ("input", "mat2"),
     "bmm": ("input", "mat2"),
     "mv": ("input", "vec"),
