@@ -76,6 +76,7 @@ LINEAR: dict[str, tuple[str, ...]] = {
     ),
     **dict.fromkeys(["_adaptive_spread", "_interpolate_backward", "_place", "_spread"], ("grad",)),
     "_dropout_backward": ("grad_output",),
+    "affine_grid_generator": ("theta",),
     "mm": ("input", "mat2"),
     "bmm": ("input", "mat2"),
     "mv": ("input", "vec"),
