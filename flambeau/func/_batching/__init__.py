@@ -190,6 +190,7 @@ def split(value: Tensor, size: int, axis: int = 0) -> Tensor:
 
 
 from flambeau.func._batching import (  # noqa: E402
+    attention,
     composed,
     decompositions,
     indexing,
@@ -202,6 +203,7 @@ from flambeau.func._batching import (  # noqa: E402
 )
 
 __all__ = [
+    "attention",
     "composed",
     "decompositions",
     "indexing",

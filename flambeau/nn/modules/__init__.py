@@ -23,6 +23,7 @@ from flambeau.nn.modules import (
     shuffle,
     sparse,
     transformer,
+    upsampling,
 )
 from flambeau.nn.modules.activation import *  # noqa: F403
 from flambeau.nn.modules.attention import *  # noqa: F403
@@ -45,6 +46,7 @@ from flambeau.nn.modules.rnn import *  # noqa: F403
 from flambeau.nn.modules.shuffle import *  # noqa: F403
 from flambeau.nn.modules.sparse import *  # noqa: F403
 from flambeau.nn.modules.transformer import *  # noqa: F403
+from flambeau.nn.modules.upsampling import *  # noqa: F403
 
 __all__ = [
     "Module",
@@ -68,4 +70,5 @@ __all__ = [
     *shuffle.__all__,
     *sparse.__all__,
     *transformer.__all__,
+    *upsampling.__all__,
 ]
