@@ -204,28 +204,58 @@ struct Sizes {
   }
 };
 
-// Over one axis of a row-major tensor, from `x` to `out` (which may be x).
+// Over one axis of a row-major tensor, from `x` to `out` (which may be x); `lines`: to the lines of
+// `out` one after the other.
 template <class T>
-void transform_axis(const Tensor& x, const Tensor& out, int axis, bool forward, T scale) {
+void transform_axis(const Tensor& x, const Tensor& out, int axis, bool forward, T scale,
+                    bool lines = false) {
   const Sizes s(x.sizes(), axis);
+  const std::int64_t inner = lines ? 1 : s.inner;
   const Axis<T> from{x.data<T>(), s.n * s.inner, s.inner};
-  const Axis<T> to{out.data<T>(), s.n * s.inner, s.inner};
+  const Axis<T> to{out.data<T>(), s.n * inner, inner};
   const Transform<T> how{!forward, !forward, scale};
   transform_lines(s.n, s.outer * s.inner, from, to, how, nothing, nothing);
+}
+
+// The axes from the outermost in the memory of a result on, as torch has them: those that stay,
+// then the transformed ones, each by falling strides of the input.
+struct AxesInMemory {
+  Dims order, back;
+
+  AxesInMemory(const Tensor& t, const Dims& axes, bool last_stays) {
+    const auto wider = [&](std::int64_t a, std::int64_t b) {
+      return t.stride(static_cast<int>(a)) > t.stride(static_cast<int>(b));
+    };
+    for (int d = 0; d < t.ndim(); ++d)
+      if (std::find(axes.begin(), axes.end(), d) == axes.end()) order.push_back(d);
+    std::stable_sort(order.begin(), order.end(), wider);
+    for (const std::int64_t axis : axes) order.push_back(axis);
+    std::stable_sort(order.end() - axes.size(), order.end() - last_stays, wider);
+    back.resize(t.ndim());
+    for (int d = 0; d < t.ndim(); ++d) back[static_cast<int>(order[d])] = d;
+  }
+};
+
+// The `count` axes before the last one of a row-major tensor, in place.
+template <class T>
+void transform_before_last(const Tensor& x, int count, bool forward) {
+  for (int k = 1; k <= count; ++k) transform_axis(x, x, x.ndim() - 1 - k, forward, T(1));
 }
 
 // All axes, one after the other; the scale goes with the first.
 template <class T>
 Tensor c2c(const Tensor& input, const Dims& axes, double scale, bool forward) {
-  Tensor x = contiguous(input);
-  if (axes.empty()) return clone(x);
-  const Tensor out = empty(x.sizes(), x.dtype());
-  for (int k = axes.size() - 1; k >= 0; --k) {
-    transform_axis(x, out, static_cast<int>(axes[k]), forward, static_cast<T>(scale));
-    x = out;
-    scale = 1;
-  }
-  return out;
+  if (axes.empty()) return clone(input);
+  const AxesInMemory memory(input, axes, false);
+  const Tensor moved = input.permute(memory.order), out = empty(moved.sizes(), input.dtype());
+  const bool straight = axes.size() == 1 && input.is_contiguous();
+  const int last = moved.ndim() - 1;
+  if (straight)
+    transform_axis(input, out, static_cast<int>(axes[0]), forward, static_cast<T>(scale), true);
+  else
+    transform_axis(contiguous(moved), out, last, forward, static_cast<T>(scale));
+  transform_before_last<T>(out, axes.size() - 1, forward);
+  return out.permute(memory.back);
 }
 
 // Real lines as half as many complex numbers, then taken apart.
@@ -287,11 +317,6 @@ Tensor whole_from_half(const Tensor& half, std::int64_t n) {
   return out;
 }
 
-// The axis at the end, where real transforms are done, and back.
-Tensor axis_last(const Tensor& t, int axis) {
-  return axis == t.ndim() - 1 ? t : t.transpose(axis, t.ndim() - 1);
-}
-
 template <class T>
 Tensor real_parts(const Tensor& x) {
   const Tensor out = empty(x.sizes(), dtype_of<T>::value);
@@ -319,20 +344,19 @@ Tensor c2r_last(const Tensor& x, std::int64_t n, T scale) {
 
 template <class T>
 Tensor r2c(const Tensor& input, const Dims& axes, double scale, bool onesided) {
-  const int axis = static_cast<int>(axes.back());
-  const Tensor x = contiguous(axis_last(input, axis));
-  Tensor out = r2c_last<T>(x, static_cast<T>(scale));
-  if (!onesided) out = whole_from_half<T>(out, input.size(axis));
-  out = axis_last(out, axis);
-  const Dims rest(axes.data(), axes.size() - 1);
-  return rest.empty() ? out : c2c<T>(out, rest, 1, true);
+  const AxesInMemory memory(input, axes, true);
+  Tensor out = r2c_last<T>(contiguous(input.permute(memory.order)), static_cast<T>(scale));
+  if (!onesided) out = whole_from_half<T>(out, input.size(static_cast<int>(axes.back())));
+  transform_before_last<T>(out, axes.size() - 1, true);
+  return out.permute(memory.back);
 }
 template <class T>
 Tensor c2r(const Tensor& input, const Dims& axes, double scale, std::int64_t size) {
-  const int axis = static_cast<int>(axes.back());
-  const Dims rest(axes.data(), axes.size() - 1);
+  const Dims rest(axes.data(), axes.size() - 1), last{axes.back()};
   const Tensor x = rest.empty() ? input : c2c<T>(input, rest, 1, false);
-  return axis_last(c2r_last<T>(contiguous(axis_last(x, axis)), size, static_cast<T>(scale)), axis);
+  const AxesInMemory memory(x, last, true);
+  const Tensor moved = contiguous(x.permute(memory.order));
+  return c2r_last<T>(moved, size, static_cast<T>(scale)).permute(memory.back);
 }
 
 Dims checked_axes(const Tensor& t, const Dims& axes, const char* op) {

@@ -353,6 +353,15 @@ namespace {
 // Elements of one task: the grouping of the sum must not depend on the machine.
 constexpr std::int64_t task_elements = 16384;
 
+// A copy of `t` with the strides of `like`, which has no gaps; `t` itself if it has them.
+Tensor laid_out_like(const Tensor& t, const Tensor& like) {
+  if (t.strides() == like.strides()) return t;
+  const Tensor out = empty_like(like, t.dtype());
+  copy_into(out, t);
+  return out;
+}
+
+// Both without gaps and with the same strides.
 struct Pair {
   Tensor x, y;
   Pair(const Tensor& input, const Tensor& target, const char* op) {
@@ -363,8 +372,9 @@ struct Pair {
     FB_CHECK(input.dtype() == target.dtype(), DType, op, ": Found dtype ",
              dtype_name(target.dtype()), " but expected ", dtype_name(input.dtype()));
     const DType dtype = computed(input.dtype(), op);
-    x = contiguous(cast(input, dtype));
-    y = contiguous(cast(target, dtype));
+    x = cast(input, dtype);
+    if (!x.is_non_overlapping_and_dense()) x = clone(x);
+    y = laid_out_like(cast(target, dtype), x);
   }
 };
 
@@ -385,7 +395,7 @@ Tensor pointwise_loss(Pointwise kind, const Tensor& input, const Tensor& target,
   const DType dtype = pair.x.dtype();
   const std::int64_t n = pair.x.numel();
   const bool keeps = reduction == Reduction::none;
-  const Tensor each = keeps ? empty(pair.x.sizes(), dtype) : Tensor();
+  const Tensor each = keeps ? empty_like(pair.x) : Tensor();
   double sum = 0;
   dispatch_float(dtype, op, [&]<class T>() {
     if (kind == Pointwise::bce) check_probabilities<T>(pair.x);
@@ -422,8 +432,8 @@ Tensor pointwise_loss_backward(Pointwise kind, const Tensor& grad, const Tensor&
   const bool each = reduction == Reduction::none;
   FB_CHECK(each ? grad.sizes() == input.sizes() : grad.numel() == 1, Shape, op,
            ": the gradient does not fit the loss: grad is ", grad.sizes());
-  const Tensor g = contiguous(cast(grad, dtype));
-  const Tensor out = empty(pair.x.sizes(), dtype);
+  const Tensor g = each ? laid_out_like(cast(grad, dtype), pair.x) : cast(grad, dtype);
+  const Tensor out = empty_like(pair.x);
   dispatch_float(dtype, op, [&]<class T>() {
     const auto backward = loops<T>().backward[static_cast<int>(kind)];
     const T *x = pair.x.data<T>(), *y = pair.y.data<T>(), *pg = each ? g.data<T>() : nullptr;

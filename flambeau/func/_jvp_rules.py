@@ -67,13 +67,17 @@ LINEAR: dict[str, tuple[str, ...]] = {
             "view_as_real",
             "_avg_pool2d",
             "_adaptive_avg_pool2d",
+            "_interpolate",
         ],
         ("input",),
     ),
     **dict.fromkeys(
         ["select_backward", "slice_backward", "diagonal_backward", "unfold_backward"], ("g",)
     ),
-    **dict.fromkeys(["_adaptive_spread", "_conv_bias", "_place", "_spread"], ("grad",)),
+    **dict.fromkeys(
+        ["_adaptive_spread", "_conv_bias", "_interpolate_backward", "_place", "_spread"],
+        ("grad",),
+    ),
     "_dropout_backward": ("grad_output",),
     "mm": ("input", "mat2"),
     "bmm": ("input", "mat2"),

@@ -8,3 +8,5 @@ from flambeau.nn import utils as utils
 from flambeau.nn.modules import *  # noqa: F403
 from flambeau.nn.parameter import Buffer as Buffer
 from flambeau.nn.parameter import Parameter as Parameter
+from flambeau.nn.parameter import UninitializedBuffer as UninitializedBuffer
+from flambeau.nn.parameter import UninitializedParameter as UninitializedParameter

@@ -94,6 +94,10 @@ from flambeau.ops.pool import avg_pool1d as avg_pool1d
 from flambeau.ops.pool import avg_pool2d as avg_pool2d
 from flambeau.ops.pool import max_pool1d as max_pool1d
 from flambeau.ops.pool import max_pool2d as max_pool2d
+from flambeau.ops.resample import interpolate as interpolate
+from flambeau.ops.resample import upsample as upsample
+from flambeau.ops.resample import upsample_bilinear as upsample_bilinear
+from flambeau.ops.resample import upsample_nearest as upsample_nearest
 from flambeau.ops.shuffle import channel_shuffle as channel_shuffle
 from flambeau.ops.shuffle import pixel_shuffle as pixel_shuffle
 from flambeau.ops.shuffle import pixel_unshuffle as pixel_unshuffle

@@ -178,6 +178,12 @@ def _pool_adjoint(op, size, values, marks):
     return split(out, size) if fold else out
 
 
+@rule("_interpolate", "_interpolate_backward")
+def _resized(op, size, values, marks):
+    x, *rest = values
+    return split(op(merged(x), *rest), size)
+
+
 # ---- others ----
 
 

@@ -10,6 +10,8 @@ from flambeau.nn.modules import (
     dropout,
     flatten,
     instancenorm,
+    lazy,
+    lazyconv,
     linear,
     loss,
     margin_loss,
@@ -21,6 +23,7 @@ from flambeau.nn.modules import (
     shuffle,
     sparse,
     transformer,
+    upsampling,
 )
 from flambeau.nn.modules.activation import *  # noqa: F403
 from flambeau.nn.modules.attention import *  # noqa: F403
@@ -31,6 +34,7 @@ from flambeau.nn.modules.distance import *  # noqa: F403
 from flambeau.nn.modules.dropout import *  # noqa: F403
 from flambeau.nn.modules.flatten import *  # noqa: F403
 from flambeau.nn.modules.instancenorm import *  # noqa: F403
+from flambeau.nn.modules.lazyconv import *  # noqa: F403
 from flambeau.nn.modules.linear import *  # noqa: F403
 from flambeau.nn.modules.loss import *  # noqa: F403
 from flambeau.nn.modules.margin_loss import *  # noqa: F403
@@ -42,6 +46,7 @@ from flambeau.nn.modules.rnn import *  # noqa: F403
 from flambeau.nn.modules.shuffle import *  # noqa: F403
 from flambeau.nn.modules.sparse import *  # noqa: F403
 from flambeau.nn.modules.transformer import *  # noqa: F403
+from flambeau.nn.modules.upsampling import *  # noqa: F403
 
 __all__ = [
     "Module",
@@ -54,6 +59,7 @@ __all__ = [
     *dropout.__all__,
     *flatten.__all__,
     *instancenorm.__all__,
+    *lazyconv.__all__,
     *linear.__all__,
     *loss.__all__,
     *margin_loss.__all__,
@@ -64,4 +70,5 @@ __all__ = [
     *shuffle.__all__,
     *sparse.__all__,
     *transformer.__all__,
+    *upsampling.__all__,
 ]

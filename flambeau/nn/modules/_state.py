@@ -5,7 +5,7 @@ from collections import OrderedDict, namedtuple
 from flambeau.core.grad_mode import no_grad
 from flambeau.core.tensor import Tensor
 from flambeau.nn.modules._hooks import _enter
-from flambeau.nn.parameter import Parameter
+from flambeau.nn.parameter import Parameter, is_lazy
 
 _EXTRA_STATE_KEY_SUFFIX = "_extra_state"
 
@@ -299,10 +299,11 @@ def _load_tensor(module, name, tensor, key, loaded, assign, error_msgs):
             f"object from checkpoint but received {type(loaded)}"
         )
         return
-    if tensor.dim() == 0 and loaded.dim() == 1 and len(loaded) == 1:
+    lazy = is_lazy(tensor)
+    if not lazy and tensor.dim() == 0 and loaded.shape == (1,):
         # Scalars were saved as vectors of one element by very old versions.
         loaded = loaded[0]
-    if loaded.shape != tensor.shape:
+    if not lazy and loaded.shape != tensor.shape:
         error_msgs.append(
             f"size mismatch for {key}: copying a param with shape {loaded.shape} from "
             f"checkpoint, the shape in current model is {tensor.shape}."
