@@ -15,12 +15,12 @@ constexpr int shared_columns = 64;  // columns that one thread takes at a time
 constexpr int few_columns = 4;      // so few are reflected one reflector after the other
 
 template <class T>
-void gemm(Text trans_a, int m, int n, int k, T alpha, const T* a, int lda, const T* b, int ldb,
-          T beta, T* c, int ldc) {
+void gemm(Text trans_a, Text trans_b, int m, int n, int k, T alpha, const T* a, int lda, const T* b,
+          int ldb, T beta, T* c, int ldc) {
   static const auto routine =
       lapack<T, void(Text, Text, const int*, const int*, const int*, const T*, const T*, const int*,
                      const T*, const int*, const T*, T*, const int*, Length, Length)>("gemm");
-  routine(trans_a, "N", &m, &n, &k, &alpha, a, &lda, b, &ldb, &beta, c, &ldc, 1, 1);
+  routine(trans_a, trans_b, &m, &n, &k, &alpha, a, &lda, b, &ldb, &beta, c, &ldc, 1, 1);
 }
 
 template <class T>
@@ -92,29 +92,36 @@ class BlockReflector {
         t_(static_cast<std::size_t>(width) * static_cast<std::size_t>(width)),
         gram_(t_.size()) {}
 
-  void load(int rows, int width, const T* a, int ld, const T* tau) {
+  // fill(j, column) writes the vector of the j-th reflector of the product, whose factor is
+  // tau[j * tau_step].
+  template <class Fill>
+  void load(int rows, int width, const T* tau, int tau_step, Fill&& fill) {
     rows_ = rows;
     width_ = width;
-    for (int j = 0; j < width; ++j) {
-      T* column = v_.data() + static_cast<std::ptrdiff_t>(j) * rows;
-      std::fill_n(column, j, T(0));
-      column[j] = T(1);
-      std::copy(a + static_cast<std::ptrdiff_t>(j) * ld + j + 1,
-                a + static_cast<std::ptrdiff_t>(j) * ld + rows, column + j + 1);
-    }
-    gemm<T>(adjoint(), width, width, rows, T(1), v_.data(), rows, v_.data(), rows, T(0),
+    for (int j = 0; j < width; ++j) fill(j, v_.data() + static_cast<std::ptrdiff_t>(j) * rows);
+    gemm<T>(adjoint(), "N", width, width, rows, T(1), v_.data(), rows, v_.data(), rows, T(0),
             gram_.data(), width);
     // Column by column: T[:j, j] = -tau[j] T[:j, :j] (V^H v_j).
     std::fill_n(t_.data(), t_.size(), T(0));
     for (int j = 0; j < width; ++j) {
+      const T scale = tau[static_cast<std::ptrdiff_t>(j) * tau_step];
       T* column = t_.data() + static_cast<std::ptrdiff_t>(j) * width;
       for (int k = 0; k < j; ++k) {
-        const T factor = -tau[j] * gram_[static_cast<std::size_t>(j * width + k)];
+        const T factor = -scale * gram_[static_cast<std::size_t>(j * width + k)];
         const T* earlier = t_.data() + static_cast<std::ptrdiff_t>(k) * width;
         for (int i = 0; i <= k; ++i) column[i] += factor * earlier[i];
       }
-      column[j] = tau[j];
+      column[j] = scale;
     }
+  }
+  // Reflectors that lie below the diagonal of a block of columns.
+  void load_columns(int rows, int width, const T* a, int ld, const T* tau) {
+    load(rows, width, tau, 1, [=](int j, T* column) {
+      const T* from = a + static_cast<std::ptrdiff_t>(j) * ld;
+      std::fill_n(column, j, T(0));
+      column[j] = T(1);
+      std::copy(from + j + 1, from + rows, column + j + 1);
+    });
   }
 
   // C becomes (I - V T V^H) C, or with `inverse` (I - V T^H V^H) C.
@@ -127,11 +134,31 @@ class BlockReflector {
         const int first = as_int(b) * shared_columns;
         const int count = std::min(shared_columns, columns - first);
         T* block = c + static_cast<std::ptrdiff_t>(first) * ld;
-        gemm<T>(adjoint(), width_, count, rows_, T(1), v(), rows_, block, ld, T(0), products,
+        gemm<T>(adjoint(), "N", width_, count, rows_, T(1), v(), rows_, block, ld, T(0), products,
                 width_);
-        gemm<T>(inverse ? adjoint() : "N", width_, count, width_, T(1), t(), width_, products,
+        gemm<T>(inverse ? adjoint() : "N", "N", width_, count, width_, T(1), t(), width_, products,
                 width_, T(0), weights, width_);
-        gemm<T>("N", rows_, count, width_, T(-1), v(), rows_, weights, width_, T(1), block, ld);
+        gemm<T>("N", "N", rows_, count, width_, T(-1), v(), rows_, weights, width_, T(1), block,
+                ld);
+      }
+    });
+  }
+
+  // C becomes C (I - V T^H V^H).
+  void apply_inverse_right(int rows, T* c, int ld) const {
+    const int blocks = (rows + shared_columns - 1) / shared_columns;
+    parallel_for(0, blocks, 1, [&](std::int64_t begin, std::int64_t end) {
+      Workspace<T> work(static_cast<std::size_t>(2 * width_ * shared_columns));
+      T *products = work.data(), *weights = products + width_ * shared_columns;
+      for (std::int64_t b = begin; b < end; ++b) {
+        const int first = as_int(b) * shared_columns;
+        const int count = std::min(shared_columns, rows - first);
+        gemm<T>("N", "N", count, width_, rows_, T(1), c + first, ld, v(), rows_, T(0), products,
+                count);
+        gemm<T>("N", adjoint(), count, width_, width_, T(1), products, count, t(), width_, T(0),
+                weights, count);
+        gemm<T>("N", adjoint(), count, rows_, width_, T(-1), weights, count, v(), rows_, T(1),
+                c + first, ld);
       }
     });
   }
@@ -144,6 +171,13 @@ class BlockReflector {
   int rows_, width_ = 0;
   Workspace<T> v_, t_, gram_;
 };
+
+// Calls f(first, width) for the blocks of k reflectors from the last one to the first.
+template <class F>
+void from_last_block(int k, F&& f) {
+  for (int first = (k - 1) / block_width * block_width; k > 0 && first >= 0; first -= block_width)
+    f(first, std::min(block_width, k - first));
+}
 
 }  // namespace
 
@@ -159,7 +193,7 @@ void reflect_in_place(int m, int n, T* a, int ld, T* tau) {
     T* corner = a + k + static_cast<std::ptrdiff_t>(k) * ld;
     reflect_block(m - k, width, corner, ld, tau + k);
     if (rest == 0) break;
-    block.load(m - k, width, corner, ld, tau + k);
+    block.load_columns(m - k, width, corner, ld, tau + k);
     block.apply(true, rest, corner + static_cast<std::ptrdiff_t>(width) * ld, ld);
   }
 }
@@ -181,14 +215,13 @@ void form_q_in_place(int m, int n, int k, T* q, int ld, const T* tau) {
   };
   set_unit_columns(k, n);
   BlockReflector<T> block(m, block_width);
-  // From the last block to the first: what is before a block stays that of the unit matrix.
-  for (int first = (k - 1) / block_width * block_width; k > 0 && first >= 0; first -= block_width) {
-    const int width = std::min(block_width, k - first);
+  // What is before a block stays that of the unit matrix.
+  from_last_block(k, [&](int first, int width) {
     T* corner = q + first + static_cast<std::ptrdiff_t>(first) * ld;
-    block.load(m - first, width, corner, ld, tau + first);
+    block.load_columns(m - first, width, corner, ld, tau + first);
     set_unit_columns(first, first + width);
     block.apply(false, n - first, corner, ld);
-  }
+  });
 }
 
 template <class T>
@@ -199,11 +232,72 @@ void apply_adjoint_q(int m, int columns, int k, const T* a, int lda, const T* ta
   BlockReflector<T> block(m, block_width);
   for (int first = 0; first < k; first += block_width) {
     const int width = std::min(block_width, k - first);
-    block.load(m - first, width, a + first + static_cast<std::ptrdiff_t>(first) * lda, lda,
-               tau + first);
+    block.load_columns(m - first, width, a + first + static_cast<std::ptrdiff_t>(first) * lda, lda,
+                       tau + first);
     block.apply(true, columns, b + first, ldb);
   }
 }
+
+namespace {
+
+// B becomes Q B for the k reflectors that lie below the diagonal of A.
+template <class T>
+void apply_q(int m, int columns, int k, const T* a, int lda, const T* tau, T* b, int ldb) {
+  BlockReflector<T> block(m, block_width);
+  from_last_block(k, [&](int first, int width) {
+    block.load_columns(m - first, width, a + first + static_cast<std::ptrdiff_t>(first) * lda, lda,
+                       tau + first);
+    block.apply(false, columns, b + first, ldb);
+  });
+}
+
+}  // namespace
+
+template <class T>
+void apply_tridiagonal_q(bool lower, int n, int columns, const T* a, int lda, const T* tau, T* b,
+                         int ldb) {
+  if (lower) return apply_q(n - 1, columns, n - 1, a + 1, lda, tau, b + 1, ldb);
+  // Q = H(n-2) ... H(0), and the vector of H(i) ends with a one at place i.
+  BlockReflector<T> block(n, block_width);
+  for (int first = 0; first < n - 1; first += block_width) {
+    const int width = std::min(block_width, n - 1 - first), rows = first + width;
+    block.load(rows, width, tau + rows - 1, -1, [=](int j, T* column) {
+      const int i = rows - 1 - j;
+      std::copy_n(a + static_cast<std::ptrdiff_t>(i + 1) * lda, i, column);
+      column[i] = T(1);
+      std::fill(column + i + 1, column + rows, T(0));
+    });
+    block.apply(false, columns, b, ldb);
+  }
+}
+
+template <class T>
+void apply_bidiagonal_q(int n, int columns, const T* a, int lda, const T* tau, T* u, int ldu) {
+  apply_q(n, columns, n, a, lda, tau, u, ldu);
+}
+
+template <class T>
+void apply_bidiagonal_p(int n, int rows, const T* a, int lda, const T* tau, T* c, int ldc) {
+  BlockReflector<T> block(n, block_width);
+  from_last_block(n - 1, [&](int first, int width) {
+    const int size = n - 1 - first;
+    const T* corner = a + first + static_cast<std::ptrdiff_t>(first + 1) * lda;
+    block.load(size, width, tau + first, 1, [=](int j, T* column) {
+      std::fill_n(column, j, T(0));
+      column[j] = T(1);
+      for (int i = j + 1; i < size; ++i)
+        column[i] = corner[j + static_cast<std::ptrdiff_t>(i) * lda];
+    });
+    block.apply_inverse_right(rows, c + static_cast<std::ptrdiff_t>(first + 1) * ldc, ldc);
+  });
+}
+
+#define FB_INSTANTIATE_REAL(T)                                                            \
+  template void apply_tridiagonal_q<T>(bool, int, int, const T*, int, const T*, T*, int); \
+  template void apply_bidiagonal_q<T>(int, int, const T*, int, const T*, T*, int);        \
+  template void apply_bidiagonal_p<T>(int, int, const T*, int, const T*, T*, int);
+FB_INSTANTIATE_REAL(float)
+FB_INSTANTIATE_REAL(double)
 
 #define FB_INSTANTIATE(T)                                             \
   template void reflect_in_place<T>(int, int, T*, int, T*);           \

@@ -19,7 +19,20 @@ void form_q_in_place(int m, int n, int k, T* q, int ld, const T* tau);
 template <class T>
 void apply_adjoint_q(int m, int columns, int k, const T* a, int lda, const T* tau, T* b, int ldb);
 
-// The same column by column, for few columns; per instruction set.
+// B becomes Q B for the n - 1 reflectors that LAPACK's sytrd leaves in the lower or upper triangle
+// of an n x n matrix.
+template <class T>
+void apply_tridiagonal_q(bool lower, int n, int columns, const T* a, int lda, const T* tau, T* b,
+                         int ldb);
+
+// U becomes Q U and C becomes C P^H for the reflectors that LAPACK's gebrd leaves in a square
+// matrix: n of Q in its columns, n - 1 of P in its rows.
+template <class T>
+void apply_bidiagonal_q(int n, int columns, const T* a, int lda, const T* tau, T* u, int ldu);
+template <class T>
+void apply_bidiagonal_p(int n, int rows, const T* a, int lda, const T* tau, T* c, int ldc);
+
+// Column by column, for few columns; per instruction set.
 template <class T>
 struct ReflectorLoops {
   void (*reflect)(int m, int n, T* a, int ld, T* tau);
