@@ -411,7 +411,7 @@ def _make_lp(n):
 
         Args:
             input: (n, c, {sizes}) or (c, {sizes}).
-            norm_type: the power p; infinity means the largest magnitude, minus infinity the smallest.
+            norm_type: the power p; infinity means the largest magnitude, -infinity the smallest.
             kernel_size: size of the window, one number or one per axis.
             stride: step between windows; the window's size by default.
             ceil_mode: round the output size up; sums of windows over the edge are scaled up.
