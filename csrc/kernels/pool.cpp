@@ -379,10 +379,16 @@ Tensor spread_over_windows(const Tensor& grad, const Dims& input_sizes, const Po
   const PoolPlan plan = windows.backward(piece);
   const std::int64_t from = plan.depth.out * plan.height.out * plan.width.out * in.channels,
                      to = in.elements() * in.channels;
+  const std::vector<std::int64_t> groups = windows.equal_rows();
+  const std::int64_t size[] = {in.size[0], static_cast<std::int64_t>(groups.size()) - 1,
+                               in.size[2]};
   dispatch_floating(grad.dtype(), op, [&]<class T>() {
     const AvgPoolLoops<T>& loops = avg_loops::loops_of(T());
-    for_each_line(in.count, in.size, piece, plan.room, to,
-                  [&](std::int64_t plane, const PoolLine& line, std::int64_t* scratch) {
+    for_each_line(in.count, size, piece, plan.room, to,
+                  [&](std::int64_t plane, PoolLine line, std::int64_t* scratch) {
+                    const auto group = static_cast<std::size_t>(line.height);
+                    line.height = groups[group];
+                    line.rows = groups[group + 1] - groups[group];
                     const T* shares = source.data<const T>() + plane * from;
                     T* result = out.data<T>() + plane * to;
                     if (in.channels > 1)

@@ -82,9 +82,10 @@ __attribute__((always_inline)) inline PoolSpan pool_span(const PoolAxis& axis, s
   return span;
 }
 
-// Results of one plane along the width, at one depth and height.
+// Results of one plane along the width, at one depth and height; `rows` heights from there on have
+// the same ones (gradients of averages).
 struct PoolLine {
-  std::int64_t depth, height, begin, end;
+  std::int64_t depth, height, begin, end, rows = 1;
 };
 
 // What a line of one plane needs, for row-major planes; and the same for channels-last images,

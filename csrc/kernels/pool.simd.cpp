@@ -393,7 +393,7 @@ template <class C>
 FB_SIMD void sum_of_shares(const PoolAxis& w, const PoolLine& line, PoolSpan span, const C* shares,
                            C* sums) {
   const std::int64_t n = line.end - line.begin;
-  fill_values(sums, n, C(0));
+  if (w.cover == 0 || w.in >= 8 * w.out) fill_values(sums, n, C(0));
   if (w.in >= 8 * w.out) {  // long windows: one after the other
     for (std::int64_t j = span.low; j < span.high; ++j) {
       const std::int64_t begin = w.begin[j] - line.begin, end = begin + w.count[j];
@@ -405,7 +405,8 @@ FB_SIMD void sum_of_shares(const PoolAxis& w, const PoolLine& line, PoolSpan spa
   for (std::int64_t more = 0; more < w.cover; ++more) {
     for (std::int64_t x = 0; x < n; ++x) {
       const std::int64_t j = w.first[line.begin + x] + more;
-      sums[x] += j < w.last[line.begin + x] ? shares[j - span.low] : C(0);
+      const C share = j < w.last[line.begin + x] ? shares[j - span.low] : C(0);
+      sums[x] = more == 0 ? share : sums[x] + share;
     }
   }
 }
@@ -445,6 +446,9 @@ void spread_line(const PoolPlan& p, const PoolLine& line, const T* grad, T* out,
       put(out + line.begin + k, Vec<C>::load(sums + k), count);
     });
   }
+  const auto bytes = static_cast<std::size_t>(line.end - line.begin) * sizeof(T);
+  for (std::int64_t row = 1; row < line.rows; ++row)
+    std::memcpy(out + row * w.in + line.begin, out + line.begin, bytes);
 }
 
 template <class T>
@@ -465,6 +469,10 @@ void spread_channels(const PoolPlan& p, const PoolLine& line, std::int64_t chann
       put(out + x * channels + k, total, count);
     });
   }
+  const std::int64_t size = (line.end - line.begin) * channels, begin = line.begin * channels;
+  for (std::int64_t row = 1; row < line.rows; ++row)
+    std::memcpy(out + row * w.in * channels + begin, out + begin,
+                static_cast<std::size_t>(size) * sizeof(T));
 }
 
 template <class T>

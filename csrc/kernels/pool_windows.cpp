@@ -212,6 +212,16 @@ PoolPlan PoolWindows::backward(std::int64_t piece) const {
   return plan;
 }
 
+std::vector<std::int64_t> PoolWindows::equal_rows() const {
+  const PoolAxis& h = plan_.height;
+  std::vector<std::int64_t> starts;
+  for (std::int64_t y = 0; y < h.in; ++y) {
+    if (y == 0 || h.first[y] != h.first[y - 1] || h.last[y] != h.last[y - 1]) starts.push_back(y);
+  }
+  starts.push_back(h.in);
+  return starts;
+}
+
 std::int64_t pool_piece(const PoolAxis& width, std::int64_t results) {
   constexpr std::int64_t inputs = 1024;
   return std::max<std::int64_t>(inputs * results / std::max<std::int64_t>(width.in, 1), 1);

@@ -46,6 +46,8 @@ class PoolWindows {
   // The plan for pieces of lines with so many results.
   PoolPlan forward(std::int64_t piece) const;
   PoolPlan backward(std::int64_t piece) const;
+  // Input rows that the same outputs cover: where each group starts, and the end.
+  std::vector<std::int64_t> equal_rows() const;
 
  private:
   struct Tables {
