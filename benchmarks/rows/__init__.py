@@ -13,7 +13,17 @@ FIRST = (
     "norm_pool",
     "training",
 )
-FAMILIES = (*FIRST, "library", "einsum", "functional", "linalg", "spectral", "optim", "models")
+FAMILIES = (
+    *FIRST,
+    "layers",
+    "models",
+    "library",
+    "einsum",
+    "functional",
+    "linalg",
+    "spectral",
+    "optim",
+)
 
 
 def load(families: tuple[str, ...] = FAMILIES) -> None:
