@@ -123,7 +123,7 @@ std::string version_error(PyNode* node, PyObject* tensor, std::uint32_t expected
     text << "It was overwritten at "
          << line_of(static_cast<PyObject*>(counter.writer), counter.writer_at) << ". ";
   text << "Hint: enable anomaly detection to find the operation that failed to compute its "
-          "gradient, with torch.autograd.set_detect_anomaly(True).";
+          "gradient, with torch.autograd.set_detect_anomaly(True, check_nan=False).";
   return text.str();
 }
 
