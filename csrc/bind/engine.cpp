@@ -533,17 +533,39 @@ Object run_hooks(PyObject* hooks, Object g) {
   return g;
 }
 
+// enforce_grad_layout_policy: a gradient is laid out in memory as its leaf is.
+thread_local bool layout_enforced = true;
+
+bool laid_out_alike(const Tensor& g, const Tensor& leaf) {
+  if (g.is_contiguous() && leaf.is_contiguous()) return true;
+  if (!leaf.is_non_overlapping_and_dense()) return g.is_contiguous();
+  for (int d = 0; d < leaf.ndim(); ++d)
+    if (leaf.size(d) > 1 && g.stride(d) != leaf.stride(d)) return false;
+  return true;
+}
+
+// The gradient for a leaf that has none yet: itself if nobody else sees it, else a copy.
+Object first_gradient(Task& task, PyTensor* leaf, Object g) {
+  const PyTensor* p = as_tensor(g.ptr());
+  if (task.create_graph) return g;
+  const bool plain = !p->wrapped && p->t.is_cpu() && leaf->t.is_cpu() && !p->t.is_lazy();
+  const bool alike = !plain || laid_out_alike(p->t, leaf->t);
+  const bool ours = Py_REFCNT(g.ptr()) == 1 && !p->base && p->t.storage().unique();
+  if (ours && !p->t.is_lazy() && (alike || !layout_enforced)) return g;
+  NoGrad guard;
+  if (alike) return call(engine_ops.clone, {g.ptr()});
+  const bool dense = leaf->t.is_non_overlapping_and_dense();
+  Tensor copy = empty_strided(
+      p->t.sizes(), dense ? leaf->t.strides() : contiguous_strides(p->t.sizes()), p->t.dtype());
+  copy_into(copy, p->t);
+  Object made = nb::steal(wrap(std::move(copy)));
+  if (!made) throw nb::python_error();
+  return made;
+}
+
 void accumulate(Task& task, PyTensor* leaf, Object g) {
   if (!leaf->grad) {
-    if (task.create_graph || owned(g)) {
-      leaf->grad = g.release().ptr();
-    } else if (Py_REFCNT(g.ptr()) == 1 && !as_tensor(g.ptr())->base &&
-               as_tensor(g.ptr())->t.storage().unique() && !as_tensor(g.ptr())->t.is_lazy()) {
-      leaf->grad = g.release().ptr();
-    } else {
-      NoGrad guard;
-      leaf->grad = call(engine_ops.clone, {g.ptr()}).release().ptr();
-    }
+    leaf->grad = first_gradient(task, leaf, std::move(g)).release().ptr();
     return;
   }
   PyTensor* grad = as_tensor(leaf->grad);
@@ -1120,6 +1142,8 @@ void init_engine(nb::module_& m) {
         nb::arg("accumulate"), nb::arg("level") = 0);
   // For hooks: which backward runs in this thread (0 for none), and whether it reaches a node or
   // leaf.
+  m.def("is_grad_layout_enforced", [] { return layout_enforced; });
+  m.def("set_grad_layout_enforced", [](bool enforced) { layout_enforced = enforced; });
   m.def("current_backward", [] { return current_task ? current_task->number : 0; });
   m.def("backward_reaches_all", [] { return !current_task || !current_task->restricted; });
   m.def("is_reached", [](nb::handle target) {

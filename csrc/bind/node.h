@@ -243,6 +243,7 @@ struct EngineOps {
   PyObject* on_gradient = nullptr;  // called with (node, gradients out, gradients in, start in ns)
   PyObject* observer = nullptr;     // called with (op, args, result, start in ns, in-place)
   PyObject* pack_saved = nullptr;   // called with a saved value; returns its getter, or None
+  PyObject* recall = nullptr;       // called with an op before it runs: its result, or None
   PyObject* on_write = nullptr;     // called with a tensor that is about to be written in place
   PyObject* composite = nullptr;    // called with (function, args, kwargs) under transforms
 };

@@ -272,8 +272,14 @@ PyObject* call_forward(const PyOp* op, const Call& call) {
   return result;
 }
 
-nb::object run_kernel(const PyOp* op, const Call& call) {
+nb::object run_kernel(PyOp* op, const Call& call) {
   PyObject* result;
+  if (engine_ops.recall) [[unlikely]] {
+    result = PyObject_CallOneArg(engine_ops.recall, reinterpret_cast<PyObject*>(op));
+    if (!result) throw nb::python_error();
+    nb::object kept = nb::steal(result);
+    if (!kept.is_none()) return kept;
+  }
   if (auto native = run_native(op, call, nullptr)) {
     result = wrap(std::move(*native));
   } else if (op->rule_count) {
@@ -994,6 +1000,7 @@ void init_op(nb::module_& m) {
                                             {"on_gradient", &EngineOps::on_gradient},
                                             {"observer", &EngineOps::observer},
                                             {"pack_saved", &EngineOps::pack_saved},
+                                            {"recall", &EngineOps::recall},
                                             {"on_write", &EngineOps::on_write},
                                             {"composite", &EngineOps::composite}};
         for (const Entry& e : entries)
