@@ -63,6 +63,7 @@ LINEAR: dict[str, tuple[str, ...]] = {
             "unbind",
             "unfold",
             "unsqueeze",
+            "_alias",
             "view",
             "view_as_complex",
             "view_as_real",
