@@ -40,7 +40,6 @@ from flambeau.ops.activation import softsign as softsign
 from flambeau.ops.activation import tanhshrink as tanhshrink
 from flambeau.ops.activation import threshold as threshold
 from flambeau.ops.activation import threshold_ as threshold_
-from flambeau.ops.attention import multi_head_attention_forward as multi_head_attention_forward
 from flambeau.ops.attention import scaled_dot_product_attention as scaled_dot_product_attention
 from flambeau.ops.bag import by_frequency as _by_frequency
 from flambeau.ops.bag import embedding_bag as embedding_bag
@@ -58,6 +57,8 @@ from flambeau.ops.distance import pdist as pdist
 from flambeau.ops.einsum import bilinear as bilinear
 from flambeau.ops.fold import fold as fold
 from flambeau.ops.fold import unfold as unfold
+from flambeau.ops.grid import affine_grid as affine_grid
+from flambeau.ops.grid import grid_sample as grid_sample
 from flambeau.ops.index import embedding as _embedding
 from flambeau.ops.loss import binary_cross_entropy as binary_cross_entropy
 from flambeau.ops.loss import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
@@ -82,6 +83,7 @@ from flambeau.ops.loss import soft_margin_loss as soft_margin_loss
 from flambeau.ops.loss import triplet_margin_loss as triplet_margin_loss
 from flambeau.ops.loss import triplet_margin_with_distance_loss as triplet_margin_with_distance_loss
 from flambeau.ops.matmul import linear as linear
+from flambeau.ops.multihead import multi_head_attention_forward as multi_head_attention_forward
 from flambeau.ops.norm import batch_norm as batch_norm
 from flambeau.ops.norm import group_norm as group_norm
 from flambeau.ops.norm import instance_norm as instance_norm
@@ -98,6 +100,10 @@ from flambeau.ops.pool import avg_pool1d as avg_pool1d
 from flambeau.ops.pool import avg_pool2d as avg_pool2d
 from flambeau.ops.pool import max_pool1d as max_pool1d
 from flambeau.ops.pool import max_pool2d as max_pool2d
+from flambeau.ops.resample import interpolate as interpolate
+from flambeau.ops.resample import upsample as upsample
+from flambeau.ops.resample import upsample_bilinear as upsample_bilinear
+from flambeau.ops.resample import upsample_nearest as upsample_nearest
 from flambeau.ops.shuffle import channel_shuffle as channel_shuffle
 from flambeau.ops.shuffle import pixel_shuffle as pixel_shuffle
 from flambeau.ops.shuffle import pixel_unshuffle as pixel_unshuffle
