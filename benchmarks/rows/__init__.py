@@ -13,7 +13,16 @@ FIRST = (
     "norm_pool",
     "training",
 )
-FAMILIES = (*FIRST, "library", "einsum", "functional", "linalg", "spectral", "optim")
+FAMILIES = (
+    *FIRST,
+    "library",
+    "einsum",
+    "functional",
+    "linalg",
+    "spectral",
+    "optim",
+    "resample",
+)
 
 
 def load(families: tuple[str, ...] = FAMILIES) -> None:

@@ -171,6 +171,7 @@ OTHER_LAYERS = [
     "TripletMarginWithDistanceLoss()",
     "Dropout2d(0.1)",
     "AdaptiveMaxPool1d(3, return_indices=True)",
+    "CTCLoss(2, 'sum', True)",
     "MSELoss()",
     "L1Loss(reduction='sum')",
     "SmoothL1Loss(beta=0.5)",
