@@ -23,6 +23,7 @@ FAMILIES = (
     "linalg",
     "spectral",
     "optim",
+    "resample",
 )
 
 

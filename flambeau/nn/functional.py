@@ -53,6 +53,7 @@ from flambeau.ops.conv import conv_transpose2d as conv_transpose2d
 from flambeau.ops.conv import conv_transpose3d as conv_transpose3d
 from flambeau.ops.creation import empty_like as _empty_like
 from flambeau.ops.creation import zeros_like as _zeros_like
+from flambeau.ops.ctc import ctc_loss as ctc_loss
 from flambeau.ops.distance import pdist as pdist
 from flambeau.ops.einsum import bilinear as bilinear
 from flambeau.ops.fold import fold as fold

@@ -201,6 +201,7 @@ OTHER_LAYERS = [
     "MaxUnpool1d(2)",
     "MaxUnpool2d((2, 3), stride=2, padding=(1, 0))",
     "MaxUnpool3d(2)",
+    "CTCLoss(2, 'sum', True)",
     "MSELoss()",
     "L1Loss(reduction='sum')",
     "SmoothL1Loss(beta=0.5)",
