@@ -13,7 +13,7 @@ FIRST = (
     "norm_pool",
     "training",
 )
-FAMILIES = (*FIRST, "library", "einsum", "functional", "linalg", "spectral", "optim")
+FAMILIES = (*FIRST, "library", "einsum", "functional", "linalg", "spectral", "optim", "models")
 
 
 def load(families: tuple[str, ...] = FAMILIES) -> None:

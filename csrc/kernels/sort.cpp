@@ -54,6 +54,14 @@ class Picked {
   TensorPair result() const {
     return {swapped(values_, lines_.axis), swapped(indices_, lines_.axis)};
   }
+  // With the order of axes in memory that `t` has, whose sizes these are.
+  TensorPair laid_out_like(const Tensor& t) const {
+    if (t.is_contiguous()) return result();
+    const Tensor values = empty_like(t), indices = empty_like(t, DType::Int64);
+    copy_into(values, unswapped(values_));
+    copy_into(indices, unswapped(indices_));
+    return {values, indices};
+  }
   // Without the axis, of which there is one element.
   TensorPair single(bool keepdim) const {
     const auto [values, indices] = result();
@@ -62,6 +70,10 @@ class Picked {
   }
 
  private:
+  Tensor unswapped(const Tensor& t) const {
+    return t.ndim() ? t.transpose(lines_.axis, t.ndim() - 1) : t;
+  }
+
   const Lines& lines_;
   std::int64_t k_;
   Tensor values_, indices_;
@@ -232,7 +244,7 @@ TensorPair sort(const Tensor& t, std::int64_t dim, bool descending) {
       out.put<T>(line, [sorted](std::int64_t k) { return sorted[k].place(); });
     });
   });
-  return out.result();
+  return out.laid_out_like(t);
 }
 
 TensorPair topk(const Tensor& t, std::int64_t k, std::int64_t dim, bool largest) {

@@ -381,7 +381,8 @@ def addr(input, vec1, vec2, *, beta=1, alpha=1):
                 [2., 2.]])
     """
     vectors = vec1.ndim == vec2.ndim == 1
-    if vectors and input.dtype == vec1.dtype == vec2.dtype and input.dtype.is_floating_point:
+    alike = input.dtype == vec1.dtype == vec2.dtype and input._is_contiguous()
+    if vectors and alike and input.dtype.is_floating_point:
         return kernels(input).addmm(input, vec1.unsqueeze(1), vec2.unsqueeze(0), beta, alpha)
     return _added("addr", input, outer(vec1, vec2), beta, alpha)
 
@@ -422,7 +423,7 @@ def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
     )
     _one_dtype("addbmm", input, batch1)
     product = kernels(batch1).contract(batch1, batch2, (0, 1, 2), (0, 2, 3), (1, 3))
-    return _added("addbmm", input, product, beta, alpha)
+    return _C.contiguous(_added("addbmm", input, product, beta, alpha))
 
 
 addbmm.vjp("input")(lambda g, beta: _scaled(g, beta))
@@ -506,7 +507,7 @@ def tensordot(a, b, dims=2):
     for d, e in zip(dims_a, dims_b, strict=True):
         b_labels[e] = a_labels[d]
     rest = [x for x in a_labels if x not in b_labels] + [x for x in b_labels if x >= a.ndim]
-    return _contract(a, b, tuple(a_labels), tuple(b_labels), tuple(rest))
+    return _contract(a, b, tuple(a_labels), tuple(b_labels), tuple(rest)).contiguous()
 
 
 def _contracted_axes(a, b, dims):

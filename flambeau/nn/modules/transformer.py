@@ -12,8 +12,8 @@ from flambeau.nn.modules.dropout import Dropout
 from flambeau.nn.modules.linear import Linear
 from flambeau.nn.modules.module import Module
 from flambeau.nn.modules.normalization import LayerNorm
-from flambeau.ops.attention import canonical_mask
 from flambeau.ops.creation import full
+from flambeau.ops.multihead import canonical_mask
 
 __all__ = [
     "Transformer",
