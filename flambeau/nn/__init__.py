@@ -2,6 +2,7 @@
 
 from flambeau.nn import attention as attention
 from flambeau.nn import functional as functional
+from flambeau.nn import grad as grad
 from flambeau.nn import init as init
 from flambeau.nn import modules as modules
 from flambeau.nn import parallel as parallel

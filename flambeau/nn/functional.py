@@ -46,7 +46,11 @@ from flambeau.ops.bag import embedding_bag as embedding_bag
 from flambeau.ops.bag import one_hot as one_hot
 from flambeau.ops.conv import conv1d as conv1d
 from flambeau.ops.conv import conv2d as conv2d
+from flambeau.ops.conv import conv3d as conv3d
+from flambeau.ops.conv import conv_tbc as conv_tbc
+from flambeau.ops.conv import conv_transpose1d as conv_transpose1d
 from flambeau.ops.conv import conv_transpose2d as conv_transpose2d
+from flambeau.ops.conv import conv_transpose3d as conv_transpose3d
 from flambeau.ops.creation import empty_like as _empty_like
 from flambeau.ops.creation import zeros_like as _zeros_like
 from flambeau.ops.distance import pdist as pdist
