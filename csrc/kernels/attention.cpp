@@ -6,6 +6,7 @@
 #include "core/allocator.h"
 #include "core/parallel.h"
 #include "kernels/copy.h"
+#include "kernels/panels.h"
 
 namespace fb {
 namespace {
@@ -77,8 +78,9 @@ struct Problem {
   Tensor kept;  // contiguous; undefined without dropout
   T kept_factor;
   const AttentionLoopsOf<T>& loops = loops_of<T>();
+  const PanelLoopsOf<T>& panels = panel_loops_of<T>();
 
-  std::int64_t padded(std::int64_t n) const { return round_up(n, loops.lanes); }
+  std::int64_t padded(std::int64_t n) const { return round_up(n, panels.lanes); }
   // Columns of a block that queries up to `row_end` take part in.
   std::int64_t columns(std::int64_t row_end, std::int64_t first_key, std::int64_t keys_here) const {
     return causal ? std::clamp<std::int64_t>(row_end - first_key, 0, keys_here) : keys_here;
@@ -129,30 +131,30 @@ Rows<const T> padded_rows(const Problem<T>& p, Rows<const T> rows, std::int64_t 
 
 template <class T>
 std::int64_t panels_size(const Problem<T>& p, std::int64_t depth) {
-  return round_up(block_keys, p.loops.panel_cols) * depth;
+  return round_up(block_keys, p.panels.cols) * depth;
 }
 
 // rows (m x depth) times the packed columns of a block of keys.
 template <class T>
 void times_panels(const Problem<T>& p, Rows<const T> rows, std::int64_t m, std::int64_t depth,
                   const T* panels, std::int64_t cols, T alpha, T* to) {
-  p.loops.multiply({m, p.padded(cols), depth, rows.data, rows.stride, panels, p.loops.panel_cols,
-                    depth * p.loops.panel_cols, to, scores_stride, alpha, true});
+  p.panels.multiply({m, p.padded(cols), depth, rows.data, rows.stride, panels, p.panels.cols,
+                     depth * p.panels.cols, to, scores_stride, alpha, true});
 }
 
 // to (m x width) += weights (m x depth) times rows (depth x width).
 template <class T>
 void times_rows(const Problem<T>& p, const T* weights, std::int64_t m, std::int64_t depth,
                 Rows<const T> rows, std::int64_t width, Rows<T> to, bool overwrite) {
-  p.loops.multiply({m, width, depth, weights, scores_stride, rows.data, rows.stride,
-                    p.loops.panel_cols, to.data, to.stride, T(1), overwrite});
+  p.panels.multiply({m, width, depth, weights, scores_stride, rows.data, rows.stride, p.panels.cols,
+                     to.data, to.stride, T(1), overwrite});
 }
 // The same with the weights (depth x m) transposed.
 template <class T>
 void transposed_times_rows(const Problem<T>& p, const T* weights, std::int64_t m,
                            std::int64_t depth, Rows<const T> rows, std::int64_t width, Rows<T> to) {
-  p.loops.multiply_transposed({m, width, depth, weights, scores_stride, rows.data, rows.stride,
-                               p.loops.panel_cols, to.data, to.stride, T(1), false});
+  p.panels.multiply_transposed({m, width, depth, weights, scores_stride, rows.data, rows.stride,
+                                p.panels.cols, to.data, to.stride, T(1), false});
 }
 
 template <class T>
@@ -192,7 +194,7 @@ void forward_chunk(const Problem<T>& p, std::int64_t batch, std::int64_t head, s
     const std::int64_t here = std::min(block_keys, all - k0);
     const Rows<const T> k = padded_rows(p, key.from(k0), here, p.width, s.keys.data());
     const Rows<const T> v = padded_rows(p, value.from(k0), here, p.value_width, s.values.data());
-    p.loops.pack_columns(k.data, k.stride, here, p.width, s.panels.data());
+    p.panels.pack_columns(k.data, k.stride, here, p.width, s.panels.data());
     for (std::int64_t i = first; i < last; i += block_rows) {
       const std::int64_t rows = std::min(block_rows, last - i), at = i - first;
       const std::int64_t cols = p.columns(i + rows, k0, here);
@@ -297,8 +299,8 @@ void backward_head(const Problem<T>& p, std::int64_t batch, std::int64_t shared,
                            rows_of<T>(to.key, batch, shared).from(k0),
                            rows_of<T>(to.value, batch, shared).from(k0)};
     const Rows<const T> values = padded_rows(p, v.from(k0), count, p.value_width, s.values.data());
-    p.loops.pack_columns(keys.rows.data, keys.rows.stride, count, p.width, s.key_panels.data());
-    p.loops.pack_columns(values.data, values.stride, count, p.value_width, s.value_panels.data());
+    p.panels.pack_columns(keys.rows.data, keys.rows.stride, count, p.width, s.key_panels.data());
+    p.panels.pack_columns(values.data, values.stride, count, p.value_width, s.value_panels.data());
     clear_rows(keys.of_keys, count, p.width);
     clear_rows(keys.of_values, count, p.value_width);
     for (std::int64_t member = 0; member < group; ++member)

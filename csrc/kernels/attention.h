@@ -11,22 +11,6 @@
 
 namespace fb {
 
-// C (m x n, rows c_stride apart) = alpha A B, added to C unless it is to be overwritten. B lies in
-// panels of `panel_cols` columns, panel_step apart, whose rows are b_stride apart; the last panel
-// must be readable up to the next whole vector.
-template <class T>
-struct AttentionProduct {
-  std::int64_t m, n, depth;
-  const T* a;
-  std::ptrdiff_t a_stride;
-  const T* b;
-  std::ptrdiff_t b_stride, panel_step;
-  T* c;
-  std::ptrdiff_t c_stride;
-  T alpha;
-  bool overwrite;
-};
-
 // The scores of some queries (rows) and keys (columns), and what is done to them.
 template <class T>
 struct AttentionBlock {
@@ -46,13 +30,6 @@ struct AttentionBlock {
 
 template <class T>
 struct AttentionLoopsOf {
-  int panel_cols, lanes;
-  // A's rows are a_stride apart; in the second form its columns are.
-  void (*multiply)(const AttentionProduct<T>&);
-  void (*multiply_transposed)(const AttentionProduct<T>&);
-  // Rows (n x depth) as the columns of panels, the last one filled up with zeros.
-  void (*pack_columns)(const T* rows, std::ptrdiff_t stride, std::int64_t n, std::int64_t depth,
-                       T* panels);
   // The weights of a block relative to the largest score so far; updates each row's maximum and
   // sum, and says by what the row's earlier results are to be multiplied.
   void (*weigh)(const AttentionBlock<T>&, T* maxima, T* sums, T* factors);

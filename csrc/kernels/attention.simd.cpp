@@ -1,48 +1,11 @@
-// The products of a block run on the tiles of microkernel.h; softmax and its gradient on rows.
+// Softmax and its gradient on the rows of a block of scores.
 #include "kernels/attention.h"
 
-#include "kernels/microkernel.h"
 #include "simd/loops.h"
 #include "simd/math.h"
 
 namespace fb::FB_ISA {
 namespace {
-
-template <class T, Left L>
-void multiply(const AttentionProduct<T>& p) {
-  const std::ptrdiff_t no_taps = 0;
-  Tile<T> tile{};
-  tile.taps = &no_taps;
-  tile.num_taps = 1;
-  tile.a_stride = p.a_stride;
-  tile.b_stride = p.b_stride;
-  tile.depth = p.depth;
-  tile.c_stride = p.c_stride;
-  tile.alpha = p.alpha;
-  tile.beta = T(1);
-  tile.overwrite = p.overwrite;
-  for (std::int64_t j = 0; j < p.n; j += tile_cols<T>) {
-    tile.cols = static_cast<int>(p.n - j < tile_cols<T> ? p.n - j : tile_cols<T>);
-    tile.b = p.b + j / tile_cols<T> * p.panel_step;
-    for (std::int64_t i = 0; i < p.m; i += tile_rows) {
-      tile.a = p.a + i * (L == Left::RowMajor ? p.a_stride : 1);
-      tile.c = p.c + i * p.c_stride + j;
-      run_tile<T, L>(static_cast<int>(p.m - i < tile_rows ? p.m - i : tile_rows), tile);
-    }
-  }
-}
-
-template <class T>
-void pack_columns(const T* rows, std::ptrdiff_t stride, std::int64_t n, std::int64_t depth,
-                  T* panels) {
-  constexpr std::int64_t width = tile_cols<T>;
-  for (std::int64_t j = 0; j < n; j += width, panels += depth * width) {
-    const std::int64_t valid = n - j < width ? n - j : width;
-    transpose_block<T>(rows + j * stride, stride, panels, width, valid, depth);
-    for (std::int64_t k = 0; valid < width && k < depth; ++k)
-      for (std::int64_t i = valid; i < width; ++i) panels[k * width + i] = T(0);
-  }
-}
 
 // The columns that row i takes part in.
 template <class T>
@@ -161,16 +124,7 @@ void row_products(const T* a, std::ptrdiff_t a_stride, const T* b, std::ptrdiff_
 
 template <class T>
 constexpr AttentionLoopsOf<T> loops() {
-  return {tile_cols<T>,
-          lanes<T>,
-          multiply<T, Left::RowMajor>,
-          multiply<T, Left::ColumnMajor>,
-          pack_columns<T>,
-          weigh<T>,
-          scale_rows<T>,
-          normalize<T>,
-          weigh_backward<T>,
-          row_products<T>};
+  return {weigh<T>, scale_rows<T>, normalize<T>, weigh_backward<T>, row_products<T>};
 }
 
 }  // namespace

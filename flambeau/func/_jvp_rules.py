@@ -74,10 +74,9 @@ LINEAR: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(
         ["select_backward", "slice_backward", "diagonal_backward", "unfold_backward"], ("g",)
     ),
-    **dict.fromkeys(
-        ["_adaptive_spread", "_interpolate_backward", "_place", "_spread"], ("grad",)
-    ),
+    **dict.fromkeys(["_adaptive_spread", "_interpolate_backward", "_place", "_spread"], ("grad",)),
     "_dropout_backward": ("grad_output",),
+    "affine_grid_generator": ("theta",),
     "mm": ("input", "mat2"),
     "bmm": ("input", "mat2"),
     "mv": ("input", "vec"),

@@ -56,6 +56,8 @@ from flambeau.ops.distance import pdist as pdist
 from flambeau.ops.einsum import bilinear as bilinear
 from flambeau.ops.fold import fold as fold
 from flambeau.ops.fold import unfold as unfold
+from flambeau.ops.grid import affine_grid as affine_grid
+from flambeau.ops.grid import grid_sample as grid_sample
 from flambeau.ops.index import embedding as _embedding
 from flambeau.ops.loss import binary_cross_entropy as binary_cross_entropy
 from flambeau.ops.loss import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits

@@ -86,11 +86,11 @@ def canonical_mask(mask, name, other, other_name, dtype, check_other=True):
 def _projected(query, key, value, packed, separate, bias):
     """Queries, keys and values; `packed` holds the three matrices one below the other."""
     biases = bias.chunk(3) if bias is not None else (None, None, None)
-    if packed is None:
+    if separate is not None:
         return tuple(
             linear(x, w, b) for x, w, b in zip((query, key, value), separate, biases, strict=True)
         )
-    if query is key is value or (query is key and key is value):
+    if query is key is value:
         return linear(query, packed, bias).chunk(3, -1)
     rows = packed.shape[0] // 3
     if key is value:
@@ -103,33 +103,48 @@ def _projected(query, key, value, packed, separate, bias):
     )
 
 
-def _sized_mask(mask, shape, batch_heads):
-    """The mask of all heads, (1 or batch * heads, L, S)."""
+def _sized_mask(mask, shape, batch, num_heads):
+    """The mask of all heads, (1 or batch, 1 or heads, L, S)."""
     if mask.ndim == 2:
         if tuple(mask.shape) != shape:
             raise ShapeError(
                 f"The shape of the 2D attn_mask is {mask.shape}, but should be {shape}."
             )
-        return mask.unsqueeze(0)
-    expected = (batch_heads, *shape)
+        return mask[None, None]
+    expected = (batch * num_heads, *shape)
     if tuple(mask.shape) != expected:
         raise ShapeError(
             f"The shape of the 3D attn_mask is {mask.shape}, but should be {expected}."
         )
-    return mask
+    return mask.reshape(batch, num_heads, *shape)
 
 
-def _given_heads(tensor, name, batch_heads, head_dim):
-    """Keys or values that were given instead of projected."""
+def _sized_padding(padding, batch, keys):
+    """What keys are left out, (batch, 1, 1, S)."""
+    for at, expected in enumerate((batch, keys)):
+        _require(
+            padding.shape[at] == expected,
+            f"Expected key_padded_mask.shape[{at}] to be {expected}, but got {padding.shape[at]}",
+        )
+    return padding[:, None, None]
+
+
+def _given_heads(tensor, name, batch, num_heads, head_dim):
+    """Keys or values that were given instead of projected, as (batch, heads, S, head)."""
     _require(
-        tensor.shape[0] == batch_heads,
-        f"expecting {name}.size(0) of {batch_heads}, but got {tensor.shape[0]}",
+        tensor.shape[0] == batch * num_heads,
+        f"expecting {name}.size(0) of {batch * num_heads}, but got {tensor.shape[0]}",
     )
     _require(
         tensor.shape[2] == head_dim,
         f"expecting {name}.size(2) of {head_dim}, but got {tensor.shape[2]}",
     )
-    return tensor
+    return tensor.reshape(batch, num_heads, -1, head_dim)
+
+
+def _heads(tensor, num_heads):
+    """(length, batch, embedding) as (batch, heads, length, head)."""
+    return tensor.unflatten(2, (num_heads, -1)).permute(1, 2, 0, 3)
 
 
 def _one_more_key(masks):
@@ -137,9 +152,16 @@ def _one_more_key(masks):
     return [None if mask is None else pad(mask, (0, 1)) for mask in masks]
 
 
-def _heads(tensor, batch_heads, head_dim):
-    """(length, batch, embedding) as (batch * heads, length, head)."""
-    return tensor.reshape(tensor.shape[0], batch_heads, head_dim).transpose(0, 1)
+def _with_learned_key(k, v, bias_k, bias_v, static_k, static_v):
+    """Keys and values (S, batch, embedding) with one more that is the same for all."""
+    _require(static_k is None, "bias cannot be added to static key.")
+    _require(static_v is None, "bias cannot be added to static value.")
+    return tuple(cat([t, bias.expand(1, *t.shape[1:])]) for t, bias in ((k, bias_k), (v, bias_v)))
+
+
+def _with_zero_key(k, v):
+    """Keys and values (batch, heads, S, head) with one more of zeros."""
+    return tuple(cat([t, t.new_zeros((*t.shape[:2], 1, t.shape[3]))], 2) for t in (k, v))
 
 
 def _attend(q, k, v, mask, dropout_p, causal, need_weights):
@@ -151,6 +173,49 @@ def _attend(q, k, v, mask, dropout_p, causal, need_weights):
     if dropout_p > 0.0:
         weights = random.dropout(weights, dropout_p, True)
     return matmul(weights, v), weights
+
+
+def _with_batch(query, key, value, padding):
+    """A single sequence as a batch of one; what is one tensor stays one."""
+    same_key, same_value = key is query, value is key
+    query = query.unsqueeze(1)
+    key = query if same_key else key.unsqueeze(1)
+    value = key if same_value else value.unsqueeze(1)
+    return query, key, value, None if padding is None else padding.unsqueeze(0)
+
+
+def _masks(padding, mask, dtype, is_causal, need_weights):
+    """Both masks as numbers, and whether the kernel's own causal mask takes the second's place."""
+    padding = canonical_mask(padding, "key_padding_mask", mask, "attn_mask", dtype)
+    if is_causal and mask is None:
+        raise RuntimeFailure(
+            "Need attn_mask if specifying the is_causal hint. You may use the Transformer module "
+            "method `generate_square_subsequent_mask` to create this mask."
+        )
+    causal = is_causal and padding is None and not need_weights
+    if causal:
+        return padding, None, True
+    return padding, canonical_mask(mask, "attn_mask", None, "", dtype, False), False
+
+
+def _check_projections(key, value, packed, separate):
+    """Keys and values fit each other, and the matrices are there."""
+    if separate is None:
+        _require(
+            key.shape == value.shape,
+            f"key shape {key.shape} does not match value shape {value.shape}",
+        )
+        _require(packed is not None, "use_separate_proj_weight is False but in_proj_weight is None")
+        return
+    _require(
+        key.shape[:2] == value.shape[:2],
+        f"key's sequence and batch dims {key.shape[:2]} do not match value's {value.shape[:2]}",
+    )
+    for name, weight in zip("qkv", separate, strict=True):
+        _require(
+            weight is not None,
+            f"use_separate_proj_weight is True but {name}_proj_weight is None",
+        )
 
 
 @checked
@@ -215,98 +280,41 @@ def multi_head_attention_forward(
         RuntimeError: if the mask's size does not fit, or is missing with `is_causal`.
     """
     batched = _check_heads(query, key, value, key_padding_mask, attn_mask, num_heads)
+    padding = key_padding_mask
     if not batched:
-        same_key, same_value = key is query, value is key
-        query = query.unsqueeze(1)
-        key = query if same_key else key.unsqueeze(1)
-        value = key if same_value else value.unsqueeze(1)
-        key_padding_mask = None if key_padding_mask is None else key_padding_mask.unsqueeze(0)
+        query, key, value, padding = _with_batch(query, key, value, padding)
     length, batch, embed = query.shape
-    padding = canonical_mask(
-        key_padding_mask, "key_padding_mask", attn_mask, "attn_mask", query.dtype
-    )
-    if is_causal and attn_mask is None:
-        raise RuntimeFailure(
-            "Need attn_mask if specifying the is_causal hint. You may use the Transformer module "
-            "method `generate_square_subsequent_mask` to create this mask."
-        )
-    causal = is_causal and padding is None and not need_weights
-    mask = None
-    if not causal:
-        mask = canonical_mask(attn_mask, "attn_mask", None, "", query.dtype, False)
+    padding, mask, causal = _masks(padding, attn_mask, query.dtype, is_causal, need_weights)
     _require(
         embed == embed_dim_to_check,
         f"was expecting embedding dimension of {embed_dim_to_check}, but got {embed}",
     )
     _require(embed % num_heads == 0, f"embed_dim {embed} not divisible by num_heads {num_heads}")
-    head_dim, batch_heads = embed // num_heads, batch * num_heads
-    if use_separate_proj_weight:
-        _require(
-            key.shape[:2] == value.shape[:2],
-            f"key's sequence and batch dims {key.shape[:2]} do not match value's {value.shape[:2]}",
-        )
-        for name, weight in zip("qkv", (q_proj_weight, k_proj_weight, v_proj_weight), strict=True):
-            _require(
-                weight is not None,
-                f"use_separate_proj_weight is True but {name}_proj_weight is None",
-            )
-    else:
-        _require(
-            key.shape == value.shape,
-            f"key shape {key.shape} does not match value shape {value.shape}",
-        )
-        _require(
-            in_proj_weight is not None,
-            "use_separate_proj_weight is False but in_proj_weight is None",
-        )
-    q, k, v = _projected(
-        query,
-        key,
-        value,
-        None if use_separate_proj_weight else in_proj_weight,
-        (q_proj_weight, k_proj_weight, v_proj_weight),
-        in_proj_bias,
-    )
+    separate = (q_proj_weight, k_proj_weight, v_proj_weight) if use_separate_proj_weight else None
+    _check_projections(key, value, in_proj_weight, separate)
+    q, k, v = _projected(query, key, value, in_proj_weight, separate, in_proj_bias)
     if mask is not None:
-        mask = _sized_mask(mask, (length, key.shape[0]), batch_heads)
+        mask = _sized_mask(mask, (length, key.shape[0]), batch, num_heads)
     if bias_k is not None and bias_v is not None:
-        _require(static_k is None, "bias cannot be added to static key.")
-        _require(static_v is None, "bias cannot be added to static value.")
-        k = cat([k, bias_k.expand(1, batch, embed)])
-        v = cat([v, bias_v.expand(1, batch, embed)])
+        k, v = _with_learned_key(k, v, bias_k, bias_v, static_k, static_v)
         mask, padding = _one_more_key((mask, padding))
-    q = _heads(q, batch_heads, head_dim)
-    k = (
-        _heads(k, batch_heads, head_dim)
-        if static_k is None
-        else _given_heads(static_k, "static_k", batch_heads, head_dim)
-    )
-    v = (
-        _heads(v, batch_heads, head_dim)
-        if static_v is None
-        else _given_heads(static_v, "static_v", batch_heads, head_dim)
+    q = _heads(q, num_heads)
+    k, v = (
+        _heads(projected, num_heads)
+        if given is None
+        else _given_heads(given, name, batch, num_heads, embed // num_heads)
+        for projected, given, name in ((k, static_k, "static_k"), (v, static_v, "static_v"))
     )
     if add_zero_attn:
-        k, v = (cat([t, t.new_zeros((batch_heads, 1, head_dim))], 1) for t in (k, v))
+        k, v = _with_zero_key(k, v)
         mask, padding = _one_more_key((mask, padding))
-    keys = k.shape[1]
     if padding is not None:
-        _require(
-            padding.shape[0] == batch,
-            f"Expected key_padded_mask.shape[0] to be {batch}, but got {padding.shape[0]}",
-        )
-        _require(
-            padding.shape[1] == keys,
-            f"Expected key_padded_mask.shape[1] to be {keys}, but got {padding.shape[1]}",
-        )
-        padding = padding.reshape(batch, 1, 1, keys).expand(batch, num_heads, 1, keys)
-        padding = padding.reshape(batch_heads, 1, keys)
+        padding = _sized_padding(padding, batch, k.shape[2])
         mask = padding if mask is None else mask + padding
     out, weights = _attend(q, k, v, mask, dropout_p if training else 0.0, causal, need_weights)
-    out = linear(out.transpose(0, 1).reshape(length, batch, embed), out_proj_weight, out_proj_bias)
-    if weights is not None:
-        weights = weights.reshape(batch, num_heads, length, keys)
-        weights = weights.mean(1) if average_attn_weights else weights
+    out = linear(out.permute(2, 0, 1, 3).flatten(2), out_proj_weight, out_proj_bias)
+    if weights is not None and average_attn_weights:
+        weights = weights.mean(1)
     if batched:
         return out, weights
     return out.squeeze(1), None if weights is None else weights.squeeze(0)

@@ -198,6 +198,7 @@ from flambeau.func._batching import (  # noqa: E402
     norms,
     products,
     random,
+    recurrent,
     reductions,
     views,
 )
@@ -211,6 +212,7 @@ __all__ = [
     "norms",
     "products",
     "random",
+    "recurrent",
     "reductions",
     "views",
 ]

@@ -179,6 +179,19 @@ def _resized(op, size, values, marks):
     return split(op(merged(x), *rest), size)
 
 
+@rule("grid_sampler_2d", "grid_sampler_3d")
+def _sampled(op, size, values, marks):
+    x, grid, *rest = values
+    x, grid = whole(size, x, marks[0]), whole(size, grid, marks[1])
+    return split(op(merged(x), merged(grid), *rest), size)
+
+
+@rule("affine_grid_generator")
+def _affine_grid(op, size, values, marks):
+    theta, shape, align_corners = values
+    return split(op(merged(theta), (size * shape[0], *shape[1:]), align_corners), size)
+
+
 # ---- others ----
 
 
