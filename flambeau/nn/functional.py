@@ -6,7 +6,6 @@ take arguments that are no matter of an operation: in-place variants, modes, red
 
 import warnings
 
-from flambeau.core.grad_mode import no_grad
 from flambeau.core.registry import checked
 from flambeau.core.tensor import Tensor
 from flambeau.ops import random as _random
@@ -85,6 +84,7 @@ from flambeau.ops.loss import triplet_margin_loss as triplet_margin_loss
 from flambeau.ops.loss import triplet_margin_with_distance_loss as triplet_margin_with_distance_loss
 from flambeau.ops.matmul import linear as linear
 from flambeau.ops.multihead import multi_head_attention_forward as multi_head_attention_forward
+from flambeau.ops.networks import embedding_renorm_ as _renorm
 from flambeau.ops.norm import batch_norm as batch_norm
 from flambeau.ops.norm import group_norm as group_norm
 from flambeau.ops.norm import instance_norm as instance_norm
@@ -245,19 +245,9 @@ def embedding(
             raise TypeError(
                 f"embedding(): argument 'weight' must be Tensor, not {type(weight).__name__}"
             )
-        _shorten_rows(weight, input, max_norm, norm_type)
+        _renorm(weight.detach(), input, max_norm, norm_type)
     rows = _embedding(input, weight, padding_idx)
     return _by_frequency(rows, input) if scale_grad_by_freq else rows
-
-
-def _shorten_rows(weight, index, max_norm, norm_type):
-    """Scale the rows that are looked up, in place, where they are longer than `max_norm`."""
-    with no_grad():
-        rows = index.reshape(-1).unique()
-        chosen = weight[rows]
-        norms = chosen.norm(norm_type, dim=1, keepdim=True)
-        factors = (max_norm / (norms + 1e-7)).clamp(max=1.0)
-        weight[rows] = chosen * factors
 
 
 @checked
