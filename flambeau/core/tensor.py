@@ -310,9 +310,11 @@ class Tensor(_C.TensorBase):
         A storage that is too small for the sizes grows; what is new in it is not initialised.
 
         Raises:
-            RuntimeError: if the dtypes differ, or the memory of the storage is not its own.
+            RuntimeError: if the dtypes differ, the memory of the storage is not its own, or the
+                tensor requires gradients and they are recorded.
         """
-        self._may_change_storage("set")
+        if _C.is_grad_enabled():
+            self._may_change_storage("set")
         if source is None:
             _C.set_data(self, _C.empty((0,), self.dtype))
             return self
@@ -408,6 +410,11 @@ class Tensor(_C.TensorBase):
     def data(self, value: Any) -> None:
         if not isinstance(value, Tensor):
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+        if self.requires_grad and not (value.is_floating_point() or value.is_complex()):
+            raise GradError(
+                "data set to a tensor that requires gradients must be floating point or complex "
+                "dtype"
+            )
         _C.set_data(self, value)
 
     @property
