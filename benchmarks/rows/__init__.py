@@ -13,7 +13,17 @@ FIRST = (
     "norm_pool",
     "training",
 )
-FAMILIES = (*FIRST, "library", "einsum", "functional", "linalg", "spectral", "optim", "models")
+FAMILIES = (
+    *FIRST,
+    "library",
+    "einsum",
+    "functional",
+    "linalg",
+    "spectral",
+    "optim",
+    "models",
+    "memory",
+)
 
 
 def load(families: tuple[str, ...] = FAMILIES) -> None:
