@@ -133,6 +133,10 @@ CastLine from(DType dtype) {
       return cast<To, bool>;
     case DType::UInt8:
       return cast<To, std::uint8_t>;
+    case DType::Int8:
+      return cast<To, std::int8_t>;
+    case DType::Int16:
+      return cast<To, std::int16_t>;
     case DType::Int32:
       return cast<To, std::int32_t>;
     case DType::Int64:

@@ -204,15 +204,12 @@ struct Sizes {
   }
 };
 
-// Over one axis of a row-major tensor, from `x` to `out` (which may be x); `lines`: to the lines of
-// `out` one after the other.
+// Over one axis of a row-major tensor, from `x` to `out` (which may be x).
 template <class T>
-void transform_axis(const Tensor& x, const Tensor& out, int axis, bool forward, T scale,
-                    bool lines = false) {
+void transform_axis(const Tensor& x, const Tensor& out, int axis, bool forward, T scale) {
   const Sizes s(x.sizes(), axis);
-  const std::int64_t inner = lines ? 1 : s.inner;
   const Axis<T> from{x.data<T>(), s.n * s.inner, s.inner};
-  const Axis<T> to{out.data<T>(), s.n * inner, inner};
+  const Axis<T> to{out.data<T>(), s.n * s.inner, s.inner};
   const Transform<T> how{!forward, !forward, scale};
   transform_lines(s.n, s.outer * s.inner, from, to, how, nothing, nothing);
 }
@@ -236,26 +233,35 @@ struct AxesInMemory {
   }
 };
 
-// The `count` axes before the last one of a row-major tensor, in place.
+// All axes of a row-major tensor, one after the other; the scale goes with the first.
+template <class T>
+Tensor c2c_rows(Tensor x, const Dims& axes, double scale, bool forward) {
+  const Tensor out = empty(x.sizes(), x.dtype());
+  for (int k = axes.size() - 1; k >= 0; --k) {
+    transform_axis(x, out, static_cast<int>(axes[k]), forward, static_cast<T>(scale));
+    x = out;
+    scale = 1;
+  }
+  return out;
+}
+
+// The last `count` axes but the very last of a row-major tensor, in place.
 template <class T>
 void transform_before_last(const Tensor& x, int count, bool forward) {
   for (int k = 1; k <= count; ++k) transform_axis(x, x, x.ndim() - 1 - k, forward, T(1));
 }
 
-// All axes, one after the other; the scale goes with the first.
 template <class T>
 Tensor c2c(const Tensor& input, const Dims& axes, double scale, bool forward) {
   if (axes.empty()) return clone(input);
+  // Row-major ones stay so, where torch moves the transformed axes to the end: lines side by side
+  // are transformed together.
+  if (input.is_contiguous()) return c2c_rows<T>(input, axes, scale, forward);
   const AxesInMemory memory(input, axes, false);
-  const Tensor moved = input.permute(memory.order), out = empty(moved.sizes(), input.dtype());
-  const bool straight = axes.size() == 1 && input.is_contiguous();
-  const int last = moved.ndim() - 1;
-  if (straight)
-    transform_axis(input, out, static_cast<int>(axes[0]), forward, static_cast<T>(scale), true);
-  else
-    transform_axis(contiguous(moved), out, last, forward, static_cast<T>(scale));
-  transform_before_last<T>(out, axes.size() - 1, forward);
-  return out.permute(memory.back);
+  Dims last;
+  for (int k = axes.size(); k > 0; --k) last.push_back(input.ndim() - k);
+  return c2c_rows<T>(contiguous(input.permute(memory.order)), last, scale, forward)
+      .permute(memory.back);
 }
 
 // Real lines as half as many complex numbers, then taken apart.

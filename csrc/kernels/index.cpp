@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <limits>
 #include <type_traits>
 
 #include "core/allocator.h"
@@ -58,10 +59,11 @@ Tensor as_int64(const Tensor& t, const char* op) {
 struct Plan {
   Tensor source;  // indexed axes first, the block of the others contiguous or strided
   int indexed = 0;
-  Dims index_shape;             // the broadcast shape of the indices
-  int result_at = 0;            // where its axes stand in the result
-  std::vector<Tensor> indices;  // broadcast, contiguous, int64
-  Dims axes;                    // where the indexed axes stand in self
+  Dims index_shape;                 // the broadcast shape of the indices
+  int result_at = 0;                // where its axes stand in the result
+  std::vector<Tensor> indices;      // broadcast, contiguous, int64
+  std::vector<Dims> index_strides;  // of the broadcast indices as they were given
+  Dims axes;                        // where the indexed axes stand in self
   Dims rest_shape;
 };
 
@@ -136,14 +138,13 @@ Plan make_plan(const Tensor& self, const Indices& given) {
       plan.rest_shape.push_back(self.size(d));
     }
   plan.source = self.permute(order);
-  for (const auto& t : indices)
-    if (t)
-      plan.indices.push_back(
-          contiguous(as_int64(t->dtype() == DType::Int64 || t->dtype() == DType::Int32
-                                  ? *t
-                                  : cast(*t, DType::Int64),
-                              "index")
-                         .expand(plan.index_shape, "index")));
+  for (const auto& t : indices) {
+    if (!t) continue;
+    const bool known = t->dtype() == DType::Int64 || t->dtype() == DType::Int32;
+    const Tensor wide = as_int64(known ? *t : cast(*t, DType::Int64), "index");
+    plan.indices.push_back(contiguous(wide.expand(plan.index_shape, "index")));
+    plan.index_strides.push_back(t->expand(plan.index_shape, "index").strides());
+  }
   return plan;
 }
 
@@ -176,12 +177,6 @@ Dims to_working_order(const Plan& plan) {  // result axis of each working axis
   for (int d = 0; d < r; ++d) order.push_back(d < plan.result_at ? d : d + k);
   return order;
 }
-Dims inverse(const Dims& order) {
-  Dims out;
-  out.resize(order.size());
-  for (int d = 0; d < order.size(); ++d) out[static_cast<int>(order[d])] = d;
-  return out;
-}
 // The block of not-indexed axes seen as one run, copied first if it has gaps.
 struct Block {
   std::int64_t numel;
@@ -201,6 +196,38 @@ Block rest_block(const Plan& plan) {
     expected *= block.sizes[d];
   }
   return block;
+}
+
+// The result, its axes in memory as torch orders them: those of the block as in the source, those
+// of the indices as in these.
+Tensor new_result(const Plan& plan, const Dims& shape, DType dtype) {
+  const int k = plan.index_shape.size();
+  Dims spread, own;  // strides of the source and sizes of an index, as axes of the result
+  for (int d = 0; d < shape.size(); ++d) {
+    const bool of_index = d >= plan.result_at && d < plan.result_at + k;
+    const int rest = d < plan.result_at ? d : d - k;
+    spread.push_back(of_index ? 0 : plan.source.stride(plan.indexed + rest));
+    own.push_back(of_index ? shape[d] : 1);
+  }
+  Operand operands[max_operands];
+  Dims strides[max_operands];
+  const int count = std::min(plan.indexed + 1, max_operands);
+  for (int i = 0; i < count; ++i) {
+    strides[i] = spread;
+    if (i) {  // the axes of one before and after its own have strides of a view
+      const Dims& given = plan.index_strides[static_cast<std::size_t>(i - 1)];
+      const std::int64_t before = k ? given[0] * plan.index_shape[0] : 1,
+                         after = k ? given.back() : 1;
+      for (int d = 0; d < shape.size(); ++d) {
+        const int at = d - plan.result_at;
+        strides[i][d] = at < 0 ? before : at < k ? given[at] : after;
+      }
+    }
+    operands[i].sizes = i ? &own : &shape;
+    operands[i].strides = &strides[i];
+    operands[i].itemsize = 1;
+  }
+  return empty_result(shape, dtype, operands, count);
 }
 
 // Offset of element r of the block.
@@ -245,6 +272,85 @@ void gather_blocks(Word* out, const Word* in, const std::int64_t* offsets, std::
   }
 }
 
+// Offsets of n runs of elements in what is read and in what is written.
+struct Runs {
+  std::int64_t n;
+  const std::int64_t *in, *out;
+};
+
+// Runs of `length` elements, for each pair of an outer and an inner one.
+template <class Word>
+void gather_runs(Word* out, const Word* in, const Runs& outer, const Runs& inner,
+                 std::int64_t length) {
+  const std::int64_t grain = std::max<std::int64_t>(1, default_grain / length);
+  parallel_for(0, outer.n * inner.n, grain, [&](std::int64_t b, std::int64_t e) {
+    while (b < e) {
+      const std::int64_t a = b / inner.n, first = b % inner.n;
+      const std::int64_t last = std::min(inner.n, first + e - b);
+      const Word* from = in + outer.in[a];
+      Word* to = out + outer.out[a];
+      if (length == 1)
+        for (std::int64_t k = first; k < last; ++k) to[inner.out[k]] = from[inner.in[k]];
+      else
+        for (std::int64_t k = first; k < last; ++k)
+          std::memcpy(static_cast<void*>(to + inner.out[k]),
+                      static_cast<const void*>(from + inner.in[k]),
+                      static_cast<std::size_t>(length) * sizeof(Word));
+      b += last - first;
+    }
+  });
+}
+
+// Gathers into `out`, which has the axes of the indices first and any strides.
+void gather_into(const Tensor& out, const Plan& plan, Workspace<std::int64_t>& offsets,
+                 const Block& block) {
+  const int k = plan.index_shape.size();
+  Block positions{numel(plan.index_shape), false, {}, {}};
+  std::int64_t step = std::numeric_limits<std::int64_t>::max();  // the smallest of the positions
+  for (int d = 0; d < k; ++d) {
+    positions.sizes.push_back(out.size(d));
+    positions.strides.push_back(out.stride(d));
+    if (out.size(d) > 1) step = std::min(step, out.stride(d));
+  }
+  // What lies together in the source and in the result is copied together.
+  Dims order;
+  for (int d = 0; d < block.sizes.size(); ++d) order.push_back(d);
+  std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) {
+    return out.stride(k + static_cast<int>(a)) > out.stride(k + static_cast<int>(b));
+  });
+  std::int64_t length = 1;
+  const auto joins = [&](int d) {
+    return block.sizes[d] == 1 || (block.strides[d] == length && out.stride(k + d) == length);
+  };
+  while (!order.empty() && joins(static_cast<int>(order.back()))) {
+    length *= block.sizes[static_cast<int>(order.back())];
+    order.resize(order.size() - 1);
+  }
+  Block in_source{1, false, {}, {}}, in_result{1, false, {}, {}};
+  for (const std::int64_t axis : order) {
+    const int d = static_cast<int>(axis);
+    in_source.sizes.push_back(block.sizes[d]);
+    in_source.strides.push_back(block.strides[d]);
+    in_result.strides.push_back(out.stride(k + d));
+    in_source.numel *= block.sizes[d];
+  }
+  in_result.sizes = in_source.sizes;
+  in_result.numel = in_source.numel;
+  Workspace<std::int64_t> targets(static_cast<std::size_t>(positions.numel)),
+      rest_in(static_cast<std::size_t>(in_source.numel)),
+      rest_out(static_cast<std::size_t>(in_result.numel));
+  find_block_offsets(positions, targets);
+  find_block_offsets(in_source, rest_in);
+  find_block_offsets(in_result, rest_out);
+  const Runs places{positions.numel, offsets.data(), targets.data()};
+  const Runs rest{in_source.numel, rest_in.data(), rest_out.data()};
+  const bool places_inside = !order.empty() && step < in_result.strides.back();
+  dispatch_size(out.itemsize(), [&]<class Word>() {
+    gather_runs(out.data<Word>(), plan.source.data<Word>(), places_inside ? rest : places,
+                places_inside ? places : rest, length);
+  });
+}
+
 template <class T>
 T accumulated(T a, T b) {
   if constexpr (std::is_same_v<T, bool>)
@@ -262,20 +368,28 @@ Tensor index(const Tensor& self, const Indices& indices) {
   if (is_whole_mask(self, indices)) return masked_select(self, *indices[0]);
   const Plan plan = make_plan(self, indices);
   if (plan.indexed == 0) return clone(self);
-  const Tensor out = empty(working_shape(plan), self.dtype());
-  const Block block = rest_block(plan);
+  const Dims order = to_working_order(plan), working = working_shape(plan);
+  Dims shape;
+  shape.resize(order.size());
+  for (int d = 0; d < order.size(); ++d) shape[static_cast<int>(order[d])] = working[d];
+  const Tensor result = new_result(plan, shape, self.dtype());
   const std::int64_t n = numel(plan.index_shape);
-  if (n != 0) {
-    for (int k = 0; k < plan.indexed; ++k)
-      FB_CHECK(plan.source.size(k) > 0, Index, "index is out of bounds for dimension with size 0");
-    Workspace<std::int64_t> offsets(static_cast<std::size_t>(n));
-    find_offsets(plan, offsets);
-    if (block.numel)
-      dispatch_size(self.itemsize(), [&]<class Word>() {
-        gather_blocks(out.data<Word>(), plan.source.data<Word>(), offsets.data(), n, block);
-      });
+  if (n == 0) return result;
+  for (int k = 0; k < plan.indexed; ++k)
+    FB_CHECK(plan.source.size(k) > 0, Index, "index is out of bounds for dimension with size 0");
+  Workspace<std::int64_t> offsets(static_cast<std::size_t>(n));
+  find_offsets(plan, offsets);
+  const Block block = rest_block(plan);
+  if (block.numel == 0) return result;
+  const Tensor out = result.permute(order);
+  if (!out.is_contiguous()) {
+    gather_into(out, plan, offsets, block);
+    return result;
   }
-  return out.permute(inverse(to_working_order(plan)));
+  dispatch_size(self.itemsize(), [&]<class Word>() {
+    gather_blocks(out.data<Word>(), plan.source.data<Word>(), offsets.data(), n, block);
+  });
+  return result;
 }
 
 void index_put(const Tensor& self, const Indices& indices, const Tensor& values, bool accumulate) {
@@ -748,11 +862,11 @@ void write_true(const std::uint8_t* bits, std::int64_t k, T* out, const T* end, 
   }
 }
 
-// The coordinates of the true elements b .. e, the fastest axis last.
-void write_coordinates(const Tensor& mask, std::int64_t b, std::int64_t e, std::int64_t* out) {
+// The coordinates of the true elements b .. e; those along axis d begin at out[d * step].
+void write_coordinates(const Tensor& mask, std::int64_t b, std::int64_t e, std::int64_t* out,
+                       std::int64_t step) {
   const auto* bits = mask.data<std::uint8_t>();
-  constexpr std::int64_t buffered = 512;
-  std::int64_t columns[buffered], place[Dims::max_size];
+  std::int64_t place[Dims::max_size];
   const int last = mask.ndim() - 1;
   const std::int64_t width = mask.size(last);
   while (b < e) {
@@ -762,13 +876,12 @@ void write_coordinates(const Tensor& mask, std::int64_t b, std::int64_t e, std::
       place[d] = rest % mask.size(d);
       rest /= mask.size(d);
     }
-    const std::int64_t n = std::min({e - b, width - column, buffered});
+    const std::int64_t n = std::min(e - b, width - column);
     const std::int64_t count = count_true(bits + b, n);
+    for (int d = 0; d < last; ++d) std::fill_n(out + d * step, count, place[d]);
+    std::int64_t* columns = out + last * step;
     write_true(bits + b, 0, columns, columns + count, [=](std::int64_t k) { return column + k; });
-    for (std::int64_t k = 0; k < count; ++k) {
-      for (int d = 0; d < last; ++d) *out++ = place[d];
-      *out++ = columns[k];
-    }
+    out += count;
     b += n;
   }
 }
@@ -781,17 +894,17 @@ Tensor nonzero(const Tensor& given) {
   const Tensor mask = contiguous(cast(given, DType::Bool));
   const auto* bits = mask.data<std::uint8_t>();
   TrueElements elements(mask);
-  const int ndim = mask.ndim();
-  const Tensor out = empty({elements.count(), ndim}, DType::Int64);
-  if (out.numel() == 0) return out;
+  const std::int64_t count = elements.count(), ndim = mask.ndim();
+  const Tensor out = empty({ndim, count}, DType::Int64);  // coordinate by coordinate, as torch
+  if (out.numel() == 0) return out.transpose(0, 1);
   std::int64_t* to = out.data<std::int64_t>();
   elements.for_each_piece([&](std::int64_t b, std::int64_t e, std::int64_t from, std::int64_t end) {
     if (ndim == 1)
       write_true(bits, b, to + from, to + end, [](std::int64_t k) { return k; });
     else
-      write_coordinates(mask, b, e, to + from * ndim);
+      write_coordinates(mask, b, e, to + from, count);
   });
-  return out;
+  return out.transpose(0, 1);
 }
 
 Tensor masked_select(const Tensor& t, const Tensor& mask) {

@@ -361,10 +361,26 @@ Tensor laid_out_like(const Tensor& t, const Tensor& like) {
   return out;
 }
 
-// Both without gaps and with the same strides.
+// A tensor laid out as torch's result, which it composes in different ways of input and target.
+Tensor result_like(Pointwise kind, const Tensor& x, const Tensor& y) {
+  switch (kind) {
+    case Pointwise::huber:
+      return empty_like(x);
+    case Pointwise::bce_with_logits:
+    case Pointwise::kl_div:
+    case Pointwise::kl_div_log_target:
+      return empty_like(y);
+    default: {
+      const Operand operands[] = {x, y};
+      return empty_result(x.sizes(), x.dtype(), operands, 2);
+    }
+  }
+}
+
+// Both without gaps and with the same strides: those of the result.
 struct Pair {
   Tensor x, y;
-  Pair(const Tensor& input, const Tensor& target, const char* op) {
+  Pair(Pointwise kind, const Tensor& input, const Tensor& target, const char* op) {
     require_cpu(input, op);
     require_cpu(target, op);
     FB_CHECK(input.sizes() == target.sizes(), Shape, op, ": sizes must agree: input is ",
@@ -373,8 +389,11 @@ struct Pair {
              dtype_name(target.dtype()), " but expected ", dtype_name(input.dtype()));
     const DType dtype = computed(input.dtype(), op);
     x = cast(input, dtype);
-    if (!x.is_non_overlapping_and_dense()) x = clone(x);
-    y = laid_out_like(cast(target, dtype), x);
+    y = cast(target, dtype);
+    if (x.strides() == y.strides() && x.is_non_overlapping_and_dense()) return;
+    const Tensor like = result_like(kind, x, y);
+    x = laid_out_like(x, like);
+    y = laid_out_like(y, like);
   }
 };
 
@@ -391,7 +410,7 @@ void check_probabilities(const Tensor& x) {
 Tensor pointwise_loss(Pointwise kind, const Tensor& input, const Tensor& target, double param,
                       Reduction reduction) {
   const char* op = pointwise_names[static_cast<int>(kind)];
-  const Pair pair(input, target, op);
+  const Pair pair(kind, input, target, op);
   const DType dtype = pair.x.dtype();
   const std::int64_t n = pair.x.numel();
   const bool keeps = reduction == Reduction::none;
@@ -426,7 +445,7 @@ Tensor pointwise_loss(Pointwise kind, const Tensor& input, const Tensor& target,
 Tensor pointwise_loss_backward(Pointwise kind, const Tensor& grad, const Tensor& input,
                                const Tensor& target, double param, Reduction reduction) {
   const char* op = pointwise_names[static_cast<int>(kind)];
-  const Pair pair(input, target, op);
+  const Pair pair(kind, input, target, op);
   const DType dtype = pair.x.dtype();
   const std::int64_t n = pair.x.numel();
   const bool each = reduction == Reduction::none;

@@ -74,18 +74,15 @@ LINEAR: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(
         ["select_backward", "slice_backward", "diagonal_backward", "unfold_backward"], ("g",)
     ),
-    **dict.fromkeys(
-        ["_adaptive_spread", "_conv_bias", "_interpolate_backward", "_place", "_spread"],
-        ("grad",),
-    ),
+    **dict.fromkeys(["_adaptive_spread", "_interpolate_backward", "_place", "_spread"], ("grad",)),
     "_dropout_backward": ("grad_output",),
+    "affine_grid_generator": ("theta",),
     "mm": ("input", "mat2"),
     "bmm": ("input", "mat2"),
     "mv": ("input", "vec"),
     "dot": ("input", "tensor"),
     "_matmul": ("input", "other"),
     "mul": ("input", "other"),
-    "_conv_input": ("grad", "weight"),
     "_conv_weight": ("grad", "input"),
     "_contract": ("a", "b"),
     "embedding": ("weight",),
@@ -114,7 +111,7 @@ def _total(*terms: Any) -> Any:
     return found
 
 
-@_rule("_convolution", "linear")
+@_rule("_convolution", "_conv_transposed", "linear")
 def _affine(op: Any, values: Any, tangents: Any, out: Any) -> Any:
     x, weight, _, *rest = values
     dx, dweight, dbias, *_ = tangents

@@ -558,7 +558,7 @@ Tensor.scatter_reduce_ = _method_inplace(scatter_reduce)
 @op(methods=("take",), samples=lambda s: [s(s.tensor(3, 4), s.indices(2, 3, high=12))])
 def take(input, index):
     """The elements of the flattened input that index names, in index's shape."""
-    return input.reshape(-1)[index]
+    return input.reshape(-1)[index.contiguous()]
 
 
 @function(methods=("take_along_dim",))
@@ -623,9 +623,8 @@ def put(input, index, source, accumulate=False):
         )
     out = _row_major_copy(input)
     if index._numel:
-        kernels(input).index_put(
-            _C.reshape(out, (-1,)), [_C.reshape(index, (-1,))], _C.reshape(source, (-1,)), accumulate
-        )
+        places, values = _C.reshape(index, (-1,)), _C.reshape(source, (-1,))
+        kernels(input).index_put(_C.reshape(out, (-1,)), [places], values, accumulate)
     if input._is_contiguous():
         return out
     dense = _C.empty_like(input, input.dtype)

@@ -175,7 +175,7 @@ class HookMixin:
         if last_operation_hooks:
             from flambeau.nn.modules._backward_hooks import hook_last_operation
 
-            hook_last_operation(self, result, last_operation_hooks)
+            hook_last_operation(self, args, result, last_operation_hooks)
         return result
 
     def _run_pre_hooks(self, args, kwargs):

@@ -1,5 +1,6 @@
 """state_dict and load_state_dict of modules."""
 
+import warnings
 from collections import OrderedDict, namedtuple
 
 from flambeau.core.grad_mode import no_grad
@@ -48,8 +49,6 @@ class StateMixin:
             ['weight', 'bias']
         """
         if args:
-            import warnings
-
             warnings.warn(
                 "Positional args are being deprecated, use kwargs instead. Refer to "
                 "https://pytorch.org/docs/main/generated/torch.nn.Module.html"
@@ -278,7 +277,7 @@ class _Loading:
                 self.load(child, part, below)
         for hook in module._load_state_dict_post_hooks.values():
             if hook(module, self.incompatible) is not None:
-                raise RuntimeError(
+                raise AssertionError(
                     "Hooks registered with ``register_load_state_dict_post_hook`` are not "
                     "expected to return new values, if incompatible_keys need to be modified, "
                     "it should be done inplace."
@@ -309,6 +308,14 @@ def _load_tensor(module, name, tensor, key, loaded, assign, error_msgs):
             f"checkpoint, the shape in current model is {tensor.shape}."
         )
         return
+    if tensor.is_meta and not loaded.is_meta and not assign:
+        warnings.warn(
+            f"for {key}: copying from a non-meta parameter in the checkpoint to a meta parameter "
+            "in the current model, which is a no-op. (Did you mean to pass `assign=True` to assign "
+            "items in the state dictionary to their corresponding key in the module instead of "
+            "copying them in place?)",
+            stacklevel=2,
+        )
     try:
         with no_grad():
             if assign:

@@ -1,6 +1,7 @@
 """Batch normalisation."""
 
 from flambeau.core.dtype import int64
+from flambeau.core.errors import ArgumentValueError
 from flambeau.nn import functional as F
 from flambeau.nn import init
 from flambeau.nn.modules.lazy import LazyModuleMixin
@@ -15,6 +16,7 @@ __all__ = [
     "LazyBatchNorm1d",
     "LazyBatchNorm2d",
     "LazyBatchNorm3d",
+    "SyncBatchNorm",
 ]
 
 
@@ -156,6 +158,86 @@ class BatchNorm3d(_BatchNorm):
     def _check_input_dim(self, input):
         if input.dim() != 5:
             raise ValueError(f"expected 5D input (got {input.dim()}D input)")
+
+
+class SyncBatchNorm(_BatchNorm):
+    """Batch normalisation over the batches of all processes of a group.
+
+    flambeau computes in one process, whose batch is the whole one: this is the other layers' batch
+    normalisation for inputs `(N, C)` and `(N, C, ...)`.
+
+    Args:
+        num_features: The number of channels.
+        eps: Added to the variance.
+        momentum: The weight of a new batch in the running statistics; None for their plain mean
+            over all batches.
+        affine: Whether a learned scale and shift follow.
+        track_running_stats: Whether running statistics are kept and used in evaluation mode.
+        process_group: Kept, for programs that ask for it.
+        device: Where the tensors live.
+        dtype: Their type.
+        bias: Whether the shift is there (with `affine`).
+    """
+
+    def __init__(
+        self,
+        num_features,
+        eps=1e-5,
+        momentum=0.1,
+        affine=True,
+        track_running_stats=True,
+        process_group=None,
+        device=None,
+        dtype=None,
+        *,
+        bias=True,
+    ):
+        super().__init__(
+            num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias
+        )
+        self.process_group = process_group
+
+    def _check_input_dim(self, input):
+        if input.dim() < 2:
+            raise ArgumentValueError(f"expected at least 2D input (got {input.dim()}D input)")
+        if input.size(1) == 0:
+            raise ArgumentValueError("SyncBatchNorm number of input channels should be non-zero")
+
+    @classmethod
+    def convert_sync_batchnorm(cls, module, process_group=None):
+        """Put a `SyncBatchNorm` in the place of every `BatchNorm*d` in `module`.
+
+        Args:
+            module: The module.
+            process_group: What the new layers keep.
+
+        Returns:
+            The module; a new layer if it is itself a batch normalisation. New layers have the
+            parameters and buffers of the old ones.
+
+        Example:
+            >>> import flambeau as torch
+            >>> model = torch.nn.Sequential(torch.nn.BatchNorm1d(3))
+            >>> type(torch.nn.SyncBatchNorm.convert_sync_batchnorm(model)[0]).__name__
+            'SyncBatchNorm'
+        """
+        converted = module
+        if isinstance(module, _BatchNorm):
+            converted = cls(
+                module.num_features,
+                module.eps,
+                module.momentum,
+                module.affine,
+                module.track_running_stats,
+                process_group,
+                bias=module.bias is not None,
+            )
+            converted.training = module.training
+            for kind in ("_parameters", "_buffers"):
+                getattr(converted, kind).update(getattr(module, kind))
+        for name, child in module.named_children():
+            converted.add_module(name, cls.convert_sync_batchnorm(child, process_group))
+        return converted
 
 
 class _LazyNormBase(LazyModuleMixin, _NormBase):
