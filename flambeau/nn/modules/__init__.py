@@ -2,6 +2,7 @@
 
 from flambeau.nn.modules import (
     activation,
+    adaptive,
     attention,
     batchnorm,
     container,
@@ -11,6 +12,7 @@ from flambeau.nn.modules import (
     flatten,
     instancenorm,
     linear,
+    linear_cross_entropy_options,
     loss,
     margin_loss,
     module,
@@ -24,6 +26,7 @@ from flambeau.nn.modules import (
     upsampling,
 )
 from flambeau.nn.modules.activation import *  # noqa: F403
+from flambeau.nn.modules.adaptive import *  # noqa: F403
 from flambeau.nn.modules.attention import *  # noqa: F403
 from flambeau.nn.modules.batchnorm import *  # noqa: F403
 from flambeau.nn.modules.container import *  # noqa: F403
@@ -33,6 +36,7 @@ from flambeau.nn.modules.dropout import *  # noqa: F403
 from flambeau.nn.modules.flatten import *  # noqa: F403
 from flambeau.nn.modules.instancenorm import *  # noqa: F403
 from flambeau.nn.modules.linear import *  # noqa: F403
+from flambeau.nn.modules.linear_cross_entropy_options import *  # noqa: F403
 from flambeau.nn.modules.loss import *  # noqa: F403
 from flambeau.nn.modules.margin_loss import *  # noqa: F403
 from flambeau.nn.modules.module import Module
@@ -48,6 +52,7 @@ from flambeau.nn.modules.upsampling import *  # noqa: F403
 __all__ = [
     "Module",
     *activation.__all__,
+    *adaptive.__all__,
     *attention.__all__,
     *batchnorm.__all__,
     *container.__all__,
@@ -57,6 +62,7 @@ __all__ = [
     *flatten.__all__,
     *instancenorm.__all__,
     *linear.__all__,
+    *linear_cross_entropy_options.__all__,
     *loss.__all__,
     *margin_loss.__all__,
     *normalization.__all__,
