@@ -10,6 +10,7 @@ import math
 
 from flambeau import _C
 from flambeau.backends import kernels
+from flambeau.core.errors import ArgumentValueError, RuntimeFailure, ShapeError
 from flambeau.core.registry import checked, function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops.index import where
@@ -19,9 +20,18 @@ from flambeau.ops.softmax import log_softmax
 # ---- arguments that losses share ----
 
 
-def _reduction(size_average, reduce, reduction):
-    """The reduction, from the older arguments if they are given."""
+_REDUCTIONS = ("none", "mean", "sum")
+
+
+def _reduction(size_average, reduce, reduction, valid=_REDUCTIONS):
+    """The reduction, from the older arguments if they are given.
+
+    Raises:
+        ValueError: if there is no such reduction.
+    """
     if size_average is None and reduce is None:
+        if reduction not in valid:
+            raise ValueError(f"{reduction} is not a valid value for reduction")
         return reduction
     import warnings
 
@@ -374,7 +384,7 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
         reduction: also "batchmean": the sum over the number of rows, which is the mathematical one.
         log_target: the target too is given as logarithms.
     """
-    reduction = _reduction(size_average, reduce, reduction)
+    reduction = _reduction(size_average, reduce, reduction, (*_REDUCTIONS, "batchmean"))
     if reduction == "mean":
         import warnings
 
@@ -529,8 +539,7 @@ def _soft_cross_entropy(input, target, weight, ignore_index, reduction, smoothin
     """Cross entropy with probabilities as target."""
     if not target.is_floating_point():
         raise RuntimeError(
-            "Expected floating point type for target with class probabilities, got "
-            + target.dtype.name.capitalize()
+            f"Expected floating point type for target with class probabilities, got {target.dtype}"
         )
     if ignore_index >= 0:
         raise RuntimeError("ignore_index is not supported for floating point target")
@@ -574,6 +583,8 @@ def nll_loss(
         IndexError: if a class number is not below C.
     """
     reduction = _reduction(size_average, reduce, reduction)
+    if input.ndim == 0:
+        raise ArgumentValueError("nll_loss: Expected 1 or more dimensions (got 0)")
     return _nll_loss(input, target, weight, ignore_index, reduction)[0]
 
 
@@ -647,6 +658,39 @@ def poisson_nll_loss(
 # ---- margins ----
 
 
+def _check_rows(name, input, target, target_shape):
+    """Scores must be a vector or rows, and the target of the shape that goes with them.
+
+    Raises:
+        RuntimeError: otherwise.
+    """
+    _require_tensors(name, input=input, target=target)
+    if input.ndim not in (1, 2) or input.shape[-1] == 0:
+        raise ShapeError(
+            f"{name}: Expected non-empty vector or matrix with optional 0-dim batch size, but got: "
+            f"{list(input.shape)}"
+        )
+    if target.shape != target_shape and not (target_shape.numel() == target.numel() == 1):
+        raise ShapeError(
+            f"{name}: inconsistent target size: {list(target.shape)} for input of size: "
+            f"{list(input.shape)}"
+        )
+
+
+def _chosen(name, input, numbers):
+    """The scores of the classes with these numbers.
+
+    Raises:
+        RuntimeError: if there is no such class.
+    """
+    try:
+        return input.gather(-1, numbers)
+    except IndexError:
+        raise RuntimeFailure(
+            f"{name}: argument #2 'target' is out of range: input is {tuple(input.shape)}"
+        ) from None
+
+
 @checked
 def hinge_embedding_loss(
     input, target, margin=1.0, size_average=None, reduce=None, reduction="mean"
@@ -696,7 +740,9 @@ def multilabel_soft_margin_loss(
         weight: a factor for each class.
     """
     reduction = _reduction(size_average, reduce, reduction)
-    loss = _bce_logits(*_same_dtype(input, target), "none")
+    _require_tensors("multilabel_soft_margin_loss", input=input, target=target)
+    shape = _C.broadcast_shapes(input.shape, target.shape)
+    loss = _bce_logits(*_same_dtype(input.expand(shape), target.expand(shape)), "none")
     if weight is not None:
         loss = loss * weight
     return _reduced(loss.mean(-1), reduction)
@@ -728,8 +774,14 @@ def multi_margin_loss(
         raise ValueError("only p == 1 and p == 2 supported")
     if weight is not None and weight.ndim != 1:
         raise ValueError("weight must be one-dimensional")
-    numbers = target.unsqueeze(-1)
-    terms = (margin - input.gather(-1, numbers) + input).clamp(min=0)
+    _check_rows("multi_margin_loss", input, target, input.shape[:-1])
+    if weight is not None and weight.shape[0] != input.shape[-1]:
+        raise ShapeError(
+            f"multi_margin_loss: inconsistent weight size, expected {input.shape[-1]} but got "
+            f"{list(weight.shape)}"
+        )
+    numbers = target.reshape(input.shape[:-1]).unsqueeze(-1)
+    terms = (margin - _chosen("multi_margin_loss", input, numbers) + input).clamp(min=0)
     if p == 2:
         terms = terms * terms
     if weight is not None:
@@ -747,11 +799,11 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
         target: class numbers, up to the first -1 of each row.
     """
     reduction = _reduction(size_average, reduce, reduction)
-    _require_tensors("multilabel_margin_loss", input=input, target=target)
+    _check_rows("multilabel_margin_loss", input, target, input.shape)
     counts = (target >= 0).to(_C.int64).cumprod(-1)
     numbers = target * counts
+    gaps = 1 - _chosen("multilabel_margin_loss", input, numbers).unsqueeze(-1) + input.unsqueeze(-2)
     is_target = _C.full(input.shape, 0, _C.int64).scatter_add(-1, numbers, counts) > 0
-    gaps = 1 - input.gather(-1, numbers).unsqueeze(-1) + input.unsqueeze(-2)
     used = counts.unsqueeze(-1) * (is_target == 0).unsqueeze(-2)
     loss = (gaps.clamp(min=0) * used).sum((-2, -1)) / input.shape[-1]
     return _reduced(loss, reduction)
@@ -793,7 +845,9 @@ def cosine_embedding_loss(
     `nn.CosineEmbeddingLoss`."""
     reduction = _reduction(size_average, reduce, reduction)
     _require_tensors("cosine_embedding_loss", input1=input1, input2=input2, target=target)
-    if input1.ndim not in (1, 2) or target.ndim != input1.ndim - 1:
+    if target.ndim > 1:
+        raise ShapeError("0D or 1D target tensor expected, multi-target not supported")
+    if not input1.ndim == input2.ndim == target.ndim + 1:
         raise RuntimeError(
             f"{target.ndim}D target tensor expects {target.ndim + 1}D input tensors, but found "
             f"inputs with sizes {list(input1.shape)} and {list(input2.shape)}."
@@ -851,6 +905,13 @@ def triplet_margin_with_distance_loss(
     """
     if margin <= 0:
         raise ValueError(f"margin must be greater than 0, got {margin}")
+    _require_tensors("triplet_margin_loss", anchor=anchor, positive=positive, negative=negative)
+    if not anchor.ndim == positive.ndim == negative.ndim:
+        raise ShapeError(
+            "The anchor, positive, and negative tensors are expected to have the same number of "
+            f"dimensions, but got: anchor {anchor.ndim}D, positive {positive.ndim}D, and negative "
+            f"{negative.ndim}D inputs"
+        )
     distance = distance_function or pairwise_distance
     near, far = distance(anchor, positive), distance(anchor, negative)
     if swap:
