@@ -13,6 +13,8 @@ from flambeau.backends import kernels
 from flambeau.core.errors import ArgumentValueError, RuntimeFailure, ShapeError
 from flambeau.core.registry import checked, function, op
 from flambeau.core.tensor import Tensor
+from flambeau.ops.activation import logsigmoid
+from flambeau.ops.creation import tensor
 from flambeau.ops.index import where
 from flambeau.ops.reduce import vector_norm
 from flambeau.ops.softmax import log_softmax
@@ -344,8 +346,7 @@ def binary_cross_entropy_with_logits(
         loss = _bce_logits(input, target, "none")
     else:
         positive = (pos_weight - 1) * target + 1
-        tail = (-input.abs()).exp().log1p() + (-input).clamp(min=0)
-        loss = (1 - target) * input + positive * tail
+        loss = (1 - target) * input - positive * logsigmoid(input)
     return _reduced(loss if weight is None else loss * weight, reduction)
 
 
@@ -790,6 +791,41 @@ def multi_margin_loss(
     return _reduced(others.sum(-1) / input.shape[-1], reduction)
 
 
+def _multilabel_samples(s):
+    yield s(s.tensor(3, 4), tensor([[3, 0, -1, 1], [0, 2, 1, 3], [-1, 2, 1, 0]]))
+    yield s(s.tensor(0, 4), tensor([[0]], dtype=_C.int64).expand(1, 4)[:0])
+
+
+@op(
+    name="_multilabel_margin",
+    backward_name="MultilabelMarginLoss",
+    public=False,
+    out=False,
+    torch="",
+    samples=_multilabel_samples,
+)
+def _multilabel_margin(input, target):
+    return kernels(input).multilabel_margin(input, target)
+
+
+@_multilabel_margin.vjp("input")
+def _(g, input, target):
+    # Almost everywhere constant: -1 at the target class and +1 at the other of each pair in use.
+    counts = (target >= 0).to(_C.int64).cumprod(-1)
+    numbers = target * counts
+    gaps = 1 - input.gather(-1, numbers).unsqueeze(-1) + input.unsqueeze(-2)
+    is_target = _C.full(input.shape, 0, _C.int64).scatter_add(-1, numbers, counts) > 0
+    used = counts.unsqueeze(-1) * (is_target == 0).unsqueeze(-2) * (gaps > 0)
+    used = used.to(g.dtype)
+    slope = used.sum(-2).scatter_add(-1, numbers, -used.sum(-1))
+    return slope * (g / input.shape[-1]).unsqueeze(-1)
+
+
+@_multilabel_margin.fast_vjp("input")
+def _(g, input, target):
+    return kernels(g).multilabel_margin_backward(g, input, target)
+
+
 @checked
 def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
     """The mean over pairs of a target class and another of max(0, 1 - x[target] + x[i]); see
@@ -800,12 +836,8 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
     """
     reduction = _reduction(size_average, reduce, reduction)
     _check_rows("multilabel_margin_loss", input, target, input.shape)
-    counts = (target >= 0).to(_C.int64).cumprod(-1)
-    numbers = target * counts
-    gaps = 1 - _chosen("multilabel_margin_loss", input, numbers).unsqueeze(-1) + input.unsqueeze(-2)
-    is_target = _C.full(input.shape, 0, _C.int64).scatter_add(-1, numbers, counts) > 0
-    used = counts.unsqueeze(-1) * (is_target == 0).unsqueeze(-2)
-    loss = (gaps.clamp(min=0) * used).sum((-2, -1)) / input.shape[-1]
+    rows = input.reshape(-1, input.shape[-1]), target.reshape(-1, input.shape[-1])
+    loss = _multilabel_margin(*rows).reshape(input.shape[:-1])
     return _reduced(loss, reduction)
 
 

@@ -106,3 +106,10 @@ def _chunked(op, size, values, marks):
         for k in range(size)
     ]
     return tuple(stack(list(column)) for column in zip(*found, strict=True))
+
+
+@rule("_multilabel_margin")
+def _rows(op, size, values, marks):
+    """Rows of all batches are rows."""
+    x, target = (merged(whole(size, v, m)) for v, m in zip(values, marks, strict=True))
+    return split(op(x, target), size)
