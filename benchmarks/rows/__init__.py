@@ -15,6 +15,9 @@ FIRST = (
 )
 FAMILIES = (
     *FIRST,
+    "layers",
+    "models",
+    "memory",
     "library",
     "einsum",
     "functional",

@@ -262,14 +262,6 @@ def embedding_bag(
 
 
 @function
-def max_pool1d_with_indices(
-    input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False
-):
-    """`nn.functional.max_pool1d` with the places of the maxima, as (values, indices)."""
-    return pool.max_pool1d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
-
-
-@function
 def adaptive_max_pool1d(input, output_size):
     """`nn.functional.adaptive_max_pool1d` with the places of the maxima, as (values, indices)."""
     return pool.adaptive_max_pool1d(input, output_size, True)
