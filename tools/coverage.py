@@ -52,7 +52,8 @@ REASONS = (
     ),
     (
         "dtypes of fewer than eight bits, of eight-bit floats and of half complex numbers",
-        "torch.bit* torch.int[1-7] torch.uint[1-7] torch.float[48]_* torch.complex32 *.chalf",
+        "torch.bit* torch.int[1-7] torch.uint[1-7] torch.float[48]_* torch.complex32 *.chalf"
+        " *.scaled_mm *.scaled_grouped_mm",
     ),
     (
         "nested, masked and named tensors, which flambeau has not",
@@ -96,6 +97,10 @@ REASONS = (
         " *.debug_unwrap torch.func.rearrange *is_distributed torch.Argument"
         " torch.autograd.DeviceType torch.autograd.ProfilerEvent torch.autograd.kineto_available"
         " torch.autograd.profiler_util",
+    ),
+    (
+        "of the sparse and nested backends alone: PyTorch has no dense form either",
+        "torch.native_norm",
     ),
     (
         "data pipes, deprecated in PyTorch",
