@@ -286,3 +286,38 @@ def test_errors(name):
                 found = called(ours, arguments, {})
                 assert isinstance(found, ERRORS), f"{name}: {arguments} gives {found!r}"
                 assert str(found)
+
+
+AXES = (
+    "sum mean std var max min argsort median squeeze chunk narrow nanmean quantile tensor_split"
+    " std_mean var_mean nanmedian take_along_dim trapezoid cumsum sort softmax cat stack"
+)
+
+
+@pytest.mark.parametrize("name", AXES.split())
+def test_numpys_names_of_arguments(name):
+    """`axis=` is taken wherever `dim=` is."""
+    x = flambeau.arange(6.0).view(2, 3)
+    first = {"cat": [x, x], "stack": [x, x]}.get(name, x)
+    rest = {
+        "chunk": (2,),
+        "narrow": (),
+        "quantile": (0.5,),
+        "tensor_split": (2,),
+        "take_along_dim": (flambeau.zeros(2, 3, dtype=flambeau.int64),),
+    }.get(name, ())
+    keywords = {"start": 0, "length": 1} if name == "narrow" else {}
+    function = getattr(flambeau, name)
+    found = function(first, *rest, axis=0, **keywords)
+    same(found, function(first, *rest, dim=0, **keywords), "float64", name)
+
+
+def test_numpys_names_of_more_arguments():
+    x = flambeau.arange(6.0).view(2, 3)
+    assert flambeau.std(x, axis=1, keepdims=True).shape == (2, 1)
+    assert flambeau.nanmean(a=x, axis=0).shape == (3,)
+    assert x.quantile(0.5, axis=0, keepdims=True).shape == (1, 3)
+    with pytest.raises(TypeError, match="unexpected keyword"):
+        flambeau.std(x, axes=1)
+    with pytest.raises(TypeError, match="multiple values"):
+        flambeau.median(x, 1, axis=1)
