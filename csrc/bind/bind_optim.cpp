@@ -6,6 +6,7 @@
 
 #include "bind/pytensor.h"
 #include "kernels/lbfgs.h"
+#include "kernels/newton_schulz.h"
 #include "kernels/optim.h"
 
 namespace fb::py {
@@ -209,6 +210,17 @@ void bind_optim(nb::module_& m) {
         return direction;
       },
       "gradient"_a, "steps"_a, "changes"_a, "inverses"_a, "scale"_a);
+  m.def(
+      "newton_schulz",
+      [](nb::handle matrices, const std::vector<double>& factors, double a, double b, double c,
+         int iterations, double eps) {
+        std::vector<Tensor> results;
+        stepping({matrices}, [&](const Lists& l) {
+          results = newton_schulz(l[0], factors, {a, b, c, iterations, eps});
+        });
+        return results;
+      },
+      "matrices"_a, "factors"_a, "a"_a, "b"_a, "c"_a, "iterations"_a, "eps"_a);
 }
 
 }  // namespace fb::py
