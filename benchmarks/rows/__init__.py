@@ -13,7 +13,19 @@ FIRST = (
     "norm_pool",
     "training",
 )
-FAMILIES = (*FIRST, "layers", "library", "einsum", "functional", "linalg", "spectral", "optim")
+FAMILIES = (
+    *FIRST,
+    "layers",
+    "models",
+    "memory",
+    "library",
+    "einsum",
+    "functional",
+    "linalg",
+    "spectral",
+    "optim",
+    "resample",
+)
 
 
 def load(families: tuple[str, ...] = FAMILIES) -> None:

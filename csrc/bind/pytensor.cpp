@@ -680,6 +680,10 @@ void init_tensor(nb::module_& m) {
     return nb::steal(out);
   });
   m.def("as_class", [](nb::handle source, nb::handle cls, bool requires_grad) {
+    const int derived =
+        PyObject_IsSubclass(cls.ptr(), reinterpret_cast<PyObject*>(tensor_base_type));
+    if (derived < 0) throw nb::python_error();
+    FB_CHECK(derived, Type, "cls must be a subclass of Tensor");
     PyObject* out = wrap(checked_tensor(source)->t, reinterpret_cast<PyTypeObject*>(cls.ptr()));
     if (out) {
       as_tensor(out)->inference = checked_tensor(source)->inference;
@@ -690,7 +694,10 @@ void init_tensor(nb::module_& m) {
   // x.data = y: the object keeps its identity and its autograd fields.
   m.def("set_data",
         [](nb::handle target, const Lazy& value) { checked_tensor(target)->t = value; });
-  m.def("bump_version", [](const Lazy& t) { t->bump_version(); });
+  m.def("bump_version", [](const Lazy& t) {
+    t->bump_version();
+    note_writer(*t.tensor);
+  });
   m.def("make_leaf", [](nb::handle target) {
     PyTensor* t = checked_tensor(target);
     Py_CLEAR(t->grad_fn);

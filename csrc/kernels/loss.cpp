@@ -383,9 +383,34 @@ namespace {
 // Elements of one task: the grouping of the sum must not depend on the machine.
 constexpr std::int64_t task_elements = 16384;
 
+// A copy of `t` with the strides of `like`, which has no gaps; `t` itself if it has them.
+Tensor laid_out_like(const Tensor& t, const Tensor& like) {
+  if (t.strides() == like.strides()) return t;
+  const Tensor out = empty_like(like, t.dtype());
+  copy_into(out, t);
+  return out;
+}
+
+// A tensor laid out as torch's result, which it composes in different ways of input and target.
+Tensor result_like(Pointwise kind, const Tensor& x, const Tensor& y) {
+  switch (kind) {
+    case Pointwise::huber:
+      return empty_like(x);
+    case Pointwise::bce_with_logits:
+    case Pointwise::kl_div:
+    case Pointwise::kl_div_log_target:
+      return empty_like(y);
+    default: {
+      const Operand operands[] = {x, y};
+      return empty_result(x.sizes(), x.dtype(), operands, 2);
+    }
+  }
+}
+
+// Both without gaps and with the same strides: those of the result.
 struct Pair {
   Tensor x, y;
-  Pair(const Tensor& input, const Tensor& target, const char* op) {
+  Pair(Pointwise kind, const Tensor& input, const Tensor& target, const char* op) {
     require_cpu(input, op);
     require_cpu(target, op);
     FB_CHECK(input.sizes() == target.sizes(), Shape, op, ": sizes must agree: input is ",
@@ -393,8 +418,12 @@ struct Pair {
     FB_CHECK(input.dtype() == target.dtype(), DType, op, ": Found dtype ",
              dtype_name(target.dtype()), " but expected ", dtype_name(input.dtype()));
     const DType dtype = computed(input.dtype(), op);
-    x = contiguous(cast(input, dtype));
-    y = contiguous(cast(target, dtype));
+    x = cast(input, dtype);
+    y = cast(target, dtype);
+    if (x.strides() == y.strides() && x.is_non_overlapping_and_dense()) return;
+    const Tensor like = result_like(kind, x, y);
+    x = laid_out_like(x, like);
+    y = laid_out_like(y, like);
   }
 };
 
@@ -411,11 +440,11 @@ void check_probabilities(const Tensor& x) {
 Tensor pointwise_loss(Pointwise kind, const Tensor& input, const Tensor& target, double param,
                       Reduction reduction) {
   const char* op = pointwise_names[static_cast<int>(kind)];
-  const Pair pair(input, target, op);
+  const Pair pair(kind, input, target, op);
   const DType dtype = pair.x.dtype();
   const std::int64_t n = pair.x.numel();
   const bool keeps = reduction == Reduction::none;
-  const Tensor each = keeps ? empty(pair.x.sizes(), dtype) : Tensor();
+  const Tensor each = keeps ? empty_like(pair.x) : Tensor();
   double sum = 0;
   dispatch_float(dtype, op, [&]<class T>() {
     if (kind == Pointwise::bce) check_probabilities<T>(pair.x);
@@ -446,14 +475,14 @@ Tensor pointwise_loss(Pointwise kind, const Tensor& input, const Tensor& target,
 Tensor pointwise_loss_backward(Pointwise kind, const Tensor& grad, const Tensor& input,
                                const Tensor& target, double param, Reduction reduction) {
   const char* op = pointwise_names[static_cast<int>(kind)];
-  const Pair pair(input, target, op);
+  const Pair pair(kind, input, target, op);
   const DType dtype = pair.x.dtype();
   const std::int64_t n = pair.x.numel();
   const bool each = reduction == Reduction::none;
   FB_CHECK(each ? grad.sizes() == input.sizes() : grad.numel() == 1, Shape, op,
            ": the gradient does not fit the loss: grad is ", grad.sizes());
-  const Tensor g = contiguous(cast(grad, dtype));
-  const Tensor out = empty(pair.x.sizes(), dtype);
+  const Tensor g = each ? laid_out_like(cast(grad, dtype), pair.x) : cast(grad, dtype);
+  const Tensor out = empty_like(pair.x);
   dispatch_float(dtype, op, [&]<class T>() {
     const auto backward = loops<T>().backward[static_cast<int>(kind)];
     const T *x = pair.x.data<T>(), *y = pair.y.data<T>(), *pg = each ? g.data<T>() : nullptr;

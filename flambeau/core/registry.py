@@ -223,11 +223,12 @@ def op(
     outputs: tuple[str, ...] | None = None,
     multi_output: bool = False,
     grad_list: bool = False,
-    differentiable_outputs: int = 1,
+    differentiable_outputs: int = 0,
     result_type: Callable[..., Any] | None = None,
     compiled: Callable[..., Any] | None = None,
     native: str = "",
     native_arity: int = 0,
+    mixes_devices: bool = False,
     synonyms: dict[str, str] | None = None,
     **info: Any,
 ) -> Any:
@@ -253,12 +254,14 @@ def op(
         multi_output: the result is a tuple or list of tensors.
         grad_list: rules get `g` as the list of the gradients of all outputs, None where there is
             none.
-        differentiable_outputs: bits; by default only the first output carries gradients.
+        differentiable_outputs: bits; by default only the first output carries gradients, or all
+            with `grad_list`.
         result_type: makes the named tuple out of the tuple of outputs.
         compiled: a compiled function with the same positional arguments, called in place of the
             function (views, whose whole cost is the call).
         synonyms: further keyword names of parameters, `{"axis0": "dim0"}`.
         native: the elementwise kernel that does the same as the function for tensors on the CPU.
+        mixes_devices: takes tensors of several devices (copies between them).
         info: fields of `Info`: samples, domain, reference, dtypes, ...
     """
 
@@ -278,11 +281,12 @@ def op(
             multi_output=multi_output or outputs is not None,
             grad_list=grad_list,
             allow_out=out,
-            differentiable_outputs=differentiable_outputs if not grad_list else 0xFFFFFFFF,
+            differentiable_outputs=differentiable_outputs or (0xFFFFFFFF if grad_list else 1),
             result_type=result_type,
             native=native,
             native_arity=native_arity,
             composite=compiled is None and "kernels" not in forward.__code__.co_names,
+            mixes_devices=mixes_devices,
         )
         if synonyms:
             _C.set_synonyms(target, {k: names.index(v) for k, v in synonyms.items()})

@@ -63,9 +63,11 @@ LINEAR: dict[str, tuple[str, ...]] = {
             "unbind",
             "unfold",
             "unsqueeze",
+            "_alias",
             "view",
             "view_as_complex",
             "view_as_real",
+            "_interpolate",
             *[f"_{kind}_pool{n}d" for kind in ("avg", "adaptive_avg") for n in (1, 2, 3)],
             *[f"_max_unpool{n}d" for n in (1, 2, 3)],
         ],
@@ -76,7 +78,7 @@ LINEAR: dict[str, tuple[str, ...]] = {
     ),
     **dict.fromkeys(
         [
-            "_conv_bias",
+            "_interpolate_backward",
             *[
                 f"_{kind}{n}d"
                 for kind in ("adaptive_spread", "avg_spread", "max_place")
@@ -86,13 +88,13 @@ LINEAR: dict[str, tuple[str, ...]] = {
         ("grad",),
     ),
     "_dropout_backward": ("grad_output",),
+    "affine_grid_generator": ("theta",),
     "mm": ("input", "mat2"),
     "bmm": ("input", "mat2"),
     "mv": ("input", "vec"),
     "dot": ("input", "tensor"),
     "_matmul": ("input", "other"),
     "mul": ("input", "other"),
-    "_conv_input": ("grad", "weight"),
     "_conv_weight": ("grad", "input"),
     "_contract": ("a", "b"),
     "embedding": ("weight",),
@@ -121,7 +123,7 @@ def _total(*terms: Any) -> Any:
     return found
 
 
-@_rule("_convolution", "linear")
+@_rule("_convolution", "_conv_transposed", "linear")
 def _affine(op: Any, values: Any, tangents: Any, out: Any) -> Any:
     x, weight, _, *rest = values
     dx, dweight, dbias, *_ = tangents

@@ -33,6 +33,7 @@ def _source(src, like):
     inplace=True,
     public=False,
     out=False,
+    mixes_devices=True,
     backward_name="torch::autograd::CopyBackwards",
     samples=lambda s: [s(s.tensor(2, 3), s.tensor(2, 3)), s(s.tensor(2, 3), s.tensor(3))],
     torch="",
@@ -129,6 +130,8 @@ def _converted(self, dtype, copy=False, memory_format=None):
         self = cast(self, dtype)
     elif copy:
         return self.clone(memory_format=memory_format)
+    elif memory_format is _layout.suggested(self):
+        return self
     if memory_format is None or memory_format is _layout.preserve_format:
         return self
     return self.contiguous(memory_format)

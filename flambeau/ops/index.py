@@ -7,7 +7,7 @@ from flambeau.backends import kernels
 from flambeau.core.registry import checked, function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import conj, stored
-from flambeau.ops.movement import _axis
+from flambeau.ops.movement import _axis, alias
 
 _MODES = {"set": 0, "add": 1, "sum": 1, "multiply": 2, "prod": 2, "amax": 3, "amin": 4}
 
@@ -202,7 +202,7 @@ def getitem(input, key):
     view, indices = _split_key(input, key)
     if indices:
         return index(view, _index_list(indices))
-    return view.view_as(view) if view is input else view
+    return alias(view) if view is input else view
 
 
 def setitem(input, key, value) -> None:
@@ -214,9 +214,13 @@ def setitem(input, key, value) -> None:
             while value.ndim > view.ndim and shape[0] == 1:
                 value = value.squeeze(0)
                 shape = value.shape
-            view.copy_(value)
+            if value.ndim or value.dtype != view.dtype:
+                view.copy_(value)
+            else:
+                view.fill_(value)
         elif isinstance(value, (bool, int, float, complex)):
-            view.fill_(value)
+            whole = view is input and input.requires_grad  # torch records the fill of a tensor
+            view.fill_(_C.scalar_tensor(value, input.dtype) if whole else value)
         else:
             from flambeau.ops.creation import as_tensor
 
@@ -232,6 +236,12 @@ def setitem(input, key, value) -> None:
 
 
 # ---- along one axis ----
+
+
+def _row_major_copy(input):
+    """A copy to scatter into, which lies in memory as torch has it whatever the input's strides."""
+    copy = kernels(input).clone if input._is_contiguous() else kernels(input).contiguous
+    return copy(input)
 
 
 def _select_samples(s):
@@ -259,7 +269,7 @@ def _add_samples(s):
 @op(methods=("index_add",), inplace=True, samples=_add_samples)
 def index_add(input, dim, index, source, *, alpha=1):
     """A copy of input with alpha * source added to the slices that `index` names."""
-    out = kernels(input).clone(input)
+    out = _row_major_copy(input)
     kernels(input).index_add(out, dim, index, source, alpha)
     return out
 
@@ -284,7 +294,7 @@ def index_copy(input, dim, index, source):
     if index.ndim > 1:
         raise IndexError(f"index_copy_(): Index should have dimension 1 or 0 (got {index.ndim})")
     dim = _axis(dim, input.ndim)
-    out = kernels(input).clone(input)
+    out = _row_major_copy(input)
     kernels(input).index_put(out, [None] * dim + [index], source, False)
     return out
 
@@ -357,7 +367,7 @@ def _scatter_samples(s):
 )
 def _scatter(input, dim, index, src):
     """A copy of input with input[index[i][j]][j] = src[i][j] (dim = 0)."""
-    out = kernels(input).clone(input)
+    out = _row_major_copy(input)
     kernels(input).scatter(out, dim, index, _values_like(src, input), 0)
     return out
 
@@ -374,7 +384,7 @@ def _scatter_add_samples(s):
 @op(methods=("scatter_add",), inplace=True, samples=_scatter_add_samples)
 def scatter_add(input, dim, index, src):
     """A copy of input with src[i][j] added to input[index[i][j]][j] (dim = 0)."""
-    out = kernels(input).clone(input)
+    out = _row_major_copy(input)
     kernels(input).scatter(out, dim, index, _values_like(src, input), 1)
     return out
 
@@ -421,7 +431,7 @@ def _reduce_samples(s):
     samples=_reduce_samples,
 )
 def _scatter_reduce(input, dim, index, src, mode):
-    out = kernels(input).clone(input)
+    out = _row_major_copy(input)
     kernels(input).scatter(out, dim, index, src, _MODES[mode])
     return out
 
@@ -552,7 +562,7 @@ Tensor.scatter_reduce_ = _method_inplace(scatter_reduce)
 @op(methods=("take",), samples=lambda s: [s(s.tensor(3, 4), s.indices(2, 3, high=12))])
 def take(input, index):
     """The elements of the flattened input that index names, in index's shape."""
-    return input.reshape(-1)[index]
+    return input.reshape(-1)[index.contiguous()]
 
 
 @function(methods=("take_along_dim",))
@@ -615,12 +625,15 @@ def put(input, index, source, accumulate=False):
             "put_(): Expected source and index to have the same number of elements, but got"
             f" source.numel() = {source._numel}, index.numel() = {index._numel}"
         )
-    out = _C.reshape(_C.clone(_C.contiguous(input)), (-1,))
+    out = _row_major_copy(input)
     if index._numel:
-        kernels(input).index_put(
-            out, [_C.reshape(index, (-1,))], _C.reshape(source, (-1,)), accumulate
-        )
-    return _C.reshape(out, input.shape)
+        places, values = _C.reshape(index, (-1,)), _C.reshape(source, (-1,))
+        kernels(input).index_put(_C.reshape(out, (-1,)), [places], values, accumulate)
+    if input._is_contiguous():
+        return out
+    dense = _C.empty_like(input, input.dtype)
+    _C.copy_into(dense, out)
+    return dense
 
 
 @put.vjp("input")
@@ -812,13 +825,13 @@ def cat(tensors, dim=0):
 
 
 @cat.vjp("tensors")
-def _(g, tensors, dim):
+def _(g, tensors_shape, dim):
     parts, at = [], 0
-    for t in tensors:
-        if t.ndim == 1 and t.shape[0] == 0:
+    for shape in tensors_shape:
+        if tuple(shape) == (0,):
             parts.append(None)
             continue
-        length = t.shape[dim]
+        length = shape[dim]
         parts.append(g.narrow(dim, at, length))
         at += length
     return parts
@@ -1114,13 +1127,25 @@ def embedding(input, weight, padding_idx):
     return _C.reshape(rows, (*input.shape, *weight.shape[1:]))
 
 
-@embedding.vjp("weight")
-def _(g, input, padding_idx, weight_shape):
+def _looked_up(g, input, padding_idx, weight_shape):
+    """Indices and the gradients of their rows."""
     flat = input.reshape(-1)
     rows = g.reshape(flat.shape[0], *weight_shape[1:])
     if padding_idx is not None:
         rows = rows * (flat != padding_idx).to(rows.dtype).unsqueeze(1)
-    return index_add(_zeros(g, weight_shape), 0, flat, rows)
+    return flat, rows
+
+
+@embedding.vjp("weight")
+def _(g, input, padding_idx, weight_shape):
+    return index_add(_zeros(g, weight_shape), 0, *_looked_up(g, input, padding_idx, weight_shape))
+
+
+@embedding.fast_vjp("weight")
+def _(g, input, padding_idx, weight_shape):
+    grad = _zeros(g, weight_shape)  # as large as the table: there is no second one
+    kernels(g).index_add(grad, 0, *_looked_up(g, input, padding_idx, weight_shape), 1)
+    return grad
 
 
 _C.set_engine_op("getitem", getitem)

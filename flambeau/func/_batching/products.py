@@ -6,7 +6,7 @@ from typing import Any
 
 from flambeau.core.tensor import Tensor
 from flambeau.func._batching import lead, merged, rule, split, whole
-from flambeau.ops.conv import _conv_input, _conv_weight, _convolution
+from flambeau.ops.conv import _conv_transposed, _conv_weight, _convolution
 from flambeau.ops.matmul import linear, matmul
 
 # ---- matrix products ----
@@ -86,55 +86,50 @@ def _contract(op, size, values, marks):
 
 
 def _in_channels(x: Tensor, size: int, mark: Any) -> Tensor:
-    """(n, c, h, w) of each example as (n, size * c, h, w)."""
+    """(n, c, ...) of each example as (n, size * c, ...)."""
     return merged(whole(size, x, mark), 1)
+
+
+def _with_bias(out: Tensor, bias: Any, mark: Any) -> Tensor:
+    """The results (size, n, c, ...) plus a bias, one for all or one each."""
+    if bias is None:
+        return out
+    bias = bias if mark is True else bias.unsqueeze(0)
+    return out + bias.reshape((bias.shape[0], 1, -1, *([1] * (out.ndim - 3))))
 
 
 @rule("_convolution")
 def _conv(op, size, values, marks):
     x, weight, bias, stride, padding, dilation, groups = values
-    if marks[1] is not True and marks[2] is not True:
-        return split(_convolution(merged(x), weight, bias, stride, padding, dilation, groups), size)
+    window = stride, padding, dilation
     if marks[1] is not True:
+        own = None if marks[2] is True else bias
         folded = merged(whole(size, x, marks[0]))
-        out = split(_convolution(folded, weight, None, stride, padding, dilation, groups), size)
-    elif marks[0] is not True and groups == 1:
-        out = split(_convolution(x, merged(weight), None, stride, padding, dilation, 1), size, 1)
+        out = split(_convolution(folded, weight, own, *window, groups), size)
+        return out if own is bias else _with_bias(out, bias, True)
+    if marks[0] is not True and groups == 1:
+        out = _convolution(x, merged(weight), None, *window, 1)
     else:
-        out = _convolution(
-            _in_channels(x, size, marks[0]),
-            merged(weight),
-            None,
-            stride,
-            padding,
-            dilation,
-            size * groups,
-        )
-        out = split(out, size, 1)
-    if bias is None:
-        return out
-    bias = bias if marks[2] is True else bias.unsqueeze(0)
-    return out + bias.reshape((bias.shape[0], 1, -1, 1, 1))
+        x = _in_channels(x, size, marks[0])
+        out = _convolution(x, merged(weight), None, *window, size * groups)
+    return _with_bias(split(out, size, 1), bias, marks[2])
 
 
-@rule("_conv_input")
-def _conv_input_rule(op, size, values, marks):
-    g, weight, shape, stride, padding, dilation, groups = values
+@rule("_conv_transposed")
+def _conv_transposed_rule(op, size, values, marks):
+    x, weight, bias, shape, stride, padding, dilation, groups = values
     n, channels, *plane = shape
+    window = stride, padding, dilation
     if marks[1] is not True:
+        own = None if marks[2] is True else bias
+        folded = merged(whole(size, x, marks[0]))
         whole_shape = (size * n, channels, *plane)
-        out = _conv_input(merged(g), weight, whole_shape, stride, padding, dilation, groups)
-        return split(out, size)
-    out = _conv_input(
-        _in_channels(g, size, marks[0]),
-        merged(weight),
-        (n, size * channels, *plane),
-        stride,
-        padding,
-        dilation,
-        size * groups,
-    )
-    return split(out, size, 1)
+        out = split(_conv_transposed(folded, weight, own, whole_shape, *window, groups), size)
+        return out if own is bias else _with_bias(out, bias, True)
+    x = _in_channels(x, size, marks[0])
+    whole_shape = (n, size * channels, *plane)
+    out = _conv_transposed(x, merged(weight), None, whole_shape, *window, size * groups)
+    return _with_bias(split(out, size, 1), bias, marks[2])
 
 
 @rule("_conv_weight")
@@ -211,6 +206,25 @@ def _pool_adjoint(op, size, values, marks):
             arguments[name] = merged(batch) if fold else batch
     out = op(*arguments.values())
     return split(out, size) if fold else out
+
+
+@rule("_interpolate", "_interpolate_backward")
+def _resized(op, size, values, marks):
+    x, *rest = values
+    return split(op(merged(x), *rest), size)
+
+
+@rule("grid_sampler_2d", "grid_sampler_3d")
+def _sampled(op, size, values, marks):
+    x, grid, *rest = values
+    x, grid = whole(size, x, marks[0]), whole(size, grid, marks[1])
+    return split(op(merged(x), merged(grid), *rest), size)
+
+
+@rule("affine_grid_generator")
+def _affine_grid(op, size, values, marks):
+    theta, shape, align_corners = values
+    return split(op(merged(theta), (size * shape[0], *shape[1:]), align_corners), size)
 
 
 # ---- others ----
