@@ -258,6 +258,8 @@ def _check_forward_mode_once(d: _Derivatives, atol: float, rtol: float) -> None:
     generator = random.Random(0)
     for k, x in enumerate(d.wanted):
         direction = _positive_unit(generator, _count(x))
+        if not direction:
+            continue
         numerical, analytical = d.slopes(x, direction), d.pushed(x, direction)
         for place, output in zip(d.places, d.outputs, strict=True):
             pairs = zip(analytical[place], numerical[place], strict=True)
