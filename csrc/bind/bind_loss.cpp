@@ -5,7 +5,6 @@
 
 #include "bind/pytensor.h"
 #include "bind/release.h"
-#include "kernels/format.h"
 #include "kernels/loss.h"
 
 namespace fb::py {
@@ -63,7 +62,7 @@ void bind_loss(nb::module_& m) {
     const Pointwise kind = pointwise_of(name.c_str());
     const Reduction how = reduction_of(reduction.c_str());
     return released(x.numel(), [&] {
-      return in_channels_last(pointwise_loss(kind, x, y, param, how), is_channels_last(x));
+      return pointwise_loss(kind, x, y, param, how);
     });
   });
   m.def("pointwise_loss_backward", [](const std::string& name, const Tensor& grad,

@@ -158,6 +158,10 @@ void bind_tensor(nb::module_& m) {
   m.def("cast", lazy(cast));
   m.def("clone", lazy(clone));
   m.def("contiguous", lazy(contiguous));
+  m.def("is_channels_last", [](const Dims& sizes, const Dims& strides) {
+    FB_CHECK(sizes.size() == strides.size(), Shape, "is_channels_last: as many strides as sizes");
+    return is_channels_last(sizes, strides);
+  });
   // A new tensor of these sizes, channels-last if `like` is.
   m.def("empty_in_format_of", [](const Tensor& like, const Dims& sizes) {
     if (!is_channels_last(like) || sizes.size() != like.ndim())

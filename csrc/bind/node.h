@@ -82,7 +82,7 @@ struct Overload {
   NameTest tests[2] = {};
   int test_count = 0;
 };
-constexpr int max_overloads = 8;
+constexpr int max_overloads = 16;
 
 enum class Native : std::uint8_t { None, Unary, Binary, Ternary };  // by the number of operands
 

@@ -25,21 +25,23 @@ void load(Walk& walk, const Dims& shape, const Operand* operands, int count) {
     const int own = o.sizes ? o.sizes->size() : 0;
     for (int d = 0; d < walk.ndim; ++d) {
       const int axis = own - 1 - d;
-      const bool fixed = axis < 0 || (*o.sizes)[axis] == 1;
+      const bool fixed = axis < 0 || (*o.sizes)[axis] != walk.shape[d];
       walk.strides[d][k] = fixed ? 0 : (*o.strides)[axis] * o.itemsize;
     }
   }
 }
 
-// Should axis a (now inner) move outside axis b? The first operand whose strides tell decides.
-bool out_of_order(const Walk& walk, int a, int b) {
+enum class Order : std::uint8_t { Right, Wrong, Any };
+
+// Is axis a rightly inside axis b? The first operand whose strides tell decides.
+Order order_of(const Walk& walk, int a, int b) {
   for (int k = 0; k < walk.count; ++k) {
     const std::int64_t sa = walk.strides[a][k], sb = walk.strides[b][k];
     if (sa == 0 || sb == 0) continue;
-    if (sa != sb) return sa > sb;
-    if (walk.shape[a] > walk.shape[b]) return true;
+    if (sa != sb) return sa < sb ? Order::Right : Order::Wrong;
+    if (walk.shape[a] > walk.shape[b]) return Order::Wrong;
   }
-  return false;
+  return Order::Any;
 }
 
 void swap_axes(Walk& walk, int a, int b) {
@@ -47,9 +49,19 @@ void swap_axes(Walk& walk, int a, int b) {
   for (int k = 0; k < walk.count; ++k) std::swap(walk.strides[a][k], walk.strides[b][k]);
 }
 
-void sort_axes(Walk& walk) {
+// Sorts the axes from the inside out, as torch does: one may pass those whose order is open.
+// `swapped` learns of each exchange.
+template <class F>
+void sort_axes(Walk& walk, F swapped) {
   for (int i = 1; i < walk.ndim; ++i)
-    for (int j = i; j > 0 && out_of_order(walk, j - 1, j); --j) swap_axes(walk, j - 1, j);
+    for (int here = i, before = i - 1; before >= 0; --before) {
+      const Order order = order_of(walk, before, here);
+      if (order == Order::Right) break;
+      if (order == Order::Any) continue;
+      swap_axes(walk, before, here);
+      swapped(before, here);
+      here = before;
+    }
 }
 
 // Joins neighbouring axes that every operand steps through evenly, and drops axes of size one.
@@ -147,7 +159,7 @@ void run_loop(Loop loop, const Dims& shape, const Operand* operands, int count, 
     }
   } else {
     load(walk, shape, operands, count);
-    sort_axes(walk);
+    sort_axes(walk, [](int, int) {});
     collapse(walk);
   }
   run_walk(loop, walk, params, grain);
@@ -160,11 +172,7 @@ Tensor empty_result(const Dims& shape, DType dtype, const Operand* operands, int
   // Order the axes as the iteration would and lay the result out densely in that order.
   int axis_of[Dims::max_size];
   for (int d = 0; d < walk.ndim; ++d) axis_of[d] = walk.ndim - 1 - d;
-  for (int i = 1; i < walk.ndim; ++i)
-    for (int j = i; j > 0 && out_of_order(walk, j - 1, j); --j) {
-      swap_axes(walk, j - 1, j);
-      std::swap(axis_of[j - 1], axis_of[j]);
-    }
+  sort_axes(walk, [&](int a, int b) { std::swap(axis_of[a], axis_of[b]); });
   Dims strides;
   strides.resize(walk.ndim);
   std::int64_t step = 1;

@@ -3,41 +3,154 @@
 #include <algorithm>
 #include <type_traits>
 
-#include "core/parallel.h"
 #include "kernels/conv_algorithms.h"
-#include "kernels/conv_weights.h"
+#include "kernels/conv_complex.h"
+#include "kernels/conv_integer.h"
 #include "kernels/copy.h"
+#include "kernels/format.h"
 
 namespace fb {
 namespace {
 
-bool has_outputs(const ConvShape& s) {
-  return s.batch > 0 && s.out_channels > 0 && s.out_h > 0 && s.out_w > 0;
-}
-bool has_inputs(const ConvShape& s) {
-  return s.batch > 0 && s.in_channels > 0 && s.in_h > 0 && s.in_w > 0;
-}
-
-bool is_pointwise(const ConvShape& s) {
-  return s.kernel_h == 1 && s.kernel_w == 1 && s.stride_h == 1 && s.stride_w == 1 && s.pad_h == 0 &&
-         s.pad_w == 0;
-}
-
 enum class Algorithm { Window, Pointwise, Depthwise, Winograd };
 
-template <class T>
-Algorithm choose(const ConvShape& s, bool winograd) {
-  if (s.in_channels == s.groups && s.groups > 1) return Algorithm::Depthwise;
-  if (is_pointwise(s)) return Algorithm::Pointwise;
-  return std::is_same_v<T, float> && winograd ? Algorithm::Winograd : Algorithm::Window;
+bool is_pointwise(const ConvShape& s) {
+  return std::all_of(std::begin(s.axes), std::end(s.axes),
+                     [](const Axis& a) { return a.kernel == 1 && a.stride == 1 && a.pad == 0; });
 }
 
-}  // namespace
+Algorithm choose(const ConvShape& s, DType dtype, bool winograd) {
+  if (s.in_channels == s.groups && s.groups > 1) return Algorithm::Depthwise;
+  if (is_pointwise(s)) return Algorithm::Pointwise;
+  return dtype == DType::Float32 && winograd ? Algorithm::Winograd : Algorithm::Window;
+}
+
+// Checks the values of one argument that has a value per axis.
+void check_axes(const Dims& values, int axes, std::int64_t least, const char* op,
+                const char* name) {
+  FB_CHECK(values.size() == axes, Shape, op, ": expected ", axes, " values of ", name, ", got ",
+           values);
+  constexpr std::int64_t most = std::int64_t{1} << 31;
+  for (const auto v : values)
+    FB_CHECK(v >= least && v < most, Runtime, op, ": ", name, " must be at least ", least,
+             " and fit 31 bits, got ", values);
+}
+
+// The values of one side, "(3 x 4)", as torch's texts have them.
+struct Product {
+  const std::int64_t* values;
+  int count;
+  friend std::ostream& operator<<(std::ostream& out, const Product& p) {
+    for (int i = 0; i < p.count; ++i) out << (i ? " x " : "(") << p.values[i];
+    return out << ")";
+  }
+};
+
+// Checks everything but the sizes of the output, and derives the shape.
+ConvShape conv_shape(const Dims& x, const Dims& w, const ConvGeometry& g, const char* op) {
+  const int axes = x.size() - 2;
+  FB_CHECK(axes >= 1 && axes <= conv_axes && w.size() == x.size(), Shape, op,
+           ": expected an input and a weight of three, four or five axes: input is ", x,
+           ", weight is ", w);
+  check_axes(g.stride, axes, 1, op, "stride");
+  check_axes(g.padding, axes, 0, op, "padding");
+  check_axes(g.dilation, axes, 1, op, "dilation");
+  FB_CHECK(g.groups > 0, Runtime, op, ": groups must be positive, got ", g.groups);
+  for (int a = 0; a < axes; ++a)
+    FB_CHECK(w[2 + a] > 0, Shape, op, ": the kernel must not be empty: weight is ", w);
+  FB_CHECK(w[0] > 0 && w[0] % g.groups == 0, Shape, op, ": expected weight to be at least ",
+           g.groups, " at dimension 0 and divisible by groups=", g.groups, ": weight is ", w);
+  FB_CHECK(w[1] * g.groups == x[1], Shape, op, ": Given groups=", g.groups, ", weight of size ", w,
+           ", expected input", x, " to have ", w[1] * g.groups, " channels, but got ", x[1],
+           " channels instead");
+  ConvShape s{x[0], x[1], w[0], g.groups, {}};
+  std::int64_t padded[conv_axes], reach[conv_axes];
+  bool fits = true;
+  for (int i = 0; i < conv_axes; ++i) {
+    const int a = i - (conv_axes - axes);
+    if (a < 0) {
+      s.axes[i] = {1, 1, 1, 1, 0, 1};
+      continue;
+    }
+    padded[a] = x[2 + a] + 2 * g.padding[a];
+    reach[a] = g.dilation[a] * (w[2 + a] - 1) + 1;
+    fits = fits && padded[a] >= reach[a];
+    s.axes[i] = {x[2 + a],     (padded[a] - reach[a]) / g.stride[a] + 1,
+                 w[2 + a],     g.stride[a],
+                 g.padding[a], g.dilation[a]};
+  }
+  FB_CHECK(fits, Shape, op, ": Calculated padded input size per channel: ", Product{padded, axes},
+           ". Kernel size: ", Product{reach, axes},
+           ". Kernel size can't be greater than actual input size");
+  return s;
+}
+
+// (batch, channels, out sizes) with as many axes as `like`.
+Dims output_sizes(const ConvShape& s, const Dims& like) {
+  Dims sizes{s.batch, s.out_channels};
+  for (int a = conv_axes - (like.size() - 2); a < conv_axes; ++a) sizes.push_back(s.axes[a].out);
+  return sizes;
+}
+
+void check_same_dtype(const Tensor& a, const Tensor& b, const char* op, const char* a_name,
+                      const char* b_name) {
+  require_cpu(a, op);
+  require_cpu(b, op);
+  FB_CHECK(a.dtype() == b.dtype(), DType, op, ": expected operands of the same dtype: ", a_name,
+           " is ", dtype_name(a.dtype()), ", ", b_name, " is ", dtype_name(b.dtype()));
+  FB_CHECK(a.dtype() != DType::Bool, NotImplemented, op, ": not implemented for bool");
+}
+
+void check_output(const Tensor& y, const ConvShape& s, const char* op) {
+  const Dims expected = output_sizes(s, y.sizes());
+  FB_CHECK(y.sizes() == expected, Shape, op,
+           ": the gradient must have the sizes of the output: expected ", expected, ", got ",
+           y.sizes());
+}
+
+void check_bias(const Tensor& x, const Tensor& bias, std::int64_t channels, const char* op) {
+  if (!bias.defined()) return;
+  check_same_dtype(x, bias, op, "input", "bias");
+  FB_CHECK(bias.ndim() == 1 && bias.size(0) == channels, Shape, op,
+           ": expected bias to be 1-dimensional with ", channels,
+           " elements, but got bias of size ", bias.sizes());
+}
+
+bool is_half(DType dtype) { return dtype == DType::Float16 || dtype == DType::BFloat16; }
+Tensor widened(const Tensor& t, DType dtype) { return t.defined() ? cast(t, dtype) : t; }
+
+bool any_channels_last(const Tensor& a, const Tensor& b) {
+  return is_channels_last(a) || is_channels_last(b);
+}
+
+Tensor laid_out(const Tensor& t, bool channels_last) {
+  return channels_last ? in_channels_last(t) : contiguous(t);
+}
+Tensor empty_images(const Dims& sizes, DType dtype, bool channels_last) {
+  return channels_last ? empty_strided(sizes, channels_last_strides(sizes), dtype)
+                       : empty(sizes, dtype);
+}
+
+// The images of a tensor that is row-major or dense in the channels-last order.
+template <class T>
+Images<T> images(const Tensor& t, std::int64_t groups, bool channels_last) {
+  Images<T> made{t.data<T>(), t.size(1) / groups, {1, 1, 1}, 0, 0, 0};
+  for (int a = 0; a < t.ndim() - 2; ++a) made.size[conv_axes - (t.ndim() - 2) + a] = t.size(2 + a);
+  made.image_stride = t.size(1) * made.pixels();
+  made.channel_stride = channels_last ? 1 : made.pixels();
+  made.pixel_stride = channels_last ? t.size(1) : 1;
+  return made;
+}
 
 template <class T>
-void conv_forward(const ConvShape& s, const T* x, const T* w, const T* bias, T* y) {
-  if (!has_outputs(s)) return;
-  switch (choose<T>(s, winograd_applies(s))) {
+const T* data_or_null(const Tensor& t) {
+  return t.defined() ? t.data<const T>() : nullptr;
+}
+
+template <class T>
+void forward(const ConvShape& s, Algorithm algorithm, const Images<const T>& x, const T* w,
+             const T* bias, const Images<T>& y) {
+  switch (algorithm) {
     case Algorithm::Depthwise:
       return depthwise_forward(s, x, w, bias, y);
     case Algorithm::Pointwise:
@@ -51,214 +164,147 @@ void conv_forward(const ConvShape& s, const T* x, const T* w, const T* bias, T* 
 }
 
 template <class T>
-void conv_backward_input(const ConvShape& s, const T* grad, const T* w, T* grad_x) {
-  if (!has_inputs(s)) return;
-  switch (choose<T>(s, winograd_applies(s))) {
+void transposed(const ConvShape& s, Algorithm algorithm, const Images<const T>& y, const T* w,
+                const T* bias, const Images<T>& x) {
+  switch (algorithm) {
     case Algorithm::Depthwise:
-      return depthwise_backward_input(s, grad, w, grad_x);
+      return depthwise_transposed(s, y, w, bias, x);
     case Algorithm::Pointwise:
-      return pointwise_backward_input(s, grad, w, grad_x);
+      return pointwise_transposed(s, y, w, bias, x);
     case Algorithm::Winograd:
-      if constexpr (std::is_same_v<T, float>) return winograd_backward_input(s, grad, w, grad_x);
+      if constexpr (std::is_same_v<T, float>) return winograd_transposed(s, y, w, bias, x);
       [[fallthrough]];
     case Algorithm::Window:
-      return window_backward_input(s, grad, w, grad_x);
+      return window_transposed(s, y, w, bias, x);
   }
 }
 
 template <class T>
-void conv_backward_weight(const ConvShape& s, const T* grad, const T* x, T* grad_w) {
-  const std::int64_t size = s.out_channels * (s.in_channels / s.groups) * s.kernel_h * s.kernel_w;
-  if (size == 0) return;
-  if (!has_outputs(s)) {
-    std::fill_n(grad_w, size, T(0));
-    return;
-  }
-  switch (choose<T>(s, winograd_weight_applies(s))) {
+void weight_grad(const ConvShape& s, Algorithm algorithm, const Images<const T>& grad,
+                 const Images<const T>& x, T* grad_w) {
+  switch (algorithm) {
     case Algorithm::Depthwise:
-      return depthwise_backward_weight(s, grad, x, grad_w);
+      return depthwise_weight_grad(s, grad, x, grad_w);
     case Algorithm::Winograd:
-      if constexpr (std::is_same_v<T, float>) return winograd_backward_weight(s, grad, x, grad_w);
+      if constexpr (std::is_same_v<T, float>) return winograd_weight_grad(s, grad, x, grad_w);
       [[fallthrough]];
     case Algorithm::Pointwise:
     case Algorithm::Window:
-      return window_backward_weight(s, grad, x, grad_w);
+      return window_weight_grad(s, grad, x, grad_w);
   }
 }
 
-namespace {
-
-// The sizes of one side that a convolution of these arguments has along an axis.
-std::int64_t output_size(std::int64_t in, std::int64_t kernel, std::int64_t stride,
-                         std::int64_t pad, std::int64_t dilation) {
-  return (in + 2 * pad - dilation * (kernel - 1) - 1) / stride + 1;
+constexpr const char* forward_names[] = {"conv1d", "conv2d", "conv3d"};
+constexpr const char* transposed_names[] = {"conv_transpose1d", "conv_transpose2d",
+                                            "conv_transpose3d"};
+constexpr const char* weight_names[] = {"conv1d_weight", "conv2d_weight", "conv3d_weight"};
+const char* name_for(const char* const (&names)[conv_axes], const Tensor& t) {
+  return names[std::clamp(t.ndim() - 3, 0, conv_axes - 1)];
 }
-
-void check_pair(const Dims& values, std::int64_t least, const char* op, const char* name) {
-  FB_CHECK(values.size() == 2, Shape, op, ": expected two values of ", name, ", got ", values);
-  constexpr std::int64_t most = std::int64_t{1} << 31;
-  for (const auto v : values)
-    FB_CHECK(v >= least && v < most, Runtime, op, ": ", name, " must be at least ", least,
-             " and fit 31 bits, got ", values);
-}
-
-// Checks everything but the sizes of a gradient, and derives the shape.
-ConvShape conv_shape(const Dims& x, const Dims& w, const Dims& stride, const Dims& padding,
-                     const Dims& dilation, std::int64_t groups, const char* op) {
-  FB_CHECK(x.size() == 4 && w.size() == 4, Shape, op,
-           ": expected an input and a weight of four axes: input is ", x, ", weight is ", w);
-  check_pair(stride, 1, op, "stride");
-  check_pair(padding, 0, op, "padding");
-  check_pair(dilation, 1, op, "dilation");
-  FB_CHECK(groups > 0, Runtime, op, ": groups must be positive, got ", groups);
-  FB_CHECK(w[2] > 0 && w[3] > 0, Shape, op, ": the kernel must not be empty: weight is ", w);
-  FB_CHECK(w[0] > 0 && w[0] % groups == 0, Shape, op, ": expected weight to be at least ", groups,
-           " at dimension 0 and divisible by groups=", groups, ": weight is ", w);
-  FB_CHECK(w[1] * groups == x[1], Shape, op, ": Given groups=", groups, ", weight of size ", w,
-           ", expected input", x, " to have ", w[1] * groups, " channels, but got ", x[1],
-           " channels instead");
-  ConvShape s{};
-  s.batch = x[0];
-  s.in_channels = x[1];
-  s.in_h = x[2];
-  s.in_w = x[3];
-  s.out_channels = w[0];
-  s.kernel_h = w[2];
-  s.kernel_w = w[3];
-  s.stride_h = stride[0];
-  s.stride_w = stride[1];
-  s.pad_h = padding[0];
-  s.pad_w = padding[1];
-  s.dilation_h = dilation[0];
-  s.dilation_w = dilation[1];
-  s.groups = groups;
-  const std::int64_t reach_h = s.dilation_h * (s.kernel_h - 1) + 1,
-                     reach_w = s.dilation_w * (s.kernel_w - 1) + 1;
-  FB_CHECK(x[2] + 2 * padding[0] >= reach_h && x[3] + 2 * padding[1] >= reach_w, Shape, op,
-           ": Calculated padded input size per channel: (", x[2] + 2 * padding[0], " x ",
-           x[3] + 2 * padding[1], "). Kernel size: (", reach_h, " x ", reach_w,
-           "). Kernel size can't be greater than actual input size");
-  s.out_h = output_size(s.in_h, s.kernel_h, s.stride_h, s.pad_h, s.dilation_h);
-  s.out_w = output_size(s.in_w, s.kernel_w, s.stride_w, s.pad_w, s.dilation_w);
-  return s;
-}
-
-void check_same_dtype(const Tensor& a, const Tensor& b, const char* op, const char* a_name,
-                      const char* b_name) {
-  require_cpu(a, op);
-  require_cpu(b, op);
-  FB_CHECK(a.dtype() == b.dtype(), DType, op, ": expected operands of the same dtype: ", a_name,
-           " is ", dtype_name(a.dtype()), ", ", b_name, " is ", dtype_name(b.dtype()));
-}
-
-Dims output_sizes(const ConvShape& s) { return {s.batch, s.out_channels, s.out_h, s.out_w}; }
-
-void check_grad(const Tensor& grad, const ConvShape& s, const char* op) {
-  FB_CHECK(grad.sizes() == output_sizes(s), Shape, op,
-           ": the gradient must have the sizes of the output: expected ", output_sizes(s), ", got ",
-           grad.sizes());
-}
-
-bool is_half(DType dtype) { return dtype == DType::Float16 || dtype == DType::BFloat16; }
-Tensor widened(const Tensor& t) { return t.defined() ? cast(t, DType::Float32) : t; }
 
 }  // namespace
 
-Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Dims& stride,
-              const Dims& padding, const Dims& dilation, std::int64_t groups) {
-  check_same_dtype(x, weight, "conv2d", "input", "weight");
-  const ConvShape s =
-      conv_shape(x.sizes(), weight.sizes(), stride, padding, dilation, groups, "conv2d");
-  if (bias.defined()) {
-    check_same_dtype(x, bias, "conv2d", "input", "bias");
-    FB_CHECK(bias.ndim() == 1 && bias.size(0) == s.out_channels, Shape,
-             "conv2d: expected bias to be 1-dimensional with ", s.out_channels,
-             " elements, but got bias of size ", bias.sizes());
+Tensor convolution(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                   const ConvGeometry& geometry) {
+  const char* op = name_for(forward_names, x);
+  check_same_dtype(x, weight, op, "input", "weight");
+  const ConvShape s = conv_shape(x.sizes(), weight.sizes(), geometry, op);
+  check_bias(x, bias, s.out_channels, op);
+  const DType dtype = x.dtype();
+  const bool last = any_channels_last(x, weight);
+  if (is_half(dtype)) {
+    const auto wide = [](const Tensor& t) { return widened(t, DType::Float32); };
+    return cast(convolution(wide(x), wide(weight), wide(bias), geometry), dtype);
   }
-  if (is_half(x.dtype()))
-    return cast(
-        conv2d(widened(x), widened(weight), widened(bias), stride, padding, dilation, groups),
-        x.dtype());
-  const Tensor source = contiguous(x), w = contiguous(weight),
+  if (is_complex(dtype))
+    return in_channels_last(complex_convolution(x, weight, bias, geometry), last);
+  if (is_integral(dtype, false)) {
+    const auto wide = [](const Tensor& t) { return widened(t, DType::Int64); };
+    const Tensor out =
+        integer_convolution(s, wide(x), wide(weight), wide(bias), output_sizes(s, x.sizes()));
+    return in_channels_last(cast(out, dtype), last);
+  }
+  const Algorithm algorithm = choose(s, dtype, winograd_applies(s));
+  const bool through = last && algorithm != Algorithm::Depthwise;
+  const Tensor source = laid_out(x, through), w = contiguous(weight),
                shift = bias.defined() ? contiguous(bias) : bias;
-  const Tensor out = empty(output_sizes(s), x.dtype());
-  dispatch_float(x.dtype(), "conv2d", [&]<class T>() {
-    conv_forward(s, source.data<const T>(), w.data<const T>(),
-                 shift.defined() ? shift.data<const T>() : nullptr, out.data<T>());
+  const Tensor out = empty_images(output_sizes(s, x.sizes()), dtype, through);
+  dispatch_float(dtype, op, [&]<class T>() {
+    if (s.has_outputs() && !shape_only())
+      forward(s, algorithm, images<const T>(source, s.groups, through), w.data<const T>(),
+              data_or_null<T>(shift), images<T>(out, s.groups, through));
   });
-  return out;
+  return in_channels_last(out, last);
 }
 
-Tensor conv2d_backward_input(const Tensor& grad, const Tensor& weight, const Dims& input_sizes,
-                             const Dims& stride, const Dims& padding, const Dims& dilation,
-                             std::int64_t groups) {
-  constexpr const char* op = "conv2d_backward_input";
-  check_same_dtype(grad, weight, op, "the gradient", "weight");
-  const ConvShape s =
-      conv_shape(input_sizes, weight.sizes(), stride, padding, dilation, groups, op);
-  check_grad(grad, s, op);
-  if (is_half(grad.dtype()))
-    return cast(conv2d_backward_input(widened(grad), widened(weight), input_sizes, stride, padding,
-                                      dilation, groups),
-                grad.dtype());
-  const Tensor source = contiguous(grad), w = contiguous(weight);
-  const Tensor out = empty(input_sizes, grad.dtype());
-  dispatch_float(grad.dtype(), op, [&]<class T>() {
-    conv_backward_input(s, source.data<const T>(), w.data<const T>(), out.data<T>());
+Tensor convolution_transposed(const Tensor& y, const Tensor& weight, const Tensor& bias,
+                              const Dims& sizes, const ConvGeometry& geometry) {
+  const char* op = name_for(transposed_names, y);
+  check_same_dtype(y, weight, op, "input", "weight");
+  FB_CHECK(y.ndim() == weight.ndim() && y.ndim() > 2 && y.size(1) == weight.size(0), Shape, op,
+           ": Given transposed=1, weight of size ", weight.sizes(), ", expected input", y.sizes(),
+           " to have as many axes and ", weight.ndim() > 0 ? weight.size(0) : 0, " channels");
+  const ConvShape s = conv_shape(sizes, weight.sizes(), geometry, op);
+  check_output(y, s, op);
+  check_bias(y, bias, s.in_channels, op);
+  const DType dtype = y.dtype();
+  const bool last = any_channels_last(y, weight);
+  if (is_half(dtype)) {
+    const auto wide = [](const Tensor& t) { return widened(t, DType::Float32); };
+    return cast(convolution_transposed(wide(y), wide(weight), wide(bias), sizes, geometry), dtype);
+  }
+  if (is_complex(dtype))
+    return in_channels_last(complex_convolution_transposed(y, weight, bias, sizes, geometry), last);
+  if (is_integral(dtype, false)) {
+    const auto wide = [](const Tensor& t) { return widened(t, DType::Int64); };
+    const Tensor out = integer_convolution_transposed(s, wide(y), wide(weight), wide(bias), sizes);
+    return in_channels_last(cast(out, dtype), last);
+  }
+  const Algorithm algorithm = choose(s, dtype, winograd_applies(s));
+  const bool through = last && algorithm != Algorithm::Depthwise;
+  const Tensor source = laid_out(y, through), w = contiguous(weight),
+               shift = bias.defined() ? contiguous(bias) : bias;
+  const Tensor out = empty_images(sizes, dtype, through);
+  dispatch_float(dtype, op, [&]<class T>() {
+    if (s.has_inputs() && !shape_only())
+      transposed(s, algorithm, images<const T>(source, s.groups, through), w.data<const T>(),
+                 data_or_null<T>(shift), images<T>(out, s.groups, through));
   });
-  return out;
+  return in_channels_last(out, last);
 }
 
-Tensor conv2d_backward_weight(const Tensor& grad, const Tensor& x, const Dims& weight_sizes,
-                              const Dims& stride, const Dims& padding, const Dims& dilation,
-                              std::int64_t groups) {
-  constexpr const char* op = "conv2d_backward_weight";
+Tensor convolution_weight_grad(const Tensor& grad, const Tensor& x, const Dims& weight_sizes,
+                               const ConvGeometry& geometry) {
+  const char* op = name_for(weight_names, x);
   check_same_dtype(grad, x, op, "the gradient", "input");
-  const ConvShape s = conv_shape(x.sizes(), weight_sizes, stride, padding, dilation, groups, op);
-  check_grad(grad, s, op);
-  if (is_half(grad.dtype()))
-    return cast(conv2d_backward_weight(widened(grad), widened(x), weight_sizes, stride, padding,
-                                       dilation, groups),
-                grad.dtype());
-  const Tensor source = contiguous(x), g = contiguous(grad);
-  const Tensor out = empty(weight_sizes, grad.dtype());
-  dispatch_float(grad.dtype(), op, [&]<class T>() {
-    conv_backward_weight(s, g.data<const T>(), source.data<const T>(), out.data<T>());
+  const ConvShape s = conv_shape(x.sizes(), weight_sizes, geometry, op);
+  check_output(grad, s, op);
+  const DType dtype = grad.dtype();
+  const bool last = any_channels_last(grad, x);
+  if (is_half(dtype)) {
+    const auto wide = [](const Tensor& t) { return widened(t, DType::Float32); };
+    return cast(convolution_weight_grad(wide(grad), wide(x), weight_sizes, geometry), dtype);
+  }
+  if (is_complex(dtype))
+    return in_channels_last(complex_convolution_weight_grad(grad, x, weight_sizes, geometry), last);
+  if (is_integral(dtype, false)) {
+    const auto wide = [](const Tensor& t) { return widened(t, DType::Int64); };
+    return in_channels_last(
+        cast(integer_convolution_weight_grad(s, wide(grad), wide(x), weight_sizes), dtype), last);
+  }
+  const Algorithm algorithm = choose(s, dtype, winograd_weight_applies(s));
+  const bool through = last && algorithm != Algorithm::Depthwise;
+  const Tensor source = laid_out(x, through), g = laid_out(grad, through);
+  const Tensor out = empty(weight_sizes, dtype);
+  dispatch_float(dtype, op, [&]<class T>() {
+    if (out.numel() == 0 || shape_only()) return;
+    if (s.has_outputs())
+      weight_grad(s, algorithm, images<const T>(g, s.groups, through),
+                  images<const T>(source, s.groups, through), out.data<T>());
+    else
+      std::fill_n(out.data<T>(), out.numel(), T(0));
   });
-  return out;
+  return in_channels_last(out, last);
 }
-
-Tensor conv2d_backward_bias(const Tensor& grad) {
-  constexpr const char* op = "conv2d_backward_bias";
-  require_cpu(grad, op);
-  FB_CHECK(grad.ndim() == 4, Shape, op, ": expected a gradient of four axes, got ", grad.sizes());
-  if (is_half(grad.dtype())) return cast(conv2d_backward_bias(widened(grad)), grad.dtype());
-  const Tensor g = contiguous(grad);
-  const Tensor out = empty({g.size(1)}, g.dtype());
-  const std::int64_t batch = g.size(0), channels = g.size(1), pixels = g.size(2) * g.size(3);
-  dispatch_float(g.dtype(), op, [&]<class T>() {
-    const T* data = g.data<const T>();
-    T* sums = out.data<T>();
-    const std::int64_t grain =
-        std::max<std::int64_t>(32768 / std::max<std::int64_t>(batch * pixels, 1), 1);
-    parallel_for(0, channels, grain, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t c = begin; c < end; ++c) {
-        T total = 0;
-        for (std::int64_t n = 0; n < batch; ++n)
-          total += conv_kernels<T>().sum(data + (n * channels + c) * pixels, pixels);
-        sums[c] = total;
-      }
-    });
-  });
-  return out;
-}
-
-#define FB_INSTANTIATE(type)                                                                  \
-  template void conv_forward<type>(const ConvShape&, const type*, const type*, const type*,   \
-                                   type*);                                                    \
-  template void conv_backward_input<type>(const ConvShape&, const type*, const type*, type*); \
-  template void conv_backward_weight<type>(const ConvShape&, const type*, const type*, type*);
-FB_INSTANTIATE(float)
-FB_INSTANTIATE(double)
 
 }  // namespace fb

@@ -1,54 +1,41 @@
-// Two-dimensional convolution of NCHW images, its two gradients, and the transposed convolution
-// (which is the gradient with respect to the input). float32 and float64.
+// Convolution of images with one, two or three spatial axes, the transposed convolution (which is
+// also the gradient with respect to the input), and the gradients of weight and bias.
 //
-// Four algorithms, chosen by conv.cpp from the shape:
-//   window     implicit GEMM: image rows are laid out channels-last in a cache-sized buffer with
-//              their padding, and each tile of outputs reads its windows there, without im2col
-//   Winograd   F(4x4, 3x3), for float32 3x3 windows of stride 1 (winograd.h)
+// float32 and float64 have four algorithms, chosen by conv.cpp from the shape:
+//   window     implicit GEMM: a part of an image is laid out channels-last in a cache-sized buffer
+//              with its padding, and each tile of outputs reads its windows there, without im2col
+//   Winograd   F(4x4, 3x3), for float32 3x3 windows of stride 1 in two dimensions (winograd.h)
 //   depthwise  direct, one channel at a time
 //   1x1        a plain matrix product
-// No result depends on the number of threads.
+// The 16-bit floats are computed in float32; complex numbers as real ones with twice the channels
+// (conv_complex.h); integers by plain loops in wrap-around arithmetic (conv_integer.h).
+//
+// Channels-last operands give a channels-last result, computed without rearranging them (but for
+// depthwise windows). No result depends on the number of threads.
 #pragma once
-#include <cstddef>
-#include <cstdint>
-
-#include "core/isa.h"
 #include "core/tensor.h"
 
 namespace fb {
 
-struct ConvShape {
-  std::int64_t batch;
-  std::int64_t in_channels, in_h, in_w;
-  std::int64_t out_channels, out_h, out_w;
-  std::int64_t kernel_h, kernel_w;
-  std::int64_t stride_h, stride_w;
-  std::int64_t pad_h, pad_w;
-  std::int64_t dilation_h, dilation_w;
+// How the window moves; stride, padding and dilation hold one value per spatial axis.
+struct ConvGeometry {
+  Dims stride, padding, dilation;
   std::int64_t groups;
 };
 
 // y[n, k] = sum over the window of w[k] * x[n, channels of k's group] (+ bias[k]). `bias` may be
-// undefined. stride, padding and dilation hold one value per spatial axis.
-Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Dims& stride,
-              const Dims& padding, const Dims& dilation, std::int64_t groups);
-// The gradient of conv2d with respect to x, whose sizes are `input_sizes`.
-Tensor conv2d_backward_input(const Tensor& grad, const Tensor& weight, const Dims& input_sizes,
-                             const Dims& stride, const Dims& padding, const Dims& dilation,
-                             std::int64_t groups);
-// The gradient of conv2d with respect to the weight, whose sizes are `weight_sizes`.
-Tensor conv2d_backward_weight(const Tensor& grad, const Tensor& x, const Dims& weight_sizes,
-                              const Dims& stride, const Dims& padding, const Dims& dilation,
-                              std::int64_t groups);
+// undefined.
+Tensor convolution(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                   const ConvGeometry& geometry);
+// The transposed map of convolution() in x, from tensors as its result to tensors as x, of
+// `sizes` (+ bias).
+Tensor convolution_transposed(const Tensor& y, const Tensor& weight, const Tensor& bias,
+                              const Dims& sizes, const ConvGeometry& geometry);
+// The gradient of convolution() with respect to the weight, whose sizes are `weight_sizes`. (Of
+// complex numbers: without conjugation, as convolution_transposed.)
+Tensor convolution_weight_grad(const Tensor& grad, const Tensor& x, const Dims& weight_sizes,
+                               const ConvGeometry& geometry);
 // grad summed over images and pixels.
-Tensor conv2d_backward_bias(const Tensor& grad);
-
-// The same on raw contiguous memory; `bias` may be null.
-template <class T>
-void conv_forward(const ConvShape& s, const T* x, const T* w, const T* bias, T* y);
-template <class T>
-void conv_backward_input(const ConvShape& s, const T* grad, const T* w, T* grad_x);
-template <class T>
-void conv_backward_weight(const ConvShape& s, const T* grad, const T* x, T* grad_w);
+Tensor convolution_bias_grad(const Tensor& grad);
 
 }  // namespace fb

@@ -1,38 +1,48 @@
-// The algorithms conv.cpp chooses from. Each computes what conv_forward, conv_backward_input and
-// conv_backward_weight of conv.h say, for shapes without empty axes.
+// The algorithms conv.cpp chooses from, for shapes without empty axes. x and grad_x are images of
+// the convolution's input, y and grad of its output; w is row-major; bias may be null.
 #pragma once
-#include "kernels/conv.h"
+#include "kernels/conv_shape.h"
 
 namespace fb {
 
 // Any shape: implicit GEMM.
 template <class T>
-void window_forward(const ConvShape& s, const T* x, const T* w, const T* bias, T* y);
+void window_forward(const ConvShape& s, const Images<const T>& x, const T* w, const T* bias,
+                    const Images<T>& y);
 template <class T>
-void window_backward_input(const ConvShape& s, const T* grad, const T* w, T* grad_x);
+void window_transposed(const ConvShape& s, const Images<const T>& y, const T* w, const T* bias,
+                       const Images<T>& x);
 template <class T>
-void window_backward_weight(const ConvShape& s, const T* grad, const T* x, T* grad_w);
+void window_weight_grad(const ConvShape& s, const Images<const T>& grad, const Images<const T>& x,
+                        T* grad_w);
 
-// Kernels of 1x1 with stride 1 and no padding: a product of matrices.
+// Kernels of one element with stride 1 and no padding: a product of matrices.
 template <class T>
-void pointwise_forward(const ConvShape& s, const T* x, const T* w, const T* bias, T* y);
+void pointwise_forward(const ConvShape& s, const Images<const T>& x, const T* w, const T* bias,
+                       const Images<T>& y);
 template <class T>
-void pointwise_backward_input(const ConvShape& s, const T* grad, const T* w, T* grad_x);
+void pointwise_transposed(const ConvShape& s, const Images<const T>& y, const T* w, const T* bias,
+                          const Images<T>& x);
 
-// One input channel per group.
+// One input channel per group; images in planes.
 template <class T>
-void depthwise_forward(const ConvShape& s, const T* x, const T* w, const T* bias, T* y);
+void depthwise_forward(const ConvShape& s, const Images<const T>& x, const T* w, const T* bias,
+                       const Images<T>& y);
 template <class T>
-void depthwise_backward_input(const ConvShape& s, const T* grad, const T* w, T* grad_x);
+void depthwise_transposed(const ConvShape& s, const Images<const T>& y, const T* w, const T* bias,
+                          const Images<T>& x);
 template <class T>
-void depthwise_backward_weight(const ConvShape& s, const T* grad, const T* x, T* grad_w);
+void depthwise_weight_grad(const ConvShape& s, const Images<const T>& grad,
+                           const Images<const T>& x, T* grad_w);
 
 // Windows of 3x3 with stride 1 and enough channels, see winograd.h.
 bool winograd_applies(const ConvShape& s);
 bool winograd_weight_applies(const ConvShape& s);
-void winograd_forward(const ConvShape& s, const float* x, const float* w, const float* bias,
-                      float* y);
-void winograd_backward_input(const ConvShape& s, const float* grad, const float* w, float* grad_x);
-void winograd_backward_weight(const ConvShape& s, const float* grad, const float* x, float* grad_w);
+void winograd_forward(const ConvShape& s, const Images<const float>& x, const float* w,
+                      const float* bias, const Images<float>& y);
+void winograd_transposed(const ConvShape& s, const Images<const float>& y, const float* w,
+                         const float* bias, const Images<float>& x);
+void winograd_weight_grad(const ConvShape& s, const Images<const float>& grad,
+                          const Images<const float>& x, float* grad_w);
 
 }  // namespace fb

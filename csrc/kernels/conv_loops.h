@@ -1,31 +1,22 @@
-// What conv.cpp plans and the instruction-set specific files execute. A plan describes one whole
-// convolution; a task of it runs on one thread with its own scratch memory.
+// What conv_window.cpp plans and the instruction-set specific files execute. A plan describes one
+// whole convolution; a task of it runs on one thread with its own scratch memory.
 #pragma once
 #include <cstddef>
 #include <cstdint>
 
 #include "core/isa.h"
+#include "kernels/conv_shape.h"
 
 namespace fb {
 
-// A batch of images of which a group of channels is read or written; planes are contiguous.
-template <class T>
-struct Images {
-  T* data;
-  std::int64_t channels;  // in one group
-  std::int64_t h, w;
-  std::int64_t image_stride;  // all channels of all groups
-
-  T* group(std::int64_t image, std::int64_t group) const {
-    return data + image * image_stride + group * channels * h * w;
-  }
-};
-
-// The part of an image that a task works on, channels-last: rows [row, row + rows) and columns
-// [col, col + cols) of the padded image, zero outside the real one, `pitch` elements per pixel.
+// The part of an image that a task works on, channels-last: [low, low + size) of the padded image
+// along each axis, zero outside the real one, `pitch` elements per pixel.
 struct Region {
-  std::int64_t row, col, rows, cols, pitch;
-  std::int64_t size() const { return rows * cols * pitch; }
+  std::int64_t low[conv_axes], size[conv_axes], pitch;
+
+  std::int64_t row_size() const { return size[2] * pitch; }
+  std::int64_t slab_size() const { return size[1] * row_size(); }
+  std::int64_t total() const { return size[0] * slab_size(); }
 };
 
 // How weights become the right operands of the tiles: element (tap t, source channel s, output
@@ -40,18 +31,25 @@ struct WeightPacking {
   T* packed;
 };
 
-// One phase of a window convolution: the outputs (start + j * out_step) of both axes, whose sums
-// run over the same taps. A forward convolution has one, a strided backward one stride_h *
-// stride_w.
+// The taps of a window as runs of consecutive elements of a channels-last region:
+// runs[depth tap][row tap][run], where one run is a whole row of taps if these are neighbours.
+struct TapRuns {
+  const std::ptrdiff_t* offset;     // of each run in the region
+  const std::int64_t *depth, *row;  // of the depth and row taps in the region, increasing
+  int depths, rows, per_row;
+  std::int64_t length;  // elements in a run
+
+  int count() const { return depths * rows * per_row; }
+};
+
+// One phase of a window convolution: the outputs (start + j * out_step) of all axes, whose sums
+// run over the same taps. A forward convolution has one, a strided transposed one as many as the
+// product of its strides.
 template <class T>
 struct WindowPhase {
-  std::int64_t start_h, start_w;     // first output row and column
-  std::int64_t count_h, count_w;     // outputs along each axis
-  const std::ptrdiff_t* run_offset;  // element offset of each run of taps in the region
-  const std::int64_t* run_row;       // and its row there, increasing
-  int num_runs;
-  std::int64_t run_depth;  // consecutive elements in a run
-  const T* weights;        // packed, all groups
+  std::int64_t start[conv_axes], count[conv_axes];  // first output, and how many
+  TapRuns runs;
+  const T* weights;  // packed, all groups
 };
 
 // Output (start + j * out_step) reads source pixel j * source_step + the offsets of its taps.
@@ -60,19 +58,17 @@ struct WindowPlan {
   Images<const T> source;
   Images<T> out;
   const T* bias;  // null: none
-  std::int64_t groups;
-  std::int64_t source_step_h, source_step_w, out_step_h, out_step_w;
-  std::int64_t low_h, low_w;         // least tap offset: the region starts there
-  std::int64_t span_h, span_w;       // greatest tap offset minus the least
-  std::int64_t count_w;              // greatest count_w of a phase
-  std::int64_t block_h;              // j-rows in a task
-  std::int64_t blocks;               // tasks for one image and group
-  std::int64_t padded_out_channels;  // packed columns of one group's weights
+  std::int64_t source_step[conv_axes], out_step[conv_axes];
+  std::int64_t low[conv_axes];          // least tap offset: the region starts there
+  std::int64_t region_size[conv_axes];  // of a task
+  std::int64_t block[conv_axes];        // values of j in a task
+  std::int64_t blocks[conv_axes];       // tasks for one image and group
+  std::int64_t padded_out_channels;     // packed columns of one group's weights
   const WindowPhase<T>* phases;
   int num_phases;
-  std::int64_t region_size, out_size;  // scratch elements
+  std::int64_t region_total, out_total;  // scratch elements
 
-  std::int64_t scratch_size() const { return region_size + out_size; }
+  std::int64_t scratch_size() const { return region_total + out_total; }
 };
 
 // Most output rows in one unit of a weight gradient.
@@ -84,21 +80,20 @@ struct WindowGradPlan {
   Images<const T> source;  // the input of the convolution
   Images<const T> grad;
   std::int64_t batch, groups;
-  std::int64_t stride_h, stride_w, pad_h, pad_w;
-  std::int64_t region_cols, region_rows;  // of the source, for one block of output rows
-  const std::ptrdiff_t* run_offset;       // as in WindowPhase
-  const std::int64_t* run_row;
-  int num_runs;
-  std::int64_t run_depth;
-  std::int64_t block_h, blocks;               // output rows in a unit of work, units per image
-  std::int64_t splits;                        // partial sums, fixed by the shape
-  std::int64_t panels_per_task, panel_tasks;  // output channels are divided among tasks too
-  T* partial;                                 // [splits][groups][run][run_depth][padded channels]
+  std::int64_t stride[conv_axes], low[conv_axes];
+  std::int64_t region_size[conv_axes];  // of the source, for one unit of work
+  TapRuns runs;
+  std::int64_t block[conv_axes], blocks[conv_axes];  // outputs in a unit, units per image
+  std::int64_t splits;                               // partial sums, fixed by the shape
+  std::int64_t panels_per_task, panel_tasks;         // output channels are divided among tasks too
+  T* partial;                                        // [splits][groups][run][length][channels]
   std::int64_t padded_channels;
-  std::int64_t region_size, grad_size;  // scratch elements
+  std::int64_t region_total, grad_total;  // scratch elements
 
-  std::int64_t scratch_size() const { return region_size + grad_size; }
-  std::int64_t partial_size() const { return groups * num_runs * run_depth * padded_channels; }
+  std::int64_t scratch_size() const { return region_total + grad_total; }
+  std::int64_t units() const { return batch * blocks[0] * blocks[1] * blocks[2]; }
+  std::int64_t group_size() const { return runs.count() * runs.length * padded_channels; }
+  std::int64_t partial_size() const { return groups * group_size(); }
 };
 
 template <class T>
@@ -114,8 +109,6 @@ struct ConvKernels {
   // [channel][source channel][tap]; tap_index orders the taps of all runs.
   void (*combine_grad)(const WindowGradPlan<T>&, const std::int64_t* tap_index, std::int64_t group,
                        std::int64_t vector, T* grad_w);
-  // The sum of a contiguous range.
-  T (*sum)(const T*, std::int64_t);
 };
 
 struct ConvLoops {

@@ -13,7 +13,7 @@ std::vector<AxisPhase> forward_phases(const Axis& a) {
 
 // Input position i receives grad[o] * w[t] from every o * stride = i + pad - t * dilation. The
 // positions i = r + j * stride share their taps, at the offsets (r + pad - t * dilation) / stride.
-std::vector<AxisPhase> backward_phases(const Axis& a) {
+std::vector<AxisPhase> transposed_phases(const Axis& a) {
   std::vector<AxisPhase> phases;
   for (std::int64_t r = 0; r < std::min(a.stride, a.in); ++r) {
     AxisPhase phase{r, (a.in - r + a.stride - 1) / a.stride, {}};

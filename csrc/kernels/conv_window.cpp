@@ -1,6 +1,5 @@
-// Plans of the window algorithm (implicit GEMM, see conv.simd.cpp) and of 1x1 convolutions.
+// Plans of the window algorithm (implicit GEMM, see conv.simd.cpp).
 #include <algorithm>
-#include <type_traits>
 #include <vector>
 
 #include "core/allocator.h"
@@ -8,7 +7,6 @@
 #include "kernels/conv_algorithms.h"
 #include "kernels/conv_phases.h"
 #include "kernels/conv_weights.h"
-#include "kernels/gemm.h"
 
 namespace fb {
 namespace {
@@ -18,6 +16,8 @@ constexpr std::int64_t cache_bytes = 384 * 1024;
 // Partial sums of weight gradients: at most this much memory, and this many of them.
 constexpr std::int64_t partial_bytes = 32 * 1024 * 1024;
 constexpr std::int64_t max_splits = 16;
+// Along an axis, tasks that are not cut any further: the rows of the image are the rows of tiles.
+constexpr std::int64_t small_block[conv_axes] = {1, 4, 64};
 
 bool adjacent(const std::vector<Tap>& taps) {
   for (std::size_t i = 1; i < taps.size(); ++i)
@@ -25,239 +25,271 @@ bool adjacent(const std::vector<Tap>& taps) {
   return true;
 }
 
-// The taps of a window as runs of consecutive elements of a channels-last region.
+using Phases = std::vector<AxisPhase>;
+
+// A TapRuns and the memory it points to.
 struct Runs {
   std::vector<std::ptrdiff_t> offsets;
-  std::vector<std::int64_t> rows;       // of each run in the region
+  std::vector<std::int64_t> depths, rows;
   std::vector<std::int64_t> tap_index;  // in the order of the runs
-  std::int64_t depth = 0;
+  TapRuns view;
 
-  Runs(const std::vector<Tap>& row_taps, const std::vector<Tap>& cols, std::int64_t kernel_w,
-       Reach h, Reach w, std::int64_t region_cols, std::int64_t channels) {
-    const bool merged = adjacent(cols);
-    depth = merged ? static_cast<std::int64_t>(cols.size()) * channels : channels;
-    for (const Tap& row : row_taps) {
-      for (std::size_t i = 0; i < cols.size(); ++i) {
-        tap_index.push_back(row.index * kernel_w + cols[i].index);
-        if (merged && i > 0) continue;
-        rows.push_back(row.offset - h.low);
-        offsets.push_back(((row.offset - h.low) * region_cols + cols[i].offset - w.low) * channels);
+  Runs(const ConvShape& s, const AxisPhase& depth, const AxisPhase& row, const AxisPhase& col,
+       const Reach* reaches, const std::int64_t* region_size, std::int64_t channels) {
+    const bool merged = adjacent(col.taps);
+    const auto in_region = [&](const Tap& tap, int axis) { return tap.offset - reaches[axis].low; };
+    for (const Tap& z : depth.taps) depths.push_back(in_region(z, 0));
+    for (const Tap& y : row.taps) rows.push_back(in_region(y, 1));
+    for (const Tap& z : depth.taps) {
+      for (const Tap& y : row.taps) {
+        const std::int64_t line = in_region(z, 0) * region_size[1] + in_region(y, 1);
+        for (std::size_t i = 0; i < col.taps.size(); ++i) {
+          tap_index.push_back((z.index * s.axes[1].kernel + y.index) * s.axes[2].kernel +
+                              col.taps[i].index);
+          if (!merged || i == 0)
+            offsets.push_back((line * region_size[2] + in_region(col.taps[i], 2)) * channels);
+        }
       }
+    }
+    const std::int64_t cols = static_cast<std::int64_t>(col.taps.size());
+    view = {offsets.data(),
+            depths.data(),
+            rows.data(),
+            static_cast<int>(depths.size()),
+            static_cast<int>(rows.size()),
+            static_cast<int>(merged ? std::min<std::int64_t>(cols, 1) : cols),
+            merged ? cols * channels : channels};
+  }
+};
+
+// How a convolution is cut into tasks.
+struct Cutting {
+  std::int64_t count[conv_axes];                         // outputs (before their step)
+  std::int64_t source_step[conv_axes], span[conv_axes];  // what they read of the source
+  std::int64_t out_step[conv_axes];                      // and write
+  std::int64_t source_bytes, out_bytes;                  // of a pixel in scratch memory
+  std::int64_t max_rows;                                 // most lines of outputs in a task
+  std::int64_t block[conv_axes] = {}, blocks[conv_axes] = {};
+
+  std::int64_t extent(int axis, std::int64_t size) const {
+    return (size - 1) * source_step[axis] + span[axis] + 1;
+  }
+
+  // Rows of a task of `depth` slabs and `width` columns that the cache holds.
+  std::int64_t fitting_rows(std::int64_t depth, std::int64_t width) const {
+    const std::int64_t source_row = extent(0, depth) * extent(2, width) * source_bytes;
+    const std::int64_t out_row =
+        depth * out_step[0] * out_step[1] * width * out_step[2] * out_bytes;
+    const std::int64_t fitting = (cache_bytes - span[1] * source_row) /
+                                 std::max<std::int64_t>(source_step[1] * source_row + out_row, 1);
+    return std::clamp<std::int64_t>(fitting, 0, std::min(count[1], max_rows / depth));
+  }
+
+  // Source pixels that are read for one step of outputs.
+  double reading(const std::int64_t* size) const {
+    double total = 1;
+    for (int a = 0; a < conv_axes; ++a)
+      total *= static_cast<double>(extent(a, size[a])) / static_cast<double>(size[a]);
+    return total;
+  }
+
+  // Tasks that fit the cache and read little twice.
+  void fit_cache() {
+    std::int64_t width = count[2];
+    while (width > small_block[2] && fitting_rows(1, width) < std::min(small_block[1], count[1]))
+      width = ceil_div(width, 2);
+    std::int64_t best[conv_axes] = {1, std::max<std::int64_t>(fitting_rows(1, width), 1), width};
+    for (std::int64_t depth = 2; depth <= std::min(count[0], max_rows); ++depth) {
+      const std::int64_t trial[] = {depth, fitting_rows(depth, width), width};
+      if (trial[1] == 0) break;
+      if (reading(trial) < reading(best)) std::copy_n(trial, conv_axes, best);
+    }
+    set(best);
+  }
+
+  // At least `wanted` tasks, as far as the axes can be cut.
+  void cut_into(std::int64_t wanted) {
+    std::int64_t size[conv_axes];
+    std::copy_n(block, conv_axes, size);
+    for (int a = 0; a < conv_axes && total() < wanted; ++a) {
+      const std::int64_t others = total() / blocks[a];
+      const std::int64_t parts = std::max(
+          blocks[a], std::min(ceil_div(wanted, others), ceil_div(count[a], small_block[a])));
+      size[a] = ceil_div(count[a], parts);
+      set(size);
+    }
+  }
+
+  std::int64_t total() const { return blocks[0] * blocks[1] * blocks[2]; }
+
+ private:
+  // The number of blocks of this size, and their size made as equal as can be.
+  void set(const std::int64_t* size) {
+    for (int a = 0; a < conv_axes; ++a) {
+      blocks[a] = ceil_div(count[a], size[a]);
+      block[a] = ceil_div(count[a], blocks[a]);
+      blocks[a] = ceil_div(count[a], block[a]);
     }
   }
 };
 
-// Rows of a task: as many as the cache holds, in equal parts, and enough tasks for every thread.
-std::int64_t choose_block(std::int64_t rows, std::int64_t fixed_bytes, std::int64_t bytes_per_row,
-                          std::int64_t other_tasks) {
-  const std::int64_t fitting = std::max<std::int64_t>(
-      (cache_bytes - fixed_bytes) / std::max<std::int64_t>(bytes_per_row, 1), 1);
-  const std::int64_t wanted = ceil_div(4 * num_threads(), other_tasks);
-  const std::int64_t blocks =
-      std::max(ceil_div(rows, fitting), std::min(wanted, ceil_div(rows, 4)));
-  return ceil_div(rows, std::max<std::int64_t>(blocks, 1));
-}
-
 // What a window convolution reads, writes and sums, in either direction.
 template <class T>
 struct WindowProblem {
-  std::int64_t batch, groups;
   Images<const T> source;
   Images<T> out;
   const T* bias;
   const T* weights;
   WeightLayout layout;
-  std::int64_t kernel_w;
-  std::vector<AxisPhase> rows, cols;
-  std::int64_t source_step_h, source_step_w, out_step_h, out_step_w;
+  Phases axes[conv_axes];
+  std::int64_t source_step[conv_axes], out_step[conv_axes];
 };
 
 template <class T>
-void run_window(const WindowProblem<T>& p) {
-  const Reach h = reach(p.rows), w = reach(p.cols);
+void run_window(const ConvShape& s, const WindowProblem<T>& p) {
+  const Reach reaches[] = {reach(p.axes[0]), reach(p.axes[1]), reach(p.axes[2])};
+  const std::int64_t element = sizeof(T), channels = p.source.channels;
 
   WindowPlan<T> plan{};
   plan.source = p.source;
   plan.out = p.out;
   plan.bias = p.bias;
-  plan.groups = p.groups;
-  plan.source_step_h = p.source_step_h;
-  plan.source_step_w = p.source_step_w;
-  plan.out_step_h = p.out_step_h;
-  plan.out_step_w = p.out_step_w;
-  plan.low_h = h.low;
-  plan.low_w = w.low;
-  plan.span_h = h.span();
-  plan.span_w = w.span();
-  plan.count_w = w.count;
   plan.padded_out_channels = packed_columns<T>(p.out.channels);
-  const std::int64_t region_cols = (w.count - 1) * p.source_step_w + plan.span_w + 1;
-  const std::int64_t region_row = region_cols * p.source.channels;
   const std::int64_t panel =
       std::min<std::int64_t>(conv_kernels<T>().tile_cols, plan.padded_out_channels);
-  const std::int64_t out_row = p.out_step_h * p.out.w * panel;
-  const std::int64_t element = sizeof(T);
-  plan.block_h =
-      choose_block(h.count, plan.span_h * region_row * element,
-                   (p.source_step_h * region_row + out_row) * element, p.batch * p.groups);
-  plan.blocks = ceil_div(h.count, plan.block_h);
-  plan.region_size = ((plan.block_h - 1) * p.source_step_h + plan.span_h + 1) * region_row;
-  plan.out_size = plan.block_h * out_row;
+  Cutting cut{};
+  for (int a = 0; a < conv_axes; ++a) {
+    cut.count[a] = reaches[a].count;
+    cut.span[a] = reaches[a].span();
+    cut.source_step[a] = plan.source_step[a] = p.source_step[a];
+    cut.out_step[a] = plan.out_step[a] = p.out_step[a];
+    plan.low[a] = reaches[a].low;
+  }
+  cut.source_bytes = channels * element;
+  cut.out_bytes = panel * element;
+  cut.max_rows = INT64_MAX;
+  cut.fit_cache();
+  cut.cut_into(ceil_div(4 * num_threads(), s.batch * s.groups));
+  plan.region_total = channels;
+  plan.out_total = panel;
+  for (int a = 0; a < conv_axes; ++a) {
+    plan.block[a] = cut.block[a];
+    plan.blocks[a] = cut.blocks[a];
+    plan.region_size[a] = cut.extent(a, cut.block[a]);
+    plan.region_total *= plan.region_size[a];
+    plan.out_total *= cut.block[a] * p.out_step[a];
+  }
 
   std::vector<Runs> runs;
-  std::int64_t packed_size = 0;
-  for (const AxisPhase& row : p.rows) {
-    for (const AxisPhase& col : p.cols) {
-      runs.emplace_back(row.taps, col.taps, p.kernel_w, h, w, region_cols, p.source.channels);
-      packed_size += static_cast<std::int64_t>(runs.back().tap_index.size());
+  std::vector<WindowPhase<T>> phases;
+  std::int64_t taps = 0;
+  runs.reserve(p.axes[0].size() * p.axes[1].size() * p.axes[2].size());
+  for (const AxisPhase& depth : p.axes[0]) {
+    for (const AxisPhase& row : p.axes[1]) {
+      for (const AxisPhase& col : p.axes[2]) {
+        runs.emplace_back(s, depth, row, col, reaches, plan.region_size, channels);
+        phases.push_back({{depth.start, row.start, col.start},
+                          {depth.count, row.count, col.count},
+                          runs.back().view,
+                          nullptr});
+        taps += static_cast<std::int64_t>(runs.back().tap_index.size());
+      }
     }
   }
-  packed_size *= p.groups * plan.padded_out_channels * p.source.channels;
-  Workspace<T> packed(static_cast<std::size_t>(packed_size));
-  std::vector<WindowPhase<T>> phases;
+  const std::int64_t tap_size = s.groups * plan.padded_out_channels * channels;
+  Workspace<T> packed(static_cast<std::size_t>(taps * tap_size));
   T* weights = packed.data();
   for (std::size_t i = 0; i < runs.size(); ++i) {
-    const AxisPhase& row = p.rows[i / p.cols.size()];
-    const AxisPhase& col = p.cols[i % p.cols.size()];
-    pack_weights(p.weights, p.layout, p.groups, p.out.channels, p.source.channels,
-                 runs[i].tap_index, weights);
-    phases.push_back({row.start, col.start, row.count, col.count, runs[i].offsets.data(),
-                      runs[i].rows.data(), static_cast<int>(runs[i].offsets.size()), runs[i].depth,
-                      weights});
-    weights += p.groups * plan.padded_out_channels * p.source.channels *
-               static_cast<std::int64_t>(runs[i].tap_index.size());
+    pack_weights(p.weights, p.layout, s.groups, p.out.channels, channels, runs[i].tap_index,
+                 weights);
+    phases[i].weights = weights;
+    weights += static_cast<std::int64_t>(runs[i].tap_index.size()) * tap_size;
   }
   plan.phases = phases.data();
   plan.num_phases = static_cast<int>(phases.size());
 
-  const std::int64_t per_image = p.groups * plan.blocks;
-  parallel_for(0, p.batch * per_image, 1, [&](std::int64_t begin, std::int64_t end) {
+  const std::int64_t per_group = cut.total(), per_image = s.groups * per_group;
+  parallel_for(0, s.batch * per_image, 1, [&](std::int64_t begin, std::int64_t end) {
     Workspace<T> scratch(static_cast<std::size_t>(plan.scratch_size()));
     for (std::int64_t i = begin; i < end; ++i)
-      conv_kernels<T>().window(plan, i / per_image, i % per_image / plan.blocks, i % plan.blocks,
+      conv_kernels<T>().window(plan, i / per_image, i % per_image / per_group, i % per_group,
                                scratch.data());
   });
-}
-
-// out[n, g] = weights[g] * source[n, g] (+ bias), a product of matrices over the pixels.
-template <class T>
-void pointwise(const ConvShape& s, const Images<const T>& source, MatrixView<const T> weights,
-               const T* bias, const Images<T>& out) {
-  constexpr std::int64_t chunk = 384;  // pixels, whose sources stay in the cache
-  const std::int64_t pixels = source.h * source.w, chunks = ceil_div(pixels, chunk);
-  const std::int64_t group_size = s.out_channels / s.groups * (s.in_channels / s.groups);
-  const std::int64_t per_image = s.groups * chunks;
-  const std::int64_t work = std::max<std::int64_t>(std::min(pixels, chunk) * group_size, 1);
-  parallel_for(0, s.batch * per_image, std::max<std::int64_t>(100'000 / work, 1),
-               [&](std::int64_t begin, std::int64_t end) {
-                 Workspace<char> scratch(
-                     gemm_loops().scratch_bytes(std::min(pixels, chunk), source.channels));
-                 for (std::int64_t i = begin; i < end; ++i) {
-                   const std::int64_t image = i / per_image, group = i % per_image / chunks,
-                                      first = i % chunks * chunk;
-                   GemmBlock<T> g{};
-                   g.m = out.channels;
-                   g.n = std::min(chunk, pixels - first);
-                   g.k = source.channels;
-                   g.a = {weights.data + group * group_size, weights.row_stride,
-                          weights.col_stride};
-                   g.b = {source.group(image, group) + first, pixels, 1};
-                   g.c = out.group(image, group) + first;
-                   g.c_stride = pixels;
-                   g.alpha = T(1);
-                   g.beta = bias ? T(1) : T(0);
-                   g.scratch = reinterpret_cast<T*>(scratch.data());
-                   for (std::int64_t c = 0; bias && c < g.m; ++c)
-                     std::fill_n(g.c + c * pixels, g.n, bias[group * out.channels + c]);
-                   if constexpr (std::is_same_v<T, float>)
-                     gemm_loops().block_f32(g);
-                   else
-                     gemm_loops().block_f64(g);
-                 }
-               });
 }
 
 }  // namespace
 
 template <class T>
-void window_forward(const ConvShape& s, const T* x, const T* w, const T* bias, T* y) {
-  const std::int64_t taps = s.kernel_h * s.kernel_w, in = s.in_channels / s.groups,
-                     out = s.out_channels / s.groups;
-  run_window<T>({s.batch,
-                 s.groups,
-                 input_images(s, x),
-                 output_images(s, y),
-                 bias,
-                 w,
-                 {in * taps, taps, out * in * taps},
-                 s.kernel_w,
-                 forward_phases(vertical(s)),
-                 forward_phases(horizontal(s)),
-                 s.stride_h,
-                 s.stride_w,
-                 1,
-                 1});
+void window_forward(const ConvShape& s, const Images<const T>& x, const T* w, const T* bias,
+                    const Images<T>& y) {
+  const std::int64_t taps = s.taps(), in = s.group_in(), out = s.group_out();
+  const Axis* a = s.axes;
+  run_window<T>(s, {x,
+                    y,
+                    bias,
+                    w,
+                    {in * taps, taps, out * in * taps},
+                    {forward_phases(a[0]), forward_phases(a[1]), forward_phases(a[2])},
+                    {a[0].stride, a[1].stride, a[2].stride},
+                    {1, 1, 1}});
 }
 
 template <class T>
-void window_backward_input(const ConvShape& s, const T* grad, const T* w, T* grad_x) {
-  const std::int64_t taps = s.kernel_h * s.kernel_w, in = s.in_channels / s.groups,
-                     out = s.out_channels / s.groups;
-  run_window<T>({s.batch,
-                 s.groups,
-                 output_images(s, grad),
-                 input_images(s, grad_x),
-                 nullptr,
-                 w,
-                 {taps, in * taps, out * in * taps},
-                 s.kernel_w,
-                 backward_phases(vertical(s)),
-                 backward_phases(horizontal(s)),
-                 1,
-                 1,
-                 s.stride_h,
-                 s.stride_w});
+void window_transposed(const ConvShape& s, const Images<const T>& y, const T* w, const T* bias,
+                       const Images<T>& x) {
+  const std::int64_t taps = s.taps(), in = s.group_in(), out = s.group_out();
+  const Axis* a = s.axes;
+  run_window<T>(s, {y,
+                    x,
+                    bias,
+                    w,
+                    {taps, in * taps, out * in * taps},
+                    {transposed_phases(a[0]), transposed_phases(a[1]), transposed_phases(a[2])},
+                    {1, 1, 1},
+                    {a[0].stride, a[1].stride, a[2].stride}});
 }
 
 template <class T>
-void window_backward_weight(const ConvShape& s, const T* grad, const T* x, T* grad_w) {
-  const std::vector<AxisPhase> rows = forward_phases(vertical(s)),
-                               cols = forward_phases(horizontal(s));
-  const Reach h = reach(rows), w = reach(cols);
+void window_weight_grad(const ConvShape& s, const Images<const T>& grad, const Images<const T>& x,
+                        T* grad_w) {
+  const Phases axes[] = {forward_phases(s.axes[0]), forward_phases(s.axes[1]),
+                         forward_phases(s.axes[2])};
+  const Reach reaches[] = {reach(axes[0]), reach(axes[1]), reach(axes[2])};
+  const std::int64_t element = sizeof(T);
   WindowGradPlan<T> plan{};
-  plan.source = input_images(s, x);
-  plan.grad = output_images(s, grad);
+  plan.source = x;
+  plan.grad = grad;
   plan.batch = s.batch;
   plan.groups = s.groups;
-  plan.stride_h = s.stride_h;
-  plan.stride_w = s.stride_w;
-  plan.pad_h = s.pad_h;
-  plan.pad_w = s.pad_w;
-  plan.region_cols = (s.out_w - 1) * s.stride_w + w.span() + 1;
-  const Runs runs(rows[0].taps, cols[0].taps, s.kernel_w, h, w, plan.region_cols,
-                  plan.source.channels);
-  plan.run_offset = runs.offsets.data();
-  plan.run_row = runs.rows.data();
-  plan.num_runs = static_cast<int>(runs.offsets.size());
-  plan.run_depth = runs.depth;
-  plan.padded_channels = round_up(plan.grad.channels, conv_kernels<T>().lanes);
+  plan.padded_channels = round_up(grad.channels, conv_kernels<T>().lanes);
 
   // Everything from here on depends on the shape alone, never on the number of threads: it decides
   // the order of the sums.
-  const std::int64_t region_row = plan.region_cols * plan.source.channels;
-  const std::int64_t grad_row = s.out_w * plan.padded_channels;
-  const std::int64_t element = sizeof(T);
-  const std::int64_t fitting = (cache_bytes - (h.span()) * region_row * element) /
-                               ((s.stride_h * region_row + grad_row) * element);
-  plan.block_h =
-      std::clamp<std::int64_t>(fitting, 1, std::min<std::int64_t>(s.out_h, max_grad_rows));
-  plan.blocks = ceil_div(s.out_h, plan.block_h);
-  plan.region_rows = (plan.block_h - 1) * s.stride_h + h.span() + 1;
-  plan.region_size = plan.region_rows * region_row;
-  plan.grad_size = plan.block_h * grad_row;
-  const std::int64_t units = s.batch * plan.blocks;
+  Cutting cut{};
+  for (int a = 0; a < conv_axes; ++a) {
+    cut.count[a] = s.axes[a].out;
+    cut.span[a] = reaches[a].span();
+    cut.source_step[a] = plan.stride[a] = s.axes[a].stride;
+    cut.out_step[a] = 1;
+    plan.low[a] = reaches[a].low;
+  }
+  cut.source_bytes = x.channels * element;
+  cut.out_bytes = plan.padded_channels * element;
+  cut.max_rows = max_grad_rows;
+  cut.fit_cache();
+  plan.region_total = x.channels;
+  plan.grad_total = plan.padded_channels;
+  for (int a = 0; a < conv_axes; ++a) {
+    plan.block[a] = cut.block[a];
+    plan.blocks[a] = cut.blocks[a];
+    plan.region_size[a] = cut.extent(a, cut.block[a]);
+    plan.region_total *= plan.region_size[a];
+    plan.grad_total *= cut.block[a];
+  }
+  const Runs runs(s, axes[0][0], axes[1][0], axes[2][0], reaches, plan.region_size, x.channels);
+  plan.runs = runs.view;
   plan.splits = std::clamp<std::int64_t>(partial_bytes / (plan.partial_size() * element), 1,
-                                         std::min(max_splits, units));
+                                         std::min(max_splits, plan.units()));
   const std::int64_t panels = ceil_div(plan.padded_channels, conv_kernels<T>().tile_cols);
   const std::int64_t panel_tasks = std::min(panels, ceil_div(max_splits, plan.splits * s.groups));
   plan.panels_per_task = ceil_div(panels, panel_tasks);
@@ -272,30 +304,22 @@ void window_backward_weight(const ConvShape& s, const T* grad, const T* x, T* gr
       conv_kernels<T>().window_grad(plan, i / per_split, i % per_split / plan.panel_tasks,
                                     i % plan.panel_tasks, scratch.data());
   });
-  const std::int64_t vectors = ceil_div(plan.grad.channels, conv_kernels<T>().lanes);
-  const std::int64_t grain = std::max<std::int64_t>(4096 / (plan.num_runs * plan.run_depth), 1);
+  const std::int64_t vectors = ceil_div(grad.channels, conv_kernels<T>().lanes);
+  const std::int64_t grain =
+      std::max<std::int64_t>(4096 / (plan.runs.count() * plan.runs.length), 1);
   parallel_for(0, s.groups * vectors, grain, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i)
       conv_kernels<T>().combine_grad(plan, runs.tap_index.data(), i / vectors, i % vectors, grad_w);
   });
 }
 
-template <class T>
-void pointwise_forward(const ConvShape& s, const T* x, const T* w, const T* bias, T* y) {
-  pointwise<T>(s, input_images(s, x), {w, s.in_channels / s.groups, 1}, bias, output_images(s, y));
-}
-template <class T>
-void pointwise_backward_input(const ConvShape& s, const T* grad, const T* w, T* grad_x) {
-  pointwise<T>(s, output_images(s, grad), {w, 1, s.in_channels / s.groups}, nullptr,
-               input_images(s, grad_x));
-}
-
-#define FB_INSTANTIATE(T)                                                                 \
-  template void window_forward<T>(const ConvShape&, const T*, const T*, const T*, T*);    \
-  template void window_backward_input<T>(const ConvShape&, const T*, const T*, T*);       \
-  template void window_backward_weight<T>(const ConvShape&, const T*, const T*, T*);      \
-  template void pointwise_forward<T>(const ConvShape&, const T*, const T*, const T*, T*); \
-  template void pointwise_backward_input<T>(const ConvShape&, const T*, const T*, T*);
+#define FB_INSTANTIATE(T)                                                                          \
+  template void window_forward<T>(const ConvShape&, const Images<const T>&, const T*, const T*,    \
+                                  const Images<T>&);                                               \
+  template void window_transposed<T>(const ConvShape&, const Images<const T>&, const T*, const T*, \
+                                     const Images<T>&);                                            \
+  template void window_weight_grad<T>(const ConvShape&, const Images<const T>&,                    \
+                                      const Images<const T>&, T*);
 FB_INSTANTIATE(float)
 FB_INSTANTIATE(double)
 

@@ -203,7 +203,8 @@ Tensor make_complex(const Tensor& real, const Tensor& imag) {
            " for second argument");
   const Dims shape = broadcast_shapes(real.sizes(), imag.sizes(), "complex");
   const DType dtype = complex_dtype(real.dtype());
-  const Tensor out = real.sizes() == shape ? empty_like(real, dtype) : empty(shape, dtype);
+  const Operand parts[] = {real, imag};
+  const Tensor out = empty_result(shape, dtype, parts, 2);
   run_loop(real.dtype() == DType::Float32 ? interleave<float> : interleave<double>, shape,
            {out, real, imag});
   return out;

@@ -11,33 +11,43 @@ namespace fb {
 // Elements that vectors may touch past the end of a row or plane.
 constexpr std::int64_t depthwise_slack = 256;
 
-// Outputs (start + j * out_step) of both axes that sum over the same taps.
+// A padded plane as it lies in scratch memory, see DepthwisePlan.
+struct PlaneBuffer {
+  std::int64_t depth, step, rows, cols;
+
+  std::int64_t slab() const { return step * rows * cols; }
+  std::int64_t total() const { return depth * slab(); }
+  std::ptrdiff_t offset(std::int64_t z, std::int64_t row, std::int64_t col) const {
+    return z * slab() + (col % step * rows + row) * cols + col / step;
+  }
+};
+
+// Outputs (start + j * out_step) of all axes that sum over the same taps.
 template <class T>
 struct DepthwisePhase {
-  std::int64_t start_h, start_w, count_h, count_w;
+  std::int64_t start[conv_axes], count[conv_axes];
   const std::ptrdiff_t* offset;  // of each tap of each source plane, in the plane buffers
   std::int64_t num_taps;         // of all source planes together
   const T* weights;              // [group][output plane][num_taps]
 };
 
 // A group has source.channels planes that are read and out.channels planes that are written.
-// Source planes are copied with their padding, columns apart by source_step_w next to each other,
-// so that neighbouring outputs read neighbouring elements: buffer[plane][column % step][row][column
-// / step].
+// Source planes are copied with their padding, columns that are source_step[2] apart next to each
+// other, so that neighbouring outputs read neighbouring elements: buffer[plane][depth][column %
+// step][row][column / step], a plane being the whole volume of a channel.
 template <class T>
 struct DepthwisePlan {
   Images<const T> source;
   Images<T> out;
   const T* bias;
-  std::int64_t source_step_h, source_step_w, out_step_h, out_step_w;
-  std::int64_t low_h, low_w;  // least tap offset of each axis
-  std::int64_t buffer_rows, buffer_cols;
+  std::int64_t source_step[conv_axes], out_step[conv_axes];
+  std::int64_t low[conv_axes];  // least tap offset of each axis
+  PlaneBuffer buffer;
   const DepthwisePhase<T>* phases;
   int num_phases;
 
-  std::int64_t plane_size() const { return source_step_w * buffer_rows * buffer_cols; }
   std::int64_t scratch_size() const {
-    return source.channels * plane_size() + out.w + depthwise_slack;
+    return source.channels * buffer.total() + out.size[2] + depthwise_slack;
   }
 };
 
@@ -46,15 +56,16 @@ template <class T>
 struct DepthwiseGradPlan {
   Images<const T> source, grad;
   std::int64_t batch;
-  std::int64_t stride_h, stride_w, pad_h, pad_w;
-  std::int64_t buffer_rows, buffer_cols, grad_cols;
+  std::int64_t stride[conv_axes], low[conv_axes];
+  PlaneBuffer buffer;
+  std::int64_t grad_cols;  // of a row of grad's buffer
   const std::ptrdiff_t* offset;
   std::int64_t num_taps;
   T* grad_w;
 
-  std::int64_t plane_size() const { return stride_w * buffer_rows * buffer_cols; }
+  std::int64_t grad_rows() const { return grad.size[0] * grad.size[1]; }
   std::int64_t scratch_size() const {
-    return plane_size() + grad.h * grad_cols + num_taps * 16 + depthwise_slack;
+    return buffer.total() + grad_rows() * grad_cols + num_taps * 16 + depthwise_slack;
   }
 };
 

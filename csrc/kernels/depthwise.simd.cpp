@@ -40,30 +40,49 @@ void sum_row(const T* source, const DepthwisePhase<T>& phase, const T* weights, 
   }
 }
 
+// A volume of `images` from `low`, slab by slab, with its padding.
+template <class T>
+void fill_buffer(const Images<const T>& images, const T* from, const std::int64_t* low,
+                 const PlaneBuffer& buffer, T* to) {
+  const std::int64_t h = images.size[1], w = images.size[2];
+  for (std::int64_t i = 0; i < buffer.depth; ++i, to += buffer.slab()) {
+    const std::int64_t z = low[0] + i;
+    if (z < 0 || z >= images.size[0])
+      set_zero(to, buffer.slab());
+    else
+      fill_plane(from + z * h * w, h, w, low[1], low[2], buffer.step, buffer.rows, buffer.cols,
+                 T(0), to);
+  }
+}
+
 template <class T>
 void planes(const DepthwisePlan<T>& plan, std::int64_t image, std::int64_t group, T* scratch) {
   const Images<const T>& in = plan.source;
+  const std::int64_t h = plan.out.size[1], w = plan.out.size[2];
   T* row_buffer = scratch;
-  T* buffer = scratch + plan.out.w + 4 * lanes<T>;
+  T* buffer = scratch + w + 4 * lanes<T>;
   for (std::int64_t s = 0; s < in.channels; ++s)
-    fill_plane(in.group(image, group) + s * in.h * in.w, in.h, in.w, plan.low_h, plan.low_w,
-               plan.source_step_w, plan.buffer_rows, plan.buffer_cols, T(0),
-               buffer + s * plan.plane_size());
+    fill_buffer(in, in.group(image, group) + s * in.channel_stride, plan.low, plan.buffer,
+                buffer + s * plan.buffer.total());
   for (std::int64_t o = 0; o < plan.out.channels; ++o) {
     const std::int64_t channel = group * plan.out.channels + o;
-    T* out = plan.out.group(image, group) + o * plan.out.h * plan.out.w;
+    T* out = plan.out.group(image, group) + o * plan.out.channel_stride;
     const T bias = plan.bias ? plan.bias[channel] : T(0);
     for (int i = 0; i < plan.num_phases; ++i) {
       const DepthwisePhase<T>& phase = plan.phases[i];
       const T* weights = phase.weights + channel * phase.num_taps;
-      for (std::int64_t j = 0; j < phase.count_h; ++j) {
-        const T* source = buffer + j * plan.source_step_h * plan.buffer_cols;
-        T* to = out + (phase.start_h + j * plan.out_step_h) * plan.out.w + phase.start_w;
-        sum_row(source, phase, weights, bias, phase.count_w, row_buffer);
-        if (plan.out_step_w == 1)
-          copy_values(row_buffer, phase.count_w, to);
+      for (std::int64_t j = 0; j < phase.count[0] * phase.count[1]; ++j) {
+        const std::int64_t z = j / phase.count[1], y = j % phase.count[1];
+        const T* source = buffer + z * plan.source_step[0] * plan.buffer.slab() +
+                          y * plan.source_step[1] * plan.buffer.cols;
+        const std::int64_t out_z = phase.start[0] + z * plan.out_step[0],
+                           out_y = phase.start[1] + y * plan.out_step[1];
+        T* to = out + (out_z * h + out_y) * w + phase.start[2];
+        sum_row(source, phase, weights, bias, phase.count[2], row_buffer);
+        if (plan.out_step[2] == 1)
+          copy_values(row_buffer, phase.count[2], to);
         else
-          scatter_row(row_buffer, phase.count_w, plan.out_step_w, to);
+          scatter_row(row_buffer, phase.count[2], plan.out_step[2], to);
       }
     }
   }
@@ -100,9 +119,12 @@ void grad_plane(const DepthwiseGradPlan<T>& plan, const T* grad, const T* source
   Vector<T> acc[Taps];
   FB_UNROLL
   for (int t = 0; t < Taps; ++t) acc[t] = load(sums + t * lanes<T>);
-  for (std::int64_t y = 0; y < plan.grad.h; ++y)
-    grad_row<T, Taps>(grad + y * plan.grad_cols, source + y * plan.stride_h * plan.buffer_cols,
-                      offset, plan.grad.w, acc);
+  for (std::int64_t z = 0; z < plan.grad.size[0]; ++z) {
+    const T* slab = source + z * plan.stride[0] * plan.buffer.slab();
+    for (std::int64_t y = 0; y < plan.grad.size[1]; ++y, grad += plan.grad_cols)
+      grad_row<T, Taps>(grad, slab + y * plan.stride[1] * plan.buffer.cols, offset,
+                        plan.grad.size[2], acc);
+  }
   FB_UNROLL
   for (int t = 0; t < Taps; ++t) store(sums + t * lanes<T>, acc[t]);
 }
@@ -112,15 +134,15 @@ void grad(const DepthwiseGradPlan<T>& plan, std::int64_t group, T* scratch) {
   constexpr int n = lanes<T>;
   T* sums = scratch;
   T* grad_buffer = sums + plan.num_taps * n;
-  T* buffer = grad_buffer + plan.grad.h * plan.grad_cols;
+  T* buffer = grad_buffer + plan.grad_rows() * plan.grad_cols;
+  const Region whole{{0, 0, 0}, {plan.grad.size[0], plan.grad.size[1], plan.grad_cols}, 1};
   for (std::int64_t o = 0; o < plan.grad.channels; ++o) {
     set_zero(sums, plan.num_taps * n);
     for (std::int64_t image = 0; image < plan.batch; ++image) {
       if (o == 0 || plan.batch > 1)
-        fill_plane(plan.source.group(image, group), plan.source.h, plan.source.w, -plan.pad_h,
-                   -plan.pad_w, plan.stride_w, plan.buffer_rows, plan.buffer_cols, T(0), buffer);
-      fill_region(plan.grad.group(image, group) + o * plan.grad.h * plan.grad.w, 1, plan.grad.h,
-                  plan.grad.w, Region{0, 0, plan.grad.h, plan.grad_cols, 1}, grad_buffer);
+        fill_buffer(plan.source, plan.source.group(image, group), plan.low, plan.buffer, buffer);
+      fill_region(plan.grad, plan.grad.group(image, group) + o * plan.grad.channel_stride, 1, whole,
+                  grad_buffer);
       std::int64_t t = 0;
       for (; t + 3 <= plan.num_taps; t += 3)
         grad_plane<T, 3>(plan, grad_buffer, buffer, plan.offset + t, sums + t * n);

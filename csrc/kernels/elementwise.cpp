@@ -39,8 +39,9 @@ int find(const char* name) {
 
 // How one operation is done for one dtype; no loop: it does not exist.
 struct Kernel {
-  Loop loop = nullptr;   // operands of any strides
-  Loop inner = nullptr;  // of a block loop: what it calls
+  Loop loop = nullptr;    // operands of any strides
+  Loop inner = nullptr;   // of a block loop: what it calls
+  Loop halves = nullptr;  // what it calls for contiguous 16-bit floats, if there is such a loop
 };
 
 Loop block_loop(DType dtype) {
@@ -69,6 +70,11 @@ void fill(Kernel* kernels, const Loop* fast, const Loop* generic) {
   }
 }
 
+void use_integers(Kernel (&kernels)[num_dtypes], const Loop (&loops)[fast_integers]) {
+  for (int k = 0; k < fast_integers; ++k)
+    kernels[static_cast<int>(first_integer) + k].loop = loops[k];
+}
+
 struct Table {
   Kernel unary[static_cast<int>(UnaryId::count)][num_dtypes];
   Kernel binary[static_cast<int>(BinaryId::count)][num_dtypes];
@@ -94,8 +100,33 @@ struct Table {
       fill(binary[first_binary + k], special.binary[k], generic_binary(first_binary + k));
     for (int k = 0; k < static_cast<int>(TernaryId::count); ++k)
       fill(ternary[k], arithmetic.ternary[k], generic_ternary(k));
+    for (int k = 0; k < binary_math_count; ++k) {
+      binary[k][static_cast<int>(DType::Float16)].halves = arithmetic.halves[k][0];
+      binary[k][static_cast<int>(DType::BFloat16)].halves = arithmetic.halves[k][1];
+    }
+    use_integers();
   }
+  void use_integers();
 };
+
+void Table::use_integers() {
+  const IntegerLoops& integers = integer_loops();
+  int k = 0;
+#define FB_USE(name, Fn) \
+  fb::use_integers(unary[static_cast<int>(UnaryId::name)], integers.unary[k++]);
+  FB_INTEGER_UNARY_OPS(FB_USE)
+#undef FB_USE
+#define FB_USE(name, Fn) \
+  fb::use_integers(binary[static_cast<int>(BinaryId::name)], integers.binary[k++]);
+  k = 0;
+  FB_INTEGER_BINARY_OPS(FB_USE)
+#undef FB_USE
+#define FB_USE(name, Fn) \
+  fb::use_integers(ternary[static_cast<int>(TernaryId::name)], integers.ternary[k++]);
+  k = 0;
+  FB_INTEGER_TERNARY_OPS(FB_USE)
+#undef FB_USE
+}
 
 const Table& table() {
   static const Table t;
@@ -138,6 +169,18 @@ DType computed_dtype(DType common, const Info& op) {
   if (to_float && is_integral(common, true)) return default_dtype();
   if (op.result == Result::Numeric && common == DType::Bool) refuse_bool(op.name);
   return common;
+}
+
+// Do neighbours in the rows of one matrix lie in the columns of the other?
+bool crosses(const Tensor& a, const Tensor& b) {
+  constexpr std::int64_t far = 16, worth_it = 1 << 12;
+  const int n = a.ndim();
+  if (n < 2 || b.ndim() != n || !(a.sizes() == b.sizes()) || a.numel() < worth_it) return false;
+  const auto along = [&](const Tensor& t, int axis, int other) {
+    return t.stride(axis) == 1 && t.stride(other) >= far && t.size(axis) >= far;
+  };
+  return (along(a, n - 1, n - 2) && along(b, n - 2, n - 1)) ||
+         (along(a, n - 2, n - 1) && along(b, n - 1, n - 2));
 }
 
 // Resolves `out`: the tensor to compute into, and whether the result must then be cast to out.
@@ -186,6 +229,21 @@ struct Input {
     operand = Operand::element(buffer);
   }
 };
+
+// Going through two that cross in any order touches a cache line per element of one of them: the
+// other operands are first laid out as the first one is, in squares.
+void lay_out_alike(Input* inputs, const Argument* arguments, int count, const Tensor* out) {
+  const Tensor* first = arguments[0].tensor;
+  if (!first || inputs[0].held.defined() || (out && !(out->strides() == first->strides()))) return;
+  for (int k = 1; k < count; ++k) {
+    const Tensor* other = arguments[k].tensor;
+    if (!other || inputs[k].held.defined() || !crosses(*first, *other)) continue;
+    const Operand layout(*first);
+    inputs[k].held = empty_result(other->sizes(), other->dtype(), &layout, 1);
+    copy_into(inputs[k].held, *other);
+    inputs[k].operand = Operand(inputs[k].held);
+  }
+}
 
 // Single elements of 16-bit operations keep the precision of float32, as in torch; a comparison is
 // between numbers that the dtype has.
@@ -241,7 +299,8 @@ Tensor elementwise(const Info& op, const Kernel (&kernels)[num_dtypes],
   const Dims shape = common_shape(arguments, op.name);
   Input inputs[count];
   for (int k = 0; k < count; ++k) inputs[k].set(arguments[k], dtype, out, op.name);
-  BlockCall call{kernel.inner, params, count, op.result == Result::Bool, 0};
+  if constexpr (count > 1) lay_out_alike(inputs, arguments, count, out);
+  BlockCall call{kernel.inner, kernel.halves, params, count, op.result == Result::Bool, 0};
   if (kernel.inner && (dtype == DType::Float16 || dtype == DType::BFloat16))
     call.float_inputs = widen_elements(inputs, arguments, count, dtype, op.result);
   Operand operands[count + 1];
@@ -354,7 +413,7 @@ bool equal(const Tensor& a, const Tensor& b) {
   const DType dtype = promote(a.dtype(), b.dtype());
   const Tensor x = cast(a, dtype), y = cast(b, dtype);
   const Kernel& eq = table().binary[static_cast<int>(BinaryId::eq)][static_cast<int>(dtype)];
-  const BlockCall block{eq.inner, no_parameters, 2, true, 0};
+  const BlockCall block{eq.inner, nullptr, no_parameters, 2, true, 0};
   std::atomic<bool> differ = false;
   const EqualCall call{eq.loop, eq.inner ? static_cast<const void*>(&block) : no_parameters,
                        &differ};

@@ -243,6 +243,9 @@ struct ActivationLoops {
 FB_ISA_TABLE(ActivationLoops, activation_loops)
 struct ArithmeticLoops {
   Loop binary[binary_math_count][2];
+  // Over float16 and bfloat16, contiguous, where there are such loops: they convert in registers.
+  // The second operand may be a single element, which is float32.
+  Loop halves[binary_math_count][2];
   Loop ternary[static_cast<int>(TernaryId::count)][2];
 };
 FB_ISA_TABLE(ArithmeticLoops, arithmetic_loops)
@@ -252,10 +255,32 @@ struct SpecialLoops {
 };
 FB_ISA_TABLE(SpecialLoops, special_loops)
 
+// Loops over the integers from UInt8 to Int64 in the order of DType, any strides, per instruction
+// set: the operations among those of functors.h that vectors do much faster.
+#define FB_INTEGER_UNARY_OPS(M) M(neg, NegFn) M(abs, AbsFn)
+#define FB_INTEGER_BINARY_OPS(M) \
+  M(add, AddFn)                  \
+  M(sub, SubFn)                  \
+  M(mul, MulFn)                  \
+  M(maximum, MaximumFn)          \
+  M(minimum, MinimumFn)
+#define FB_INTEGER_TERNARY_OPS(M) M(clamp, ClampFn)
+constexpr DType first_integer = DType::UInt8;
+constexpr int fast_integers = 5;
+#define FB_COUNT(name, Fn) +1
+struct IntegerLoops {
+  Loop unary[0 FB_INTEGER_UNARY_OPS(FB_COUNT)][fast_integers];
+  Loop binary[0 FB_INTEGER_BINARY_OPS(FB_COUNT)][fast_integers];
+  Loop ternary[0 FB_INTEGER_TERNARY_OPS(FB_COUNT)][fast_integers];
+};
+#undef FB_COUNT
+FB_ISA_TABLE(IntegerLoops, integer_loops)
+
 // Loops over operands with any strides, which bring blocks of them into the form that `inner`
 // takes. `params` is a BlockCall.
 struct BlockCall {
   Loop inner;
+  Loop halves;  // of a binary operation, or null
   const double* params;
   int inputs;
   bool bool_result;

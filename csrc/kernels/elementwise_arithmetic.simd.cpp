@@ -261,7 +261,20 @@ FB_SIMD Vec<T> mul_sigmoid_backward(Vec<T> g, Vec<T> y, Vec<T> z) {
 }
 FB_FN3(mul_sigmoid_backward, mul_sigmoid_backward(x, y, z))
 
-const ArithmeticLoops arithmetic_loops_table = {{FB_BINARY_MATH_OPS(FB_LOOPS)},
-                                                {FB_TERNARY_OPS(FB_LOOPS)}};
+constexpr ArithmeticLoops make_table() {
+  ArithmeticLoops t = {{FB_BINARY_MATH_OPS(FB_LOOPS)}, {}, {FB_TERNARY_OPS(FB_LOOPS)}};
+  const auto halves = [&t]<template <class> class F>(BinaryId id) {
+    t.halves[static_cast<int>(id)][0] = half_loop2<F<float>, Half>;
+    t.halves[static_cast<int>(id)][1] = half_loop2<F<float>, BFloat16>;
+  };
+  halves.template operator()<add_fn>(BinaryId::add);
+  halves.template operator()<sub_fn>(BinaryId::sub);
+  halves.template operator()<add_scaled_fn>(BinaryId::add_scaled);
+  halves.template operator()<mul_fn>(BinaryId::mul);
+  halves.template operator()<div_fn>(BinaryId::div);
+  return t;
+}
+
+constinit const ArithmeticLoops arithmetic_loops_table = make_table();
 
 }  // namespace fb::FB_ISA

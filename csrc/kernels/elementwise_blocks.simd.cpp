@@ -73,11 +73,20 @@ FB_SIMD bool simple(const BlockCall& call, const std::int64_t* strides, std::int
   return true;
 }
 
+// Whether these are operands of a loop over 16-bit floats (ArithmeticLoops::halves).
+FB_SIMD bool simple_halves(const BlockCall& call, const std::int64_t* strides) {
+  constexpr std::int64_t size = sizeof(Half);
+  if (!call.halves || strides[0] != size || strides[1] != size) return false;
+  return strides[2] == size || (strides[2] == 0 && call.float_inputs >> 1 & 1u);
+}
+
 template <class S, class C>
 void block_loop(char* const* data, const std::int64_t* strides, std::int64_t n, const void* p) {
   const auto& call = *static_cast<const BlockCall*>(p);
   if constexpr (std::is_same_v<S, C>) {
     if (simple(call, strides, sizeof(C))) return call.inner(data, strides, n, call.params);
+  } else {
+    if (simple_halves(call, strides)) return call.halves(data, strides, n, call.params);
   }
   BlockOperand<S, C> in[max_arity];
   for (int k = 0; k < call.inputs; ++k)

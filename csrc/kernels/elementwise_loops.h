@@ -124,6 +124,49 @@ static void loop2(char* const* data, const std::int64_t* strides, std::int64_t n
   }
   run_streams<F, T>(f, out, n, Stream<T>(data[1], strides[1]), Stream<T>(data[2], strides[2]));
 }
+template <class S>
+FB_SIMD Vec<float> load_halves(const S* p, int count) {
+  return count == Vec<float>::size ? load_float(p) : load_float(p, count);
+}
+template <class S>
+FB_SIMD void store_halves(S* p, Vec<float> v, int count) {
+  if (count == Vec<float>::size)
+    store_float(p, v);
+  else
+    store_float(p, v, count);
+}
+// Over 16-bit floats: contiguous operands, or a single float32 as the second.
+template <class F, class S>
+static void half_loop2(char* const* data, const std::int64_t* strides, std::int64_t n,
+                       const void* p) {
+  constexpr int size = Vec<float>::size;
+  const F f(static_cast<const double*>(p));
+  auto* out = reinterpret_cast<S*>(data[0]);
+  auto* a = reinterpret_cast<const S*>(data[1]);
+  auto* b = reinterpret_cast<const S*>(data[2]);
+  const bool number = strides[2] == 0;
+  const Vec<float> y(number ? *reinterpret_cast<const float*>(b) : 0.0f);
+  if constexpr (std::is_same_v<S, BFloat16>) {
+    for (; n >= 2 * size; n -= 2 * size, out += 2 * size, a += 2 * size) {
+      const EvenOdd u = load_even_odd(a);
+      EvenOdd v = {y, y};
+      if (!number) {
+        v = load_even_odd(b);
+        b += 2 * size;
+      }
+      store_even_odd(out, {f(u.even, v.even), f(u.odd, v.odd)});
+    }
+  }
+  for (; n > 0; n -= size, out += size, a += size) {
+    const int count = n < size ? static_cast<int>(n) : size;
+    Vec<float> v = y;
+    if (!number) {
+      v = load_halves(b, count);
+      b += size;
+    }
+    store_halves(out, f(load_halves(a, count), v), count);
+  }
+}
 template <class F, class T>
 static void loop3(char* const* data, const std::int64_t* strides, std::int64_t n, const void* p) {
   const F f(static_cast<const double*>(p));

@@ -214,11 +214,28 @@ void transform_axis(const Tensor& x, const Tensor& out, int axis, bool forward, 
   transform_lines(s.n, s.outer * s.inner, from, to, how, nothing, nothing);
 }
 
-// All axes, one after the other; the scale goes with the first.
+// The axes from the outermost in the memory of a result on, as torch has them: those that stay,
+// then the transformed ones, each by falling strides of the input.
+struct AxesInMemory {
+  Dims order, back;
+
+  AxesInMemory(const Tensor& t, const Dims& axes, bool last_stays) {
+    const auto wider = [&](std::int64_t a, std::int64_t b) {
+      return t.stride(static_cast<int>(a)) > t.stride(static_cast<int>(b));
+    };
+    for (int d = 0; d < t.ndim(); ++d)
+      if (std::find(axes.begin(), axes.end(), d) == axes.end()) order.push_back(d);
+    std::stable_sort(order.begin(), order.end(), wider);
+    for (const std::int64_t axis : axes) order.push_back(axis);
+    std::stable_sort(order.end() - axes.size(), order.end() - last_stays, wider);
+    back.resize(t.ndim());
+    for (int d = 0; d < t.ndim(); ++d) back[static_cast<int>(order[d])] = d;
+  }
+};
+
+// All axes of a row-major tensor, one after the other; the scale goes with the first.
 template <class T>
-Tensor c2c(const Tensor& input, const Dims& axes, double scale, bool forward) {
-  Tensor x = contiguous(input);
-  if (axes.empty()) return clone(x);
+Tensor c2c_rows(Tensor x, const Dims& axes, double scale, bool forward) {
   const Tensor out = empty(x.sizes(), x.dtype());
   for (int k = axes.size() - 1; k >= 0; --k) {
     transform_axis(x, out, static_cast<int>(axes[k]), forward, static_cast<T>(scale));
@@ -226,6 +243,25 @@ Tensor c2c(const Tensor& input, const Dims& axes, double scale, bool forward) {
     scale = 1;
   }
   return out;
+}
+
+// The last `count` axes but the very last of a row-major tensor, in place.
+template <class T>
+void transform_before_last(const Tensor& x, int count, bool forward) {
+  for (int k = 1; k <= count; ++k) transform_axis(x, x, x.ndim() - 1 - k, forward, T(1));
+}
+
+template <class T>
+Tensor c2c(const Tensor& input, const Dims& axes, double scale, bool forward) {
+  if (axes.empty()) return clone(input);
+  // Row-major ones stay so, where torch moves the transformed axes to the end: lines side by side
+  // are transformed together.
+  if (input.is_contiguous()) return c2c_rows<T>(input, axes, scale, forward);
+  const AxesInMemory memory(input, axes, false);
+  Dims last;
+  for (int k = axes.size(); k > 0; --k) last.push_back(input.ndim() - k);
+  return c2c_rows<T>(contiguous(input.permute(memory.order)), last, scale, forward)
+      .permute(memory.back);
 }
 
 // Real lines as half as many complex numbers, then taken apart.
@@ -287,11 +323,6 @@ Tensor whole_from_half(const Tensor& half, std::int64_t n) {
   return out;
 }
 
-// The axis at the end, where real transforms are done, and back.
-Tensor axis_last(const Tensor& t, int axis) {
-  return axis == t.ndim() - 1 ? t : t.transpose(axis, t.ndim() - 1);
-}
-
 template <class T>
 Tensor real_parts(const Tensor& x) {
   const Tensor out = empty(x.sizes(), dtype_of<T>::value);
@@ -319,20 +350,19 @@ Tensor c2r_last(const Tensor& x, std::int64_t n, T scale) {
 
 template <class T>
 Tensor r2c(const Tensor& input, const Dims& axes, double scale, bool onesided) {
-  const int axis = static_cast<int>(axes.back());
-  const Tensor x = contiguous(axis_last(input, axis));
-  Tensor out = r2c_last<T>(x, static_cast<T>(scale));
-  if (!onesided) out = whole_from_half<T>(out, input.size(axis));
-  out = axis_last(out, axis);
-  const Dims rest(axes.data(), axes.size() - 1);
-  return rest.empty() ? out : c2c<T>(out, rest, 1, true);
+  const AxesInMemory memory(input, axes, true);
+  Tensor out = r2c_last<T>(contiguous(input.permute(memory.order)), static_cast<T>(scale));
+  if (!onesided) out = whole_from_half<T>(out, input.size(static_cast<int>(axes.back())));
+  transform_before_last<T>(out, axes.size() - 1, true);
+  return out.permute(memory.back);
 }
 template <class T>
 Tensor c2r(const Tensor& input, const Dims& axes, double scale, std::int64_t size) {
-  const int axis = static_cast<int>(axes.back());
-  const Dims rest(axes.data(), axes.size() - 1);
+  const Dims rest(axes.data(), axes.size() - 1), last{axes.back()};
   const Tensor x = rest.empty() ? input : c2c<T>(input, rest, 1, false);
-  return axis_last(c2r_last<T>(contiguous(axis_last(x, axis)), size, static_cast<T>(scale)), axis);
+  const AxesInMemory memory(x, last, true);
+  const Tensor moved = contiguous(x.permute(memory.order));
+  return c2r_last<T>(moved, size, static_cast<T>(scale)).permute(memory.back);
 }
 
 Dims checked_axes(const Tensor& t, const Dims& axes, const char* op) {

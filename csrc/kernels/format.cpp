@@ -19,14 +19,14 @@ Dims inner_to_outer(int ndim) {
 
 }  // namespace
 
-bool is_channels_last(const Tensor& t) {
-  if (!has_channels(t.sizes()) || t.stride(1) == 0) return false;
+bool is_channels_last(const Dims& sizes, const Dims& strides) {
+  if (!has_channels(sizes) || strides[1] == 0) return false;
   std::int64_t reach = 0;  // of the axes so far
-  for (auto axis : inner_to_outer(t.ndim())) {
+  for (auto axis : inner_to_outer(sizes.size())) {
     const int d = static_cast<int>(axis);
-    if (t.size(d) == 0 || t.stride(d) < reach) return false;
-    if (d == 0 && reach == t.stride(1)) return false;  // all sizes are one: row-major as well
-    reach = t.stride(d) * std::max<std::int64_t>(t.size(d), 1);
+    if (sizes[d] == 0 || strides[d] < reach) return false;
+    if (d == 0 && reach == strides[1]) return false;  // all sizes are one: row-major as well
+    reach = strides[d] * std::max<std::int64_t>(sizes[d], 1);
   }
   return true;
 }

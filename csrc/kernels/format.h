@@ -6,7 +6,8 @@ namespace fb {
 
 // Whether the strides of a tensor of four or five axes order them as (N, spatial axes, C), gaps
 // allowed. Where sizes of one leave it open, strides that row-major tensors have are row-major.
-bool is_channels_last(const Tensor& t);
+bool is_channels_last(const Dims& sizes, const Dims& strides);
+inline bool is_channels_last(const Tensor& t) { return is_channels_last(t.sizes(), t.strides()); }
 // The strides of a dense channels-last tensor of four or five axes.
 Dims channels_last_strides(const Dims& sizes);
 // The tensor with its elements in channels-last order: itself if they are, or if it has another

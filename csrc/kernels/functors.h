@@ -49,6 +49,13 @@ FB_INLINE void check_divisor(T b) {
   FB_CHECK(b != 0, Runtime, "ZeroDivisionError: integer division or modulo by zero");
 }
 
+template <SixteenBit T>
+FB_INLINE T of_bits(unsigned bits) {
+  T value;
+  value.bits = static_cast<std::uint16_t>(bits);
+  return value;
+}
+
 struct NoFn {};
 
 // --- one operand -------------------------------------------------------------------------------
@@ -61,6 +68,10 @@ struct NegFn {
   template <Complex T>
   FB_INLINE T apply(T a) {
     return -a;
+  }
+  template <SixteenBit T>
+  FB_INLINE T apply(T a) {
+    return of_bits<T>(a.bits ^ 0x8000u);
   }
 };
 struct ConjFn {
@@ -81,6 +92,10 @@ struct AbsFn {
   template <Complex T>
   FB_INLINE auto apply(T a) {
     return std::abs(a);
+  }
+  template <SixteenBit T>
+  FB_INLINE T apply(T a) {
+    return of_bits<T>(a.bits & 0x7fffu);
   }
 };
 struct SignFn {
@@ -646,6 +661,13 @@ void generic_loop3(char* const* data, const std::int64_t* strides, std::int64_t 
   using R = decltype(call<Fn>(params, T(), T(), T()));
   char* out = data[0];
   const char *a = data[1], *b = data[2], *c = data[3];
+  if (strides[0] == sizeof(R) && strides[1] == sizeof(T) && strides[2] == 0 && strides[3] == 0) {
+    const T y = read<T>(b), z = read<T>(c);
+    FB_INDEPENDENT for (std::int64_t k = 0; k < n; ++k)
+        write<R>(out + k * static_cast<std::int64_t>(sizeof(R)),
+                 call<Fn>(params, read<T>(a + k * static_cast<std::int64_t>(sizeof(T))), y, z));
+    return;
+  }
   for (std::int64_t k = 0; k < n; ++k)
     write<R>(out + k * strides[0],
              call<Fn>(params, read<T>(a + k * strides[1]), read<T>(b + k * strides[2]),

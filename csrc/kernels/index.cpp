@@ -1,6 +1,9 @@
 #include "kernels/index.h"
 
 #include <algorithm>
+#include <bit>
+#include <cstring>
+#include <limits>
 #include <type_traits>
 
 #include "core/allocator.h"
@@ -9,6 +12,7 @@
 #include "kernels/copy.h"
 #include "kernels/elementwise.h"
 #include "kernels/format.h"
+#include "kernels/index_loops.h"
 
 namespace fb {
 namespace {
@@ -55,14 +59,21 @@ Tensor as_int64(const Tensor& t, const char* op) {
 struct Plan {
   Tensor source;  // indexed axes first, the block of the others contiguous or strided
   int indexed = 0;
-  Dims index_shape;             // the broadcast shape of the indices
-  int result_at = 0;            // where its axes stand in the result
-  std::vector<Tensor> indices;  // broadcast, contiguous, int64
-  Dims axes;                    // where the indexed axes stand in self
+  Dims index_shape;                 // the broadcast shape of the indices
+  int result_at = 0;                // where its axes stand in the result
+  std::vector<Tensor> indices;      // broadcast, contiguous, int64
+  std::vector<Dims> index_strides;  // of the broadcast indices as they were given
+  Dims axes;                        // where the indexed axes stand in self
   Dims rest_shape;
 };
 
 bool is_mask(const Tensor& t) { return t.dtype() == DType::Bool || t.dtype() == DType::UInt8; }
+
+// self[mask] with an element of the mask for each of self.
+bool is_whole_mask(const Tensor& self, const Indices& indices) {
+  return indices.size() == 1 && indices[0] && is_mask(*indices[0]) && !shape_only() &&
+         self.ndim() > 0 && indices[0]->sizes() == self.sizes();
+}
 
 // Masks become one index per axis they cover.
 Indices expand_masks(const Tensor& self, const Indices& indices) {
@@ -127,14 +138,13 @@ Plan make_plan(const Tensor& self, const Indices& given) {
       plan.rest_shape.push_back(self.size(d));
     }
   plan.source = self.permute(order);
-  for (const auto& t : indices)
-    if (t)
-      plan.indices.push_back(
-          contiguous(as_int64(t->dtype() == DType::Int64 || t->dtype() == DType::Int32
-                                  ? *t
-                                  : cast(*t, DType::Int64),
-                              "index")
-                         .expand(plan.index_shape, "index")));
+  for (const auto& t : indices) {
+    if (!t) continue;
+    const bool known = t->dtype() == DType::Int64 || t->dtype() == DType::Int32;
+    const Tensor wide = as_int64(known ? *t : cast(*t, DType::Int64), "index");
+    plan.indices.push_back(contiguous(wide.expand(plan.index_shape, "index")));
+    plan.index_strides.push_back(t->expand(plan.index_shape, "index").strides());
+  }
   return plan;
 }
 
@@ -167,12 +177,6 @@ Dims to_working_order(const Plan& plan) {  // result axis of each working axis
   for (int d = 0; d < r; ++d) order.push_back(d < plan.result_at ? d : d + k);
   return order;
 }
-Dims inverse(const Dims& order) {
-  Dims out;
-  out.resize(order.size());
-  for (int d = 0; d < order.size(); ++d) out[static_cast<int>(order[d])] = d;
-  return out;
-}
 // The block of not-indexed axes seen as one run, copied first if it has gaps.
 struct Block {
   std::int64_t numel;
@@ -192,6 +196,38 @@ Block rest_block(const Plan& plan) {
     expected *= block.sizes[d];
   }
   return block;
+}
+
+// The result, its axes in memory as torch orders them: those of the block as in the source, those
+// of the indices as in these.
+Tensor new_result(const Plan& plan, const Dims& shape, DType dtype) {
+  const int k = plan.index_shape.size();
+  Dims spread, own;  // strides of the source and sizes of an index, as axes of the result
+  for (int d = 0; d < shape.size(); ++d) {
+    const bool of_index = d >= plan.result_at && d < plan.result_at + k;
+    const int rest = d < plan.result_at ? d : d - k;
+    spread.push_back(of_index ? 0 : plan.source.stride(plan.indexed + rest));
+    own.push_back(of_index ? shape[d] : 1);
+  }
+  Operand operands[max_operands];
+  Dims strides[max_operands];
+  const int count = std::min(plan.indexed + 1, max_operands);
+  for (int i = 0; i < count; ++i) {
+    strides[i] = spread;
+    if (i) {  // the axes of one before and after its own have strides of a view
+      const Dims& given = plan.index_strides[static_cast<std::size_t>(i - 1)];
+      const std::int64_t before = k ? given[0] * plan.index_shape[0] : 1,
+                         after = k ? given.back() : 1;
+      for (int d = 0; d < shape.size(); ++d) {
+        const int at = d - plan.result_at;
+        strides[i][d] = at < 0 ? before : at < k ? given[at] : after;
+      }
+    }
+    operands[i].sizes = i ? &own : &shape;
+    operands[i].strides = &strides[i];
+    operands[i].itemsize = 1;
+  }
+  return empty_result(shape, dtype, operands, count);
 }
 
 // Offset of element r of the block.
@@ -236,6 +272,85 @@ void gather_blocks(Word* out, const Word* in, const std::int64_t* offsets, std::
   }
 }
 
+// Offsets of n runs of elements in what is read and in what is written.
+struct Runs {
+  std::int64_t n;
+  const std::int64_t *in, *out;
+};
+
+// Runs of `length` elements, for each pair of an outer and an inner one.
+template <class Word>
+void gather_runs(Word* out, const Word* in, const Runs& outer, const Runs& inner,
+                 std::int64_t length) {
+  const std::int64_t grain = std::max<std::int64_t>(1, default_grain / length);
+  parallel_for(0, outer.n * inner.n, grain, [&](std::int64_t b, std::int64_t e) {
+    while (b < e) {
+      const std::int64_t a = b / inner.n, first = b % inner.n;
+      const std::int64_t last = std::min(inner.n, first + e - b);
+      const Word* from = in + outer.in[a];
+      Word* to = out + outer.out[a];
+      if (length == 1)
+        for (std::int64_t k = first; k < last; ++k) to[inner.out[k]] = from[inner.in[k]];
+      else
+        for (std::int64_t k = first; k < last; ++k)
+          std::memcpy(static_cast<void*>(to + inner.out[k]),
+                      static_cast<const void*>(from + inner.in[k]),
+                      static_cast<std::size_t>(length) * sizeof(Word));
+      b += last - first;
+    }
+  });
+}
+
+// Gathers into `out`, which has the axes of the indices first and any strides.
+void gather_into(const Tensor& out, const Plan& plan, Workspace<std::int64_t>& offsets,
+                 const Block& block) {
+  const int k = plan.index_shape.size();
+  Block positions{numel(plan.index_shape), false, {}, {}};
+  std::int64_t step = std::numeric_limits<std::int64_t>::max();  // the smallest of the positions
+  for (int d = 0; d < k; ++d) {
+    positions.sizes.push_back(out.size(d));
+    positions.strides.push_back(out.stride(d));
+    if (out.size(d) > 1) step = std::min(step, out.stride(d));
+  }
+  // What lies together in the source and in the result is copied together.
+  Dims order;
+  for (int d = 0; d < block.sizes.size(); ++d) order.push_back(d);
+  std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) {
+    return out.stride(k + static_cast<int>(a)) > out.stride(k + static_cast<int>(b));
+  });
+  std::int64_t length = 1;
+  const auto joins = [&](int d) {
+    return block.sizes[d] == 1 || (block.strides[d] == length && out.stride(k + d) == length);
+  };
+  while (!order.empty() && joins(static_cast<int>(order.back()))) {
+    length *= block.sizes[static_cast<int>(order.back())];
+    order.resize(order.size() - 1);
+  }
+  Block in_source{1, false, {}, {}}, in_result{1, false, {}, {}};
+  for (const std::int64_t axis : order) {
+    const int d = static_cast<int>(axis);
+    in_source.sizes.push_back(block.sizes[d]);
+    in_source.strides.push_back(block.strides[d]);
+    in_result.strides.push_back(out.stride(k + d));
+    in_source.numel *= block.sizes[d];
+  }
+  in_result.sizes = in_source.sizes;
+  in_result.numel = in_source.numel;
+  Workspace<std::int64_t> targets(static_cast<std::size_t>(positions.numel)),
+      rest_in(static_cast<std::size_t>(in_source.numel)),
+      rest_out(static_cast<std::size_t>(in_result.numel));
+  find_block_offsets(positions, targets);
+  find_block_offsets(in_source, rest_in);
+  find_block_offsets(in_result, rest_out);
+  const Runs places{positions.numel, offsets.data(), targets.data()};
+  const Runs rest{in_source.numel, rest_in.data(), rest_out.data()};
+  const bool places_inside = !order.empty() && step < in_result.strides.back();
+  dispatch_size(out.itemsize(), [&]<class Word>() {
+    gather_runs(out.data<Word>(), plan.source.data<Word>(), places_inside ? rest : places,
+                places_inside ? places : rest, length);
+  });
+}
+
 template <class T>
 T accumulated(T a, T b) {
   if constexpr (std::is_same_v<T, bool>)
@@ -250,22 +365,31 @@ T accumulated(T a, T b) {
 
 Tensor index(const Tensor& self, const Indices& indices) {
   require_cpu(self, "index");
+  if (is_whole_mask(self, indices)) return masked_select(self, *indices[0]);
   const Plan plan = make_plan(self, indices);
   if (plan.indexed == 0) return clone(self);
-  const Tensor out = empty(working_shape(plan), self.dtype());
-  const Block block = rest_block(plan);
+  const Dims order = to_working_order(plan), working = working_shape(plan);
+  Dims shape;
+  shape.resize(order.size());
+  for (int d = 0; d < order.size(); ++d) shape[static_cast<int>(order[d])] = working[d];
+  const Tensor result = new_result(plan, shape, self.dtype());
   const std::int64_t n = numel(plan.index_shape);
-  if (n != 0) {
-    for (int k = 0; k < plan.indexed; ++k)
-      FB_CHECK(plan.source.size(k) > 0, Index, "index is out of bounds for dimension with size 0");
-    Workspace<std::int64_t> offsets(static_cast<std::size_t>(n));
-    find_offsets(plan, offsets);
-    if (block.numel)
-      dispatch_size(self.itemsize(), [&]<class Word>() {
-        gather_blocks(out.data<Word>(), plan.source.data<Word>(), offsets.data(), n, block);
-      });
+  if (n == 0) return result;
+  for (int k = 0; k < plan.indexed; ++k)
+    FB_CHECK(plan.source.size(k) > 0, Index, "index is out of bounds for dimension with size 0");
+  Workspace<std::int64_t> offsets(static_cast<std::size_t>(n));
+  find_offsets(plan, offsets);
+  const Block block = rest_block(plan);
+  if (block.numel == 0) return result;
+  const Tensor out = result.permute(order);
+  if (!out.is_contiguous()) {
+    gather_into(out, plan, offsets, block);
+    return result;
   }
-  return out.permute(inverse(to_working_order(plan)));
+  dispatch_size(self.itemsize(), [&]<class Word>() {
+    gather_blocks(out.data<Word>(), plan.source.data<Word>(), offsets.data(), n, block);
+  });
+  return result;
 }
 
 void index_put(const Tensor& self, const Indices& indices, const Tensor& values, bool accumulate) {
@@ -346,6 +470,37 @@ Axis split(const Dims& sizes, int dim) {
 
 Tensor at_least_1d(const Tensor& t) { return t.ndim() ? t : t.unsqueeze(0); }
 
+// How many neighbouring columns of `rows` rows one thread takes, where threads must not share
+// columns: as many as possible, in whole cache lines.
+std::int64_t piece_of_row(std::int64_t columns, std::int64_t rows) {
+  constexpr std::int64_t line = 16;
+  const std::int64_t threads = in_parallel() ? 1 : num_threads();
+  const std::int64_t pieces = rows >= 4 * threads ? 1 : threads;
+  const std::int64_t piece = ((columns + pieces - 1) / pieces + line - 1) / line * line;
+  return std::max<std::int64_t>(1, std::min(columns, piece));
+}
+
+// The cache lines of the first few elements of a row that is about to be written.
+template <class T>
+void prefetch(const T* row, std::int64_t width) {
+  constexpr std::int64_t line = 64 / sizeof(T), most = 4 * line;
+  for (std::int64_t k = 0; k < std::min(width, most); k += line) __builtin_prefetch(row + k, 1);
+}
+
+template <class T>
+void add_row(T* to, const T* from, std::int64_t n) {
+  if constexpr (std::is_same_v<T, float>)
+    return index_loops().f32.add(to, from, n);
+  else if constexpr (std::is_same_v<T, double>)
+    return index_loops().f64.add(to, from, n);
+  for (std::int64_t k = 0; k < n; ++k) to[k] = accumulated<T>(to[k], from[k]);
+}
+template <class T>
+void add_scaled_row(T* to, const T* from, T factor, std::int64_t n) {
+  for (std::int64_t k = 0; k < n; ++k)
+    to[k] = accumulated<T>(to[k], static_cast<T>(from[k] * factor));
+}
+
 }  // namespace
 
 Tensor index_select(const Tensor& given, int dim, const Tensor& index) {
@@ -409,32 +564,33 @@ void index_add(const Tensor& given, int dim, const Tensor& index, const Tensor& 
   const Tensor target = self.is_contiguous() ? self : contiguous(self);
   const Axis axis = split(self.sizes(), dim);
   const std::int64_t n = picks.numel();
+  // Threads share the (outer, inner) positions, so that equal indices never meet in two of them.
+  const std::int64_t piece = piece_of_row(axis.inner, axis.outer);
+  const std::int64_t pieces = (axis.inner + piece - 1) / piece;
+  const std::int64_t grain =
+      std::max<std::int64_t>(1, default_grain / std::max<std::int64_t>(1, n * piece));
   dispatch_all(self.dtype(), [&]<class T>() {
     T* to = target.data<T>();
     const T* from = source.data<T>();
     const T factor = alpha.to<T>();
     const bool plain = alpha.re == 1 && alpha.im == 0;
-    // Threads share the (outer, inner) positions, so that equal indices never meet in two of them.
-    const std::int64_t piece = std::max<std::int64_t>(1, std::min<std::int64_t>(axis.inner, 16));
-    const std::int64_t pieces = (axis.inner + piece - 1) / piece;
-    parallel_for(0, axis.outer * pieces,
-                 std::max<std::int64_t>(1, default_grain / std::max<std::int64_t>(1, n * piece)),
-                 [&](std::int64_t b, std::int64_t e) {
-                   for (std::int64_t job = b; job < e; ++job) {
-                     const std::int64_t o = job / pieces, first = job % pieces * piece,
-                                        last = std::min(first + piece, axis.inner);
-                     for (std::int64_t k = 0; k < n; ++k) {
-                       T* row = to + (o * axis.size + at[k]) * axis.inner;
-                       const T* add = from + (o * n + k) * axis.inner;
-                       if (plain)
-                         for (std::int64_t r = first; r < last; ++r)
-                           row[r] = accumulated<T>(row[r], add[r]);
-                       else
-                         for (std::int64_t r = first; r < last; ++r)
-                           row[r] = accumulated<T>(row[r], static_cast<T>(add[r] * factor));
-                     }
-                   }
-                 });
+    parallel_for(0, axis.outer * pieces, grain, [&](std::int64_t b, std::int64_t e) {
+      for (std::int64_t job = b; job < e; ++job) {
+        const std::int64_t o = job / pieces, first = job % pieces * piece;
+        const std::int64_t width = std::min(piece, axis.inner - first);
+        T* table = to + o * axis.size * axis.inner + first;
+        const T* rows = from + o * n * axis.inner + first;
+        for (std::int64_t k = 0; k < n; ++k) {
+          // The rows are anywhere: those to come are fetched while this one is added to.
+          constexpr std::int64_t ahead = 8;
+          if (k + ahead < n) prefetch(table + at[k + ahead] * axis.inner, width);
+          if (plain)
+            add_row(table + at[k] * axis.inner, rows + k * axis.inner, width);
+          else
+            add_scaled_row(table + at[k] * axis.inner, rows + k * axis.inner, factor, width);
+        }
+      }
+    });
   });
   if (!self.is_contiguous()) copy_into(self, target);
 }
@@ -470,10 +626,10 @@ struct Lines {
 // Calls f(lines, step, length): `step` leads from one index position of a line to the next.
 template <class F>
 void for_each_line(const Tensor& self, int dim, const Tensor& index, F&& f) {
-  constexpr std::int64_t widest = 32;
   const Axis axis = split(index.sizes(), dim);
   const bool beside = dim + 1 < index.ndim();
   const std::int64_t row = beside ? index.size(index.ndim() - 1) : 1;
+  const std::int64_t widest = piece_of_row(row, axis.outer * (axis.inner / row));
   const std::int64_t pieces = (row + widest - 1) / widest, rows = axis.inner / row;
   const std::int64_t next = beside ? self.stride(self.ndim() - 1) : 0;
   const std::int64_t work = std::max<std::int64_t>(axis.size, 1) * std::min(row, widest);
@@ -555,7 +711,9 @@ void scatter(const Tensor& given, int dim, const Tensor& given_index, const Tens
   if (source.storage() == self.storage()) source = clone(source);
   const std::int64_t* at = index.data<std::int64_t>();
   const std::int64_t size = self.size(dim), stride = self.stride(dim);
-  for (std::int64_t p = 0; p < index.numel(); ++p) checked_natural(at[p], size, dim, "scatter");
+  parallel_for(0, index.numel(), default_grain, [&](std::int64_t b, std::int64_t e) {
+    for (std::int64_t p = b; p < e; ++p) checked_natural(at[p], size, dim, "scatter");
+  });
   dispatch_all(self.dtype(), [&]<class T>() {
     T* to = self.data<T>();
     const T* from = source.data<T>();
@@ -640,33 +798,113 @@ Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
   return out;
 }
 
+namespace {
+
+// How many bytes are not zero.
+std::int64_t count_true(const std::uint8_t* bits, std::int64_t n) {
+  constexpr std::uint64_t high = 0x8080808080808080;
+  std::int64_t count = 0, k = 0;
+  for (; k + 8 <= n; k += 8) {
+    std::uint64_t word;
+    std::memcpy(&word, bits + k, sizeof(word));
+    // A byte's highest bit is set if it was, or if adding to the others carries into it.
+    count += std::popcount((((word & ~high) + ~high) | word) & high);
+  }
+  for (; k < n; ++k) count += bits[k] != 0;
+  return count;
+}
+
+// The true elements of a row-major mask, piece by piece: how many each piece has, and so where the
+// results of each piece begin.
+class TrueElements {
+ public:
+  explicit TrueElements(const Tensor& mask)
+      : bits_(mask.data<std::uint8_t>()), n_(mask.numel()), starts_(pieces() + 1) {
+    starts_[0] = 0;
+    parallel_for(0, static_cast<std::int64_t>(pieces()), 1, [&](std::int64_t b, std::int64_t e) {
+      for (std::int64_t p = b; p < e; ++p) {
+        starts_[static_cast<std::size_t>(p) + 1] = count_true(bits_ + begin(p), end(p) - begin(p));
+      }
+    });
+    for (std::size_t p = 0; p < pieces(); ++p) starts_[p + 1] += starts_[p];
+  }
+  std::int64_t count() { return starts_[pieces()]; }
+
+  // f(b, e, from, to) for pieces of the mask, of which each fills the results from .. to.
+  template <class F>
+  void for_each_piece(F&& f) {
+    parallel_for(0, static_cast<std::int64_t>(pieces()), 1, [&](std::int64_t b, std::int64_t e) {
+      for (std::int64_t p = b; p < e; ++p)
+        f(begin(p), end(p), starts_[static_cast<std::size_t>(p)],
+          starts_[static_cast<std::size_t>(p) + 1]);
+    });
+  }
+
+ private:
+  std::size_t pieces() const {
+    return static_cast<std::size_t>((n_ + default_grain - 1) / default_grain);
+  }
+  static std::int64_t begin(std::int64_t piece) { return piece * default_grain; }
+  std::int64_t end(std::int64_t piece) const { return std::min(n_, begin(piece) + default_grain); }
+
+  const std::uint8_t* bits_;
+  std::int64_t n_;
+  Workspace<std::int64_t> starts_;
+};
+
+// out[0], out[1], ... = value(k) for the true elements k >= `k` until `end`. What is random must
+// not be predicted: every value is written, and the next one over it if its element is false.
+template <class T, class F>
+void write_true(const std::uint8_t* bits, std::int64_t k, T* out, const T* end, F&& value) {
+  for (; out < end; ++k) {
+    *out = value(k);
+    out += bits[k] != 0;
+  }
+}
+
+// The coordinates of the true elements b .. e; those along axis d begin at out[d * step].
+void write_coordinates(const Tensor& mask, std::int64_t b, std::int64_t e, std::int64_t* out,
+                       std::int64_t step) {
+  const auto* bits = mask.data<std::uint8_t>();
+  std::int64_t place[Dims::max_size];
+  const int last = mask.ndim() - 1;
+  const std::int64_t width = mask.size(last);
+  while (b < e) {
+    std::int64_t rest = b / width;
+    const std::int64_t column = b % width;
+    for (int d = last - 1; d >= 0; --d) {
+      place[d] = rest % mask.size(d);
+      rest /= mask.size(d);
+    }
+    const std::int64_t n = std::min(e - b, width - column);
+    const std::int64_t count = count_true(bits + b, n);
+    for (int d = 0; d < last; ++d) std::fill_n(out + d * step, count, place[d]);
+    std::int64_t* columns = out + last * step;
+    write_true(bits + b, 0, columns, columns + count, [=](std::int64_t k) { return column + k; });
+    out += count;
+    b += n;
+  }
+}
+
+}  // namespace
+
 Tensor nonzero(const Tensor& given) {
   require_cpu(given, "nonzero");
   require_values("nonzero");
   const Tensor mask = contiguous(cast(given, DType::Bool));
   const auto* bits = mask.data<std::uint8_t>();
-  const std::int64_t n = mask.numel();
-  std::int64_t count = 0;
-  for (std::int64_t k = 0; k < n; ++k) count += bits[k] != 0;
-  const int ndim = mask.ndim();
-  const Tensor out = empty({count, ndim}, DType::Int64);
-  if (count == 0 || ndim == 0) return out;
+  TrueElements elements(mask);
+  const std::int64_t count = elements.count(), ndim = mask.ndim();
+  const Tensor out = empty({ndim, count}, DType::Int64);  // coordinate by coordinate, as torch
+  if (out.numel() == 0) return out.transpose(0, 1);
   std::int64_t* to = out.data<std::int64_t>();
-  if (ndim == 1) {
-    for (std::int64_t k = 0; k < n; ++k)
-      if (bits[k]) *to++ = k;
-    return out;
-  }
-  for (std::int64_t k = 0; k < n; ++k) {
-    if (!bits[k]) continue;
-    std::int64_t rest = k;
-    for (int d = ndim - 1; d >= 0; --d) {
-      to[d] = rest % mask.size(d);
-      rest /= mask.size(d);
-    }
-    to += ndim;
-  }
-  return out;
+  elements.for_each_piece([&](std::int64_t b, std::int64_t e, std::int64_t from, std::int64_t end) {
+    if (ndim == 1)
+      write_true(bits, b, to + from, to + end, [](std::int64_t k) { return k; });
+    else
+      write_coordinates(mask, b, e, to + from, count);
+  });
+  return out.transpose(0, 1);
 }
 
 Tensor masked_select(const Tensor& t, const Tensor& mask) {
@@ -678,15 +916,16 @@ Tensor masked_select(const Tensor& t, const Tensor& mask) {
   const Dims shape = broadcast_shapes(t.sizes(), mask.sizes(), "masked_select");
   const Tensor values = contiguous(t.expand(shape, "masked_select")),
                bits = contiguous(cast(mask, DType::Bool).expand(shape, "masked_select"));
-  const auto* b = bits.data<std::uint8_t>();
-  std::int64_t count = 0;
-  for (std::int64_t k = 0; k < bits.numel(); ++k) count += b[k] != 0;
-  const Tensor out = empty({count}, t.dtype());
+  TrueElements elements(bits);
+  const Tensor out = empty({elements.count()}, t.dtype());
   dispatch_size(t.itemsize(), [&]<class Word>() {
     const Word* from = values.data<Word>();
     Word* to = out.data<Word>();
-    for (std::int64_t k = 0; k < bits.numel(); ++k)
-      if (b[k]) *to++ = from[k];
+    elements.for_each_piece(
+        [&](std::int64_t b, std::int64_t, std::int64_t first, std::int64_t end) {
+          write_true(bits.data<std::uint8_t>(), b, to + first, to + end,
+                     [from](std::int64_t k) { return from[k]; });
+        });
   });
   return out;
 }

@@ -7,12 +7,10 @@
 #include "kernels/lapack.h"
 #include "kernels/linalg.h"
 #include "kernels/linalg_dense.h"
+#include "kernels/linalg_qr.h"
 
 namespace fb {
 namespace {
-
-// What LAPACK recommends for its blocked routines, whose blocks are at most 64 columns wide.
-int block_workspace(std::int64_t columns) { return 64 * leading(columns); }
 
 double qr_work(std::int64_t m, std::int64_t n) {
   return 2.0 * static_cast<double>(m) * static_cast<double>(n) *
@@ -22,18 +20,13 @@ double qr_work(std::int64_t m, std::int64_t n) {
 // Reflectors of matrices that lie by columns, in place.
 void reflect_columns(const Tensor& a, const Tensor& tau) {
   const int m = as_int(rows_of(a)), n = as_int(cols_of(a)), ld = leading(m);
-  const int size = block_workspace(n);
   const Dims batch = batch_of(a);
+  if (n == 0 || m == 0) return;
   dispatch_lapack(a.dtype(), "geqrf", [&]<class T>() {
-    static const auto geqrf =
-        lapack<T, void(const int*, const int*, T*, const int*, T*, T*, const int*, int*)>("geqrf");
     const auto matrices = stack_of<T>(a, batch);
     const auto scales = stack_of<T>(tau, batch);
     for_each_matrix(matrices.count, qr_work(m, n), [&](std::int64_t begin, std::int64_t end) {
-      Workspace<T> work(static_cast<std::size_t>(size));
-      int info = 0;
-      for (std::int64_t i = begin; i < end; ++i)
-        geqrf(&m, &n, matrices[i], &ld, scales[i], work.data(), &size, &info);
+      for (std::int64_t i = begin; i < end; ++i) reflect_in_place(m, n, matrices[i], ld, scales[i]);
     });
   });
 }
@@ -41,20 +34,15 @@ void reflect_columns(const Tensor& a, const Tensor& tau) {
 // The first `columns` columns of the product of the first k reflectors, which lie in q's columns.
 void form_columns(const Tensor& q, const Tensor& tau) {
   const int m = as_int(rows_of(q)), n = as_int(cols_of(q)), ld = leading(m);
-  const int k = as_int(tau.size(tau.ndim() - 1)), size = block_workspace(n);
+  const int k = as_int(tau.size(tau.ndim() - 1));
   const Dims batch = batch_of(q);
   if (n == 0 || m == 0) return;
   dispatch_lapack(q.dtype(), "orgqr", [&]<class T>() {
-    static const auto orgqr =
-        lapack<T, void(const int*, const int*, const int*, T*, const int*, const T*, T*, const int*,
-                       int*)>(is_complex_element<T> ? "ungqr" : "orgqr");
     const auto matrices = stack_of<T>(q, batch);
     const auto scales = stack_of<const T>(tau, batch);
     for_each_matrix(matrices.count, qr_work(m, n), [&](std::int64_t begin, std::int64_t end) {
-      Workspace<T> work(static_cast<std::size_t>(size));
-      int info = 0;
       for (std::int64_t i = begin; i < end; ++i)
-        orgqr(&m, &n, &k, matrices[i], &ld, scales[i], work.data(), &size, &info);
+        form_q_in_place(m, n, k, matrices[i], ld, scales[i]);
     });
   });
 }
@@ -267,6 +255,15 @@ Real<T> growth(Text what, int n, const T* r, int ld, T* x) {
   return found;
 }
 
+template <class T>
+Real<T> triangle_norm(int n, const T* r, int ld) {
+  double sum = 0;
+  for (int j = 0; j < n; ++j)
+    for (int i = 0; i <= j; ++i)
+      sum += static_cast<double>(std::norm(r[i + static_cast<std::ptrdiff_t>(j) * ld]));
+  return static_cast<Real<T>>(std::sqrt(sum));
+}
+
 // True if the columns of R are independent by a wide margin: the estimates are good to a few
 // percent, and a condition anywhere near the cutoff is left to the drivers.
 template <class T>
@@ -274,9 +271,10 @@ bool surely_full_rank(int n, const T* r, int ld, Real<T> cutoff, T* scratch) {
   constexpr Real<T> margin = 4;
   for (int i = 0; i < n; ++i)
     if (r[static_cast<std::ptrdiff_t>(i) * (ld + 1)] == T(0)) return false;
-  const Real<T> largest = growth("trmv", n, r, ld, scratch);
-  const Real<T> inverse = growth("trsv", n, r, ld, scratch);
-  return largest * inverse * cutoff * margin < 1;
+  const Real<T> inverse = growth("trsv", n, r, ld, scratch) * margin * cutoff;
+  // The root of the sum of all squares is no less than the largest singular value, and at hand.
+  if (triangle_norm(n, r, ld) * inverse < 1) return true;
+  return growth("trmv", n, r, ld, scratch) * inverse < 1;
 }
 
 // Solves the problem, if A has more rows than columns and surely full rank; else touches nothing.
@@ -284,22 +282,12 @@ template <class T>
 bool solve_full_rank(const Problem<T>& p, Real<T> cutoff) {
   constexpr int worth_it = 32;
   if (p.m < p.n || p.n < worth_it) return false;
-  static const auto geqrf =
-      lapack<T, void(const int*, const int*, T*, const int*, T*, T*, const int*, int*)>("geqrf");
-  static const auto ormqr =
-      lapack<T, void(Text, Text, const int*, const int*, const int*, const T*, const int*, const T*,
-                     T*, const int*, T*, const int*, int*, Length, Length)>(
-          is_complex_element<T> ? "unmqr" : "ormqr");
   const auto columns = static_cast<std::size_t>(p.n);
-  Workspace<T> r(static_cast<std::size_t>(p.m) * columns), tau(columns);
-  const int size = block_workspace(std::max(p.n, p.columns)) + 65 * 64;
-  Workspace<T> work(static_cast<std::size_t>(size));
+  Workspace<T> r(static_cast<std::size_t>(p.m) * columns), tau(columns), scratch(columns);
   std::copy_n(p.a, r.size(), r.data());
-  int info = 0;
-  geqrf(&p.m, &p.n, r.data(), &p.ld_a, tau.data(), work.data(), &size, &info);
-  if (!surely_full_rank<T>(p.n, r.data(), p.ld_a, cutoff, work.data())) return false;
-  ormqr("L", is_complex_element<T> ? "C" : "T", &p.m, &p.columns, &p.n, r.data(), &p.ld_a,
-        tau.data(), p.b, &p.ld_b, work.data(), &size, &info, 1, 1);
+  reflect_in_place(p.m, p.n, r.data(), p.ld_a, tau.data());
+  if (!surely_full_rank<T>(p.n, r.data(), p.ld_a, cutoff, scratch.data())) return false;
+  apply_adjoint_q(p.m, p.columns, p.n, r.data(), p.ld_a, tau.data(), p.b, p.ld_b);
   solve_triangle<T>(true, 'N', false, p.n, p.columns, r.data(), p.ld_a, p.b, p.ld_b);
   return true;
 }

@@ -205,8 +205,7 @@ FourTensors solve(const Tensor& a, const Tensor& b, bool check, const char* op) 
 TwoTensors inverse(const Tensor& a, bool check, const char* op) {
   check_square(a, op);
   const Dims batch = batch_of(a);
-  // Rows taken for columns: the inverse of the transpose is the transpose of the inverse.
-  const Tensor out = by_rows(a);
+  const Tensor out = by_columns(a);
   const Tensor info = new_info(batch);
   const int n = as_int(rows_of(a));
   auto* codes = info.data<std::int32_t>();
@@ -323,8 +322,8 @@ Tensor solve_triangular(const Tensor& a, const Tensor& b, bool upper, bool left,
   check_fits(a, b, left, op);
   // X A = B is A^T X^T = B^T.
   if (!left)
-    return transposed(
-        solve_triangular(transposed(a), transposed(b), !upper, true, unitriangular, op));
+    return by_columns(transposed(
+        solve_triangular(transposed(a), transposed(b), !upper, true, unitriangular, op)));
   const Dims batch = broadcast_shapes(batch_of(a), batch_of(b), op);
   const Tensor x = by_columns(expand_batch(b, batch, op));
   const int n = as_int(rows_of(a)), columns = as_int(cols_of(b));

@@ -7,6 +7,7 @@
 #include "kernels/lapack.h"
 #include "kernels/linalg.h"
 #include "kernels/linalg_batch.h"
+#include "kernels/linalg_qr.h"
 
 namespace fb {
 namespace {
@@ -73,6 +74,55 @@ EighSpace<T> eigh_space(Text job, Text triangle, int n, T* a, Real<T>* values) {
   return {answered(question.work[0]), answered(question.reals[0]), question.integers[0]};
 }
 
+// From this size on it pays to take LAPACK's drivers apart, and to share among threads what turns
+// the vectors of the reduced matrix into those of the matrix itself.
+constexpr int large_size = 128;
+
+// The largest element is one of those that the drivers do not scale first. False for NaN.
+template <class T>
+bool in_plain_range(const T* values, std::int64_t n) {
+  constexpr T smallest = T(1e-12), largest = T(1e12);
+  T most = 0;
+  bool is_number = true;
+  for (std::int64_t i = 0; i < n; ++i) {
+    const T size = std::abs(values[i]);
+    is_number &= size == size;
+    most = std::max(most, size);
+  }
+  return is_number && most > smallest && most < largest;
+}
+
+// The vectors of a real symmetric matrix by syevd's steps: to tridiagonal form, divide and conquer,
+// and back.
+template <class T>
+int run_large_eigh(bool lower, int n, T* a, T* values) {
+  static const auto sytrd =
+      lapack<T, void(Text, const int*, T*, const int*, T*, T*, T*, T*, const int*, int*, Length)>(
+          "sytrd");
+  static const auto stedc = lapack<T, void(Text, const int*, T*, T*, T*, const int*, T*, const int*,
+                                           int*, const int*, int*, Length)>("stedc");
+  const auto order = static_cast<std::size_t>(n);
+  Workspace<T> off_diagonal(order), tau(order), vectors(order * order);
+  T answer[2] = {};
+  int integers_size = 0, info = 0;
+  const int question = -1;
+  sytrd(lower ? "L" : "U", &n, a, &n, values, off_diagonal.data(), tau.data(), &answer[0],
+        &question, &info, 1);
+  stedc("I", &n, values, off_diagonal.data(), vectors.data(), &n, &answer[1], &question,
+        &integers_size, &question, &info, 1);
+  const int size = std::max(answered(answer[0]), answered(answer[1]));
+  Workspace<T> work(static_cast<std::size_t>(size));
+  Workspace<int> integers(static_cast<std::size_t>(integers_size));
+  sytrd(lower ? "L" : "U", &n, a, &n, values, off_diagonal.data(), tau.data(), work.data(), &size,
+        &info, 1);
+  stedc("I", &n, values, off_diagonal.data(), vectors.data(), &n, work.data(), &size,
+        integers.data(), &integers_size, &info, 1);
+  if (info) return info;
+  apply_tridiagonal_q(lower, n, n, a, n, tau.data(), vectors.data(), n);
+  std::copy_n(vectors.data(), order * order, a);
+  return 0;
+}
+
 // Only the triangle that is read counts.
 template <class T>
 bool triangle_is_finite(const T* a, int n, bool lower) {
@@ -109,6 +159,13 @@ TwoTensors eigh(const Tensor& a, bool lower, bool vectors, const char* op) {
     for_each_matrix(matrices.count, spectral_work(n, n), [&](std::int64_t begin, std::int64_t end) {
       EighSpace<T> space = eigh_space<T>(job, triangle, n, matrices[begin], results[begin]);
       for (std::int64_t i = begin; i < end; ++i) {
+        if constexpr (!is_complex_element<T>) {
+          if (vectors && n >= large_size && in_plain_range(matrices[i], matrices.step)) {
+            info.data<std::int32_t>()[i] =
+                run_large_eigh(lower_in_memory, n, matrices[i], results[i]);
+            continue;
+          }
+        }
         if (triangle_is_finite(matrices[i], n, lower_in_memory)) {
           info.data<std::int32_t>()[i] =
               run_eigh<T>(job, triangle, n, matrices[i], results[i], space);
@@ -265,6 +322,37 @@ std::size_t gesdd_reals(int m, int n) {
   return std::max(5 * least * least + 7 * least, 2 * most * least + 2 * least * least + least);
 }
 
+// The vectors of a real square matrix by gesdd's steps: to bidiagonal form, divide and conquer, and
+// back.
+template <class T>
+int run_large_svd(int n, T* a, T* values, T* u, T* vh) {
+  static const auto gebrd =
+      lapack<T, void(const int*, const int*, T*, const int*, T*, T*, T*, T*, T*, const int*, int*)>(
+          "gebrd");
+  static const auto bdsdc =
+      lapack<T, void(Text, Text, const int*, T*, T*, T*, const int*, T*, const int*, T*, int*, T*,
+                     int*, int*, Length, Length)>("bdsdc");
+  const auto order = static_cast<std::size_t>(n);
+  Workspace<T> off_diagonal(order), tau_q(order), tau_p(order);
+  Workspace<int> integers(8 * order);
+  T answer(0), unused(0);
+  int info = 0, no_integers = 0;
+  const int question = -1;
+  gebrd(&n, &n, a, &n, values, off_diagonal.data(), tau_q.data(), tau_p.data(), &answer, &question,
+        &info);
+  const int size = answered(answer);
+  // What the documentation of bdsdc asks for.
+  Workspace<T> work(std::max(static_cast<std::size_t>(size), (3 * order + 4) * order));
+  gebrd(&n, &n, a, &n, values, off_diagonal.data(), tau_q.data(), tau_p.data(), work.data(), &size,
+        &info);
+  bdsdc("U", "I", &n, values, off_diagonal.data(), u, &n, vh, &n, &unused, &no_integers,
+        work.data(), integers.data(), &info, 1, 1);
+  if (info) return info;
+  apply_bidiagonal_q(n, n, a, n, tau_q.data(), u, n);
+  apply_bidiagonal_p(n, n, a, n, tau_p.data(), vh, n);
+  return 0;
+}
+
 // An orthogonal or unitary matrix that stands beside no singular values.
 template <class T>
 void set_identity(const Stack<T>& matrices, int n) {
@@ -326,6 +414,12 @@ ThreeTensors svd(const Tensor& a, bool full_matrices, bool vectors, const char* 
       for (std::int64_t i = begin; i < end; ++i) {
         int& code = codes[i];
         if (in_lanes && code == 0) continue;
+        if constexpr (!is_complex_element<T>) {
+          if (vectors && m == n && n >= large_size && in_plain_range(matrices[i], matrices.step)) {
+            code = run_large_svd(n, matrices[i], singular[i], left[i], right[i]);
+            continue;
+          }
+        }
         code = not_finite;
         if (!all_finite(matrices[i], matrices.step)) continue;
         code = run_gesdd<T>(job, m, n, matrices[i], singular[i], vectors ? left[i] : nullptr,

@@ -102,6 +102,14 @@ class Targets {
   double class_weight(std::int64_t c) const {
     return weights_ ? static_cast<double>(weights_[c]) : 1.0;
   }
+  // Calls f(weight of a class), a function for the compiler to see through.
+  template <class F>
+  void with_weights(F&& f) const {
+    if (const T* weights = weights_)
+      f([weights](std::int64_t c) { return static_cast<double>(weights[c]); });
+    else
+      f([](std::int64_t) { return 1.0; });
+  }
   // Of position i; zero if it is ignored.
   double weight(std::int64_t i) const { return ignored(i) ? 0.0 : class_weight(numbers_[i]); }
 
@@ -123,6 +131,25 @@ struct Smoothing {
       for (std::int64_t c = 0; c < classes.count; ++c) total += each * targets.class_weight(c);
   }
 };
+
+// The sum of scores `stride` apart, each times the weight of its class. Several sums run side by
+// side, because an addition waits for the one before it.
+template <class T>
+double weighted_sum(const T* scores, std::int64_t stride, const Classes& classes,
+                    const Targets<T>& targets) {
+  constexpr int ways = 8;
+  double sums[ways] = {};
+  targets.with_weights([&](auto weight) {
+    std::int64_t c = 0;
+    for (; c + ways <= classes.count; c += ways)
+      for (int k = 0; k < ways; ++k)
+        sums[k] += weight(c + k) * static_cast<double>(scores[(c + k) * stride]);
+    for (; c < classes.count; ++c) sums[0] += weight(c) * static_cast<double>(scores[c * stride]);
+  });
+  double total = 0;
+  for (const double sum : sums) total += sum;
+  return total;
+}
 
 // Calls rows(first position, count) or columns(batch, first inner position, width).
 template <class Rows, class Columns>
@@ -221,13 +248,12 @@ TensorTriple cross_entropy(const Tensor& scores, const Tensor& target, const Ten
         losses[static_cast<std::size_t>(i)] = 0;
         return;
       }
-      const auto distance = [&](std::int64_t c) {
-        return static_cast<double>(l[i]) - static_cast<double>(x[classes.at(i, c)]);
-      };
-      double loss = smooth.keep * targets.weight(i) * distance(targets[i]);
+      const double logarithm = static_cast<double>(l[i]);
+      const double own = static_cast<double>(x[classes.at(i, targets[i])]);
+      double loss = smooth.keep * targets.weight(i) * (logarithm - own);
       if (smooth.each > 0)
-        for (std::int64_t c = 0; c < classes.count; ++c)
-          loss += smooth.each * targets.class_weight(c) * distance(c);
+        loss += smooth.total * logarithm -
+                smooth.each * weighted_sum(x + classes.at(i, 0), classes.inner, classes, targets);
       losses[static_cast<std::size_t>(i)] = loss;
     };
     for_positions(
@@ -275,9 +301,13 @@ Tensor cross_entropy_backward(const Tensor& grad, const Tensor& scores, const Te
       if (targets.ignored(i)) return;
       const double share = incoming(i);
       r[classes.at(i, targets[i])] -= static_cast<T>(share * smooth.keep * targets.weight(i));
-      if (smooth.each > 0)
+      if (smooth.each == 0) return;
+      T* scores = r + classes.at(i, 0);
+      const double each = share * smooth.each;
+      targets.with_weights([&](auto weight) {
         for (std::int64_t c = 0; c < classes.count; ++c)
-          r[classes.at(i, c)] -= static_cast<T>(share * smooth.each * targets.class_weight(c));
+          scores[c * classes.inner] -= static_cast<T>(each * weight(c));
+      });
     };
     constexpr std::int64_t most = 256;
     for_positions(
@@ -353,9 +383,34 @@ namespace {
 // Elements of one task: the grouping of the sum must not depend on the machine.
 constexpr std::int64_t task_elements = 16384;
 
+// A copy of `t` with the strides of `like`, which has no gaps; `t` itself if it has them.
+Tensor laid_out_like(const Tensor& t, const Tensor& like) {
+  if (t.strides() == like.strides()) return t;
+  const Tensor out = empty_like(like, t.dtype());
+  copy_into(out, t);
+  return out;
+}
+
+// A tensor laid out as torch's result, which it composes in different ways of input and target.
+Tensor result_like(Pointwise kind, const Tensor& x, const Tensor& y) {
+  switch (kind) {
+    case Pointwise::huber:
+      return empty_like(x);
+    case Pointwise::bce_with_logits:
+    case Pointwise::kl_div:
+    case Pointwise::kl_div_log_target:
+      return empty_like(y);
+    default: {
+      const Operand operands[] = {x, y};
+      return empty_result(x.sizes(), x.dtype(), operands, 2);
+    }
+  }
+}
+
+// Both without gaps and with the same strides: those of the result.
 struct Pair {
   Tensor x, y;
-  Pair(const Tensor& input, const Tensor& target, const char* op) {
+  Pair(Pointwise kind, const Tensor& input, const Tensor& target, const char* op) {
     require_cpu(input, op);
     require_cpu(target, op);
     FB_CHECK(input.sizes() == target.sizes(), Shape, op, ": sizes must agree: input is ",
@@ -363,8 +418,12 @@ struct Pair {
     FB_CHECK(input.dtype() == target.dtype(), DType, op, ": Found dtype ",
              dtype_name(target.dtype()), " but expected ", dtype_name(input.dtype()));
     const DType dtype = computed(input.dtype(), op);
-    x = contiguous(cast(input, dtype));
-    y = contiguous(cast(target, dtype));
+    x = cast(input, dtype);
+    y = cast(target, dtype);
+    if (x.strides() == y.strides() && x.is_non_overlapping_and_dense()) return;
+    const Tensor like = result_like(kind, x, y);
+    x = laid_out_like(x, like);
+    y = laid_out_like(y, like);
   }
 };
 
@@ -381,11 +440,11 @@ void check_probabilities(const Tensor& x) {
 Tensor pointwise_loss(Pointwise kind, const Tensor& input, const Tensor& target, double param,
                       Reduction reduction) {
   const char* op = pointwise_names[static_cast<int>(kind)];
-  const Pair pair(input, target, op);
+  const Pair pair(kind, input, target, op);
   const DType dtype = pair.x.dtype();
   const std::int64_t n = pair.x.numel();
   const bool keeps = reduction == Reduction::none;
-  const Tensor each = keeps ? empty(pair.x.sizes(), dtype) : Tensor();
+  const Tensor each = keeps ? empty_like(pair.x) : Tensor();
   double sum = 0;
   dispatch_float(dtype, op, [&]<class T>() {
     if (kind == Pointwise::bce) check_probabilities<T>(pair.x);
@@ -416,14 +475,14 @@ Tensor pointwise_loss(Pointwise kind, const Tensor& input, const Tensor& target,
 Tensor pointwise_loss_backward(Pointwise kind, const Tensor& grad, const Tensor& input,
                                const Tensor& target, double param, Reduction reduction) {
   const char* op = pointwise_names[static_cast<int>(kind)];
-  const Pair pair(input, target, op);
+  const Pair pair(kind, input, target, op);
   const DType dtype = pair.x.dtype();
   const std::int64_t n = pair.x.numel();
   const bool each = reduction == Reduction::none;
   FB_CHECK(each ? grad.sizes() == input.sizes() : grad.numel() == 1, Shape, op,
            ": the gradient does not fit the loss: grad is ", grad.sizes());
-  const Tensor g = contiguous(cast(grad, dtype));
-  const Tensor out = empty(pair.x.sizes(), dtype);
+  const Tensor g = each ? laid_out_like(cast(grad, dtype), pair.x) : cast(grad, dtype);
+  const Tensor out = empty_like(pair.x);
   dispatch_float(dtype, op, [&]<class T>() {
     const auto backward = loops<T>().backward[static_cast<int>(kind)];
     const T *x = pair.x.data<T>(), *y = pair.y.data<T>(), *pg = each ? g.data<T>() : nullptr;

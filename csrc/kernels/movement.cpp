@@ -4,6 +4,7 @@
 
 #include "core/iter.h"
 #include "kernels/copy.h"
+#include "kernels/format.h"
 
 namespace fb {
 
@@ -155,7 +156,9 @@ Tensor flip(const Tensor& t, std::uint64_t dims) {
 namespace {
 
 Tensor roll_one(const Tensor& t, std::int64_t shift, int dim) {
-  Tensor out = empty_like(t);
+  Tensor out = is_channels_last(t)
+                   ? empty_strided(t.sizes(), channels_last_strides(t.sizes()), t.dtype())
+                   : empty(t.sizes(), t.dtype());
   const std::int64_t n = t.size(dim);
   if (t.numel() == 0) return out;
   const std::int64_t moved = ((shift % n) + n) % n;

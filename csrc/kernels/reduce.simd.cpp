@@ -140,14 +140,89 @@ struct Sum {
   }
 };
 
-// Products do not fit in float32 on the way even where the result does: all in double.
+// Contiguous 16-bit floats: their bits are widened in registers, in whatever order is cheap.
+FB_SIMD void add_widened(const Half* x, Vec<float>& a, Vec<float>& b) {
+  a += load_float(x);
+  b += load_float(x + Vec<float>::size);
+}
+FB_SIMD void add_widened(const BFloat16* x, Vec<float>& a, Vec<float>& b) {
+  const EvenOdd pairs = load_even_odd(x);
+  a += pairs.even;
+  b += pairs.odd;
+}
+template <class S>
+void sum_halves(char* state, const char* data, std::int64_t n) {
+  constexpr int step = 2 * Vec<float>::size;
+  auto* x = reinterpret_cast<const S*>(data);
+  double total = 0;
+  for (std::int64_t first = 0; first < n; first += block_size) {
+    const std::int64_t end = n - first < block_size ? n : first + block_size;
+    Vec<float> a(0.0f), b(0.0f), c(0.0f), d(0.0f);
+    std::int64_t k = first;
+    for (; k + 2 * step <= end; k += 2 * step) {
+      add_widened(x + k, a, b);
+      add_widened(x + k + step, c, d);
+    }
+    for (; k < end; k += Vec<float>::size) {
+      const std::int64_t rest = end - k;
+      a += load_float(x + k, rest < Vec<float>::size ? static_cast<int>(rest) : Vec<float>::size);
+    }
+    total += sum_lanes((a + b) + (c + d));
+  }
+  *reinterpret_cast<double*>(state) += total;
+}
+
+// ---- products ----
+
+struct Multiply {
+  template <class T>
+  FB_SIMD Vec<T> operator()(Vec<T> a, Vec<T> b) const {
+    return a * b;
+  }
+};
+
+// Products of a few dozen numbers mostly fit in float32, twice as wide as double; whether one did
+// not on the way, the processor remembers (Intel's manual, volume 1, 10.2.3: the flags of MXCSR).
+// `multiply()` gives a register that is the product, or the last of several.
+template <class F>
+FB_SIMD bool stays_in_range([[maybe_unused]] const float*& x, [[maybe_unused]] F&& multiply) {
+#if defined(__x86_64__)
+  constexpr unsigned overflow_or_underflow = 0x18;
+  const unsigned before = _mm_getcsr();
+  if (before & overflow_or_underflow) _mm_setcsr(before & ~overflow_or_underflow);
+  // The arithmetic must not move across the looks at the flags.
+  __asm__ volatile("" : "+r"(x) : : "memory");
+  const Vec<float> last = multiply();
+  __asm__ volatile("" : : "x"(last.v) : "memory");
+  return !(_mm_getcsr() & overflow_or_underflow);
+#else
+  return false;
+#endif
+}
+
 template <class T_>
 struct Product {
   using T = T_;
   using State = double;
-  static constexpr std::int64_t panel_rows = 8;
+  static constexpr std::int64_t panel_rows = 16;
 
   FB_SIMD static void block(double& s, const T* x, std::int64_t n, std::int64_t) {
+    if constexpr (std::is_same_v<T, float>) {
+      Vec<float> product;
+      if (stays_in_range(x, [&]() FB_INLINED {
+            return product = fold_block(x, n, 1.0f, Identity{}, Multiply{});
+          })) {
+        const DoublePair halves = widen(product);
+        s *= product_of_lanes(halves.low * halves.high);
+        return;
+      }
+    }
+    block_in_double(s, x, n);
+  }
+  FB_SIMD static double product_of_lanes(Vec<double> a) {
+    return reduce_lanes(a, [](double x, double y) { return x * y; });
+  }
+  static void block_in_double(double& s, const T* x, std::int64_t n) {
     constexpr int step = Vec<double>::size;
     Vec<double> a(1), b(1), c(1), d(1);
     std::int64_t k = 0;
@@ -158,19 +233,46 @@ struct Product {
       d *= load_double(x + k + 3 * step);
     }
     for (; k + step <= n; k += step) a *= load_double(x + k);
-    double lanes[step];
-    ((a * b) * (c * d)).store(lanes);
     for (; k < n; ++k) s *= x[k];
-    for (int half = step / 2; half; half /= 2)
-      for (int j = 0; j < half; ++j) lanes[j] *= lanes[j + half];
-    s *= lanes[0];
+    s *= product_of_lanes((a * b) * (c * d));
   }
+
+  // Two rounds: with products in float32, which may turn out to be too large or too small before
+  // anything is changed, or else all in double.
   FB_SIMD static void panel(double* states, const T* x, std::int64_t row_stride, std::int64_t rows,
                             std::int64_t width, std::int64_t) {
-    const auto multiply = [](Vec<double> a, Vec<double> b) { return a * b; };
+    if constexpr (std::is_same_v<T, float>) {
+      constexpr std::int64_t most = 256;
+      float products[most];
+      for (std::int64_t j = 0; j < width; j += most) {
+        const std::int64_t n = width - j < most ? width - j : most;
+        const float* top = x + j;
+        if (!stays_in_range(top, [&]() FB_INLINED {
+              Vec<float> last;
+              for_registers<float>(n, [&](std::int64_t k, int count) FB_INLINED {
+                last = load_lanes(top + k, count);
+                for (std::int64_t i = 1; i < rows; ++i)
+                  last *= load_lanes(top + i * row_stride + k, count);
+                store_lanes(products + k, last, count);
+              });
+              return last;
+            })) {
+          panel_in_double(states + j, top, row_stride, rows, n);
+          continue;
+        }
+        for_registers<float>(n, [&](std::int64_t k, int count) FB_INLINED {
+          fold_into(states + j + k, load_lanes(products + k, count), count, Multiply{});
+        });
+      }
+    } else {
+      panel_in_double(states, x, row_stride, rows, width);
+    }
+  }
+  static void panel_in_double(double* states, const T* x, std::int64_t row_stride,
+                              std::int64_t rows, std::int64_t width) {
     for (std::int64_t i = 0; i < rows; ++i)
       for_registers<T>(width, [&](std::int64_t j, int count) FB_INLINED {
-        fold_into(states + j, load_lanes(x + i * row_stride + j, count), count, multiply);
+        fold_into(states + j, load_lanes(x + i * row_stride + j, count), count, Multiply{});
       });
   }
 };
@@ -387,25 +489,34 @@ struct IntegerSum {
   using T = T_;
   using State = std::uint64_t;
   static constexpr std::int64_t panel_rows = 8;
-  // bool has only zero and one when it is ours; any other byte counts as one.
-  FB_SIMD static std::uint64_t value(T x) {
-    return std::is_same_v<T, std::uint8_t> ? x != 0 : static_cast<std::uint64_t>(x);
-  }
   FB_SIMD static void block(State& s, const T* x, std::int64_t n, std::int64_t) {
-    if constexpr (std::is_same_v<T, std::uint8_t>) {
-      std::uint16_t count = 0;  // at most block_size
-      for (std::int64_t k = 0; k < n; ++k) count += x[k] != 0;
-      s += count;
-    } else {
-      State sum = 0;
-      for (std::int64_t k = 0; k < n; ++k) sum += value(x[k]);
-      s += sum;
-    }
+    using Sum = std::conditional_t<sizeof(T) < 4, std::int32_t, State>;  // a block fits
+    Sum sum = 0;
+    for (std::int64_t k = 0; k < n; ++k) sum += static_cast<Sum>(x[k]);
+    s += static_cast<State>(sum);
   }
   FB_SIMD static void panel(State* states, const T* x, std::int64_t row_stride, std::int64_t rows,
                             std::int64_t width, std::int64_t) {
     for (std::int64_t i = 0; i < rows; ++i)
-      for (std::int64_t j = 0; j < width; ++j) states[j] += value(x[i * row_stride + j]);
+      for (std::int64_t j = 0; j < width; ++j)
+        states[j] += static_cast<State>(x[i * row_stride + j]);
+  }
+};
+
+// bool has only zero and one when it is ours; any other byte counts as one.
+struct TrueCount {
+  using T = std::uint8_t;
+  using State = std::uint64_t;
+  static constexpr std::int64_t panel_rows = 8;
+  FB_SIMD static void block(State& s, const T* x, std::int64_t n, std::int64_t) {
+    std::uint16_t count = 0;  // at most block_size
+    for (std::int64_t k = 0; k < n; ++k) count += x[k] != 0;
+    s += count;
+  }
+  FB_SIMD static void panel(State* states, const T* x, std::int64_t row_stride, std::int64_t rows,
+                            std::int64_t width, std::int64_t) {
+    for (std::int64_t i = 0; i < rows; ++i)
+      for (std::int64_t j = 0; j < width; ++j) states[j] += x[i * row_stride + j] != 0;
   }
 };
 
@@ -485,14 +596,19 @@ constexpr ReduceLoops make_table() {
   set.template operator()<ArgMin>(Fold::argmin);
   set.template operator()<Variance>(Fold::variance);
   set.template operator()<LogSumExp>(Fold::logsumexp);
-  t.sum_bool = loops_of<IntegerSum<std::uint8_t>>();
-  t.sum_int64 = loops_of<IntegerSum<std::int64_t>>();
-  t.max_int64 = loops_of<IntegerExtreme<std::int64_t, true>>();
-  t.min_int64 = loops_of<IntegerExtreme<std::int64_t, false>>();
-  t.max_int32 = loops_of<IntegerExtreme<std::int32_t, true>>();
-  t.min_int32 = loops_of<IntegerExtreme<std::int32_t, false>>();
-  t.max_uint8 = loops_of<IntegerExtreme<std::uint8_t, true>>();
-  t.min_uint8 = loops_of<IntegerExtreme<std::uint8_t, false>>();
+  const auto set_integers = [&t]<class T>(T) {
+    t.integer_sum[integer_number<T>] = loops_of<IntegerSum<T>>();
+    t.integer_max[integer_number<T>] = loops_of<IntegerExtreme<T, true>>();
+    t.integer_min[integer_number<T>] = loops_of<IntegerExtreme<T, false>>();
+  };
+  set_integers(std::uint8_t());
+  set_integers(std::int8_t());
+  set_integers(std::int16_t());
+  set_integers(std::int32_t());
+  set_integers(std::int64_t());
+  t.sum_halves[0] = sum_halves<Half>;
+  t.sum_halves[1] = sum_halves<BFloat16>;
+  t.sum_bool = loops_of<TrueCount>();
   t.any_bool = loops_of<Find<true>>();
   t.all_bool = loops_of<Find<false>>();
   return t;

@@ -38,14 +38,25 @@ enum class Fold : std::uint8_t {
   logsumexp,
   count,
 };
+// Of the integers: uint8 and the signed ones.
+constexpr int integer_count = 5;
+template <class T>
+constexpr int integer_number = std::is_same_v<T, std::uint8_t>   ? 0
+                               : std::is_same_v<T, std::int8_t>  ? 1
+                               : std::is_same_v<T, std::int16_t> ? 2
+                               : std::is_same_v<T, std::int32_t> ? 3
+                               : std::is_same_v<T, std::int64_t> ? 4
+                                                                 : -1;
 struct FoldLoops {
   Reducer::Row row = nullptr;
   Reducer::Rows rows = nullptr;
 };
 struct ReduceLoops {
   FoldLoops of_float[static_cast<int>(Fold::count)][2];  // float32, float64
-  FoldLoops sum_bool, sum_int64, any_bool, all_bool;
-  FoldLoops max_int64, min_int64, max_int32, min_int32, max_uint8, min_uint8;
+  FoldLoops integer_sum[integer_count], integer_max[integer_count], integer_min[integer_count];
+  FoldLoops sum_bool, any_bool, all_bool;
+  // Contiguous float16 and bfloat16 into a double.
+  void (*sum_halves[2])(char* state, const char* x, std::int64_t n);
 };
 FB_ISA_TABLE(ReduceLoops, reduce_loops)
 
@@ -424,6 +435,8 @@ struct WidenedLoops {
   }
   static void row(char* state, const char* x, std::int64_t stride, std::int64_t n,
                   std::int64_t first, const void* params) {
+    if (fold == Fold::sum && stride == sizeof(T))
+      return reduce_loops().sum_halves[std::is_same_v<T, BFloat16>](state, x, n);
     float buffer[buffered];
     for (std::int64_t k = 0; k < n; k += buffered) {
       const std::int64_t count = std::min(buffered, n - k);
@@ -459,24 +472,18 @@ const FoldLoops* integer_loops() {
   const ReduceLoops& all = reduce_loops();
   if constexpr (std::is_same_v<Op, SumOp<bool>> || std::is_same_v<Op, CountOp<bool>>)
     return &all.sum_bool;
-  else if constexpr (std::is_same_v<Op, SumOp<std::int64_t>>)
-    return &all.sum_int64;
   else if constexpr (std::is_same_v<Op, FindOp<bool, true>>)
     return &all.any_bool;
   else if constexpr (std::is_same_v<Op, FindOp<bool, false>>)
     return &all.all_bool;
-  else if constexpr (std::is_same_v<Op, ExtremeOp<std::int64_t, true>>)
-    return &all.max_int64;
-  else if constexpr (std::is_same_v<Op, ExtremeOp<std::int64_t, false>>)
-    return &all.min_int64;
-  else if constexpr (std::is_same_v<Op, ExtremeOp<std::int32_t, true>>)
-    return &all.max_int32;
-  else if constexpr (std::is_same_v<Op, ExtremeOp<std::int32_t, false>>)
-    return &all.min_int32;
-  else if constexpr (std::is_same_v<Op, ExtremeOp<std::uint8_t, true>>)
-    return &all.max_uint8;
-  else if constexpr (std::is_same_v<Op, ExtremeOp<std::uint8_t, false>>)
-    return &all.min_uint8;
+  else if constexpr (integer_number<typename Op::T> < 0)
+    return nullptr;
+  else if constexpr (std::is_same_v<Op, SumOp<typename Op::T>>)
+    return &all.integer_sum[integer_number<typename Op::T>];
+  else if constexpr (std::is_same_v<Op, ExtremeOp<typename Op::T, true>>)
+    return &all.integer_max[integer_number<typename Op::T>];
+  else if constexpr (std::is_same_v<Op, ExtremeOp<typename Op::T, false>>)
+    return &all.integer_min[integer_number<typename Op::T>];
   else
     return nullptr;
 }

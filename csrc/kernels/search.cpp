@@ -152,25 +152,38 @@ Tensor histc(const Tensor& t, std::int64_t bins, double low, double high) {
 
 namespace {
 
-// How often each of 0, ..., size - 1 occurs. Equal numbers come in runs, and adding to the same
-// count waits for the addition before: neighbours count in tables of their own.
+// Adds how often each of 0, ..., size - 1 occurs. Equal numbers come in runs, and adding to the
+// same count waits for the addition before: neighbours count in tables of their own.
+constexpr std::int64_t tables = 4;
+void count_into(const std::int64_t* x, std::int64_t n, std::int64_t size, std::int64_t* count) {
+  std::int64_t k = 0;
+  for (; k + tables <= n; k += tables)
+    for (std::int64_t j = 0; j < tables; ++j) ++count[j * size + x[k + j]];
+  for (; k < n; ++k) ++count[x[k]];
+}
+
+// How often each of 0, ..., size - 1 occurs; each thread counts in its own tables while they are
+// small.
 Tensor counts_of(const std::int64_t* x, std::int64_t n, std::int64_t size) {
-  constexpr std::int64_t tables = 4, few = 1 << 14;
+  constexpr std::int64_t few = 1 << 14;
   const Tensor out = full({size}, Scalar(0), DType::Int64);
   auto* total = out.data<std::int64_t>();
   if (size > few || n < size) {
     for (std::int64_t k = 0; k < n; ++k) ++total[x[k]];
     return out;
   }
-  Workspace<std::int64_t> counts(static_cast<std::size_t>(tables * size));
+  const std::int64_t parts = std::clamp<std::int64_t>(n / std::max(default_grain, tables * size), 1,
+                                                      in_parallel() ? 1 : num_threads());
+  const std::int64_t part = (n + parts - 1) / parts, all_tables = parts * tables;
+  Workspace<std::int64_t> counts(static_cast<std::size_t>(all_tables * size));
   std::int64_t* count = counts.data();
-  std::fill_n(count, tables * size, 0);
-  std::int64_t k = 0;
-  for (; k + tables <= n; k += tables)
-    for (std::int64_t j = 0; j < tables; ++j) ++count[j * size + x[k + j]];
-  for (; k < n; ++k) ++count[x[k]];
-  for (std::int64_t v = 0; v < size; ++v)
-    for (std::int64_t j = 0; j < tables; ++j) total[v] += count[j * size + v];
+  std::fill_n(count, all_tables * size, 0);
+  parallel_for(0, parts, 1, [&](std::int64_t b, std::int64_t e) {
+    for (std::int64_t p = b; p < e; ++p)
+      count_into(x + p * part, std::min(part, n - p * part), size, count + p * tables * size);
+  });
+  for (std::int64_t j = 0; j < all_tables; ++j)
+    for (std::int64_t v = 0; v < size; ++v) total[v] += count[j * size + v];
   return out;
 }
 

@@ -3,6 +3,7 @@
 #include "core/iter.h"
 #include "core/parallel.h"
 #include "kernels/copy.h"
+#include "kernels/index_loops.h"
 #include "kernels/sort_keys.h"
 
 namespace fb {
@@ -53,6 +54,14 @@ class Picked {
   TensorPair result() const {
     return {swapped(values_, lines_.axis), swapped(indices_, lines_.axis)};
   }
+  // With the order of axes in memory that `t` has, whose sizes these are.
+  TensorPair laid_out_like(const Tensor& t) const {
+    if (t.is_contiguous()) return result();
+    const Tensor values = empty_like(t), indices = empty_like(t, DType::Int64);
+    copy_into(values, unswapped(values_));
+    copy_into(indices, unswapped(indices_));
+    return {values, indices};
+  }
   // Without the axis, of which there is one element.
   TensorPair single(bool keepdim) const {
     const auto [values, indices] = result();
@@ -61,6 +70,10 @@ class Picked {
   }
 
  private:
+  Tensor unswapped(const Tensor& t) const {
+    return t.ndim() ? t.transpose(lines_.axis, t.ndim() - 1) : t;
+  }
+
   const Lines& lines_;
   std::int64_t k_;
   Tensor values_, indices_;
@@ -115,18 +128,40 @@ std::int64_t place_of_kth(const T* x, std::int64_t n, std::int64_t k, Entry* ent
   return select_entry(entries, n, k, key_bits<T>).place();
 }
 
-// The first k of x[begin, end) in any order, in at least 2 k + 64 entries of room. Elements are
-// compared with the k-th best seen so far and only better ones are kept; when the room is full it
-// is cut down to the best k. Of equal elements the first win. Returns how many there are.
+// The first place from `i` on whose element may be better than `bound`.
+template <class T>
+std::int64_t skip_worse([[maybe_unused]] const T* x, std::int64_t i,
+                        [[maybe_unused]] std::int64_t end, [[maybe_unused]] T bound,
+                        [[maybe_unused]] bool largest) {
+  if constexpr (std::is_same_v<T, float> || std::is_same_v<T, double>) {
+    const IndexLoopsOf<T>* loops;
+    if constexpr (std::is_same_v<T, float>)
+      loops = &index_loops().f32;
+    else
+      loops = &index_loops().f64;
+    return (largest ? loops->find_above : loops->find_below)(x, i, end, bound);
+  } else {
+    return i;
+  }
+}
+
+// Room for this many entries in which the first k of a line are looked for.
+std::int64_t room_for(std::int64_t k) { return 2 * k + 16; }
+
+// The first k of x[begin, end) in any order, in room_for(k) entries. Elements are compared with the
+// k-th best seen so far and only better ones are kept; when the room is full it is cut down to the
+// best k. Of equal elements the first win. Returns how many there are, or -1 if more than `most`
+// elements had to be kept on the way.
 template <class T>
 std::int64_t first_k(const T* x, std::int64_t begin, std::int64_t end, std::int64_t k, bool largest,
-                     EntryOf<T>* entries) {
+                     EntryOf<T>* entries, std::int64_t most) {
   const KeyOf<T> flip = key_flip<T>(largest);
-  const std::int64_t room = 2 * k + 64;
-  std::int64_t size = 0;
+  const std::int64_t room = room_for(k);
+  std::int64_t size = 0, kept = 0;
   const auto cut = [&] {
     if (size <= k) return;
     std::nth_element(entries, entries + (k - 1), entries + size);
+    kept += size - k;
     size = k;
   };
   std::int64_t i = begin;
@@ -135,13 +170,16 @@ std::int64_t first_k(const T* x, std::int64_t begin, std::int64_t end, std::int6
   cut();
   if (i == end) return size;
   auto bound = entries[k - 1].key();
-  for (; i < end; ++i) {
+  auto bound_element = element_at(x, entries[k - 1].place());
+  for (; (i = skip_worse<T>(x, i, end, bound_element, largest)) < end; ++i) {
     const KeyOf<T> key = order_key(element_at(x, i)) ^ flip;
     if (key >= bound) continue;
     entries[size++] = EntryOf<T>(key, i);
     if (size < room) continue;
     cut();
+    if (kept > most) return -1;
     bound = entries[k - 1].key();
+    bound_element = element_at(x, entries[k - 1].place());
   }
   cut();
   return size;
@@ -156,13 +194,13 @@ void first_k_of_long(const T* x, std::int64_t n, std::int64_t k, bool largest,
                      EntryOf<T>* entries) {
   const std::int64_t pieces =
       in_parallel() ? 1 : std::clamp<std::int64_t>(n / (piece_elements + 4 * k), 1, num_threads());
-  const std::int64_t length = (n + pieces - 1) / pieces, room = 2 * k + 64;
+  const std::int64_t length = (n + pieces - 1) / pieces, room = room_for(k);
   Workspace<EntryOf<T>> found(static_cast<std::size_t>(pieces * room));
   Workspace<std::int64_t> counts(static_cast<std::size_t>(pieces));
   parallel_for(0, pieces, 1, [&](std::int64_t b, std::int64_t e) {
     for (std::int64_t p = b; p < e; ++p)
       counts[static_cast<std::size_t>(p)] = first_k(x, p * length, std::min(n, (p + 1) * length), k,
-                                                    largest, found.data() + p * room);
+                                                    largest, found.data() + p * room, n);
   });
   std::int64_t size = 0;
   for (std::int64_t p = 0; p < pieces; ++p)
@@ -171,10 +209,13 @@ void first_k_of_long(const T* x, std::int64_t n, std::int64_t k, bool largest,
   std::partial_sort(entries, entries + k, entries + size);
 }
 
-// The first k of a short line in sorted order: what does not come behind the k-th.
+// The first k of a short line in sorted order: few elements are better than all before them, or
+// else what does not come behind the k-th, which counting digits finds.
 template <class T>
 void first_k_of_short(const T* x, std::int64_t n, std::int64_t k, bool largest, EntryOf<T>* entries,
                       EntryOf<T>* spare) {
+  if (k <= n / 32 && first_k(x, 0, n, k, largest, entries, n / 8) >= 0)
+    return std::sort(entries, entries + k);
   load_entries<T>(spare, x, n, largest);
   std::copy_n(spare, n, entries);
   const EntryOf<T> last = select_entry(spare, n, k - 1, key_bits<T>);
@@ -203,7 +244,7 @@ TensorPair sort(const Tensor& t, std::int64_t dim, bool descending) {
       out.put<T>(line, [sorted](std::int64_t k) { return sorted[k].place(); });
     });
   });
-  return out.result();
+  return out.laid_out_like(t);
 }
 
 TensorPair topk(const Tensor& t, std::int64_t k, std::int64_t dim, bool largest) {

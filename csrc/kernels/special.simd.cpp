@@ -7,6 +7,7 @@
 #include "kernels/elementwise_loops.h"
 #include "kernels/special_math.h"
 #include "kernels/special_tables.h"
+#include "simd/loops.h"
 
 namespace fb::FB_ISA {
 
@@ -89,6 +90,27 @@ FB_SIMD Doubles bessel_i_scaled(Doubles x) {
   const Doubles small = exp(-a) * bessel_i_series<order>(a);
   const Doubles result = select(a <= 8.0, small, bessel_i_large<order>(a));
   return order ? copysign(result, x) : result;
+}
+
+// The same for a float result.
+template <int order>
+FB_SIMD Doubles bessel_i_scaled_float(Doubles x) {
+  const Doubles a = abs(x), u = fma(a, 0.25, -1.0), v = 16.0 / max_second(Doubles(8.0), a) - 1.0;
+  if constexpr (order == 0)
+    return select(a <= 8.0, series(u, tables::i0_small_float),
+                  series(v, tables::i0_large_float) / sqrt(a));
+  else
+    return copysign(select(a <= 8.0, a * series(u, tables::i1_small_float),
+                           series(v, tables::i1_large_float) / sqrt(a)),
+                    x);
+}
+template <int order, class T>
+FB_SIMD Vec<T> bessel_i_scaled_of(Vec<T> x) {
+  return in_double(
+      [](Doubles v) FB_INLINED {
+        return is_float<T> ? bessel_i_scaled_float<order>(v) : bessel_i_scaled<order>(v);
+      },
+      x);
 }
 
 // K0 and K1 up to 2, and above it times exp(x).
@@ -557,9 +579,9 @@ FB_SIMD Vec<T> gamma_lanes(double GammaParts::* part, Vec<T> a, Vec<T> x) {
 #define FB_IN_DOUBLE(name, function) \
   FB_FN1(name, in_double([](Doubles v) FB_INLINE_LAMBDA { return function(v); }, x))
 FB_IN_DOUBLE(i0, bessel_i<0>)
-FB_IN_DOUBLE(i0e, bessel_i_scaled<0>)
+FB_FN1(i0e, bessel_i_scaled_of<0>(x))
 FB_IN_DOUBLE(i1, bessel_i<1>)
-FB_IN_DOUBLE(i1e, bessel_i_scaled<1>)
+FB_FN1(i1e, bessel_i_scaled_of<1>(x))
 FB_IN_DOUBLE(bessel_j0, bessel_j<0>)
 FB_IN_DOUBLE(bessel_j1, bessel_j<1>)
 FB_IN_DOUBLE(bessel_y0, bessel_y<0>)

@@ -59,8 +59,8 @@ void prepare_weights(const float* w, const WeightLayout& layout,
 
 void run(WinogradPlan& plan, const float* w, const WeightLayout& layout,
          const std::vector<std::int64_t>& tap_index) {
-  plan.tiles_h = ceil_div(plan.out.h, 4);
-  plan.tiles_w = ceil_div(plan.out.w, 4);
+  plan.tiles_h = ceil_div(plan.out.size[1], 4);
+  plan.tiles_w = ceil_div(plan.out.size[2], 4);
   plan.padded_out = packed_columns<float>(plan.out.channels);
   plan.padded_source = round_up(plan.source.channels, lanes());
   const std::int64_t per_image = plan.tiles_h * plan.tiles_w;
@@ -98,57 +98,58 @@ void run(WinogradPlan& plan, const float* w, const WeightLayout& layout,
 
 bool winograd_applies(const ConvShape& s) {
   constexpr std::int64_t min_channels = 16;
-  const bool window = s.kernel_h == 3 && s.kernel_w == 3 && s.stride_h == 1 && s.stride_w == 1 &&
-                      s.dilation_h == 1 && s.dilation_w == 1;
+  const auto fits = [](const Axis& a) { return a.kernel == 3 && a.stride == 1 && a.dilation == 1; };
   // Half of the multiplications may fall outside a small image before the advantage is gone.
-  const std::int64_t covered = round_up(s.out_h, 4) * round_up(s.out_w, 4);
-  return window && s.in_channels / s.groups >= min_channels &&
-         s.out_channels / s.groups >= min_channels && covered <= 2 * s.out_h * s.out_w;
+  const std::int64_t covered = round_up(s.axes[1].out, 4) * round_up(s.axes[2].out, 4);
+  return s.axes[0].in == 1 && s.axes[0].out == 1 && s.axes[0].kernel == 1 && fits(s.axes[1]) &&
+         fits(s.axes[2]) && s.group_in() >= min_channels && s.group_out() >= min_channels &&
+         covered <= 2 * s.out_pixels();
 }
 
-void winograd_forward(const ConvShape& s, const float* x, const float* w, const float* bias,
-                      float* y) {
-  const std::int64_t in = s.in_channels / s.groups, out = s.out_channels / s.groups;
+void winograd_forward(const ConvShape& s, const Images<const float>& x, const float* w,
+                      const float* bias, const Images<float>& y) {
+  const std::int64_t in = s.group_in(), out = s.group_out();
   WinogradPlan plan{};
-  plan.source = input_images(s, x);
-  plan.out = output_images(s, y);
+  plan.source = x;
+  plan.out = y;
   plan.bias = bias;
   plan.batch = s.batch;
   plan.groups = s.groups;
-  plan.pad_h = s.pad_h;
-  plan.pad_w = s.pad_w;
+  plan.pad_h = s.axes[1].pad;
+  plan.pad_w = s.axes[2].pad;
   run(plan, w, {in * 9, 9, out * in * 9}, {0, 1, 2, 3, 4, 5, 6, 7, 8});
 }
 
-void winograd_backward_input(const ConvShape& s, const float* grad, const float* w, float* grad_x) {
-  const std::int64_t in = s.in_channels / s.groups, out = s.out_channels / s.groups;
+void winograd_transposed(const ConvShape& s, const Images<const float>& y, const float* w,
+                         const float* bias, const Images<float>& x) {
+  const std::int64_t in = s.group_in(), out = s.group_out();
   WinogradPlan plan{};
-  plan.source = output_images(s, grad);
-  plan.out = input_images(s, grad_x);
+  plan.source = y;
+  plan.out = x;
+  plan.bias = bias;
   plan.batch = s.batch;
   plan.groups = s.groups;
-  plan.pad_h = 2 - s.pad_h;
-  plan.pad_w = 2 - s.pad_w;
+  plan.pad_h = 2 - s.axes[1].pad;
+  plan.pad_w = 2 - s.axes[2].pad;
   run(plan, w, {9, in * 9, out * in * 9}, {8, 7, 6, 5, 4, 3, 2, 1, 0});
 }
 
 bool winograd_weight_applies(const ConvShape& s) {
-  const std::int64_t partial =
-      winograd_points * s.in_channels * round_up(s.out_channels / s.groups, lanes());
+  const std::int64_t partial = winograd_points * s.in_channels * round_up(s.group_out(), lanes());
   return winograd_applies(s) && partial * static_cast<std::int64_t>(sizeof(float)) <= partial_bytes;
 }
 
-void winograd_backward_weight(const ConvShape& s, const float* grad, const float* x,
-                              float* grad_w) {
+void winograd_weight_grad(const ConvShape& s, const Images<const float>& grad,
+                          const Images<const float>& x, float* grad_w) {
   WinogradGradPlan plan{};
-  plan.source = input_images(s, x);
-  plan.grad = output_images(s, grad);
+  plan.source = x;
+  plan.grad = grad;
   plan.batch = s.batch;
   plan.groups = s.groups;
-  plan.pad_h = s.pad_h;
-  plan.pad_w = s.pad_w;
-  plan.tiles_h = ceil_div(s.out_h, 4);
-  plan.tiles_w = ceil_div(s.out_w, 4);
+  plan.pad_h = s.axes[1].pad;
+  plan.pad_w = s.axes[2].pad;
+  plan.tiles_h = ceil_div(s.axes[1].out, 4);
+  plan.tiles_w = ceil_div(s.axes[2].out, 4);
   plan.padded_source = round_up(plan.source.channels, lanes());
   plan.padded_grad = round_up(plan.grad.channels, lanes());
   plan.grad_w = grad_w;

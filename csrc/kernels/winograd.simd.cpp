@@ -183,10 +183,27 @@ void store_part(const Vec (&y)[4][4], int valid, int rows, int cols, float* to, 
   }
 }
 
-// From the products of one tile to its outputs, of which rows x cols are inside the image.
+// Writes rows x cols of a tile to pixels that have their channels next to each other.
+void store_pixels(const Vec (&y)[4][4], int valid, int rows, int cols, float* to, std::int64_t w,
+                  std::int64_t step) {
+  for (int r = 0; r < rows; ++r) {
+    for (int x = 0; x < cols; ++x) {
+      float* pixel = to + (r * w + x) * step;
+      if (valid == width) {
+        store(pixel, y[r][x]);
+      } else {
+        float channels[width];
+        store(channels, y[r][x]);
+        copy_values(channels, valid, pixel);
+      }
+    }
+  }
+}
+
+// From the products of one tile to its outputs at `to`, of which rows x cols are inside the image.
 void transform_result_tile(const float* points, std::ptrdiff_t plane, const float* bias,
-                           std::int64_t channels, int rows, int cols, float* to, std::int64_t w,
-                           std::int64_t out_plane) {
+                           const Images<float>& images, int rows, int cols, float* to) {
+  const std::int64_t w = images.size[2], channels = images.channels;
   for (std::int64_t c = 0; c < channels; c += width) {
     const int valid = static_cast<int>(smaller(width, channels - c));
     Vec m[6][6], y[4][4];
@@ -201,10 +218,13 @@ void transform_result_tile(const float* points, std::ptrdiff_t plane, const floa
       FB_UNROLL
       for (int i = 0; i < 16; ++i) y[i / 4][i % 4] += added;
     }
-    if (rows == 4 && cols == 4)
-      store_whole(y, valid, to + c * out_plane, w, out_plane);
+    float* place = to + c * images.channel_stride;
+    if (!images.in_planes())
+      store_pixels(y, valid, rows, cols, place, w, images.pixel_stride);
+    else if (rows == 4 && cols == 4)
+      store_whole(y, valid, place, w, images.channel_stride);
     else
-      store_part(y, valid, rows, cols, to + c * out_plane, w, out_plane);
+      store_part(y, valid, rows, cols, place, w, images.channel_stride);
   }
 }
 
@@ -256,7 +276,8 @@ void multiply_points(const WinogradPlan& plan, std::int64_t group, std::int64_t 
 
 void forward(const WinogradPlan& plan, std::int64_t first_image, std::int64_t images,
              std::int64_t group, std::int64_t first_row, std::int64_t rows, float* scratch) {
-  const Region region{first_row * 4 - plan.pad_h, -plan.pad_w, rows * 4 + 2, plan.tiles_w * 4 + 2,
+  const Region region{{0, first_row * 4 - plan.pad_h, -plan.pad_w},
+                      {1, rows * 4 + 2, plan.tiles_w * 4 + 2},
                       plan.padded_source};
   float* sources = scratch + plan.region_size;
   float* products = sources + plan.block_source_size;
@@ -269,20 +290,20 @@ void forward(const WinogradPlan& plan, std::int64_t first_image, std::int64_t im
     const std::int64_t tiles = smaller(plan.tiles_per_block, total - t0);
     for (std::int64_t t = 0; t < tiles; ++t, in.advance(rows, plan.tiles_w)) {
       if (in.row == 0 && in.col == 0)
-        fill_region(plan.source.group(first_image + in.image, group), plan.source.channels,
-                    plan.source.h, plan.source.w, region, scratch);
-      const float* pixel = scratch + (in.row * 4 * region.cols + in.col * 4) * region.pitch;
-      transform_source_tile(pixel, region.cols * region.pitch, region.pitch,
+        fill_region(plan.source, plan.source.group(first_image + in.image, group),
+                    plan.source.channels, region, scratch);
+      const float* pixel = scratch + in.row * 4 * region.row_size() + in.col * 4 * region.pitch;
+      transform_source_tile(pixel, region.row_size(), region.pitch,
                             sources + t * plan.padded_source, source_plane);
     }
     multiply_points(plan, group, tiles, sources, products);
     for (std::int64_t t = 0; t < tiles; ++t, out.advance(rows, plan.tiles_w)) {
       const std::int64_t y = (first_row + out.row) * 4, x = out.col * 4;
-      transform_result_tile(products + t * plan.padded_out, product_plane, bias, plan.out.channels,
-                            static_cast<int>(smaller(4, plan.out.h - y)),
-                            static_cast<int>(smaller(4, plan.out.w - x)),
-                            plan.out.group(first_image + out.image, group) + y * plan.out.w + x,
-                            plan.out.w, plan.out.h * plan.out.w);
+      transform_result_tile(products + t * plan.padded_out, product_plane, bias, plan.out,
+                            static_cast<int>(smaller(4, plan.out.size[1] - y)),
+                            static_cast<int>(smaller(4, plan.out.size[2] - x)),
+                            plan.out.group(first_image + out.image, group) +
+                                (y * plan.out.size[2] + x) * plan.out.pixel_stride);
     }
   }
 }
@@ -339,20 +360,21 @@ void grad(const WinogradGradPlan& plan, std::int64_t split, std::int64_t group,
   for (std::int64_t unit = begin; unit < end; ++unit) {
     const std::int64_t image = unit / plan.units, row0 = unit % plan.units * plan.rows_per_unit;
     const std::int64_t rows = smaller(plan.rows_per_unit, plan.tiles_h - row0);
-    const Region in{row0 * 4 - plan.pad_h, -plan.pad_w, rows * 4 + 2, plan.tiles_w * 4 + 2,
+    const Region in{{0, row0 * 4 - plan.pad_h, -plan.pad_w},
+                    {1, rows * 4 + 2, plan.tiles_w * 4 + 2},
                     plan.padded_source};
-    const Region out{row0 * 4, 0, rows * 4, plan.tiles_w * 4, pitch};
-    fill_region(plan.source.group(image, group), plan.source.channels, plan.source.h, plan.source.w,
-                in, source_region);
-    fill_region(plan.grad.group(image, group) + o0 * plan.grad.h * plan.grad.w, channels,
-                plan.grad.h, plan.grad.w, out, grad_region);
+    const Region out{{0, row0 * 4, 0}, {1, rows * 4, plan.tiles_w * 4}, pitch};
+    fill_region(plan.source, plan.source.group(image, group), plan.source.channels, in,
+                source_region);
+    fill_region(plan.grad, plan.grad.group(image, group) + o0 * plan.grad.channel_stride, channels,
+                out, grad_region);
     for (std::int64_t row = 0; row < rows; ++row) {
       for (std::int64_t col = 0; col < plan.tiles_w; ++col) {
-        transform_source_tile(source_region + (row * 4 * in.cols + col * 4) * in.pitch,
-                              in.cols * in.pitch, in.pitch, sources + tiles * plan.padded_source,
+        transform_source_tile(source_region + row * 4 * in.row_size() + col * 4 * in.pitch,
+                              in.row_size(), in.pitch, sources + tiles * plan.padded_source,
                               source_plane);
-        transform_grad_tile(grad_region + (row * 4 * out.cols + col * 4) * pitch, out.cols * pitch,
-                            pitch, grads + tiles * pitch, grad_plane);
+        transform_grad_tile(grad_region + row * 4 * out.row_size() + col * 4 * pitch,
+                            out.row_size(), pitch, grads + tiles * pitch, grad_plane);
         const bool last = unit + 1 == end && row + 1 == rows && col + 1 == plan.tiles_w;
         if (++tiles < plan.tiles_per_block && !last) continue;
         accumulate_points(plan, tiles, pitch, sources, grads, partial, first);

@@ -19,10 +19,23 @@ class RemovableHandle:
         self.id = _next_id
         _next_id += 1
         self._extras = [extra_dict] if isinstance(extra_dict, dict) else list(extra_dict or ())
+        self._refer_to(hooks)
+
+    def _refer_to(self, hooks: Any) -> None:
         try:
             self._hooks: Any = ref(hooks)
         except TypeError:  # a plain dict cannot be referred to weakly
             self._hooks = lambda: hooks
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        return self._hooks(), self.id, self._extras
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        # A copy of a module carries its hooks under their numbers, which stay taken.
+        global _next_id
+        hooks, self.id, self._extras = state
+        self._refer_to(hooks)
+        _next_id = max(_next_id, self.id + 1)
 
     @classmethod
     def add(cls, hooks: Any, hook: Any) -> RemovableHandle:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from flambeau import _C
+
 
 class _Named:
     """An object that stands for its name: prints as `torch.<name>` and is copied as itself."""
@@ -56,12 +58,11 @@ def rank_of(wanted: memory_format) -> int:
     return 4 if wanted is channels_last else 5
 
 
-def suggested(tensor: object) -> memory_format:
-    """The format in which operations on a tensor return their results."""
-    for wanted in (channels_last, channels_last_3d):
-        if tensor.is_contiguous(memory_format=wanted):  # type: ignore[attr-defined]
-            return wanted
-    return contiguous_format
+def suggested(tensor: _C.TensorBase) -> memory_format:
+    """The format in which operations on a tensor return their results; gaps do not matter."""
+    if not _C.is_channels_last(tensor.shape, tensor._strides):
+        return contiguous_format
+    return channels_last if tensor.ndim == 4 else channels_last_3d
 
 
 def strides_in(sizes: tuple[int, ...], wanted: memory_format) -> tuple[int, ...]:

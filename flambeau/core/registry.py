@@ -223,7 +223,7 @@ def op(
     outputs: tuple[str, ...] | None = None,
     multi_output: bool = False,
     grad_list: bool = False,
-    differentiable_outputs: int = 1,
+    differentiable_outputs: int = 0,
     result_type: Callable[..., Any] | None = None,
     compiled: Callable[..., Any] | None = None,
     native: str = "",
@@ -253,7 +253,8 @@ def op(
         multi_output: the result is a tuple or list of tensors.
         grad_list: rules get `g` as the list of the gradients of all outputs, None where there is
             none.
-        differentiable_outputs: bits; by default only the first output carries gradients.
+        differentiable_outputs: bits; by default only the first output carries gradients, or all
+            with `grad_list`.
         result_type: makes the named tuple out of the tuple of outputs.
         compiled: a compiled function with the same positional arguments, called in place of the
             function (views, whose whole cost is the call).
@@ -278,7 +279,7 @@ def op(
             multi_output=multi_output or outputs is not None,
             grad_list=grad_list,
             allow_out=out,
-            differentiable_outputs=differentiable_outputs if not grad_list else 0xFFFFFFFF,
+            differentiable_outputs=differentiable_outputs or (0xFFFFFFFF if grad_list else 1),
             result_type=result_type,
             native=native,
             native_arity=native_arity,

@@ -304,9 +304,11 @@ class Tensor(_C.TensorBase):
         """Makes this tensor look at another storage, or at the storage of another tensor.
 
         Raises:
-            RuntimeError: if the view would leave the storage, or the dtypes differ.
+            RuntimeError: if the view would leave the storage, the dtypes differ, or the tensor
+                requires gradients and they are recorded.
         """
-        self._may_change_storage("set")
+        if _C.is_grad_enabled():
+            self._may_change_storage("set")
         if source is None:
             _C.set_data(self, _C.empty((0,), self.dtype))
             return self
@@ -396,6 +398,11 @@ class Tensor(_C.TensorBase):
     def data(self, value: Any) -> None:
         if not isinstance(value, Tensor):
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+        if self.requires_grad and not (value.is_floating_point() or value.is_complex()):
+            raise GradError(
+                "data set to a tensor that requires gradients must be floating point or complex "
+                "dtype"
+            )
         _C.set_data(self, value)
 
     @property

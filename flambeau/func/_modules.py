@@ -87,6 +87,7 @@ def functional_call(
     Raises:
         ValueError: if a name stands in several dicts, or tied names have different values.
         RuntimeError: in strict mode, if names are missing or unexpected.
+        AttributeError: if the path before a name leads nowhere.
 
     Example:
         >>> layer = flambeau.nn.Linear(2, 1)
@@ -100,13 +101,15 @@ def functional_call(
     places = _places(module)
     used = _with_ties(given, places) if tie_weights else given
     if strict:
-        _require_names(set(used), set(places))
+        _require_names(type(module).__name__, set(used), set(places))
     args = () if args is None else args if isinstance(args, tuple) else (args,)
     before = []
     try:
         for name, value in used.items():
             if name not in places:
-                raise KeyError(f"functional_call: the module has no parameter or buffer '{name}'")
+                # Allowed unless `strict`; but a path has to lead somewhere.
+                module.get_submodule(name.rpartition(".")[0])
+                continue
             holder, key = places[name]
             before.append((name, holder, key, holder[key]))
             holder[key] = value
@@ -118,14 +121,14 @@ def functional_call(
             holder[key] = own
 
 
-def _require_names(given: set[str], wanted: set[str]) -> None:
-    problems = []
-    if given - wanted:
-        problems.append(f"Unexpected key(s): {', '.join(sorted(given - wanted))}.")
-    if wanted - given:
-        problems.append(f"Missing key(s): {', '.join(sorted(wanted - given))}.")
+def _require_names(kind: str, given: set[str], wanted: set[str]) -> None:
+    problems = [
+        f"{what} key(s): {', '.join(map(repr, sorted(names)))}."
+        for what, names in (("Unexpected", given - wanted), ("Missing", wanted - given))
+        if names
+    ]
     if problems:
-        raise RuntimeError("Error(s) in reparametrizing for Module:\n\t" + "\n\t".join(problems))
+        raise RuntimeError(f"Error(s) in reparametrizing for {kind}:\n\t" + "\n\t".join(problems))
 
 
 def stack_module_state(models: Any) -> tuple[dict[str, Any], dict[str, Any]]:

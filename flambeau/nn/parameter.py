@@ -1,8 +1,11 @@
-"""Parameter and Buffer: tensors that a module registers when they are assigned to it."""
+"""Parameter and Buffer: tensors that a module registers when they are assigned to it.
+
+Their uninitialized forms have no sizes until `materialize` gives them some.
+"""
 
 from collections import OrderedDict
 
-from flambeau.core.errors import GradError
+from flambeau.core.errors import ArgumentValueError, GradError, RuntimeFailure
 from flambeau.core.tensor import Tensor
 from flambeau.ops.creation import empty
 
@@ -103,6 +106,149 @@ class Buffer(Tensor, metaclass=_BufferMeta):
         if data is None:
             data = empty(0)
         buffer = data.detach().requires_grad_(data.requires_grad)
+        buffer.persistent = persistent
+        buffer._is_buffer = True
+        return buffer
+
+
+#: What a tensor without sizes can do: it has a type, a place and no elements to copy.
+_ALLOWED = {
+    *("bfloat16", "bool", "byte", "char", "copy_", "cpu", "cuda", "double", "float", "get_device"),
+    *("half", "int", "is_complex", "is_floating_point", "long", "short", "size", "to"),
+    *("__copy__", "__reduce_ex__", "__repr__", "__setstate__", "__format__"),
+}
+
+
+def _refusing(name):
+    """A method that says that the tensor has no sizes yet."""
+
+    def refuse(self, *args, **kwargs):
+        kind = type(self).__name__
+        raise ArgumentValueError(
+            f"Attempted to use an uninitialized parameter in {name}. This error happens when you "
+            f"are using a `LazyModule` or explicitly manipulating `torch.nn.parameter.{kind}` "
+            "objects. When using LazyModules Call `forward` with a dummy batch to initialize the "
+            "parameters before calling torch functions"
+        )
+
+    refuse.__name__ = name
+    return refuse
+
+
+def _refusals():
+    """Refusing methods by name, in place of all of Tensor's that are not in `_ALLOWED`."""
+    ordinary = set(dir(object)) - {"__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__"}
+    return {
+        name: _refusing(name)
+        for name in dir(Tensor)
+        if callable(getattr(Tensor, name))
+        and name not in ordinary
+        and name not in _ALLOWED
+        and (not name.startswith("_") or name.endswith("__"))
+    }
+
+
+class UninitializedTensorMixin:
+    """A tensor whose sizes are not known yet; methods that need elements raise ValueError."""
+
+    vars().update(_refusals())
+    __hash__ = Tensor.__hash__
+    cls_to_become = Tensor
+
+    def materialize(self, shape, device=None, dtype=None):
+        """Give the tensor sizes, and make it an ordinary one; its elements hold garbage.
+
+        Args:
+            shape: The sizes.
+            device: Where it lives; where it is if None.
+            dtype: Its type; the type that it has if None.
+        """
+        device = self.data.device if device is None else device
+        dtype = self.data.dtype if dtype is None else dtype
+        self.data = empty(shape, device=device, dtype=dtype)
+        self.__class__ = self.cls_to_become
+
+    @property
+    def shape(self):
+        """There is none.
+
+        Raises:
+            RuntimeError: Always.
+        """
+        raise RuntimeFailure(
+            "Can't access the shape of an uninitialized parameter or buffer. This error usually "
+            "happens in `load_state_dict` when trying to load an uninitialized parameter into an "
+            "initialized one. Call `forward` to initialize the parameters before accessing their "
+            "attributes."
+        )
+
+    def share_memory_(self):
+        """There is no memory to share.
+
+        Raises:
+            RuntimeError: Always.
+        """
+        raise RuntimeFailure(
+            "Can't share memory on an uninitialized parameter or buffer. Call `forward` to "
+            "initialize the parameters before calling `module.share_memory()`."
+        )
+
+    def __repr__(self):
+        return f"<{type(self).__name__}>"
+
+    def __reduce_ex__(self, protocol):
+        return type(self), (self.requires_grad,)
+
+
+def is_lazy(param):
+    """Whether a parameter or buffer has no sizes yet."""
+    return isinstance(param, UninitializedTensorMixin)
+
+
+class UninitializedParameter(UninitializedTensorMixin, Parameter):
+    """A `Parameter` whose sizes are not known yet.
+
+    Args:
+        requires_grad: Whether gradients are accumulated for it.
+        device: Where it will live.
+        dtype: Its type.
+
+    Example:
+        >>> import flambeau as torch
+        >>> weight = torch.nn.UninitializedParameter()
+        >>> weight.materialize((2, 3))
+        >>> weight.shape
+        torch.Size([2, 3])
+    """
+
+    cls_to_become = Parameter
+
+    def __new__(cls, requires_grad=True, device=None, dtype=None):
+        data = empty(0, device=device, dtype=dtype)
+        return Tensor._make_subclass(cls, data, requires_grad)
+
+    def __deepcopy__(self, memo):
+        known = memo.get(id(self))
+        if known is not None:
+            return known
+        result = type(self)(self.requires_grad, self.data.device, self.data.dtype)
+        memo[id(self)] = result
+        return result
+
+
+class UninitializedBuffer(UninitializedTensorMixin, Tensor):
+    """A buffer whose sizes are not known yet.
+
+    Args:
+        requires_grad: Whether gradients are accumulated for it.
+        device: Where it will live.
+        dtype: Its type.
+        persistent: Whether the buffer is part of the module's `state_dict`.
+    """
+
+    def __new__(cls, requires_grad=False, device=None, dtype=None, persistent=True):
+        data = empty(0, device=device, dtype=dtype)
+        buffer = Tensor._make_subclass(cls, data, requires_grad)
         buffer.persistent = persistent
         buffer._is_buffer = True
         return buffer

@@ -1,7 +1,9 @@
 """Attention: values averaged with weights that queries and keys give.
 
-The formulas are those of Vaswani et al., "Attention Is All You Need" (2017); what the arguments of
-the many-headed form mean is described at `nn.MultiheadAttention`.
+The formula is that of Vaswani et al., "Attention Is All You Need" (2017). The kernel works block by
+block and keeps no matrix of weights (csrc/kernels/attention.h has the sources); the rules below are
+the formula's own gradients, for gradients of gradients and for those of masks. `multihead.py` has
+the form with projections.
 """
 
 from __future__ import annotations
@@ -9,23 +11,130 @@ from __future__ import annotations
 import math
 
 from flambeau import _C
+from flambeau.backends import kernels
 from flambeau.core.errors import DTypeError, RuntimeFailure, ShapeError
-from flambeau.core.registry import checked
+from flambeau.core.registry import checked, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops import random
-from flambeau.ops.index import cat, where
-from flambeau.ops.matmul import linear, matmul
-from flambeau.ops.pad import pad
+from flambeau.ops.index import where
+from flambeau.ops.matmul import matmul
 from flambeau.ops.softmax import softmax
 
 _LOWEST = -math.inf
 
-
-class AttentionError(ShapeError, AssertionError):
-    """An argument breaks a rule of the many-headed form, which PyTorch states as an assertion."""
+# ---- the formula ----
 
 
-# ---- one head, or all heads as leading axes ----
+def _additive(mask, query):
+    """What a mask adds to the scores: minus infinity where a bool mask is not set."""
+    if mask.dtype == _C.bool:
+        zero = _C.full((), 0, query.dtype)
+        return where(mask, zero, _C.full((), _LOWEST, query.dtype))
+    return mask.to(query.dtype)
+
+
+def _softmax_of_masked(scores):
+    """The softmax over the last axis; rows without a finite score get zeros and no gradient."""
+    dead = (scores == _LOWEST).all(-1, keepdim=True)
+    zero = _C.full((), 0, scores.dtype)
+    return where(dead, zero, softmax(where(dead, zero, scores), -1))
+
+
+def _weights(query, key, mask, causal, scale):
+    """(..., L, S): what each value counts for each query, before dropout."""
+    scores = matmul(query * scale, key.mT)
+    if causal:
+        below = _C.triangle(_C.full(tuple(scores.shape[-2:]), 1, _C.bool), 0, False)
+        scores = scores + _additive(below, query)
+    if mask is None:
+        return softmax(scores, -1)
+    return _softmax_of_masked(scores + _additive(mask, query))
+
+
+def _shared_by(tensor, times):
+    """Keys or values (..., H, S, E), each head repeated for the queries that share it."""
+    return tensor if times == 1 else tensor.repeat_interleave(times, -3)
+
+
+def _summed_over(grad, times):
+    """The gradient of `tensor` in `_shared_by`, axis 1 being that of heads."""
+    return grad if times == 1 else grad.unflatten(1, (-1, times)).sum(2)
+
+
+# ---- the op ----
+
+
+def _samples(s):
+    q, k, v = s.tensor(2, 2, 3, 4), s.tensor(2, 2, 5, 4), s.tensor(2, 2, 5, 3)
+    yield s(q, k, v, None, None, False, 0.5, 1.0)
+    yield s(q, k, v, None, None, True, 0.5, 1.0)
+    yield s(q, k, v, s.tensor(3, 5), None, False, 0.5, 1.0)
+    yield s(q, k, v, s.tensor(2, 1, 1, 5), None, False, 0.5, 1.0)
+    yield s(q, k, v, s.mask(1, 2, 3, 1), None, False, 0.5, 1.0)
+    yield s(q, k, v, None, s.mask(2, 2, 3, 5), True, 0.5, 2.0)
+    yield s(
+        s.tensor(1, 4, 3, 2), s.tensor(1, 2, 3, 2), s.tensor(1, 2, 3, 2), None, None, True, 1, 1
+    )
+    yield s(q, s.tensor(2, 2, 0, 4), s.tensor(2, 2, 0, 3), None, None, False, 0.5, 1.0)
+    yield s(s.tensor(2, 2, 0, 4), k, v, None, None, True, 0.5, 1.0)
+
+
+@op(
+    name="_attention",
+    backward_name="ScaledDotProductFlashAttentionForCpu",
+    public=False,
+    out=False,
+    outputs=("out", "log_sums"),
+    torch="",
+    samples=_samples,
+)
+def _attention(query, key, value, mask, kept, causal, scale, kept_factor):
+    """(B, H, L, E), (B, K, S, E), (B, K, S, F), a mask that broadcasts with (B, H, L, S), and which
+    weights dropout keeps: (B, H, L, F), and the logarithms of the sums of exponentials."""
+    return kernels(query).attention(
+        query, key, value, mask, kept, causal, float(scale), float(kept_factor)
+    )
+
+
+def _dropped(weights, kept, factor):
+    return weights if kept is None else weights * kept * factor
+
+
+@_attention.vjp("query", "key", "value")
+def _(g, query, key, value, mask, kept, causal, scale, kept_factor):
+    times = query.shape[1] // key.shape[1] if key.shape[1] else 1
+    keys = _shared_by(key, times)
+    weights = _weights(query, keys, mask, causal, scale)
+    of_scores = _of_scores(g, value, weights, kept, kept_factor, times) * scale
+    of_value = matmul(_dropped(weights, kept, kept_factor).mT, g)
+    return (
+        matmul(of_scores, keys),
+        _summed_over(matmul(of_scores.mT, query), times),
+        _summed_over(of_value, times),
+    )
+
+
+def _of_scores(g, value, weights, kept, kept_factor, times):
+    """The gradient of scores, through the softmax that made the weights of them."""
+    of_weights = _dropped(matmul(g, _shared_by(value, times).mT), kept, kept_factor)
+    return weights * (of_weights - (of_weights * weights).sum(-1, True))
+
+
+@_attention.vjp("mask")
+def _(g, query, key, value, mask, kept, causal, scale, kept_factor):
+    times = query.shape[1] // key.shape[1] if key.shape[1] else 1
+    weights = _weights(query, _shared_by(key, times), mask, causal, scale)
+    return _of_scores(g, value, weights, kept, kept_factor, times)
+
+
+@_attention.fast_vjp("query", "key", "value")
+def _(g, query, key, value, out, log_sums, mask, kept, causal, scale, kept_factor):
+    return kernels(g).attention_backward(
+        g, query, key, value, out, log_sums, mask, kept, causal, float(scale), float(kept_factor)
+    )
+
+
+# ---- the function ----
 
 
 def _check_inputs(query, key, value, attn_mask, is_causal):
@@ -61,42 +170,94 @@ def _check_inputs(query, key, value, attn_mask, is_causal):
         )
 
 
-def _repeated_heads(query, tensor):
-    """Keys or values with every head repeated for the queries that share it."""
-    heads, shared = query.shape[-3], tensor.shape[-3]
-    if not shared or heads % shared:
-        raise ShapeError(
-            "Number of heads in key and value must divide the number of heads in query, got "
-            f"{shared} and {heads}"
-        )
-    return tensor.repeat_interleave(heads // shared, -3) if heads != shared else tensor
-
-
-def _additive(mask, query):
-    """What a mask adds to the scores: minus infinity where a bool mask is not set."""
+def _check_mask(mask, query):
     if not isinstance(mask, Tensor):
         raise TypeError(
             "scaled_dot_product_attention(): argument 'attn_mask' must be Tensor, not "
             f"{type(mask).__name__}"
         )
-    if mask.dtype == _C.bool:
-        zero = _C.full((), 0, query.dtype)
-        return where(mask, zero, _C.full((), _LOWEST, query.dtype))
-    if mask.dtype not in (_C.float32, query.dtype):
+    if mask.dtype not in (_C.bool, _C.float32, query.dtype):
         raise DTypeError(
             "Expected attn_mask dtype to be bool or float or to match query dtype, but got "
             f"attn_mask.dtype: {mask.dtype} and  query.dtype: {query.dtype} instead."
         )
-    return mask.to(query.dtype)
 
 
-def _softmax_of_masked(scores):
-    """The softmax over the last axis; rows without a finite score get zeros and no gradient."""
-    dead = (scores == _LOWEST).all(-1, keepdim=True)
-    if not bool(dead.any()):
-        return softmax(scores, -1)
-    zero = _C.full((), 0, scores.dtype)
-    return where(dead, zero, softmax(where(dead, zero, scores), -1))
+def _check_groups(query, *shared):
+    """Heads of keys and values divide those of queries."""
+    if min(query.ndim, *(t.ndim for t in shared)) < 3:
+        raise ShapeError("scaled_dot_product_attention: enable_gqa needs an axis of heads")
+    for tensor in shared:
+        heads, own = query.shape[-3], tensor.shape[-3]
+        if not own or heads % own:
+            raise ShapeError(
+                "Number of heads in key and value must divide the number of heads in query, got "
+                f"{own} and {heads}"
+            )
+
+
+def _has_groups(query, key, value):
+    """Whether the kernel can share heads itself: four axes each, and as many keys as values."""
+    return (
+        query.ndim == key.ndim == value.ndim == 4
+        and query.shape[0] == key.shape[0]
+        and key.shape[:2] == value.shape[:2]
+    )
+
+
+def _batches(tensor, leading):
+    """(..., n, m) as (B, H, n, m), where (..., n, m) broadcasts with (*leading, n, m)."""
+    wanted = (*leading, *tensor.shape[-2:])
+    if tuple(tensor.shape) != wanted:
+        tensor = tensor.expand(wanted)
+    if len(leading) > 2:
+        return tensor.flatten(0, -4)
+    return tensor if len(leading) == 2 else tensor[(None,) * (2 - len(leading))]
+
+
+def _in_batches(query, key, value, grouped):
+    """The operands with four axes each, and the leading axes that the result shall have."""
+    if grouped:
+        if _has_groups(query, key, value):
+            return (query, key, value), tuple(query.shape[:2])
+        key, value = (_shared_by(t, query.shape[-3] // t.shape[-3]) for t in (key, value))
+    leading = tuple(query.shape[:-2])
+    for other in (key, value):
+        leading = tuple(_C.broadcast_shapes(leading, other.shape[:-2]))
+    return [_batches(t, leading) for t in (query, key, value)], leading
+
+
+def _mask_of_batches(mask, leading, scores):
+    """The mask with four axes that broadcast with (B, H, L, S)."""
+    wanted = (*leading, *scores)
+    if tuple(_C.broadcast_shapes(wanted, tuple(mask.shape))) != wanted:
+        raise ShapeError(
+            "scaled_dot_product_attention: the mask must broadcast with the scores: attn_mask is "
+            f"{tuple(mask.shape)}, the scores are {wanted}"
+        )
+    if len(leading) > 2:
+        return mask.expand(wanted).flatten(0, -4)
+    return mask[(None,) * (4 - mask.ndim)] if mask.ndim < 4 else mask
+
+
+def _kept_by_dropout(query, key, probability):
+    """Which weights dropout keeps, drawn as for a tensor of all of them, and their factor."""
+    if not 0 <= probability <= 1:
+        raise RuntimeFailure(
+            f"dropout probability has to be between 0 and 1, but got {probability}"
+        )
+    if probability == 0:
+        return None, 1.0
+    kept = kernels(query).empty((*query.shape[:3], key.shape[2]), _C.bool)
+    if probability == 1:
+        return kept.zero_(), 1.0
+    kernels(kept).bernoulli_(kept, 1 - probability, None)
+    return kept, 1 / (1 - probability)
+
+
+def _is_batch(*tensors):
+    """Whether some may be batches of `vmap`, each example of which may draw its own numbers."""
+    return any(t is not None and _C.wrapped_of(t) is not None for t in tensors)
 
 
 @checked
@@ -135,311 +296,19 @@ def scaled_dot_product_attention(
         torch.Size([1, 2, 4])
     """
     _check_inputs(query, key, value, attn_mask, is_causal)
+    if attn_mask is not None:
+        _check_mask(attn_mask, query)
     if enable_gqa:
-        if min(query.ndim, key.ndim, value.ndim) < 3:
-            raise ShapeError("scaled_dot_product_attention: enable_gqa needs an axis of heads")
-        key, value = _repeated_heads(query, key), _repeated_heads(query, value)
+        _check_groups(query, key, value)
     if scale is None:
         scale = 1 / math.sqrt(query.shape[-1]) if query.shape[-1] else 1.0
-    scores = matmul(query * scale, key.mT)
-    if is_causal:
-        below = _C.triangle(_C.full(tuple(scores.shape[-2:]), 1, _C.bool), 0, False)
-        weights = softmax(scores + _additive(below, query), -1)
-    elif attn_mask is not None:
-        weights = _softmax_of_masked(scores + _additive(attn_mask, query))
-    else:
-        weights = softmax(scores, -1)
-    return matmul(random.dropout(weights, dropout_p, True), value)
-
-
-# ---- many heads, with the projections before and after ----
-
-
-def _require(condition, message):
-    if not condition:
-        raise AttentionError(message)
-
-
-def _check_heads(query, key, value, key_padding_mask, attn_mask, num_heads):
-    _require(
-        query.ndim in (2, 3),
-        "query should be unbatched 2D or batched 3D tensor but received "
-        f"{query.ndim}-D query tensor",
-    )
-    batched = query.ndim == 3
-    kind = "batched (3-D)" if batched else "unbatched (2-D)"
-    _require(
-        key.ndim == value.ndim == query.ndim,
-        f"For {kind} `query`, expected `key` and `value` to be {query.ndim}-D but found "
-        f"{key.ndim}-D and {value.ndim}-D tensors respectively",
-    )
-    if key_padding_mask is not None:
-        _require(
-            key_padding_mask.ndim == query.ndim - 1,
-            f"For {kind} `query`, expected `key_padding_mask` to be `None` or "
-            f"{query.ndim - 1}-D but found {key_padding_mask.ndim}-D tensor instead",
-        )
+    (query, key, value), leading = _in_batches(query, key, value, enable_gqa)
     if attn_mask is not None:
-        _require(
-            attn_mask.ndim in (2, 3),
-            f"For {kind} `query`, expected `attn_mask` to be `None`, 2-D or 3-D but found "
-            f"{attn_mask.ndim}-D tensor instead",
-        )
-        if not batched and attn_mask.ndim == 3:
-            expected = (num_heads, query.shape[0], key.shape[0])
-            _require(
-                tuple(attn_mask.shape) == expected,
-                f"Expected `attn_mask` shape to be {expected} but got {tuple(attn_mask.shape)}",
-            )
-    return batched
-
-
-def canonical_mask(mask, name, other, other_name, dtype, check_other=True):
-    """A mask as numbers to add: minus infinity where a bool mask is set. (In the masks of the
-    many-headed form, True leaves a key out.)"""
-    if mask is None:
-        return None
-    _require(
-        mask.dtype == _C.bool or mask.dtype.is_floating_point,
-        f"only bool and floating types of {name} are supported",
-    )
-    if check_other and other is not None and mask.dtype != other.dtype:
-        import warnings
-
-        warnings.warn(
-            f"Support for mismatched {name} and {other_name} is deprecated. Use same type for "
-            "both instead.",
-            stacklevel=3,
-        )
-    if mask.dtype != _C.bool:
-        return mask
-    return where(mask, _C.full((), _LOWEST, dtype), _C.full((), 0, dtype))
-
-
-def _projected(query, key, value, packed, separate, bias):
-    """Queries, keys and values; `packed` holds the three matrices one below the other."""
-    biases = bias.chunk(3) if bias is not None else (None, None, None)
-    if packed is None:
-        return tuple(
-            linear(x, w, b) for x, w, b in zip((query, key, value), separate, biases, strict=True)
-        )
-    if query is key is value or (query is key and key is value):
-        return linear(query, packed, bias).chunk(3, -1)
-    rows = packed.shape[0] // 3
-    if key is value:
-        own_bias, other_bias = (None, None) if bias is None else bias.split([rows, 2 * rows])
-        own, other = packed.split([rows, 2 * rows])
-        return linear(query, own, own_bias), *linear(key, other, other_bias).chunk(2, -1)
-    return tuple(
-        linear(x, w, b)
-        for x, w, b in zip((query, key, value), packed.chunk(3), biases, strict=True)
-    )
-
-
-def _sized_mask(mask, shape, batch_heads):
-    """The mask of all heads, (1 or batch * heads, L, S)."""
-    if mask.ndim == 2:
-        if tuple(mask.shape) != shape:
-            raise ShapeError(
-                f"The shape of the 2D attn_mask is {mask.shape}, but should be {shape}."
-            )
-        return mask.unsqueeze(0)
-    expected = (batch_heads, *shape)
-    if tuple(mask.shape) != expected:
-        raise ShapeError(
-            f"The shape of the 3D attn_mask is {mask.shape}, but should be {expected}."
-        )
-    return mask
-
-
-def _given_heads(tensor, name, batch_heads, head_dim):
-    """Keys or values that were given instead of projected."""
-    _require(
-        tensor.shape[0] == batch_heads,
-        f"expecting {name}.size(0) of {batch_heads}, but got {tensor.shape[0]}",
-    )
-    _require(
-        tensor.shape[2] == head_dim,
-        f"expecting {name}.size(2) of {head_dim}, but got {tensor.shape[2]}",
-    )
-    return tensor
-
-
-def _one_more_key(masks):
-    """The masks, of which each gets a key that takes part."""
-    return [None if mask is None else pad(mask, (0, 1)) for mask in masks]
-
-
-def _heads(tensor, batch_heads, head_dim):
-    """(length, batch, embedding) as (batch * heads, length, head)."""
-    return tensor.reshape(tensor.shape[0], batch_heads, head_dim).transpose(0, 1)
-
-
-def _attend(q, k, v, mask, dropout_p, causal, need_weights):
-    """The averages of the values, and the weights if they are wanted."""
-    if not need_weights:
-        return scaled_dot_product_attention(q, k, v, mask, dropout_p, causal), None
-    scores = matmul(q * math.sqrt(1.0 / q.shape[-1]), k.mT)
-    weights = softmax(scores if mask is None else scores + mask, -1)
-    if dropout_p > 0.0:
-        weights = random.dropout(weights, dropout_p, True)
-    return matmul(weights, v), weights
-
-
-@checked
-def multi_head_attention_forward(
-    query,
-    key,
-    value,
-    embed_dim_to_check,
-    num_heads,
-    in_proj_weight,
-    in_proj_bias,
-    bias_k,
-    bias_v,
-    add_zero_attn,
-    dropout_p,
-    out_proj_weight,
-    out_proj_bias,
-    training=True,
-    key_padding_mask=None,
-    need_weights=True,
-    attn_mask=None,
-    use_separate_proj_weight=False,
-    q_proj_weight=None,
-    k_proj_weight=None,
-    v_proj_weight=None,
-    static_k=None,
-    static_v=None,
-    average_attn_weights=True,
-    is_causal=False,
-):
-    """What `nn.MultiheadAttention` computes, with its weights as arguments.
-
-    Args:
-        query: (L, N, E) or (L, E).
-        key: (S, N, Ek) or (S, Ek).
-        value: (S, N, Ev) or (S, Ev).
-        embed_dim_to_check: E.
-        num_heads: how many heads E is divided into.
-        in_proj_weight: the projections of query, key and value, one below the other.
-        in_proj_bias: theirs.
-        bias_k: a key that is added to all, or None.
-        bias_v: its value.
-        add_zero_attn: add a key and a value of zeros.
-        dropout_p: the probability of dropping a weight, when training.
-        out_proj_weight: the projection of the result.
-        out_proj_bias: its bias.
-        training: whether weights are dropped.
-        key_padding_mask: (N, S), the keys that are left out (or numbers to add to their scores).
-        need_weights: return the weights too.
-        attn_mask: (L, S) or (N * heads, L, S), which keys a query leaves out, or numbers to add.
-        use_separate_proj_weight: take the three projections from the next three arguments.
-        static_k: (N * heads, S, head), keys instead of projected ones.
-        static_v: values likewise.
-        average_attn_weights: the mean of the weights over the heads.
-        is_causal: `attn_mask` is the causal one.
-
-    Returns:
-        (L, N, E), and the weights (N, L, S) or None.
-
-    Raises:
-        AssertionError: if sizes do not fit.
-        RuntimeError: if the mask's size does not fit, or is missing with `is_causal`.
-    """
-    batched = _check_heads(query, key, value, key_padding_mask, attn_mask, num_heads)
-    if not batched:
-        same_key, same_value = key is query, value is key
-        query = query.unsqueeze(1)
-        key = query if same_key else key.unsqueeze(1)
-        value = key if same_value else value.unsqueeze(1)
-        key_padding_mask = None if key_padding_mask is None else key_padding_mask.unsqueeze(0)
-    length, batch, embed = query.shape
-    padding = canonical_mask(
-        key_padding_mask, "key_padding_mask", attn_mask, "attn_mask", query.dtype
-    )
-    if is_causal and attn_mask is None:
-        raise RuntimeFailure(
-            "Need attn_mask if specifying the is_causal hint. You may use the Transformer module "
-            "method `generate_square_subsequent_mask` to create this mask."
-        )
-    causal = is_causal and padding is None and not need_weights
-    mask = None
-    if not causal:
-        mask = canonical_mask(attn_mask, "attn_mask", None, "", query.dtype, False)
-    _require(
-        embed == embed_dim_to_check,
-        f"was expecting embedding dimension of {embed_dim_to_check}, but got {embed}",
-    )
-    _require(embed % num_heads == 0, f"embed_dim {embed} not divisible by num_heads {num_heads}")
-    head_dim, batch_heads = embed // num_heads, batch * num_heads
-    if use_separate_proj_weight:
-        _require(
-            key.shape[:2] == value.shape[:2],
-            f"key's sequence and batch dims {key.shape[:2]} do not match value's {value.shape[:2]}",
-        )
-        for name, weight in zip("qkv", (q_proj_weight, k_proj_weight, v_proj_weight), strict=True):
-            _require(
-                weight is not None,
-                f"use_separate_proj_weight is True but {name}_proj_weight is None",
-            )
+        attn_mask = _mask_of_batches(attn_mask, leading, (query.shape[2], key.shape[2]))
+    if dropout_p and _is_batch(query, key, value, attn_mask):
+        weights = random.dropout(_weights(query, key, attn_mask, is_causal, scale), dropout_p, True)
+        out = matmul(weights, value)
     else:
-        _require(
-            key.shape == value.shape,
-            f"key shape {key.shape} does not match value shape {value.shape}",
-        )
-        _require(
-            in_proj_weight is not None,
-            "use_separate_proj_weight is False but in_proj_weight is None",
-        )
-    q, k, v = _projected(
-        query,
-        key,
-        value,
-        None if use_separate_proj_weight else in_proj_weight,
-        (q_proj_weight, k_proj_weight, v_proj_weight),
-        in_proj_bias,
-    )
-    if mask is not None:
-        mask = _sized_mask(mask, (length, key.shape[0]), batch_heads)
-    if bias_k is not None and bias_v is not None:
-        _require(static_k is None, "bias cannot be added to static key.")
-        _require(static_v is None, "bias cannot be added to static value.")
-        k = cat([k, bias_k.expand(1, batch, embed)])
-        v = cat([v, bias_v.expand(1, batch, embed)])
-        mask, padding = _one_more_key((mask, padding))
-    q = _heads(q, batch_heads, head_dim)
-    k = (
-        _heads(k, batch_heads, head_dim)
-        if static_k is None
-        else _given_heads(static_k, "static_k", batch_heads, head_dim)
-    )
-    v = (
-        _heads(v, batch_heads, head_dim)
-        if static_v is None
-        else _given_heads(static_v, "static_v", batch_heads, head_dim)
-    )
-    if add_zero_attn:
-        k, v = (cat([t, t.new_zeros((batch_heads, 1, head_dim))], 1) for t in (k, v))
-        mask, padding = _one_more_key((mask, padding))
-    keys = k.shape[1]
-    if padding is not None:
-        _require(
-            padding.shape[0] == batch,
-            f"Expected key_padded_mask.shape[0] to be {batch}, but got {padding.shape[0]}",
-        )
-        _require(
-            padding.shape[1] == keys,
-            f"Expected key_padded_mask.shape[1] to be {keys}, but got {padding.shape[1]}",
-        )
-        padding = padding.reshape(batch, 1, 1, keys).expand(batch, num_heads, 1, keys)
-        padding = padding.reshape(batch_heads, 1, keys)
-        mask = padding if mask is None else mask + padding
-    out, weights = _attend(q, k, v, mask, dropout_p if training else 0.0, causal, need_weights)
-    out = linear(out.transpose(0, 1).reshape(length, batch, embed), out_proj_weight, out_proj_bias)
-    if weights is not None:
-        weights = weights.reshape(batch, num_heads, length, keys)
-        weights = weights.mean(1) if average_attn_weights else weights
-    if batched:
-        return out, weights
-    return out.squeeze(1), None if weights is None else weights.squeeze(0)
+        kept, factor = _kept_by_dropout(query, key, dropout_p)
+        out = _attention(query, key, value, attn_mask, kept, is_causal, scale, factor)[0]
+    return out if len(leading) == 2 else out.reshape((*leading, *out.shape[2:]))

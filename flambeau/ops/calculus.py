@@ -449,7 +449,7 @@ def renorm(input, p, dim, maxnorm):
                 [0.3000, 0.4000]])
     """
     axis = _checked_renorm(input, p, dim, maxnorm)
-    return input * _shrinking(_norms(input, p, axis), maxnorm)
+    return _C.contiguous(input * _shrinking(_norms(input, p, axis), maxnorm))
 
 
 def _checked_renorm(input, p, dim, maxnorm):

@@ -129,6 +129,8 @@ def _converted(self, dtype, copy=False, memory_format=None):
         self = cast(self, dtype)
     elif copy:
         return self.clone(memory_format=memory_format)
+    elif memory_format is _layout.suggested(self):
+        return self
     if memory_format is None or memory_format is _layout.preserve_format:
         return self
     return self.contiguous(memory_format)

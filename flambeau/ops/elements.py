@@ -55,7 +55,6 @@ def frexp(input):
         raise RuntimeFailure("torch.frexp() only supports floating-point dtypes")
     wide = input if input.dtype in _LAYOUTS else input.to(_C.float32)
     whole, bits, bias, lift, lifted = _LAYOUTS[wide.dtype]
-    wide = _C.contiguous(wide)
     ordinary = (wide != 0) & (wide.abs() < float("inf"))
     small = ordinary & (wide.abs() < 2.0 ** (1 - bias))
     pattern = _C.view(where(small, wide * lift, wide), whole)

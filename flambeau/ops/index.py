@@ -238,6 +238,12 @@ def setitem(input, key, value) -> None:
 # ---- along one axis ----
 
 
+def _row_major_copy(input):
+    """A copy to scatter into, which lies in memory as torch has it whatever the input's strides."""
+    copy = kernels(input).clone if input._is_contiguous() else kernels(input).contiguous
+    return copy(input)
+
+
 def _select_samples(s):
     yield s(s.tensor(4, 3), 0, s.indices(5, high=4))
     yield s(s.tensor(2, 3, 4), -1, s.indices(2, high=4))
@@ -263,7 +269,7 @@ def _add_samples(s):
 @op(methods=("index_add",), inplace=True, samples=_add_samples)
 def index_add(input, dim, index, source, *, alpha=1):
     """A copy of input with alpha * source added to the slices that `index` names."""
-    out = kernels(input).clone(input)
+    out = _row_major_copy(input)
     kernels(input).index_add(out, dim, index, source, alpha)
     return out
 
@@ -288,7 +294,7 @@ def index_copy(input, dim, index, source):
     if index.ndim > 1:
         raise IndexError(f"index_copy_(): Index should have dimension 1 or 0 (got {index.ndim})")
     dim = _axis(dim, input.ndim)
-    out = kernels(input).clone(input)
+    out = _row_major_copy(input)
     kernels(input).index_put(out, [None] * dim + [index], source, False)
     return out
 
@@ -361,7 +367,7 @@ def _scatter_samples(s):
 )
 def _scatter(input, dim, index, src):
     """A copy of input with input[index[i][j]][j] = src[i][j] (dim = 0)."""
-    out = kernels(input).clone(input)
+    out = _row_major_copy(input)
     kernels(input).scatter(out, dim, index, _values_like(src, input), 0)
     return out
 
@@ -378,7 +384,7 @@ def _scatter_add_samples(s):
 @op(methods=("scatter_add",), inplace=True, samples=_scatter_add_samples)
 def scatter_add(input, dim, index, src):
     """A copy of input with src[i][j] added to input[index[i][j]][j] (dim = 0)."""
-    out = kernels(input).clone(input)
+    out = _row_major_copy(input)
     kernels(input).scatter(out, dim, index, _values_like(src, input), 1)
     return out
 
@@ -425,7 +431,7 @@ def _reduce_samples(s):
     samples=_reduce_samples,
 )
 def _scatter_reduce(input, dim, index, src, mode):
-    out = kernels(input).clone(input)
+    out = _row_major_copy(input)
     kernels(input).scatter(out, dim, index, src, _MODES[mode])
     return out
 
@@ -556,7 +562,7 @@ Tensor.scatter_reduce_ = _method_inplace(scatter_reduce)
 @op(methods=("take",), samples=lambda s: [s(s.tensor(3, 4), s.indices(2, 3, high=12))])
 def take(input, index):
     """The elements of the flattened input that index names, in index's shape."""
-    return input.reshape(-1)[index]
+    return input.reshape(-1)[index.contiguous()]
 
 
 @function(methods=("take_along_dim",))
@@ -619,12 +625,15 @@ def put(input, index, source, accumulate=False):
             "put_(): Expected source and index to have the same number of elements, but got"
             f" source.numel() = {source._numel}, index.numel() = {index._numel}"
         )
-    out = _C.reshape(_C.clone(_C.contiguous(input)), (-1,))
+    out = _row_major_copy(input)
     if index._numel:
-        kernels(input).index_put(
-            out, [_C.reshape(index, (-1,))], _C.reshape(source, (-1,)), accumulate
-        )
-    return _C.reshape(out, input.shape)
+        places, values = _C.reshape(index, (-1,)), _C.reshape(source, (-1,))
+        kernels(input).index_put(_C.reshape(out, (-1,)), [places], values, accumulate)
+    if input._is_contiguous():
+        return out
+    dense = _C.empty_like(input, input.dtype)
+    _C.copy_into(dense, out)
+    return dense
 
 
 @put.vjp("input")

@@ -25,6 +25,11 @@ def without_diagonal(A):
     return A - A.diagonal(0, -2, -1).diag_embed()
 
 
+def by_columns(A):
+    """A with its last two axes laid out in memory by columns, as LAPACK and torch return them."""
+    return A.mT.contiguous().mT
+
+
 def wants_grad(*tensors):
     """Whether what is computed of these will be differentiated."""
     return _C.is_grad_enabled() and any(t.requires_grad for t in tensors)

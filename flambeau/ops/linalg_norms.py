@@ -243,8 +243,10 @@ def cond(input, p=None):
             "matrices"
         )
     inverse, info = inv_ex(input)
+    singular = info != 0
+    inverse = inverse.masked_fill(singular[..., None, None], 0)  # infinite: no norm takes them all
     found = matrix_norm(input, p) * matrix_norm(inverse, p)
-    return found.masked_fill(info != 0, _INF)
+    return found.masked_fill(singular, _INF)
 
 
 @op(

@@ -8,6 +8,7 @@ from flambeau.core.errors import DTypeError, RuntimeFailure, ShapeError
 from flambeau.core.registry import op
 from flambeau.ops.index import cat
 from flambeau.ops.linalg_common import (
+    by_columns,
     half_diagonal,
     rectangles,
     wants_grad,
@@ -171,8 +172,8 @@ def ormqr(input, tau, other, left=True, transpose=False):
     T = _compact(V, tau)
     T = T.mH if transpose else T
     if left:
-        return other - V @ (T @ (V.mH @ other))
-    return other - ((other @ V) @ T) @ V.mH
+        return by_columns(other - V @ (T @ (V.mH @ other)))
+    return by_columns(other - ((other @ V) @ T) @ V.mH)
 
 
 def _check_ormqr(input, tau, other, left):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core.errors import DTypeError, ShapeError, UnsupportedError
+from flambeau.core.layout import contiguous_format
 from flambeau.core.registry import function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import conj
@@ -57,7 +58,7 @@ def matrix_power(input, n):
             result = input if result is None else result @ input
         n >>= 1
         if not n:
-            return result.clone() if result is input else result
+            return result.clone(memory_format=contiguous_format) if result is input else result
         input = input @ input
 
 

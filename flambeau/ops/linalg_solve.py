@@ -15,6 +15,7 @@ from flambeau.core.registry import op
 from flambeau.ops._declare import conj
 from flambeau.ops.index import cat
 from flambeau.ops.linalg_common import (
+    by_columns,
     check_matrix,
     identity_like,
     positive,
@@ -335,7 +336,8 @@ def _solve_left_or_right(A, B, left, check, name):
     if not left:
         _refuse_sizes(name, A, B.unsqueeze(-1), "XA = B")
     result, *_, info = _solve(A, B.unsqueeze(-1), check, name)
-    return result.squeeze(-1), info
+    result = result.squeeze(-1)
+    return by_columns(result) if result.ndim > 1 else result, info
 
 
 def _refuse_sizes(name, A, B, equation):

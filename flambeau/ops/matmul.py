@@ -384,7 +384,8 @@ def addr(input, vec1, vec2, *, beta=1, alpha=1):
                 [2., 2.]])
     """
     vectors = vec1.ndim == vec2.ndim == 1
-    if vectors and input.dtype == vec1.dtype == vec2.dtype and input.dtype.is_floating_point:
+    alike = input.dtype == vec1.dtype == vec2.dtype and input._is_contiguous()
+    if vectors and alike and input.dtype.is_floating_point:
         return kernels(input).addmm(input, vec1.unsqueeze(1), vec2.unsqueeze(0), beta, alpha)
     return _added("addr", input, outer(vec1, vec2), beta, alpha)
 
@@ -425,7 +426,7 @@ def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
     )
     _one_dtype("addbmm", input, batch1)
     product = kernels(batch1).contract(batch1, batch2, (0, 1, 2), (0, 2, 3), (1, 3))
-    return _added("addbmm", input, product, beta, alpha)
+    return _C.contiguous(_added("addbmm", input, product, beta, alpha))
 
 
 addbmm.vjp("input")(lambda g, beta: _scaled(g, beta))
@@ -454,10 +455,16 @@ def kron(input, other):
     n = max(input.ndim, other.ndim)
     first = (1,) * (n - input.ndim) + tuple(input.shape)
     second = (1,) * (n - other.ndim) + tuple(other.shape)
+    sizes = [a * b for a, b in zip(first, second, strict=True)]
     spread = [size for x in first for size in (x, 1)]
     within = [size for x in second for size in (1, x)]
-    grid = input.reshape(spread) * other.reshape(within)
-    return grid.reshape([a * b for a, b in zip(first, second, strict=True)])
+    left, right = input.reshape(spread), other.reshape(within)
+    if n > 1:
+        # The last axis is written out in both, so that they are multiplied line by line.
+        pair = (first[-1], second[-1])
+        left = left.expand(*spread[:-2], *pair).reshape(*spread[:-2], sizes[-1])
+        right = right.expand(*within[:-2], *pair).reshape(*within[:-2], sizes[-1])
+    return (left * right).reshape(sizes)
 
 
 def _tensordot_samples(s):
@@ -503,7 +510,7 @@ def tensordot(a, b, dims=2):
     for d, e in zip(dims_a, dims_b, strict=True):
         b_labels[e] = a_labels[d]
     rest = [x for x in a_labels if x not in b_labels] + [x for x in b_labels if x >= a.ndim]
-    return _contract(a, b, tuple(a_labels), tuple(b_labels), tuple(rest))
+    return _contract(a, b, tuple(a_labels), tuple(b_labels), tuple(rest)).contiguous()
 
 
 def _contracted_axes(a, b, dims):

@@ -776,8 +776,19 @@ for _arguments, _rule in as_strided_scatter.info.rules.items():
     copy_slices.vjp(*_arguments)(_rule)
 
 
+def _copy_with_strides(input):
+    """A copy with the very strides of input, gaps and all, where no element lies on another."""
+    if any(
+        stride == 0 and size > 1 for stride, size in zip(input._strides, input.shape, strict=True)
+    ):
+        return kernels(input).clone(input)
+    out = _C.empty_strided(input.shape, input._strides, input.dtype)
+    _C.copy_into(out, input)
+    return out
+
+
 def _scattered(input, src, view, name):
-    out = kernels(input).clone(input)
+    out = _copy_with_strides(input)
     target = view(out)
     require(
         target.shape == src.shape,
@@ -1090,7 +1101,7 @@ def rot90(input, k=1, dims=(0, 1)):
         )
     backend, turns = kernels(input), k % 4
     if turns == 0:
-        return backend.clone(input)
+        return backend.clone(backend.contiguous(input))
     if turns == 2:
         return backend.flip(input, (first, second))
     return _C.transpose(backend.flip(input, (second if turns == 1 else first,)), first, second)

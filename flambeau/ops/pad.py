@@ -102,9 +102,15 @@ def pad(input, pad, mode="constant", value=None):
     from flambeau.ops.creation import tensor
     from flambeau.ops.index import index_select
 
+    # Channels-last images stay so: the channels wait at the end.
+    waits = mode != "circular" and _C.is_channels_last(input.shape, input._strides)
+    if waits:
+        input = input.movedim(1, -1)
     for k in range(len(pad) // 2):
         before, after = pad[2 * k], pad[2 * k + 1]
         axis = input.ndim - 1 - k
+        if waits and axis:
+            axis = axis - 1 if axis > 1 else input.ndim - 1
         places = _places(mode, input.shape[axis], max(before, 0), max(after, 0))
         if before < 0:
             places = places[-before:]
@@ -112,4 +118,4 @@ def pad(input, pad, mode="constant", value=None):
             places = places[:after]
         if before or after:
             input = index_select(input, axis, tensor(places, dtype=_C.int64))
-    return input
+    return input.movedim(-1, 1) if waits else input

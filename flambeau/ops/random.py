@@ -514,7 +514,9 @@ def native_dropout(input, p, train):
     _require_tensor(input, "native_dropout")
     k = kernels(input)
     if train is False:
-        return k.clone(input), k.full(input.shape, True, _C.bool)
+        mask = _C.empty_like(input, _C.bool)
+        k.fill(mask, True)
+        return k.clone(input), mask
     return k.dropout(input, p, None)
 
 

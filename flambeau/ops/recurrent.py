@@ -3,17 +3,20 @@
 A step takes what the input contributes to the gates (for all steps computed in one product), the
 state, which is (h,) or (h, c), and the recurrent weights. Sequences of several lengths are packed:
 the rows of all steps one below the other, the longest sequence first, and the number of rows of
-each step.
+each step. One kernel runs a whole layer; the steps written in operations are what gradients of
+gradients, projections and the 16-bit floats go by.
 """
 
 from __future__ import annotations
 
+from flambeau import _C
+from flambeau.backends import kernels
 from flambeau.core.errors import RuntimeFailure, ShapeError
-from flambeau.core.registry import function
+from flambeau.core.registry import function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops import random
 from flambeau.ops.index import cat, stack
-from flambeau.ops.matmul import linear
+from flambeau.ops.matmul import linear, mm
 
 # ---- steps ----
 
@@ -45,52 +48,190 @@ def _gru_step(gates, state, weight, bias, projection):
     return (new + keep * (h - new),)
 
 
-#: Each mode's step, and how many gates it has.
+# Their gradients: of the input's contribution, of the recurrent product with its bias, and of the
+# state before, from those of the state after (which has the gradient of the output in it).
+
+
+def _tanh_gradient(gates, state, weight, bias, g):
+    (h,) = _tanh_step(gates, state, weight, bias, None)
+    grad = g[0] * (1 - h * h)
+    return grad, grad, (mm(grad, weight),)
+
+
+def _relu_gradient(gates, state, weight, bias, g):
+    (h,) = _relu_step(gates, state, weight, bias, None)
+    grad = g[0] * (h > 0)
+    return grad, grad, (mm(grad, weight),)
+
+
+def _lstm_gradient(gates, state, weight, bias, g):
+    h, c = state
+    enter, forget, new, leave = (gates + linear(h, weight, bias)).chunk(4, -1)
+    enter, forget, new, leave = enter.sigmoid(), forget.sigmoid(), new.tanh(), leave.sigmoid()
+    bent = (forget * c + enter * new).tanh()
+    of_c = g[1] + g[0] * leave * (1 - bent * bent)
+    grad = cat(
+        [
+            of_c * new * enter * (1 - enter),
+            of_c * c * forget * (1 - forget),
+            of_c * enter * (1 - new * new),
+            g[0] * bent * leave * (1 - leave),
+        ],
+        -1,
+    )
+    return grad, grad, (mm(grad, weight), of_c * forget)
+
+
+def _gru_gradient(gates, state, weight, bias, g):
+    (h,), (of_h,) = state, g
+    reset, keep, new = gates.chunk(3, -1)
+    own_reset, own_keep, own_new = linear(h, weight, bias).chunk(3, -1)
+    reset, keep = (reset + own_reset).sigmoid(), (keep + own_keep).sigmoid()
+    new = (new + reset * own_new).tanh()
+    of_new = of_h * (1 - keep) * (1 - new * new)
+    of_reset = of_new * own_new * reset * (1 - reset)
+    of_keep = of_h * (h - new) * keep * (1 - keep)
+    of_product = cat([of_reset, of_keep, of_new * reset], -1)
+    of_x = cat([of_reset, of_keep, of_new], -1)
+    return of_x, of_product, (mm(of_product, weight) + of_h * keep,)
+
+
+#: Each mode's step, its gradient, and how many gates it has, in the kernel's order.
 STEPS = {
-    "RNN_TANH": (_tanh_step, 1),
-    "RNN_RELU": (_relu_step, 1),
-    "LSTM": (_lstm_step, 4),
-    "GRU": (_gru_step, 3),
+    "RNN_TANH": (_tanh_step, _tanh_gradient, 1),
+    "RNN_RELU": (_relu_step, _relu_gradient, 1),
+    "LSTM": (_lstm_step, _lstm_gradient, 4),
+    "GRU": (_gru_step, _gru_gradient, 3),
 }
+_MODES = list(STEPS)
 
 
-# ---- layers ----
+# ---- all steps ----
 
 
-def _shortened(state, rows):
-    return tuple(part.narrow(0, 0, rows) for part in state)
+def _rows(state, first, count):
+    return tuple(part.narrow(0, first, count) for part in state)
 
 
 def _joined(states):
     return tuple(cat(parts) for parts in zip(*states, strict=True))
 
 
-def _forward(step, gates, state, weights):
-    """The outputs of all steps, and for each sequence the state after its last step."""
-    outputs, ended = [], []
-    for entering in gates:
-        rows, before = entering.shape[0], state[0].shape[0]
-        if rows < before:
-            ended.append(tuple(part.narrow(0, rows, before - rows) for part in state))
-            state = _shortened(state, rows)
-        state = step(entering, state, *weights)
-        outputs.append(state[0])
-    return outputs, _joined([state, *reversed(ended)]) if ended else state
+def _steps(input, sizes):
+    return input.unbind(0) if sizes is None else input.split(sizes)
 
 
-def _backward(step, gates, state, weights):
-    """The same from the end: sequences join when their last step comes."""
-    first, outputs = state, []
-    state = _shortened(state, gates[-1].shape[0])
-    for entering in reversed(gates):
-        rows, before = entering.shape[0], state[0].shape[0]
-        if rows > before:
-            joining = tuple(part.narrow(0, before, rows - before) for part in first)
-            state = _joined([state, joining])
-        state = step(entering, state, *weights)
-        outputs.append(state[0])
-    outputs.reverse()
-    return outputs, state
+def _unroll(step, gates, first, weights, reverse):
+    """The outputs of all steps, the states before them, and each sequence's state after its last.
+
+    Packed sequences end on the way forward, and join on the way back."""
+    order = range(len(gates))
+    order = order[::-1] if reverse else order
+    state, ended = _rows(first, 0, gates[order[0]].shape[0]), []
+    outputs, before = [None] * len(gates), [None] * len(gates)
+    for t in order:
+        rows, have = gates[t].shape[0], state[0].shape[0]
+        if rows < have:
+            ended.append(_rows(state, rows, have - rows))
+            state = _rows(state, 0, rows)
+        elif rows > have:
+            state = _joined([state, _rows(first, have, rows - have)])
+        before[t] = state
+        state = step(gates[t], state, *weights)
+        outputs[t] = state[0]
+    return outputs, before, _joined([state, *reversed(ended)]) if ended else state
+
+
+# ---- one layer in one direction ----
+
+
+def _layer_samples(s):
+    for mode, gates in enumerate((1, 1, 4, 3)):
+        cells = s.tensor(2, 3) if mode == 2 else None
+        weight, bias = s.tensor(3 * gates, 3), s.tensor(3 * gates)
+        x, packed = s.tensor(3, 2, 3 * gates), s.tensor(4, 3 * gates)
+        yield s(mode, x, s.tensor(2, 3), cells, weight, bias, None, False)
+        yield s(mode, packed, s.tensor(2, 3), cells, weight, None, [2, 1, 1], bool(mode % 2))
+        yield s(mode, packed, s.tensor(2, 3), cells, weight, bias, [2, 2], True)
+
+
+@op(
+    name="_recurrent",
+    public=False,
+    out=False,
+    torch="",
+    outputs=("out", "last_h", "last_c", "kept", "c_before", "h_before"),
+    grad_list=True,
+    differentiable_outputs=0b111,
+    samples=_layer_samples,
+)
+def _recurrent(mode, x, h, c, weight, bias, sizes, reverse):
+    """The outputs and last states of a layer, `x` being what the input contributes to the gates:
+    (T, N, gates * H), or rows with their numbers in `sizes`."""
+    return kernels(x).recurrent(mode, x, h, c, weight, bias, sizes, reverse)
+
+
+def _of_parameters(of_product, h_before, bias):
+    """The gradients of weight and bias, from rows of those of all steps' products."""
+    rows = of_product.flatten(0, -2)
+    return mm(rows.mT, h_before), None if bias is None else rows.sum(0)
+
+
+@_recurrent.vjp("x", "h", "c", "weight", "bias")
+def _(g, mode, x, h, c, weight, bias, sizes, reverse):
+    step, gradient, _ = STEPS[_MODES[mode]]
+    of_out, *grads = g[: 2 if c is None else 3]
+    first = (h,) if c is None else (h, c)
+    grads = tuple(
+        s.new_zeros(s.shape) if of is None else of for of, s in zip(grads, first, strict=True)
+    )
+    gates = _steps(x, sizes)
+    _, before, _ = _unroll(step, gates, first, (weight, bias, None), reverse)
+    of_out = [None] * len(gates) if of_out is None else _steps(of_out, sizes)
+    of_x, of_product = [None] * len(gates), [None] * len(gates)
+    for t in range(len(gates)) if reverse else reversed(range(len(gates))):
+        rows = gates[t].shape[0]
+        active, rest = _rows(grads, 0, rows), _rows(grads, rows, h.shape[0] - rows)
+        if of_out[t] is not None:
+            active = (active[0] + of_out[t], *active[1:])
+        of_x[t], of_product[t], active = gradient(gates[t], before[t], weight, bias, active)
+        grads = _joined([active, rest])
+    h_before = cat([state[0] for state in before])
+    of_weight, of_bias = _of_parameters(cat(of_product), h_before, bias)
+    return cat(of_x).reshape(x.shape), *grads, *[None] * (c is None), of_weight, of_bias
+
+
+@_recurrent.fast_vjp("x", "h", "c", "weight", "bias")
+def _(g, mode, x, h, c, weight, bias, sizes, reverse, out, kept, c_before, h_before):
+    of_x, of_h, of_c, of_product = kernels(x).recurrent_backward(
+        *g[:2], None if c is None else g[2],
+        mode, x, h, c, weight, bias, sizes, reverse, out, kept, c_before, h_before,
+    )  # fmt: skip
+    return of_x, of_h, None if c is None else of_c, *_of_parameters(of_product, h_before, bias)
+
+
+def _run_layer(mode, input, sizes, state, weights, reverse):
+    """The outputs of one layer in one direction, and its last states."""
+    w_ih, w_hh, b_ih, b_hh, w_hr = weights
+    gates = linear(input, w_ih, b_ih)
+    tensors = (gates, *state, w_hh) if b_hh is None else (gates, *state, w_hh, b_hh)
+    if (
+        w_hr is None
+        and gates.dtype in (_C.float32, _C.float64)
+        and all(t.dtype == gates.dtype for t in tensors)
+    ):
+        c = state[1] if len(state) == 2 else None
+        out, *last = _recurrent(_MODES.index(mode), gates, state[0], c, w_hh, b_hh, sizes, reverse)[
+            : 1 + len(state)
+        ]
+        return out, last
+    outputs, _, last = _unroll(
+        STEPS[mode][0], _steps(gates, sizes), state, (w_hh, b_hh, w_hr), reverse
+    )
+    return stack(outputs) if sizes is None else cat(outputs), last
+
+
+# ---- stacks of layers ----
 
 
 def _layer_weights(params, has_biases, projected):
@@ -122,7 +263,6 @@ def run_layers(
     Returns:
         The outputs of the last layer, and the last states.
     """
-    step = STEPS[mode][0]
     directions = 2 if bidirectional else 1
     projected = mode == "LSTM" and state[0].shape[-1] != state[1].shape[-1]
     weights = list(_layer_weights(params, has_biases, projected))
@@ -136,12 +276,9 @@ def run_layers(
         parts = []
         for direction in range(directions):
             at = layer * directions + direction
-            w_ih, w_hh, b_ih, b_hh, w_hr = weights[at]
-            gates = linear(input, w_ih, b_ih)
-            gates = gates.unbind(0) if sizes is None else gates.split(sizes)
-            run = _backward if direction else _forward
-            outputs, end = run(step, gates, tuple(s[at] for s in state), (w_hh, b_hh, w_hr))
-            parts.append(stack(outputs) if sizes is None else cat(outputs))
+            own = tuple(s[at] for s in state)
+            out, end = _run_layer(mode, input, sizes, own, weights[at], bool(direction))
+            parts.append(out)
             last.append(end)
         input = parts[0] if directions == 1 else cat(parts, -1)
         if dropout and train and layer < num_layers - 1:
@@ -258,7 +395,7 @@ def _check_cell(input, hidden, gates, w_ih, w_hh):
 
 
 def _declare_cell(name, mode, doc):
-    step, gates = STEPS[mode]
+    step, _, gates = STEPS[mode]
     several = mode == "LSTM"
 
     def cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):

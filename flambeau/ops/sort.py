@@ -255,7 +255,7 @@ def _quantile(name, input, q, dim, keepdim, interpolation, ignore_nan):
         return parts[0]
     from flambeau.ops.index import stack
 
-    return stack(parts, 0)
+    return stack(parts, -1).movedim(-1, 0)
 
 
 def _interpolated(ordered, q, interpolation, ignore_nan):

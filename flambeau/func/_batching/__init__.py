@@ -190,6 +190,7 @@ def split(value: Tensor, size: int, axis: int = 0) -> Tensor:
 
 
 from flambeau.func._batching import (  # noqa: E402
+    attention,
     composed,
     decompositions,
     indexing,
@@ -197,11 +198,13 @@ from flambeau.func._batching import (  # noqa: E402
     norms,
     products,
     random,
+    recurrent,
     reductions,
     views,
 )
 
 __all__ = [
+    "attention",
     "composed",
     "decompositions",
     "indexing",
@@ -209,6 +212,7 @@ __all__ = [
     "norms",
     "products",
     "random",
+    "recurrent",
     "reductions",
     "views",
 ]

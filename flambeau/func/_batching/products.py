@@ -6,7 +6,7 @@ from typing import Any
 
 from flambeau.core.tensor import Tensor
 from flambeau.func._batching import lead, merged, rule, split, whole
-from flambeau.ops.conv import _conv_input, _conv_weight, _convolution
+from flambeau.ops.conv import _conv_transposed, _conv_weight, _convolution
 from flambeau.ops.matmul import linear, matmul
 
 # ---- matrix products ----
@@ -86,55 +86,50 @@ def _contract(op, size, values, marks):
 
 
 def _in_channels(x: Tensor, size: int, mark: Any) -> Tensor:
-    """(n, c, h, w) of each example as (n, size * c, h, w)."""
+    """(n, c, ...) of each example as (n, size * c, ...)."""
     return merged(whole(size, x, mark), 1)
+
+
+def _with_bias(out: Tensor, bias: Any, mark: Any) -> Tensor:
+    """The results (size, n, c, ...) plus a bias, one for all or one each."""
+    if bias is None:
+        return out
+    bias = bias if mark is True else bias.unsqueeze(0)
+    return out + bias.reshape((bias.shape[0], 1, -1, *([1] * (out.ndim - 3))))
 
 
 @rule("_convolution")
 def _conv(op, size, values, marks):
     x, weight, bias, stride, padding, dilation, groups = values
-    if marks[1] is not True and marks[2] is not True:
-        return split(_convolution(merged(x), weight, bias, stride, padding, dilation, groups), size)
+    window = stride, padding, dilation
     if marks[1] is not True:
+        own = None if marks[2] is True else bias
         folded = merged(whole(size, x, marks[0]))
-        out = split(_convolution(folded, weight, None, stride, padding, dilation, groups), size)
-    elif marks[0] is not True and groups == 1:
-        out = split(_convolution(x, merged(weight), None, stride, padding, dilation, 1), size, 1)
+        out = split(_convolution(folded, weight, own, *window, groups), size)
+        return out if own is bias else _with_bias(out, bias, True)
+    if marks[0] is not True and groups == 1:
+        out = _convolution(x, merged(weight), None, *window, 1)
     else:
-        out = _convolution(
-            _in_channels(x, size, marks[0]),
-            merged(weight),
-            None,
-            stride,
-            padding,
-            dilation,
-            size * groups,
-        )
-        out = split(out, size, 1)
-    if bias is None:
-        return out
-    bias = bias if marks[2] is True else bias.unsqueeze(0)
-    return out + bias.reshape((bias.shape[0], 1, -1, 1, 1))
+        x = _in_channels(x, size, marks[0])
+        out = _convolution(x, merged(weight), None, *window, size * groups)
+    return _with_bias(split(out, size, 1), bias, marks[2])
 
 
-@rule("_conv_input")
-def _conv_input_rule(op, size, values, marks):
-    g, weight, shape, stride, padding, dilation, groups = values
+@rule("_conv_transposed")
+def _conv_transposed_rule(op, size, values, marks):
+    x, weight, bias, shape, stride, padding, dilation, groups = values
     n, channels, *plane = shape
+    window = stride, padding, dilation
     if marks[1] is not True:
+        own = None if marks[2] is True else bias
+        folded = merged(whole(size, x, marks[0]))
         whole_shape = (size * n, channels, *plane)
-        out = _conv_input(merged(g), weight, whole_shape, stride, padding, dilation, groups)
-        return split(out, size)
-    out = _conv_input(
-        _in_channels(g, size, marks[0]),
-        merged(weight),
-        (n, size * channels, *plane),
-        stride,
-        padding,
-        dilation,
-        size * groups,
-    )
-    return split(out, size, 1)
+        out = split(_conv_transposed(folded, weight, own, whole_shape, *window, groups), size)
+        return out if own is bias else _with_bias(out, bias, True)
+    x = _in_channels(x, size, marks[0])
+    whole_shape = (n, size * channels, *plane)
+    out = _conv_transposed(x, merged(weight), None, whole_shape, *window, size * groups)
+    return _with_bias(split(out, size, 1), bias, marks[2])
 
 
 @rule("_conv_weight")
@@ -155,20 +150,55 @@ def _conv_weight_rule(op, size, values, marks):
 # ---- pooling: planes are independent ----
 
 
-@rule("_max_pool2d", "_avg_pool2d", "_adaptive_avg_pool2d", "_adaptive_max_pool2d")
+def _for_axes(*kinds: str) -> list[str]:
+    return [f"_{kind}{n}d" for kind in kinds for n in (1, 2, 3)]
+
+
+def _pooled(op: Any) -> int:
+    """How many axes the op pools: _max_pool2d."""
+    return int(op.name[-2])
+
+
+def _folded(results: Any, size: int) -> Any:
+    if isinstance(results, Tensor):
+        return split(results, size)
+    return tuple(split(result, size) for result in results)
+
+
+@rule(*_for_axes("max_pool", "avg_pool", "adaptive_avg_pool", "adaptive_max_pool"))
 def _pool(op, size, values, marks):
     x, *rest = values
-    if x.ndim == 4:
+    if x.ndim == _pooled(op) + 2:  # examples without a batch of their own
         return op(x, *rest)
-    out = op(merged(x), *rest)
-    return split(out, size) if isinstance(out, Tensor) else tuple(split(o, size) for o in out)
+    return _folded(op(merged(x), *rest), size)
 
 
-@rule("_place", "_spread", "_adaptive_spread")
+@rule(*_for_axes("fractional_max_pool"))
+def _fractional_pool(op, size, values, marks):
+    """Random numbers of several examples: those of their planes, one after the other."""
+    x, kernel, output, numbers = values
+    x, numbers = whole(size, x, marks[0]), whole(size, numbers, marks[3])
+    single = x.ndim == _pooled(op) + 2
+    numbers = numbers[:, : 1 if single else x.shape[1]]
+    if single:
+        return op(x, kernel, output, merged(numbers))
+    return _folded(op(merged(x), kernel, output, merged(numbers)), size)
+
+
+@rule(*_for_axes("max_unpool"))
+def _unpool(op, size, values, marks):
+    x, indices, output = values
+    x, indices = whole(size, x, marks[0]), whole(size, indices, marks[1])
+    if x.ndim == _pooled(op) + 2:
+        return op(x, indices, output)
+    return split(op(merged(x), merged(indices), output), size)
+
+
+@rule(*_for_axes("max_place", "avg_spread", "adaptive_spread"))
 def _pool_adjoint(op, size, values, marks):
     arguments = dict(zip(op.params, values, strict=True))
     shape = tuple(arguments["size"])
-    fold = len(shape) == 4
+    fold = len(shape) == _pooled(op) + 2
     arguments["size"] = (size * shape[0], *shape[1:]) if fold else (size, *shape)
     for name, mark in zip(("grad", "indices"), marks, strict=False):
         if name in arguments:
@@ -176,6 +206,25 @@ def _pool_adjoint(op, size, values, marks):
             arguments[name] = merged(batch) if fold else batch
     out = op(*arguments.values())
     return split(out, size) if fold else out
+
+
+@rule("_interpolate", "_interpolate_backward")
+def _resized(op, size, values, marks):
+    x, *rest = values
+    return split(op(merged(x), *rest), size)
+
+
+@rule("grid_sampler_2d", "grid_sampler_3d")
+def _sampled(op, size, values, marks):
+    x, grid, *rest = values
+    x, grid = whole(size, x, marks[0]), whole(size, grid, marks[1])
+    return split(op(merged(x), merged(grid), *rest), size)
+
+
+@rule("affine_grid_generator")
+def _affine_grid(op, size, values, marks):
+    theta, shape, align_corners = values
+    return split(op(merged(theta), (size * shape[0], *shape[1:]), align_corners), size)
 
 
 # ---- others ----

@@ -4,64 +4,77 @@ from flambeau.nn.modules import (
     activation,
     attention,
     batchnorm,
+    channelshuffle,
     container,
     conv,
     distance,
     dropout,
     flatten,
+    fold,
     instancenorm,
+    lazy,
+    lazyconv,
     linear,
     loss,
     margin_loss,
     module,
     normalization,
     padding,
+    pixelshuffle,
     pooling,
     rnn,
-    shuffle,
     sparse,
     transformer,
+    upsampling,
 )
 from flambeau.nn.modules.activation import *  # noqa: F403
 from flambeau.nn.modules.attention import *  # noqa: F403
 from flambeau.nn.modules.batchnorm import *  # noqa: F403
+from flambeau.nn.modules.channelshuffle import *  # noqa: F403
 from flambeau.nn.modules.container import *  # noqa: F403
 from flambeau.nn.modules.conv import *  # noqa: F403
 from flambeau.nn.modules.distance import *  # noqa: F403
 from flambeau.nn.modules.dropout import *  # noqa: F403
 from flambeau.nn.modules.flatten import *  # noqa: F403
+from flambeau.nn.modules.fold import *  # noqa: F403
 from flambeau.nn.modules.instancenorm import *  # noqa: F403
+from flambeau.nn.modules.lazyconv import *  # noqa: F403
 from flambeau.nn.modules.linear import *  # noqa: F403
 from flambeau.nn.modules.loss import *  # noqa: F403
 from flambeau.nn.modules.margin_loss import *  # noqa: F403
 from flambeau.nn.modules.module import Module
 from flambeau.nn.modules.normalization import *  # noqa: F403
 from flambeau.nn.modules.padding import *  # noqa: F403
+from flambeau.nn.modules.pixelshuffle import *  # noqa: F403
 from flambeau.nn.modules.pooling import *  # noqa: F403
 from flambeau.nn.modules.rnn import *  # noqa: F403
-from flambeau.nn.modules.shuffle import *  # noqa: F403
 from flambeau.nn.modules.sparse import *  # noqa: F403
 from flambeau.nn.modules.transformer import *  # noqa: F403
+from flambeau.nn.modules.upsampling import *  # noqa: F403
 
 __all__ = [
     "Module",
     *activation.__all__,
     *attention.__all__,
     *batchnorm.__all__,
+    *channelshuffle.__all__,
     *container.__all__,
     *conv.__all__,
     *distance.__all__,
     *dropout.__all__,
     *flatten.__all__,
+    *fold.__all__,
     *instancenorm.__all__,
+    *lazyconv.__all__,
     *linear.__all__,
     *loss.__all__,
     *margin_loss.__all__,
     *normalization.__all__,
     *padding.__all__,
+    *pixelshuffle.__all__,
     *pooling.__all__,
     *rnn.__all__,
-    *shuffle.__all__,
     *sparse.__all__,
     *transformer.__all__,
+    *upsampling.__all__,
 ]

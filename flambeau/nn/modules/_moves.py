@@ -1,5 +1,8 @@
 """Moving modules between dtypes and devices."""
 
+import warnings
+from types import NoneType
+
 from flambeau.core.device import device as Device
 from flambeau.core.dtype import bfloat16, dtype, float16, float32, float64
 from flambeau.core.grad_mode import no_grad
@@ -52,6 +55,13 @@ class MoveMixin:
             raise TypeError(
                 "nn.Module.to only accepts floating point or complex dtypes, but got desired "
                 f"dtype={wanted}"
+            )
+        if wanted is not None and wanted.is_complex:
+            warnings.warn(
+                "Complex modules are a new feature under active development whose design may "
+                "change, and some modules might not work as expected when using complex tensors as "
+                "parameters or buffers.",
+                stacklevel=2,
             )
         memory_format = target.pop("memory_format")
         fixed = {name: value for name, value in target.items() if value is not None}
@@ -151,4 +161,9 @@ def _parse_to(args, kwargs):
         if name not in target:
             raise TypeError(f"to() got an unexpected keyword argument '{name}'")
         target[name] = Device(value) if name == "device" and value is not None else value
+    if not isinstance(target["dtype"], (dtype, NoneType)):
+        raise TypeError(
+            "to() received an invalid combination of arguments: dtype must be a dtype: got "
+            f"{type(target['dtype']).__name__}"
+        )
     return target

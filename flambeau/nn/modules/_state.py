@@ -1,11 +1,12 @@
 """state_dict and load_state_dict of modules."""
 
+import warnings
 from collections import OrderedDict, namedtuple
 
 from flambeau.core.grad_mode import no_grad
 from flambeau.core.tensor import Tensor
 from flambeau.nn.modules._hooks import _enter
-from flambeau.nn.parameter import Parameter
+from flambeau.nn.parameter import Parameter, is_lazy
 
 _EXTRA_STATE_KEY_SUFFIX = "_extra_state"
 
@@ -48,8 +49,6 @@ class StateMixin:
             ['weight', 'bias']
         """
         if args:
-            import warnings
-
             warnings.warn(
                 "Positional args are being deprecated, use kwargs instead. Refer to "
                 "https://pytorch.org/docs/main/generated/torch.nn.Module.html"
@@ -278,7 +277,7 @@ class _Loading:
                 self.load(child, part, below)
         for hook in module._load_state_dict_post_hooks.values():
             if hook(module, self.incompatible) is not None:
-                raise RuntimeError(
+                raise AssertionError(
                     "Hooks registered with ``register_load_state_dict_post_hook`` are not "
                     "expected to return new values, if incompatible_keys need to be modified, "
                     "it should be done inplace."
@@ -299,15 +298,24 @@ def _load_tensor(module, name, tensor, key, loaded, assign, error_msgs):
             f"object from checkpoint but received {type(loaded)}"
         )
         return
-    if tensor.dim() == 0 and loaded.dim() == 1 and len(loaded) == 1:
+    lazy = is_lazy(tensor)
+    if not lazy and tensor.dim() == 0 and loaded.shape == (1,):
         # Scalars were saved as vectors of one element by very old versions.
         loaded = loaded[0]
-    if loaded.shape != tensor.shape:
+    if not lazy and loaded.shape != tensor.shape:
         error_msgs.append(
             f"size mismatch for {key}: copying a param with shape {loaded.shape} from "
             f"checkpoint, the shape in current model is {tensor.shape}."
         )
         return
+    if tensor.is_meta and not loaded.is_meta and not assign:
+        warnings.warn(
+            f"for {key}: copying from a non-meta parameter in the checkpoint to a meta parameter "
+            "in the current model, which is a no-op. (Did you mean to pass `assign=True` to assign "
+            "items in the state dictionary to their corresponding key in the module instead of "
+            "copying them in place?)",
+            stacklevel=2,
+        )
     try:
         with no_grad():
             if assign:

@@ -5,8 +5,8 @@ from flambeau.nn import init
 from flambeau.nn.modules.linear import NonDynamicallyQuantizableLinear
 from flambeau.nn.modules.module import Module
 from flambeau.nn.parameter import Parameter
-from flambeau.ops.attention import canonical_mask
 from flambeau.ops.creation import empty
+from flambeau.ops.multihead import canonical_mask
 
 __all__ = ["MultiheadAttention"]
 

@@ -1,13 +1,23 @@
 """Batch normalisation."""
 
 from flambeau.core.dtype import int64
+from flambeau.core.errors import ArgumentValueError
 from flambeau.nn import functional as F
 from flambeau.nn import init
+from flambeau.nn.modules.lazy import LazyModuleMixin
 from flambeau.nn.modules.module import Module
-from flambeau.nn.parameter import Parameter
+from flambeau.nn.parameter import Parameter, UninitializedBuffer, UninitializedParameter
 from flambeau.ops.creation import empty, ones, tensor, zeros
 
-__all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d"]
+__all__ = [
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
+    "LazyBatchNorm1d",
+    "LazyBatchNorm2d",
+    "LazyBatchNorm3d",
+    "SyncBatchNorm",
+]
 
 
 class _NormBase(Module):
@@ -148,3 +158,153 @@ class BatchNorm3d(_BatchNorm):
     def _check_input_dim(self, input):
         if input.dim() != 5:
             raise ValueError(f"expected 5D input (got {input.dim()}D input)")
+
+
+class SyncBatchNorm(_BatchNorm):
+    """Batch normalisation over the batches of all processes of a group.
+
+    flambeau computes in one process, whose batch is the whole one: this is the other layers' batch
+    normalisation for inputs `(N, C)` and `(N, C, ...)`.
+
+    Args:
+        num_features: The number of channels.
+        eps: Added to the variance.
+        momentum: The weight of a new batch in the running statistics; None for their plain mean
+            over all batches.
+        affine: Whether a learned scale and shift follow.
+        track_running_stats: Whether running statistics are kept and used in evaluation mode.
+        process_group: Kept, for programs that ask for it.
+        device: Where the tensors live.
+        dtype: Their type.
+        bias: Whether the shift is there (with `affine`).
+    """
+
+    def __init__(
+        self,
+        num_features,
+        eps=1e-5,
+        momentum=0.1,
+        affine=True,
+        track_running_stats=True,
+        process_group=None,
+        device=None,
+        dtype=None,
+        *,
+        bias=True,
+    ):
+        super().__init__(
+            num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias
+        )
+        self.process_group = process_group
+
+    def _check_input_dim(self, input):
+        if input.dim() < 2:
+            raise ArgumentValueError(f"expected at least 2D input (got {input.dim()}D input)")
+        if input.size(1) == 0:
+            raise ArgumentValueError("SyncBatchNorm number of input channels should be non-zero")
+
+    @classmethod
+    def convert_sync_batchnorm(cls, module, process_group=None):
+        """Put a `SyncBatchNorm` in the place of every `BatchNorm*d` in `module`.
+
+        Args:
+            module: The module.
+            process_group: What the new layers keep.
+
+        Returns:
+            The module; a new layer if it is itself a batch normalisation. New layers have the
+            parameters and buffers of the old ones.
+
+        Example:
+            >>> import flambeau as torch
+            >>> model = torch.nn.Sequential(torch.nn.BatchNorm1d(3))
+            >>> type(torch.nn.SyncBatchNorm.convert_sync_batchnorm(model)[0]).__name__
+            'SyncBatchNorm'
+        """
+        converted = module
+        if isinstance(module, _BatchNorm):
+            converted = cls(
+                module.num_features,
+                module.eps,
+                module.momentum,
+                module.affine,
+                module.track_running_stats,
+                process_group,
+                bias=module.bias is not None,
+            )
+            converted.training = module.training
+            for kind in ("_parameters", "_buffers"):
+                getattr(converted, kind).update(getattr(module, kind))
+        for name, child in module.named_children():
+            converted.add_module(name, cls.convert_sync_batchnorm(child, process_group))
+        return converted
+
+
+class _LazyNormBase(LazyModuleMixin, _NormBase):
+    """A normalisation whose number of channels is that of the first input.
+
+    Args:
+        eps: Added to the variance.
+        momentum: The weight of a new batch in the running statistics; None for their plain mean
+            over all batches.
+        affine: Whether a learned scale and shift follow.
+        track_running_stats: Whether running statistics are kept and used in evaluation mode.
+        device: Where the tensors live.
+        dtype: Their type.
+        bias: Whether the shift is there (with `affine`).
+    """
+
+    def __init__(
+        self,
+        eps=1e-5,
+        momentum=0.1,
+        affine=True,
+        track_running_stats=True,
+        device=None,
+        dtype=None,
+        *,
+        bias=True,
+    ):
+        # Without a shift or statistics of its own, the base has nothing to make for no channels.
+        super().__init__(0, eps, momentum, False, False, device, dtype)
+        self.affine = affine
+        self.track_running_stats = track_running_stats
+        factory = {"device": device, "dtype": dtype}
+        if affine:
+            self.weight = UninitializedParameter(**factory)
+            if bias:
+                self.bias = UninitializedParameter(**factory)
+        if track_running_stats:
+            self.running_mean = UninitializedBuffer(**factory)
+            self.running_var = UninitializedBuffer(**factory)
+            self.num_batches_tracked = tensor(0, dtype=int64, device=device)
+
+    def reset_parameters(self):
+        """Set all tensors to their first values once they have sizes."""
+        if not self.has_uninitialized_params() and self.num_features != 0:
+            super().reset_parameters()
+
+    def initialize_parameters(self, input):
+        """Make all tensors fit the channels of `input`."""
+        if self.has_uninitialized_params():
+            self.num_features = input.shape[1]
+            for name in ("weight", "bias", "running_mean", "running_var"):
+                channels = getattr(self, name)
+                if channels is not None:
+                    channels.materialize((self.num_features,))
+            self.reset_parameters()
+
+
+class LazyBatchNorm1d(_LazyNormBase, BatchNorm1d):
+    __doc__ = _LazyNormBase.__doc__
+    cls_to_become = BatchNorm1d
+
+
+class LazyBatchNorm2d(_LazyNormBase, BatchNorm2d):
+    __doc__ = _LazyNormBase.__doc__
+    cls_to_become = BatchNorm2d
+
+
+class LazyBatchNorm3d(_LazyNormBase, BatchNorm3d):
+    __doc__ = _LazyNormBase.__doc__
+    cls_to_become = BatchNorm3d

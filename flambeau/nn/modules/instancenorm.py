@@ -3,9 +3,16 @@
 import warnings
 
 from flambeau.nn import functional as F
-from flambeau.nn.modules.batchnorm import _NormBase
+from flambeau.nn.modules.batchnorm import _LazyNormBase, _NormBase
 
-__all__ = ["InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d"]
+__all__ = [
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
+    "LazyInstanceNorm1d",
+    "LazyInstanceNorm2d",
+    "LazyInstanceNorm3d",
+]
 
 
 class _InstanceNorm(_NormBase):
@@ -89,3 +96,18 @@ class InstanceNorm3d(_InstanceNorm):
         f"{_InstanceNorm.__doc__}\n    The input is `(N, C, D, H, W)` or `(C, D, H, W)`.\n    "
     )
     _axes = 3
+
+
+class LazyInstanceNorm1d(_LazyNormBase, InstanceNorm1d):
+    __doc__ = _LazyNormBase.__doc__
+    cls_to_become = InstanceNorm1d
+
+
+class LazyInstanceNorm2d(_LazyNormBase, InstanceNorm2d):
+    __doc__ = _LazyNormBase.__doc__
+    cls_to_become = InstanceNorm2d
+
+
+class LazyInstanceNorm3d(_LazyNormBase, InstanceNorm3d):
+    __doc__ = _LazyNormBase.__doc__
+    cls_to_become = InstanceNorm3d

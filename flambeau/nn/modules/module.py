@@ -8,8 +8,11 @@ from flambeau.nn.modules._hooks import *  # noqa: F403 - the global hooks are pu
 from flambeau.nn.modules._hooks import INSTANCE_HOOKS, HookMixin, notify_registration
 from flambeau.nn.modules._moves import MoveMixin
 from flambeau.nn.modules._registry import KINDS, Registry, registry_of, without_mirrors
+from flambeau.nn.modules._state import _EXTRA_STATE_KEY_SUFFIX as _EXTRA_STATE_KEY_SUFFIX
 from flambeau.nn.modules._state import StateMixin
+from flambeau.nn.modules._state import _IncompatibleKeys as _IncompatibleKeys
 from flambeau.nn.parameter import Buffer, Parameter
+from flambeau.ops.query import typename
 
 __all__ = ["Module", *_hooks.__all__]
 
@@ -93,55 +96,40 @@ class Module(HookMixin, StateMixin, MoveMixin):
             self._require_init("parameters", "_parameters")
             self._forget(name, "_buffers", "_modules")
             self.register_parameter(name, value)
+        elif name in self.__dict__.get("_parameters", ()):
+            self._require_none(name, value, "parameter", "torch.nn.Parameter")
+            self.register_parameter(name, value)
         elif isinstance(value, Module):
             self._require_init("module", "_modules")
-            self._forget(name, "_parameters", "_buffers")
-            value = notify_registration(_hooks._global_module_registration_hooks, self, name, value)
-            registry_of(self, "_modules")[name] = value
+            self._forget(name, "_buffers")
+            self._set_child(name, value)
+        elif name in self.__dict__.get("_modules", ()):
+            self._require_none(name, value, "child module", "torch.nn.Module")
+            self._set_child(name, value)
         elif isinstance(value, Tensor) and isinstance(value, Buffer):
             self._require_init("buffer", "_buffers")
-            self._set_buffer(name, value)
-        elif not self._set_registered(name, value):
-            if name in KINDS:
-                self._replace_registry(name, value)
-            else:
-                object.__setattr__(self, name, value)
-
-    def _set_registered(self, name, value):
-        """Set the entry `name` of a registry to a plain `value`; False if there is none."""
-        attributes = self.__dict__
-        if name in attributes.get("_parameters", ()):
-            if value is not None:
-                raise TypeError(
-                    f"cannot assign '{_typename(value)}' as parameter '{name}' "
-                    "(torch.nn.Parameter or None expected)"
-                )
-            self.register_parameter(name, value)
-        elif name in attributes.get("_modules", ()):
-            if value is not None:
-                raise TypeError(
-                    f"cannot assign '{_typename(value)}' as child module '{name}' "
-                    "(torch.nn.Module or None expected)"
-                )
-            registry_of(self, "_modules")[name] = value
-        elif name in attributes.get("_buffers", ()):
-            if value is not None and not isinstance(value, Tensor):
-                raise TypeError(
-                    f"cannot assign '{_typename(value)}' as buffer '{name}' "
-                    "(torch.nn.Buffer, torch.Tensor or None expected)"
-                )
-            self._set_buffer(name, value)
-        else:
-            return False
-        return True
-
-    def _set_buffer(self, name, value):
-        if isinstance(value, Buffer):
-            self._forget(name, "_parameters", "_modules")
             self.register_buffer(name, value, value.persistent)
-        else:
+        elif name in self.__dict__.get("_buffers", ()):
+            if not isinstance(value, Tensor):
+                self._require_none(name, value, "buffer", "torch.nn.Buffer, torch.Tensor")
             value = notify_registration(_hooks._global_buffer_registration_hooks, self, name, value)
             registry_of(self, "_buffers")[name] = value
+        elif name in KINDS:
+            self._replace_registry(name, value)
+        else:
+            object.__setattr__(self, name, value)
+
+    def _set_child(self, name, value):
+        value = notify_registration(_hooks._global_module_registration_hooks, self, name, value)
+        registry_of(self, "_modules")[name] = value
+
+    def _require_none(self, name, value, what, expected):
+        """Check that the entry `name` of a registry is only switched off by `value`."""
+        if value is not None:
+            raise TypeError(
+                f"cannot assign '{typename(value)}' as {what} '{name}' ({expected} or None "
+                "expected)"
+            )
 
     def _replace_registry(self, kind, entries):
         for name in self.__dict__.get(kind, ()):
@@ -209,7 +197,7 @@ class Module(HookMixin, StateMixin, MoveMixin):
         self._require_free(name, "parameter", "_parameters")
         if param is not None and not isinstance(param, Parameter):
             raise TypeError(
-                f"cannot assign '{_typename(param)}' object to parameter '{name}' "
+                f"cannot assign '{typename(param)}' object to parameter '{name}' "
                 "(torch.nn.Parameter or None required)"
             )
         if param is not None and param.grad_fn is not None:
@@ -237,7 +225,7 @@ class Module(HookMixin, StateMixin, MoveMixin):
         self._require_free(name, "buffer", "_buffers")
         if tensor is not None and not isinstance(tensor, Tensor):
             raise TypeError(
-                f"cannot assign '{_typename(tensor)}' object to buffer '{name}' "
+                f"cannot assign '{typename(tensor)}' object to buffer '{name}' "
                 "(torch Tensor or None required)"
             )
         tensor = notify_registration(_hooks._global_buffer_registration_hooks, self, name, tensor)
@@ -259,7 +247,7 @@ class Module(HookMixin, StateMixin, MoveMixin):
             TypeError: If `module` is neither a module nor None.
         """
         if module is not None and not isinstance(module, Module):
-            raise TypeError(f"{_typename(module)} is not a Module subclass")
+            raise TypeError(f"{typename(module)} is not a Module subclass")
         self._require_free(name, "module", "_modules")
         module = notify_registration(_hooks._global_module_registration_hooks, self, name, module)
         registry_of(self, "_modules")[name] = module
@@ -271,7 +259,7 @@ class Module(HookMixin, StateMixin, MoveMixin):
     def _require_free(self, name, what, kind):
         """Check that `name` may become an entry of the registry `kind`."""
         if not isinstance(name, str):
-            raise TypeError(f"{what} name should be a string. Got {_typename(name)}")
+            raise TypeError(f"{what} name should be a string. Got {typename(name)}")
         if "." in name:
             got = f", got: {name}" if what == "module" else ""
             raise KeyError(f'{what} name can\'t contain "."{got}')
@@ -536,11 +524,6 @@ def _reset_grad(parameter, set_to_none):
     elif parameter.grad is not None:
         parameter.grad.detach_()
         parameter.grad.zero_()
-
-
-def _typename(value):
-    """The name of a value's type as error messages print it."""
-    return value.type() if isinstance(value, Tensor) else type(value).__name__
 
 
 class _ModuleNote(str):

@@ -87,7 +87,7 @@ class RNNBase(Module):
 
     def _add_parameters(self, layer, suffix, factory):
         """The parameters of one layer in one direction."""
-        gates = recurrent.STEPS[self.mode][1] * self.hidden_size
+        gates = recurrent.STEPS[self.mode][-1] * self.hidden_size
         directions = 2 if self.bidirectional else 1
         output = self.proj_size or self.hidden_size
         shapes = {

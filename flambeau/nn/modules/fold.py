@@ -1,77 +1,9 @@
-"""Layers that move values between channels and positions, or among channels."""
+"""Layers that take windows of images apart, and put them together."""
 
 from flambeau.nn import functional as F
 from flambeau.nn.modules.module import Module
 
-__all__ = ["ChannelShuffle", "Fold", "PixelShuffle", "PixelUnshuffle", "Unfold"]
-
-
-class PixelShuffle(Module):
-    """(..., C r^2, H, W) as (..., C, H r, W r): channels become pixels (Shi et al., 2016).
-
-    Args:
-        upscale_factor: r.
-
-    Example:
-        >>> import flambeau as torch
-        >>> torch.nn.PixelShuffle(2)(torch.ones(1, 8, 3, 3)).shape
-        torch.Size([1, 2, 6, 6])
-    """
-
-    __constants__ = ["upscale_factor"]
-
-    def __init__(self, upscale_factor):
-        super().__init__()
-        self.upscale_factor = upscale_factor
-
-    def forward(self, input):
-        """Apply the layer."""
-        return F.pixel_shuffle(input, self.upscale_factor)
-
-    def extra_repr(self):
-        return f"upscale_factor={self.upscale_factor}"
-
-
-class PixelUnshuffle(Module):
-    """The inverse of `PixelShuffle`: (..., C, H r, W r) as (..., C r^2, H, W).
-
-    Args:
-        downscale_factor: r.
-    """
-
-    __constants__ = ["downscale_factor"]
-
-    def __init__(self, downscale_factor):
-        super().__init__()
-        self.downscale_factor = downscale_factor
-
-    def forward(self, input):
-        """Apply the layer."""
-        return F.pixel_unshuffle(input, self.downscale_factor)
-
-    def extra_repr(self):
-        return f"downscale_factor={self.downscale_factor}"
-
-
-class ChannelShuffle(Module):
-    """The channels of groups in turn: the first of every group, then the second ...
-
-    Args:
-        groups: How many groups the channels are divided into.
-    """
-
-    __constants__ = ["groups"]
-
-    def __init__(self, groups):
-        super().__init__()
-        self.groups = groups
-
-    def forward(self, input):
-        """Apply the layer."""
-        return F.channel_shuffle(input, self.groups)
-
-    def extra_repr(self):
-        return f"groups={self.groups}"
+__all__ = ["Fold", "Unfold"]
 
 
 class Unfold(Module):

@@ -1,0 +1,345 @@
+#include "kernels/recurrent.h"
+
+#include <algorithm>
+
+#include "core/allocator.h"
+#include "core/parallel.h"
+#include "kernels/copy.h"
+#include "kernels/panels.h"
+
+namespace fb {
+namespace {
+
+constexpr const char* op = "recurrent";
+constexpr std::int64_t grain_work = 100'000;  // multiplications that pay for another thread
+
+template <class T>
+const RecurrentLoopsOf<T>& loops_of() {
+  if constexpr (std::is_same_v<T, float>)
+    return recurrent_loops().of_float;
+  else
+    return recurrent_loops().of_double;
+}
+
+bool is_elman(RecurrentMode mode) {
+  return mode == RecurrentMode::Tanh || mode == RecurrentMode::Relu;
+}
+// Numbers per unit in a row of what the input contributes, and of what is kept.
+std::int64_t gates_of(RecurrentMode mode) {
+  return is_elman(mode) ? 1 : mode == RecurrentMode::Gru ? 3 : 4;
+}
+std::int64_t kept_of(RecurrentMode mode) { return is_elman(mode) ? 1 : 4; }
+
+// The rows of one step, in the order in which steps are taken.
+struct Span {
+  std::int64_t first, rows;
+};
+
+std::vector<Span> spans_of(const RecurrentInputs& in) {
+  std::vector<Span> spans;
+  if (in.sizes) {
+    std::int64_t first = 0;
+    for (const std::int64_t rows : *in.sizes) {
+      spans.push_back({first, rows});
+      first += rows;
+    }
+  } else {
+    for (std::int64_t t = 0; t < in.x.size(0); ++t)
+      spans.push_back({t * in.x.size(1), in.x.size(1)});
+  }
+  if (in.reverse) std::reverse(spans.begin(), spans.end());
+  return spans;
+}
+
+// Rows of a step that no step before (or after) it has.
+std::int64_t rows_at(const std::vector<Span>& spans, std::size_t k) {
+  return k < spans.size() ? spans[k].rows : 0;
+}
+
+template <class T>
+void copy_rows(const T* from, T* to, std::int64_t first, std::int64_t last, std::int64_t width) {
+  if (first < last) std::copy(from + first * width, from + last * width, to + first * width);
+}
+
+void check(const RecurrentInputs& in) {
+  const Tensor& x = in.x;
+  const std::int64_t gates = gates_of(in.mode);
+  const bool lstm = in.mode == RecurrentMode::Lstm;
+  require_cpu(x, op);
+  FB_CHECK(x.ndim() == (in.sizes ? 2 : 3), Shape, op, ": expected ", in.sizes ? 2 : 3,
+           " axes of inputs, got ", x.sizes());
+  FB_CHECK(in.h.ndim() == 2 && in.weight.ndim() == 2, Shape, op,
+           ": expected matrices as state and weight: the state is ", in.h.sizes(),
+           ", the weight is ", in.weight.sizes());
+  const std::int64_t units = in.h.size(1), rows = in.h.size(0);
+  FB_CHECK(x.size(x.ndim() - 1) == gates * units && in.weight.size(0) == gates * units &&
+               in.weight.size(1) == units,
+           Shape, op, ": sizes must agree: input is ", x.sizes(), ", state is ", in.h.sizes(),
+           ", weight is ", in.weight.sizes());
+  FB_CHECK(!in.bias || in.bias->sizes() == Dims({gates * units}), Shape, op,
+           ": expected a bias of ", gates * units, " numbers");
+  FB_CHECK(lstm == (in.c != nullptr), Shape, op, ": an LSTM, and nothing else, has cells");
+  FB_CHECK(!in.c || in.c->sizes() == in.h.sizes(), Shape, op,
+           ": states must have one size: ", in.h.sizes(), " and ", in.c ? in.c->sizes() : Dims());
+  for (const Tensor* t : {&in.x, &in.h, in.c, &in.weight, in.bias}) {
+    if (!t) continue;
+    require_cpu(*t, op);
+    FB_CHECK(t->dtype() == x.dtype(), DType, op, ": expected one dtype, got ",
+             dtype_name(x.dtype()), " and ", dtype_name(t->dtype()));
+  }
+  if (!in.sizes) {
+    FB_CHECK(x.size(1) == rows, Shape, op, ": input has ", x.size(1), " rows, the state ", rows);
+    return;
+  }
+  std::int64_t total = 0, before = rows;
+  for (const std::int64_t size : *in.sizes) {
+    FB_CHECK(size > 0 && size <= before, Shape, op,
+             ": the rows of the steps must not grow, and not be more than the state's ", rows);
+    before = size;
+    total += size;
+  }
+  FB_CHECK(total == x.size(0), Shape, op, ": the steps have ", total, " rows, the input has ",
+           x.size(0));
+  FB_CHECK(in.sizes->empty() || in.sizes->front() == rows, Shape, op,
+           ": the first step and the state must have as many rows");
+}
+
+// What forward and backward pass share.
+template <class T>
+struct Layer {
+  RecurrentMode mode;
+  std::int64_t units, gates, kept;
+  std::vector<Span> spans;
+  const PanelLoopsOf<T>& panels = panel_loops_of<T>();
+  const RecurrentLoopsOf<T>& loops = loops_of<T>();
+
+  explicit Layer(const RecurrentInputs& in)
+      : mode(in.mode),
+        units(in.h.size(1)),
+        gates(gates_of(in.mode)),
+        kept(kept_of(in.mode)),
+        spans(spans_of(in)) {}
+
+  int index() const { return static_cast<int>(mode); }
+  std::int64_t blocks() const { return (units + panels.cols - 1) / panels.cols; }
+  // Calls f(first unit, last unit), each thread with units of its own.
+  template <class F>
+  void share_units(std::int64_t rows, F&& f) const {
+    const std::int64_t work = rows * gates * units * panels.cols;
+    const std::int64_t grain =
+        std::max<std::int64_t>(grain_work / std::max<std::int64_t>(work, 1), 1);
+    parallel_for(0, blocks(), grain, [&](std::int64_t b, std::int64_t e) {
+      f(b * panels.cols, std::min(e * panels.cols, units));
+    });
+  }
+};
+
+std::size_t size_of(std::int64_t n) { return static_cast<std::size_t>(n); }
+
+// ---- forward ----
+
+// The transposed weights, each gate's units in panels of their own.
+template <class T>
+void pack_forward(const Layer<T>& layer, const T* weight, T* to) {
+  const std::int64_t width = layer.panels.cols, depth = layer.units;
+  parallel_for(0, layer.gates * layer.blocks(), 4, [&](std::int64_t b, std::int64_t e) {
+    for (std::int64_t item = b; item < e; ++item) {
+      const std::int64_t gate = item / layer.blocks(), unit = item % layer.blocks() * width;
+      layer.panels.pack_columns(weight + (gate * layer.units + unit) * depth, depth,
+                                std::min(width, layer.units - unit), depth,
+                                to + item * width * depth);
+    }
+  });
+}
+
+template <class T>
+void run_forward(const Layer<T>& layer, const RecurrentInputs& in, const RecurrentResults& to) {
+  const std::int64_t n = layer.units, step = layer.panels.cols * n;
+  Workspace<T> packed(size_of(layer.gates * layer.blocks() * step));
+  pack_forward(layer, in.weight.data<const T>(), packed.data());
+  T *out = to.out.data<T>(), *h_before = to.h_before.data<T>(), *last = to.h.data<T>();
+  T* kept = is_elman(layer.mode) ? out : to.kept.data<T>();
+  for (std::size_t k = 0; k < layer.spans.size(); ++k) {
+    const auto [first, rows] = layer.spans[k];
+    const std::int64_t joined = k ? layer.spans[k - 1].rows : 0;
+    const std::int64_t going_on = rows_at(layer.spans, k + 1);
+    T* before = h_before + first * n;
+    copy_rows(in.h.data<const T>(), before, joined, rows, n);
+    layer.share_units(rows, [&](std::int64_t begin, std::int64_t end) {
+      RecurrentStep<T> s{};
+      s.rows = rows;
+      s.units = n;
+      s.first = begin;
+      s.last = end;
+      s.x = in.x.data<const T>() + first * layer.gates * n;
+      s.bias = in.bias ? in.bias->data<const T>() : nullptr;
+      s.kept = kept + first * layer.kept * n;
+      s.h_before = before;
+      s.h = out + first * n;
+      if (in.c) {
+        s.c_before = to.c_before.data<T>() + first * n;
+        s.c = to.c.data<T>();
+      }
+      for (std::int64_t gate = 0; gate < layer.gates; ++gate)
+        layer.panels.multiply(
+            {rows, end - begin, n, before, n,
+             packed.data() + (gate * layer.blocks() + begin / layer.panels.cols) * step,
+             layer.panels.cols, step, s.kept + gate * n + begin, layer.kept * n, T(1), true});
+      layer.loops.forward[layer.index()](s);
+    });
+    const T* h = out + first * n;
+    if (going_on)
+      std::copy(h, h + std::min(going_on, rows) * n, h_before + layer.spans[k + 1].first * n);
+    copy_rows(h, last, going_on, rows, n);
+  }
+}
+
+// ---- backward ----
+
+template <class T>
+void pack_backward(const Layer<T>& layer, const T* weight, T* to) {
+  const std::int64_t width = layer.panels.cols, depth = layer.gates * layer.units;
+  parallel_for(0, layer.blocks(), 1, [&](std::int64_t b, std::int64_t e) {
+    for (std::int64_t block = b; block < e; ++block)
+      layer.panels.pack_rows(weight + block * width, layer.units,
+                             std::min(width, layer.units - block * width), depth,
+                             to + block * width * depth);
+  });
+}
+
+template <class T>
+void run_backward(const Layer<T>& layer, const RecurrentInputs& in, const RecurrentResults& from,
+                  const Tensor* of_out, const RecurrentGradients& to) {
+  const std::int64_t n = layer.units, depth = layer.gates * n, step = layer.panels.cols * depth;
+  const bool adds = layer.mode == RecurrentMode::Gru;  // to the part that bypasses the product
+  Workspace<T> packed(size_of(layer.blocks() * step));
+  pack_backward(layer, in.weight.data<const T>(), packed.data());
+  T *of_h = to.h.data<T>(), *of_product = to.product.data<T>();
+  const T* kept = is_elman(layer.mode) ? nullptr : from.kept.data<const T>();
+  // What the product of step k says of the state before it, for some units.
+  const auto through_product = [&](const Span& span, std::int64_t begin, std::int64_t end) {
+    layer.panels.multiply({span.rows, end - begin, depth, of_product + span.first * depth, depth,
+                           packed.data() + begin / layer.panels.cols * step, layer.panels.cols,
+                           step, of_h + begin, n, T(1), !adds});
+  };
+  for (std::size_t k = layer.spans.size(); k-- > 0;) {
+    const auto [first, rows] = layer.spans[k];
+    layer.share_units(rows, [&](std::int64_t begin, std::int64_t end) {
+      if (k + 1 < layer.spans.size()) through_product(layer.spans[k + 1], begin, end);
+      RecurrentBackwardStep<T> s{};
+      s.rows = rows;
+      s.units = n;
+      s.first = begin;
+      s.last = end;
+      s.kept = kept ? kept + first * layer.kept * n : nullptr;
+      s.h_before = from.h_before.data<const T>() + first * n;
+      s.h = from.out.data<const T>() + first * n;
+      s.of_out = of_out ? of_out->data<const T>() + first * n : nullptr;
+      s.of_h = of_h;
+      s.of_x = to.x.data<T>() + first * depth;
+      s.of_product = of_product + first * depth;
+      if (in.c) {
+        s.c_before = from.c_before.data<const T>() + first * n;
+        s.of_c = to.c.data<T>();
+      }
+      layer.loops.backward[layer.index()](s);
+    });
+  }
+  if (layer.spans.empty()) return;
+  layer.share_units(layer.spans[0].rows, [&](std::int64_t begin, std::int64_t end) {
+    through_product(layer.spans[0], begin, end);
+  });
+}
+
+// Backward reads what forward left.
+void check_results(const RecurrentInputs& in, const RecurrentResults& results) {
+  const std::int64_t units = in.h.size(1),
+                     rows = units ? in.x.numel() / (gates_of(in.mode) * units) : 0;
+  const auto matches = [&](const Tensor& t, std::int64_t width) {
+    return t.dtype() == in.x.dtype() && t.is_contiguous() && t.numel() == rows * width;
+  };
+  const bool lstm = in.mode == RecurrentMode::Lstm;
+  FB_CHECK(matches(results.out, units) && matches(results.h_before, units) &&
+               matches(results.c_before, lstm ? units : 0) &&
+               matches(results.kept, is_elman(in.mode) ? 0 : kept_of(in.mode) * units),
+           Shape, op, ": what the forward pass kept does not belong to an input of ", in.x.sizes());
+}
+
+RecurrentInputs with_contiguous(const RecurrentInputs& in, Tensor (&held)[2]) {
+  RecurrentInputs made = in;
+  made.x = contiguous(in.x);
+  made.h = contiguous(in.h);
+  made.weight = contiguous(in.weight);
+  if (in.c) {
+    held[0] = contiguous(*in.c);
+    made.c = &held[0];
+  }
+  if (in.bias) {
+    held[1] = contiguous(*in.bias);
+    made.bias = &held[1];
+  }
+  return made;
+}
+
+// A gradient as memory to be written over: zeros where there is none.
+Tensor state_gradient(const Tensor* given, const Tensor& like) {
+  const Tensor made = empty(like.sizes(), like.dtype());
+  if (given)
+    copy_into(made, *given);
+  else
+    fill(made, 0);
+  return made;
+}
+
+}  // namespace
+
+RecurrentResults recurrent(const RecurrentInputs& inputs) {
+  check(inputs);
+  Tensor held[2];
+  const RecurrentInputs in = with_contiguous(inputs, held);
+  const DType type = in.x.dtype();
+  const std::int64_t units = in.h.size(1);
+  Dims sizes = in.x.sizes();
+  sizes[sizes.size() - 1] = units;
+  const std::int64_t rows = in.sizes ? sizes[0] : sizes[0] * sizes[1];
+  const bool lstm = in.mode == RecurrentMode::Lstm;
+  RecurrentResults to{
+      empty(sizes, type),
+      clone(in.h),
+      lstm ? clone(*in.c) : empty({0}, type),
+      empty({is_elman(in.mode) ? 0 : rows, kept_of(in.mode) * units}, type),
+      empty({lstm ? rows : 0, units}, type),
+      empty({rows, units}, type),
+  };
+  if (shape_only()) return to;
+  dispatch_float(type, op, [&]<class T>() { run_forward(Layer<T>(in), in, to); });
+  return to;
+}
+
+RecurrentGradients recurrent_backward(const RecurrentInputs& inputs,
+                                      const RecurrentResults& results, const Tensor* of_out,
+                                      const Tensor* of_h, const Tensor* of_c) {
+  check(inputs);
+  Tensor held[2];
+  const RecurrentInputs in = with_contiguous(inputs, held);
+  const DType type = in.x.dtype();
+  const bool lstm = in.mode == RecurrentMode::Lstm;
+  FB_CHECK(!of_out || of_out->sizes() == results.out.sizes(), Shape, op, ": the gradient must be ",
+           results.out.sizes(), ", got ", of_out ? of_out->sizes() : Dims());
+  check_results(in, results);
+  const Tensor x = empty(in.x.sizes(), type);
+  const RecurrentGradients to{
+      x,
+      state_gradient(of_h, in.h),
+      lstm ? state_gradient(of_c, in.h) : empty({0}, type),
+      in.mode == RecurrentMode::Gru ? empty(in.x.sizes(), type) : x,
+  };
+  if (shape_only()) return to;
+  const Tensor incoming = of_out ? contiguous(*of_out) : Tensor();
+  dispatch_float(type, op, [&]<class T>() {
+    run_backward(Layer<T>(in), in, results, of_out ? &incoming : nullptr, to);
+  });
+  return to;
+}
+
+}  // namespace fb
