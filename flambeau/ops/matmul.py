@@ -86,7 +86,10 @@ def _batched_samples(s):
 
 
 @op(
-    overloads={"input vector and other matrix": "SqueezeBackward4"},
+    overloads={
+        "input vector and other matrix": "SqueezeBackward4",
+        "input matrix and input wanted": "CloneBackward0",
+    },
     name="_matmul",
     backward_name="UnsafeView",
     public=False,
