@@ -13,7 +13,18 @@ FIRST = (
     "norm_pool",
     "training",
 )
-FAMILIES = (*FIRST, "library", "einsum", "functional", "linalg", "spectral", "optim", "models")
+FAMILIES = (
+    *FIRST,
+    "layers",
+    "models",
+    "library",
+    "einsum",
+    "functional",
+    "linalg",
+    "spectral",
+    "optim",
+    "resample",
+)
 
 
 def load(families: tuple[str, ...] = FAMILIES) -> None:

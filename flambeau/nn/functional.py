@@ -52,6 +52,7 @@ from flambeau.ops.conv import conv_transpose2d as conv_transpose2d
 from flambeau.ops.conv import conv_transpose3d as conv_transpose3d
 from flambeau.ops.creation import empty_like as _empty_like
 from flambeau.ops.creation import zeros_like as _zeros_like
+from flambeau.ops.ctc import ctc_loss as ctc_loss
 from flambeau.ops.distance import pdist as pdist
 from flambeau.ops.einsum import bilinear as bilinear
 from flambeau.ops.fold import fold as fold
@@ -94,12 +95,36 @@ from flambeau.ops.norm import rms_norm as rms_norm
 from flambeau.ops.pad import pad as pad
 from flambeau.ops.pool import adaptive_avg_pool1d as adaptive_avg_pool1d
 from flambeau.ops.pool import adaptive_avg_pool2d as adaptive_avg_pool2d
+from flambeau.ops.pool import adaptive_avg_pool3d as adaptive_avg_pool3d
 from flambeau.ops.pool import adaptive_max_pool1d as adaptive_max_pool1d
+from flambeau.ops.pool import adaptive_max_pool1d_with_indices as adaptive_max_pool1d_with_indices
 from flambeau.ops.pool import adaptive_max_pool2d as adaptive_max_pool2d
+from flambeau.ops.pool import adaptive_max_pool2d_with_indices as adaptive_max_pool2d_with_indices
+from flambeau.ops.pool import adaptive_max_pool3d as adaptive_max_pool3d
+from flambeau.ops.pool import adaptive_max_pool3d_with_indices as adaptive_max_pool3d_with_indices
 from flambeau.ops.pool import avg_pool1d as avg_pool1d
 from flambeau.ops.pool import avg_pool2d as avg_pool2d
+from flambeau.ops.pool import avg_pool3d as avg_pool3d
+from flambeau.ops.pool import fractional_max_pool2d as fractional_max_pool2d
+from flambeau.ops.pool import (
+    fractional_max_pool2d_with_indices as fractional_max_pool2d_with_indices,
+)
+from flambeau.ops.pool import fractional_max_pool3d as fractional_max_pool3d
+from flambeau.ops.pool import (
+    fractional_max_pool3d_with_indices as fractional_max_pool3d_with_indices,
+)
+from flambeau.ops.pool import lp_pool1d as lp_pool1d
+from flambeau.ops.pool import lp_pool2d as lp_pool2d
+from flambeau.ops.pool import lp_pool3d as lp_pool3d
 from flambeau.ops.pool import max_pool1d as max_pool1d
+from flambeau.ops.pool import max_pool1d_with_indices as max_pool1d_with_indices
 from flambeau.ops.pool import max_pool2d as max_pool2d
+from flambeau.ops.pool import max_pool2d_with_indices as max_pool2d_with_indices
+from flambeau.ops.pool import max_pool3d as max_pool3d
+from flambeau.ops.pool import max_pool3d_with_indices as max_pool3d_with_indices
+from flambeau.ops.pool import max_unpool1d as max_unpool1d
+from flambeau.ops.pool import max_unpool2d as max_unpool2d
+from flambeau.ops.pool import max_unpool3d as max_unpool3d
 from flambeau.ops.resample import interpolate as interpolate
 from flambeau.ops.resample import upsample as upsample
 from flambeau.ops.resample import upsample_bilinear as upsample_bilinear
