@@ -9,6 +9,7 @@
 #include "core/allocator.h"
 #include "core/parallel.h"
 #include "kernels/copy.h"
+#include "kernels/pool_pairs.h"
 
 namespace fb {
 namespace {
@@ -229,6 +230,7 @@ std::pair<Tensor, Tensor> max_pool2d(const Tensor& x, const Dims& kernel, const 
   constexpr const char* op = "max_pool2d";
   require_cpu(x, op);
   const PoolShape s = pool_shape(x.sizes(), kernel, stride, padding, dilation, ceil_mode, op);
+  if (auto small = max_pool_pairs(x, kernel, stride, padding, dilation)) return *small;
   if (is_half(x.dtype())) {
     auto [values, indices] = max_pool2d(widened(x), kernel, stride, padding, dilation, ceil_mode);
     return {cast(values, x.dtype()), indices};
