@@ -15,13 +15,15 @@ FIRST = (
 )
 FAMILIES = (
     *FIRST,
+    "layers",
+    "models",
     "library",
     "einsum",
     "functional",
     "linalg",
     "spectral",
     "optim",
-    "models",
+    "resample",
     "memory",
 )
 

@@ -1,60 +1,78 @@
-"""Two-dimensional convolutions: the common kernels, forward and with every gradient."""
+"""Convolutions of one to three dimensions: the common kernels, forward and with every gradient."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
+from typing import Any
 
 from ..harness import Step, row
 from .inputs import normal
 
 
 @dataclass(frozen=True)
-class Shape:
-    """One convolution: input (N, C, H, W), output channels, and its geometry."""
+class Convolution:
+    """One convolution: its function, the sizes of input (N, C, ...) and weight, and its options."""
 
-    input: tuple[int, int, int, int]
-    out: int
-    kernel: int
-    stride: int = 1
-    groups: int = 1
+    function: str
+    input: tuple[int, ...]
+    weight: tuple[int, ...]
+    options: dict[str, Any] = field(default_factory=dict)
+    channels_last: bool = False
+
+    def operands(self, T: ModuleType, grad: bool):
+        """Input, weight and bias, and the function that convolves them."""
+        transposed = "transpose" in self.function
+        out = self.weight[1] if transposed else self.weight[0]
+        leaves = normal(T, *self.input), normal(T, *self.weight), normal(T, out)
+        if self.channels_last:
+            x, weight, bias = leaves
+            leaves = x.to(memory_format=T.channels_last), weight, bias
+        leaves = tuple(leaf.requires_grad_(grad) for leaf in leaves)
+        function = getattr(T.nn.functional, self.function)
+        return leaves, lambda: function(*leaves, **self.options)
 
 
-SHAPES = {
-    "3x3": Shape((16, 64, 56, 56), 64, 3),
-    "1x1": Shape((16, 64, 56, 56), 64, 1),
-    "5x5": Shape((8, 64, 28, 28), 64, 5),
-    "7x7 stride 2": Shape((8, 3, 224, 224), 64, 7, stride=2),
-    "depthwise 3x3": Shape((16, 64, 56, 56), 64, 3, groups=64),
+IMAGES = (16, 64, 56, 56)
+CONVOLUTIONS = {
+    "conv2d 3x3": Convolution("conv2d", IMAGES, (64, 64, 3, 3), {"padding": 1}),
+    "conv2d 1x1": Convolution("conv2d", IMAGES, (64, 64, 1, 1)),
+    "conv2d 5x5": Convolution("conv2d", (8, 64, 28, 28), (64, 64, 5, 5), {"padding": 2}),
+    "conv2d 7x7 stride 2": Convolution(
+        "conv2d", (8, 3, 224, 224), (64, 3, 7, 7), {"padding": 3, "stride": 2}
+    ),
+    "conv2d depthwise 3x3": Convolution(
+        "conv2d", IMAGES, (64, 1, 3, 3), {"padding": 1, "groups": 64}
+    ),
+    "conv2d 3x3 channels-last": Convolution(
+        "conv2d", IMAGES, (64, 64, 3, 3), {"padding": 1}, channels_last=True
+    ),
+    "conv1d": Convolution("conv1d", (32, 64, 256), (64, 64, 5), {"padding": 2}),
+    "conv3d": Convolution("conv3d", (4, 16, 16, 32, 32), (32, 16, 3, 3, 3), {"padding": 1}),
+    "conv_transpose1d": Convolution(
+        "conv_transpose1d", (32, 64, 128), (64, 32, 4), {"padding": 1, "stride": 2}
+    ),
+    "conv_transpose2d": Convolution(
+        "conv_transpose2d", (8, 64, 16, 16), (64, 32, 4, 4), {"padding": 1, "stride": 2}
+    ),
+    "conv_transpose3d": Convolution(
+        "conv_transpose3d", (2, 32, 8, 16, 16), (32, 16, 4, 4, 4), {"padding": 1, "stride": 2}
+    ),
 }
-
-
-def operands(T: ModuleType, s: Shape, grad: bool):
-    """Input, weight and bias, and the function that convolves them with ``same`` padding."""
-    x = normal(T, *s.input, grad=grad)
-    weight = normal(T, s.out, s.input[1] // s.groups, s.kernel, s.kernel, grad=grad)
-    bias = normal(T, s.out, grad=grad)
-
-    def convolve():
-        return T.nn.functional.conv2d(
-            x, weight, bias, stride=s.stride, padding=s.kernel // 2, groups=s.groups
-        )
-
-    return (x, weight, bias), convolve
 
 
 @row("conv2d 3x3 forward", 0.8)
 def forward(T: ModuleType) -> Step:
     """The convolution alone, no graph."""
-    return operands(T, SHAPES["3x3"], grad=False)[1]
+    return CONVOLUTIONS["conv2d 3x3"].operands(T, grad=False)[1]
 
 
 def forward_backward(name: str, at_most: float) -> None:
     """A row for the convolution and the gradients of input, weight and bias."""
 
-    @row(f"conv2d {name} forward+backward", at_most)
+    @row(f"{name} forward+backward", at_most)
     def make(T: ModuleType) -> Step:
-        leaves, convolve = operands(T, SHAPES[name], grad=True)
+        leaves, convolve = CONVOLUTIONS[name].operands(T, grad=True)
         g = normal(T, *convolve().shape, seed=1)
 
         def step():
@@ -67,5 +85,5 @@ def forward_backward(name: str, at_most: float) -> None:
         return step
 
 
-for name in SHAPES:
-    forward_backward(name, 0.9 if name == "3x3" else 1.1)
+for name in CONVOLUTIONS:
+    forward_backward(name, 0.9 if name == "conv2d 3x3" else 1.1)

@@ -54,6 +54,7 @@ void stepping(std::initializer_list<nb::handle> handles, F&& step) {
   Lists lists;
   lists.reserve(handles.size());
   for (nb::handle list : handles) lists.emplace_back(list);
+  note_writers(Tensors(lists.front()));
   if (lists.front().numel() < 16384) {
     step(lists);
     return;

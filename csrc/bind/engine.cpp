@@ -30,16 +30,32 @@ std::uint64_t next_sequence = 0;
 
 // ---- making nodes ----
 
-void remember_site(PyNode* node) {
-  PyFrameObject* frame = PyEval_GetFrame();  // borrowed
-  if (!frame) return;
-  node->code = reinterpret_cast<PyObject*>(PyFrame_GetCode(frame));
-  node->instruction = PyFrame_GetLasti(frame);
-}
-
 void add_edge(PyNode* node, int at, PyObject* source, bool wanted) {
   if (!wanted || !is_tensor(source) || level_of(source) != recording_level) return;
   node->edges[at] = edge_of(as_tensor(source));
+}
+
+// New reference to the sizes of a tensor, or to a tuple of those of a list; of a number to ().
+PyObject* sizes_of(PyObject* value) {
+  if (is_tensor(value)) return wrap_size(as_tensor(value)->t.sizes());
+  if (!PyList_Check(value) && !PyTuple_Check(value)) return wrap_size(Dims());
+  const Py_ssize_t n = PySequence_Fast_GET_SIZE(value);
+  PyObject* out = PyTuple_New(n);
+  for (Py_ssize_t k = 0; out && k < n; ++k)
+    PyTuple_SET_ITEM(out, k, sizes_of(PySequence_Fast_GET_ITEM(value, k)));
+  return out;
+}
+
+// The versions of the tensors of a tuple, whose writers are noted from now on.
+std::uint32_t await_all(PyObject* tuple) {
+  std::uint32_t versions = 0;
+  for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(tuple); ++k)
+    if (is_tensor(PyTuple_GET_ITEM(tuple, k))) {
+      const Tensor& t = as_tensor(PyTuple_GET_ITEM(tuple, k))->t;
+      t.version_counter()->awaited = true;
+      versions += t.version();
+    }
+  return versions;
 }
 
 void save(PyNode* node, const Source& source, PyObject* const* slots, PyObject* outputs,
@@ -55,16 +71,15 @@ void save(PyNode* node, const Source& source, PyObject* const* slots, PyObject* 
                       "a clone to get a normal tensor and use it in autograd.");
       throw nb::python_error();
     }
-    if (t == overwritten) {
-      std::optional<NoGrad> guard;
-      RecordingLevel any(0);
-      if (!t->wrapped) guard.emplace();  // the levels below a wrapper record the copy
+    if (t == overwritten) {  // its history goes with the copy: second derivatives need it
       saved.value = PyObject_CallOneArg(engine_ops.clone, o);
       if (!saved.value) throw nb::python_error();
       saved.version = 0;
     } else {
       saved.value = Py_NewRef(o);
       saved.version = t->t.version();
+      saved.recorded = t->grad_fn != nullptr;
+      t->t.version_counter()->awaited = true;
     }
   };
   switch (source.kind) {
@@ -76,22 +91,15 @@ void save(PyNode* node, const Source& source, PyObject* const* slots, PyObject* 
         saved.value = PyList_AsTuple(o);
         if (!saved.value) throw nb::python_error();
         node->saved_anything = true;
-        for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(saved.value); ++k)
-          if (is_tensor(PyTuple_GET_ITEM(saved.value, k)))
-            saved.version += as_tensor(PyTuple_GET_ITEM(saved.value, k))->t.version();
+        saved.version = await_all(saved.value);
       } else {
         saved.value = Py_NewRef(o);
-        if (PyTuple_Check(o))
-          for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(o); ++k)
-            if (is_tensor(PyTuple_GET_ITEM(o, k)))
-              saved.version += as_tensor(PyTuple_GET_ITEM(o, k))->t.version();
+        if (PyTuple_Check(o)) saved.version = await_all(o);
       }
       break;
     }
     case SourceKind::Shape:
-      saved.value = is_tensor(slots[source.index])
-                        ? wrap_size(as_tensor(slots[source.index])->t.sizes())
-                        : wrap_size(Dims());
+      saved.value = sizes_of(slots[source.index]);
       if (!saved.value) throw nb::python_error();
       break;
     case SourceKind::Layout: {
@@ -109,6 +117,7 @@ void save(PyNode* node, const Source& source, PyObject* const* slots, PyObject* 
                                            : PySequence_Fast_GET_ITEM(outputs, source.index);
       saved.value = alias(out).release().ptr();
       saved.version = as_tensor(out)->t.version();
+      as_tensor(out)->t.version_counter()->awaited = true;
       saved.is_output = true;
       break;
     }
@@ -524,17 +533,39 @@ Object run_hooks(PyObject* hooks, Object g) {
   return g;
 }
 
+// enforce_grad_layout_policy: a gradient is laid out in memory as its leaf is.
+thread_local bool layout_enforced = true;
+
+bool laid_out_alike(const Tensor& g, const Tensor& leaf) {
+  if (g.is_contiguous() && leaf.is_contiguous()) return true;
+  if (!leaf.is_non_overlapping_and_dense()) return g.is_contiguous();
+  for (int d = 0; d < leaf.ndim(); ++d)
+    if (leaf.size(d) > 1 && g.stride(d) != leaf.stride(d)) return false;
+  return true;
+}
+
+// The gradient for a leaf that has none yet: itself if nobody else sees it, else a copy.
+Object first_gradient(Task& task, PyTensor* leaf, Object g) {
+  const PyTensor* p = as_tensor(g.ptr());
+  if (task.create_graph) return g;
+  const bool plain = !p->wrapped && p->t.is_cpu() && leaf->t.is_cpu() && !p->t.is_lazy();
+  const bool alike = !plain || laid_out_alike(p->t, leaf->t);
+  const bool ours = Py_REFCNT(g.ptr()) == 1 && !p->base && p->t.storage().unique();
+  if (ours && !p->t.is_lazy() && (alike || !layout_enforced)) return g;
+  NoGrad guard;
+  if (alike) return call(engine_ops.clone, {g.ptr()});
+  const bool dense = leaf->t.is_non_overlapping_and_dense();
+  Tensor copy = empty_strided(
+      p->t.sizes(), dense ? leaf->t.strides() : contiguous_strides(p->t.sizes()), p->t.dtype());
+  copy_into(copy, p->t);
+  Object made = nb::steal(wrap(std::move(copy)));
+  if (!made) throw nb::python_error();
+  return made;
+}
+
 void accumulate(Task& task, PyTensor* leaf, Object g) {
   if (!leaf->grad) {
-    if (task.create_graph || owned(g)) {
-      leaf->grad = g.release().ptr();
-    } else if (Py_REFCNT(g.ptr()) == 1 && !as_tensor(g.ptr())->base &&
-               as_tensor(g.ptr())->t.storage().unique() && !as_tensor(g.ptr())->t.is_lazy()) {
-      leaf->grad = g.release().ptr();
-    } else {
-      NoGrad guard;
-      leaf->grad = call(engine_ops.clone, {g.ptr()}).release().ptr();
-    }
+    leaf->grad = first_gradient(task, leaf, std::move(g)).release().ptr();
     return;
   }
   PyTensor* grad = as_tensor(leaf->grad);
@@ -573,39 +604,6 @@ void finish_leaf(Task& task, PyObject* leaf_object, Target& t) {
     for (Py_ssize_t k = 0; k < PyList_GET_SIZE(list.ptr()); ++k)
       call(PyList_GET_ITEM(list.ptr(), k), {leaf_object});
   }
-}
-
-void check_version(PyNode* node, const Saved& saved) {
-  std::uint32_t now = 0;
-  PyObject* tensor = nullptr;
-  if (is_tensor(saved.value)) {
-    tensor = saved.value;
-    now = as_tensor(saved.value)->t.version();
-  } else if (PyTuple_Check(saved.value)) {
-    for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(saved.value); ++k)
-      if (is_tensor(PyTuple_GET_ITEM(saved.value, k))) {
-        tensor = PyTuple_GET_ITEM(saved.value, k);
-        now += as_tensor(tensor)->t.version();
-      }
-  }
-  if (!tensor || now == saved.version) return;
-  std::ostringstream text;
-  const PyTensor* t = as_tensor(tensor);
-  text << "one of the variables needed for gradient computation has been modified by an inplace "
-          "operation: ["
-       << dtype_name(t->t.dtype()) << " " << t->t.sizes() << "]";
-  if (saved.is_output)
-    text << ", which is output 0 of " << name_of(node);
-  else if (t->grad_fn)
-    text << ", which is output " << t->output_nr << " of " << name_of(as_node(t->grad_fn));
-  text << ", is at version " << now << "; expected version " << saved.version << " instead. "
-       << name_of(node) << " saved it";
-  const std::string site = site_of(node);
-  if (!site.empty()) text << " in the forward call at " << site;
-  text << ". Hint: enable anomaly detection to find the operation that failed to compute its "
-          "gradient, with "
-          "torch.autograd.set_detect_anomaly(True).";
-  raise_runtime(text.str());
 }
 
 // What a wrapper of the level, or each in a tuple, holds one level below.
@@ -1023,14 +1021,6 @@ std::int64_t now_ns() {
       .count();
 }
 
-std::string site_of(PyNode* node) {
-  if (!node->code) return {};
-  auto* code = reinterpret_cast<PyCodeObject*>(node->code);
-  return std::string(PyUnicode_AsUTF8(code->co_filename)) + ":" +
-         std::to_string(PyCode_Addr2Line(code, node->instruction)) + " in " +
-         PyUnicode_AsUTF8(code->co_name);
-}
-
 PyNode* new_node(PyTypeObject* type) {
   PyObject* o = type->tp_alloc(type, 0);
   if (!o) throw nb::python_error();
@@ -1099,7 +1089,7 @@ PyNode* make_node(PyOp* op, PyObject* const* slots, std::uint32_t needs, PyObjec
   save_for_rules(node, op, slots, outputs, overwritten);
   if (!overwritten) pack_saved(node);
   remember_outputs(node, outputs, overwritten);
-  remember_site(node);
+  node->code = Py_XNewRef(users_code(node->instruction));
   if (engine_ops.on_record) call(engine_ops.on_record, {owner.ptr()});
   return as_node(owner.release().ptr());
 }
@@ -1107,9 +1097,13 @@ PyNode* make_node(PyOp* op, PyObject* const* slots, std::uint32_t needs, PyObjec
 // The node of a view whose base, or another view of it, was written since its own node was made.
 [[gnu::cold]] static PyObject* renewed_grad_fn(PyTensor* t) {
   PyTensor* base = as_tensor(t->base);
-  t->view_version = t->t.version();
-  if (!base->requires_grad || !is_differentiable(t->t.dtype())) return t->grad_fn;
+  if (!base->requires_grad || !is_differentiable(t->t.dtype())) {
+    t->view_version = t->t.version();
+    return t->grad_fn;
+  }
+  refuse_view(t, "its base or another view of its base has been modified inplace");
   // The base was written since: this view shows part of its new value.
+  t->view_version = t->t.version();
   RecordingLevel at(level_of(t->base));
   if (seen_otherwise(t->t, base->t)) {
     const Grad recording(true);
@@ -1148,6 +1142,8 @@ void init_engine(nb::module_& m) {
         nb::arg("accumulate"), nb::arg("level") = 0);
   // For hooks: which backward runs in this thread (0 for none), and whether it reaches a node or
   // leaf.
+  m.def("is_grad_layout_enforced", [] { return layout_enforced; });
+  m.def("set_grad_layout_enforced", [](bool enforced) { layout_enforced = enforced; });
   m.def("current_backward", [] { return current_task ? current_task->number : 0; });
   m.def("backward_reaches_all", [] { return !current_task || !current_task->restricted; });
   m.def("is_reached", [](nb::handle target) {
@@ -1170,11 +1166,18 @@ void init_engine(nb::module_& m) {
         int at = 0;
         for (nb::handle input : inputs) add_edge(node, at++, input.ptr(), true);
         node->sequence = next_sequence++;
-        remember_site(node);
+        node->code = Py_XNewRef(users_code(node->instruction));
         if (engine_ops.on_record) call(engine_ops.on_record, {owner.ptr()});
         return owner;
       },
       nb::arg("name"), nb::arg("function"), nb::arg("inputs"), nb::arg("level") = 0);
+  m.def("version_error",
+        [](nb::handle node, nb::handle tensor, std::uint32_t expected, int output) {
+          PyNode* saver = is_node(node.ptr()) ? as_node(node.ptr()) : nullptr;
+          return nb::str(version_error(saver, tensor.ptr(), expected, output).c_str());
+        });
+  m.def("mark_saved",
+        [](nb::handle t) { as_tensor(t.ptr())->t.version_counter()->awaited = true; });
   // A saved output with its place in the graph again (see FunctionCtx).
   m.def("output_of", [](nb::handle saved, nb::handle handle, std::uint32_t output_nr) {
     Object out = alias(saved.ptr());

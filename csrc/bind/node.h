@@ -61,7 +61,18 @@ struct NodeName {
 
 // What an argument must be for a node to get the name of an overload.
 struct NameTest {
-  enum class Kind : std::uint8_t { Given, Missing, Number, Tensor, Vector, Matrix, Copied, Equals };
+  enum class Kind : std::uint8_t {
+    Given,
+    Missing,
+    Number,
+    Tensor,
+    Vector,
+    Matrix,
+    Wanted,
+    Gapped,
+    Copied,
+    Equals
+  };
   int param;
   Kind kind;
   PyObject* text;  // of Equals: how the argument reads
@@ -123,7 +134,8 @@ struct Saved {
   PyObject* value = nullptr;
   std::uint32_t version = 0;
   bool is_output = false;
-  bool packed = false;  // `value` is called for the tensor
+  bool recorded = false;  // had a node when it was saved
+  bool packed = false;    // `value` is called for the tensor
 };
 struct OutputMeta {
   Dims sizes;
@@ -197,8 +209,20 @@ void move_retained(PyTensor* t, PyNode* to);
 // Hands what the node saved to the hooks of `saved_tensors_hooks`, if there are any.
 void pack_saved(PyNode* node);
 std::int64_t now_ns();
+// ---- versions.cpp ----
+
+// The code that runs in the innermost frame outside the package, and the instruction there; null
+// without any. Borrowed, and never freed.
+PyObject* users_code(int& instruction);
 // "file.py:12 in f", or empty.
 std::string site_of(PyNode* node);
+// Raises if what a node saved was written or detached since.
+void check_version(PyNode* node, const Saved& saved);
+// The text for a tensor that was written since `node`, if it is not null, saved it; `output` is -1
+// for an input.
+std::string version_error(PyNode* node, PyObject* tensor, std::uint32_t expected, int output);
+// Raises for a view made in another mode, or by a function of several views, whose value changed.
+void refuse_view(PyTensor* view, const char* what_happened);
 
 // Python objects of the ops that the engine itself uses (registered by the ops package).
 struct EngineOps {
@@ -219,6 +243,7 @@ struct EngineOps {
   PyObject* on_gradient = nullptr;  // called with (node, gradients out, gradients in, start in ns)
   PyObject* observer = nullptr;     // called with (op, args, result, start in ns, in-place)
   PyObject* pack_saved = nullptr;   // called with a saved value; returns its getter, or None
+  PyObject* recall = nullptr;       // called with an op before it runs: its result, or None
   PyObject* on_write = nullptr;     // called with a tensor that is about to be written in place
   PyObject* composite = nullptr;    // called with (function, args, kwargs) under transforms
 };

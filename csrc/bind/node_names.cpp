@@ -41,6 +41,10 @@ bool holds(const PyOp* op, const NameTest& test, PyObject* value, PyObject* resu
       return is_tensor(value) && as_tensor(value)->t.ndim() == 1;
     case NameTest::Kind::Matrix:
       return is_tensor(value) && as_tensor(value)->t.ndim() == 2;
+    case NameTest::Kind::Wanted:
+      return is_tensor(value) && as_tensor(value)->requires_grad;
+    case NameTest::Kind::Gapped:
+      return is_tensor(value) && !as_tensor(value)->t.is_contiguous();
     case NameTest::Kind::Copied:
       return !shares_memory(value, result);
     case NameTest::Kind::Equals:
@@ -67,9 +71,9 @@ PyTypeObject* make_node_type(PyObject* name) {
 }
 
 NameTest::Kind kind_named(std::string_view word) {
-  static constexpr std::string_view words[] = {"given",  "missing", "number", "tensor",
-                                               "vector", "matrix",  "copied", "="};
-  for (int k = 0; k < 8; ++k)
+  static constexpr std::string_view words[] = {"given",  "missing", "number", "tensor", "vector",
+                                               "matrix", "wanted",  "gapped", "copied", "="};
+  for (int k = 0; k < 10; ++k)
     if (words[k] == word) return static_cast<NameTest::Kind>(k);
   throw nb::value_error(("unknown condition " + std::string(word)).c_str());
 }

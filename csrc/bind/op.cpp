@@ -272,8 +272,14 @@ PyObject* call_forward(const PyOp* op, const Call& call) {
   return result;
 }
 
-nb::object run_kernel(const PyOp* op, const Call& call) {
+nb::object run_kernel(PyOp* op, const Call& call) {
   PyObject* result;
+  if (engine_ops.recall) [[unlikely]] {
+    result = PyObject_CallOneArg(engine_ops.recall, reinterpret_cast<PyObject*>(op));
+    if (!result) throw nb::python_error();
+    nb::object kept = nb::steal(result);
+    if (!kept.is_none()) return kept;
+  }
   if (auto native = run_native(op, call, nullptr)) {
     result = wrap(std::move(*native));
   } else if (op->rule_count) {
@@ -464,28 +470,11 @@ void check_inplace(PyTensor* self, bool records) {
   if (self_grad && !self->grad_fn && !base)
     raise_runtime("a leaf Variable that requires grad is being used in an in-place operation.");
   if (!base || !(records || self_grad || base->requires_grad)) return;
-  if (base->requires_grad && !base->grad_fn)
+  // A view that requires gradients itself is a leaf, though its base is a constant.
+  if ((base->requires_grad || self_grad) && !base->grad_fn)
     raise_runtime(
         "a view of a leaf Variable that requires grad is being used in an in-place operation.");
-  if (self->creation == Creation::NoGrad)
-    raise_runtime(
-        "A view was created in no_grad mode and is being modified inplace with grad mode enabled. "
-        "Given that this use case is ambiguous and "
-        "error-prone, it is forbidden. You can clarify your code by moving both the view and the "
-        "inplace either both inside the no_grad block (if "
-        "you don't want the inplace to be tracked) or both outside (if you want the inplace to be "
-        "tracked).");
-  if (self->creation == Creation::Inference)
-    raise_runtime(
-        "A view was created in inference mode and is being modified inplace in normal mode. Create "
-        "the view outside inference mode.");
-  if (self->creation == Creation::MultiOutput)
-    raise_runtime(
-        "Output 0 of a function that returns multiple views is a view and is being modified "
-        "inplace. This view is the output of a function that "
-        "returns multiple views. Such functions do not allow the output views to be modified "
-        "inplace. You should replace the inplace operation by "
-        "an out-of-place one.");
+  refuse_view(self, "is being modified inplace");
 }
 
 // The view `self` now has a new value, computed by `node`: its base is the old base with that value
@@ -595,15 +584,19 @@ nb::object call_inplace(PyOp* op, Call& call) {
     else
       run_inplace(op, call, target);
     target.bump_version();
+    note_writer(target);
   }
-  self->view_version = target.version();  // what follows gives self the right node itself
   if (node) {
+    self->view_version = target.version();  // it is given the right node here
     move_retained(self, node);
     set_grad_fn(self, node_owner.ptr(), 0);
     for (Saved& saved : node->saved)
       if (saved.is_output && saved.value) saved.version = target.version();
     pack_saved(node);
-    if (self->base) rebase(self);
+    if (self->base) {
+      rebase(self);
+      self->view_version = target.version() - 1;  // whoever asks gets its part of the base
+    }
   }
   if (engine_ops.observer) observe(op, call, call.slots[0], started, true);
   return nb::borrow(call.slots[0]);
@@ -638,6 +631,7 @@ nb::object call_out(PyOp* op, const Call& call) {
     }
     copy_into(o->t, v);
     o->t.bump_version();
+    note_writer(o->t);
   };
   auto refuse_grad = [&](PyObject* o) {
     if (grad_mode.enabled && is_tensor(o) && (as_tensor(o)->requires_grad))
@@ -1006,6 +1000,7 @@ void init_op(nb::module_& m) {
                                             {"on_gradient", &EngineOps::on_gradient},
                                             {"observer", &EngineOps::observer},
                                             {"pack_saved", &EngineOps::pack_saved},
+                                            {"recall", &EngineOps::recall},
                                             {"on_write", &EngineOps::on_write},
                                             {"composite", &EngineOps::composite}};
         for (const Entry& e : entries)

@@ -690,7 +690,10 @@ void init_tensor(nb::module_& m) {
   // x.data = y: the object keeps its identity and its autograd fields.
   m.def("set_data",
         [](nb::handle target, const Lazy& value) { checked_tensor(target)->t = value; });
-  m.def("bump_version", [](const Lazy& t) { t->bump_version(); });
+  m.def("bump_version", [](const Lazy& t) {
+    t->bump_version();
+    note_writer(*t.tensor);
+  });
   m.def("make_leaf", [](nb::handle target) {
     PyTensor* t = checked_tensor(target);
     Py_CLEAR(t->grad_fn);

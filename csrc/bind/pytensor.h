@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 
 #include "core/tensor.h"
 #include "kernels/copy.h"
@@ -101,6 +102,14 @@ class Grad {
   bool before_;
 };
 // Recording is off while a kernel or a first-order backward runs.
+// Remembers the user's line that writes tensors, for those that some node has saved.
+void note_writers(std::span<const Tensor* const> targets);
+inline void note_writer(const Tensor& target) {
+  const Tensor* one[] = {&target};
+  if (target.version_counter()->awaited) [[unlikely]]
+    note_writers(one);
+}
+
 struct NoGrad : Grad {
   NoGrad() : Grad(false) {}
 };

@@ -26,6 +26,9 @@ struct Storage {
   std::size_t capacity =
       0;  // what is allocated: a storage that shrinks keeps its memory, so views stay valid
   std::uint32_t version = 0;  // counts in-place writes; autograd compares it
+  bool awaited = false;       // a graph has saved it: `writer` is kept
+  int writer_at = 0;
+  void* writer = nullptr;  // code that wrote it last, for autograd's message
   Device device;
   bool resizable = true;
   bool shared = false;        // lives in memory that other processes map

@@ -45,8 +45,8 @@ class Tensor {
   T* data() const {
     return reinterpret_cast<T*>(bytes());
   }
-  void bump_version() const { ++counter()->version; }
-  std::uint32_t version() const { return counter()->version; }
+  void bump_version() const { ++version_counter()->version; }
+  std::uint32_t version() const { return version_counter()->version; }
   // The same view whose writes, and those of its views, other tensors' versions do not count.
   Tensor with_own_version() const;
 
@@ -68,9 +68,10 @@ class Tensor {
   // A view with these sizes, if strides allow it (sizes are non-negative, the product fits).
   std::optional<Tensor> try_view(const Dims& sizes) const;
 
- private:
-  const StoragePtr& counter() const { return versions_ ? versions_ : storage_; }
+  // Where in-place writes are counted.
+  const StoragePtr& version_counter() const { return versions_ ? versions_ : storage_; }
 
+ private:
   StoragePtr storage_;
   StoragePtr versions_;  // empty, and there for its version; null: the storage counts
   Dims sizes_;

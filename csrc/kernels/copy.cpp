@@ -1,5 +1,6 @@
 #include "kernels/copy.h"
 
+#include <algorithm>
 #include <bit>
 #include <type_traits>
 
@@ -119,6 +120,72 @@ Loop move_loop_for(std::size_t size) {
   }
 }
 
+// ---- copies in which rows become columns ----
+
+struct CopyAxis {
+  std::int64_t size, to, from;  // steps in bytes
+};
+
+// The axes of a copy of more than one element, those of `dst` that lie closest together first,
+// joined where both sides step through them evenly.
+int axes_of_copy(const Tensor& dst, const Tensor& src, CopyAxis* axes) {
+  const auto size = static_cast<std::int64_t>(dst.itemsize());
+  int count = 0;
+  for (int d = dst.ndim() - 1; d >= 0; --d)
+    if (dst.size(d) != 1) axes[count++] = {dst.size(d), dst.stride(d) * size, src.stride(d) * size};
+  std::stable_sort(axes, axes + count,
+                   [](const CopyAxis& a, const CopyAxis& b) { return a.to < b.to; });
+  int last = -1;
+  for (int d = 0; d < count; ++d) {
+    const bool joins = last >= 0 && axes[d].to == axes[last].size * axes[last].to &&
+                       axes[d].from == axes[last].size * axes[last].from;
+    if (joins)
+      axes[last].size *= axes[d].size;
+    else
+      axes[++last] = axes[d];
+  }
+  return last + 1;
+}
+
+// Copies by squares where neighbours on one side are far apart on the other; false, and nothing is
+// done, where they are not.
+bool transpose_into(const Tensor& dst, const Tensor& src) {
+  constexpr std::int64_t least = 16;
+  const auto size = static_cast<std::int64_t>(dst.itemsize());
+  if ((size != 4 && size != 8) || dst.numel() < least * least) return false;
+  CopyAxis axes[Dims::max_size];
+  const int count = axes_of_copy(dst, src, axes);
+  int row = 1;
+  while (row < count && axes[row].from != size) ++row;
+  if (row >= count || axes[0].to != size || axes[0].from <= size || axes[0].size < least ||
+      axes[row].size < least || axes[row].to <= 0)
+    return false;
+  const CopyAxis across = axes[0], along = axes[row];
+  std::int64_t planes = 1;
+  for (int d = 1; d < count; ++d)
+    if (d != row) planes *= axes[d].size;
+  // Stripes of columns of the result: they read whole stretches of the source.
+  constexpr std::int64_t stripe = 64;
+  const std::int64_t stripes = (across.size + stripe - 1) / stripe;
+  const auto transpose = copy_lines().transpose[size == 8];
+  const std::int64_t grain = std::max<std::int64_t>(1, default_grain / (along.size * stripe));
+  parallel_for(0, planes * stripes, grain, [&](std::int64_t b, std::int64_t e) {
+    for (std::int64_t item = b; item < e; ++item) {
+      const std::int64_t first = item % stripes * stripe;
+      std::int64_t to = first * across.to, from = first * across.from, rest = item / stripes;
+      for (int d = 1; d < count; ++d) {
+        if (d == row) continue;
+        to += rest % axes[d].size * axes[d].to;
+        from += rest % axes[d].size * axes[d].from;
+        rest /= axes[d].size;
+      }
+      transpose(dst.bytes() + to, along.to, src.bytes() + from, across.from, along.size,
+                std::min(stripe, across.size - first));
+    }
+  });
+  return true;
+}
+
 Loop cast_loop_for(DType to, DType from) {
   return dispatch_all(to, [&]<class To>() {
     return dispatch_all(from, [&]<class From>() -> Loop { return cast_loop<To, From>; });
@@ -155,6 +222,7 @@ void copy_into(const Tensor& dst, const Tensor& src) {
   }
   const Tensor source = src.expand(dst.sizes(), "copy_");
   if (needs_copy_before_write(dst, source)) return copy_into(dst, clone(source));
+  if (dst.dtype() == src.dtype() && transpose_into(dst, source)) return;
   if (dst.dtype() == src.dtype())
     return run_loop(move_loop_for(dst.itemsize()), dst.sizes(), {dst, source});
   const CastLine line = copy_lines().cast_line(dst.dtype(), src.dtype());

@@ -45,6 +45,63 @@ void reverse(void* __restrict out, const void* __restrict in, std::int64_t n) {
   for (std::int64_t k = 0; k < n; ++k) o[k] = i[n - 1 - k];
 }
 
+// --- transposing copies ------------------------------------------------------------------------
+
+// The elements of two registers in turns: the first halves, and the second halves.
+template <class T>
+FB_SIMD void zip(Vec<T> a, Vec<T> b, Vec<T>& low, Vec<T>& high) {
+  constexpr int size = Vec<T>::size;
+  typename Vec<IntOf<T>>::Native first, second;
+  for (int i = 0; i < size; ++i) {
+    first[i] = i / 2 + (i % 2) * size;
+    second[i] = first[i] + size / 2;
+  }
+  low = Vec<T>(__builtin_shuffle(a.v, b.v, first));
+  high = Vec<T>(__builtin_shuffle(a.v, b.v, second));
+}
+
+// A square of registers: as many rounds of zipping as turn every row into a column.
+template <class T>
+FB_SIMD void transpose_square(char* out, std::int64_t out_step, const char* in,
+                              std::int64_t in_step) {
+  constexpr int size = Vec<T>::size;
+  Vec<T> x[size], y[size];
+#pragma GCC unroll 16
+  for (int i = 0; i < size; ++i) x[i] = Vec<T>::load(reinterpret_cast<const T*>(in + i * in_step));
+#pragma GCC unroll 4
+  for (int round = 1; round < size; round *= 2) {
+#pragma GCC unroll 8
+    for (int i = 0; i < size / 2; ++i) zip(x[i], x[i + size / 2], y[2 * i], y[2 * i + 1]);
+#pragma GCC unroll 16
+    for (int i = 0; i < size; ++i) x[i] = y[i];
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < size; ++i) x[i].store(reinterpret_cast<T*>(out + i * out_step));
+}
+
+template <class T>
+void transpose(void* out, std::int64_t out_step, const void* in, std::int64_t in_step,
+               std::int64_t rows, std::int64_t columns) {
+  constexpr std::int64_t size = Vec<T>::size, bytes = sizeof(T);
+  auto* o = static_cast<char*>(out);
+  auto* i = static_cast<const char*>(in);
+  const std::int64_t whole_rows = rows / size * size, whole_columns = columns / size * size;
+  for (std::int64_t c = 0; c < whole_columns; c += size)
+    for (std::int64_t r = 0; r < whole_rows; r += size)
+      transpose_square<T>(o + r * out_step + c * bytes, out_step, i + c * in_step + r * bytes,
+                          in_step);
+  const auto single = [&](std::int64_t r, std::int64_t c) {
+    *reinterpret_cast<T*>(o + r * out_step + c * bytes) =
+        *reinterpret_cast<const T*>(i + c * in_step + r * bytes);
+  };
+  for (std::int64_t r = 0; r < whole_rows; ++r)
+    for (std::int64_t c = whole_columns; c < columns; ++c) single(r, c);
+  for (std::int64_t r = whole_rows; r < rows; ++r)
+    for (std::int64_t c = 0; c < columns; ++c) single(r, c);
+}
+
+// --- conversions -------------------------------------------------------------------------------
+
 // float to a signed integer: what the instruction gives for numbers out of range is the smallest
 // one, where C++ leaves it open.
 template <class To, class From>
@@ -199,6 +256,7 @@ const CopyLines copy_lines_table = {
     copy_bytes,
     {fill<std::uint8_t>, fill<std::uint16_t>, fill<std::uint32_t>, fill<std::uint64_t>},
     {reverse<std::uint8_t>, reverse<std::uint16_t>, reverse<std::uint32_t>, reverse<std::uint64_t>},
+    {transpose<std::int32_t>, transpose<std::int64_t>},
     cast_line,
     ramp_int64,
     ramp_float,

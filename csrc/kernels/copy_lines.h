@@ -15,6 +15,10 @@ struct CopyLines {
   // By the logarithm of the element's size: 1, 2, 4, 8 bytes.
   void (*fill[4])(void* out, const void* value, std::int64_t n);
   void (*reverse[4])(void* out, const void* last, std::int64_t n);
+  // out[r][c] = in[c][r] for 4 and 8 bytes: an element is next to the one before it in a row of
+  // `out`, and in a column of `in`; steps are in bytes.
+  void (*transpose[2])(void* out, std::int64_t out_step, const void* in, std::int64_t in_step,
+                       std::int64_t rows, std::int64_t columns);
   // Null for pairs that the common loop converts.
   CastLine (*cast_line)(DType to, DType from);
   // out[k] = first + k * step, with wrap-around.

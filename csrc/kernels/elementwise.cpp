@@ -171,6 +171,18 @@ DType computed_dtype(DType common, const Info& op) {
   return common;
 }
 
+// Do neighbours in the rows of one matrix lie in the columns of the other?
+bool crosses(const Tensor& a, const Tensor& b) {
+  constexpr std::int64_t far = 16, worth_it = 1 << 12;
+  const int n = a.ndim();
+  if (n < 2 || b.ndim() != n || !(a.sizes() == b.sizes()) || a.numel() < worth_it) return false;
+  const auto along = [&](const Tensor& t, int axis, int other) {
+    return t.stride(axis) == 1 && t.stride(other) >= far && t.size(axis) >= far;
+  };
+  return (along(a, n - 1, n - 2) && along(b, n - 2, n - 1)) ||
+         (along(a, n - 2, n - 1) && along(b, n - 1, n - 2));
+}
+
 // Resolves `out`: the tensor to compute into, and whether the result must then be cast to out.
 struct Output {
   Tensor target;
@@ -217,6 +229,21 @@ struct Input {
     operand = Operand::element(buffer);
   }
 };
+
+// Going through two that cross in any order touches a cache line per element of one of them: the
+// other operands are first laid out as the first one is, in squares.
+void lay_out_alike(Input* inputs, const Argument* arguments, int count, const Tensor* out) {
+  const Tensor* first = arguments[0].tensor;
+  if (!first || inputs[0].held.defined() || (out && !(out->strides() == first->strides()))) return;
+  for (int k = 1; k < count; ++k) {
+    const Tensor* other = arguments[k].tensor;
+    if (!other || inputs[k].held.defined() || !crosses(*first, *other)) continue;
+    const Operand layout(*first);
+    inputs[k].held = empty_result(other->sizes(), other->dtype(), &layout, 1);
+    copy_into(inputs[k].held, *other);
+    inputs[k].operand = Operand(inputs[k].held);
+  }
+}
 
 // Single elements of 16-bit operations keep the precision of float32, as in torch; a comparison is
 // between numbers that the dtype has.
@@ -272,6 +299,7 @@ Tensor elementwise(const Info& op, const Kernel (&kernels)[num_dtypes],
   const Dims shape = common_shape(arguments, op.name);
   Input inputs[count];
   for (int k = 0; k < count; ++k) inputs[k].set(arguments[k], dtype, out, op.name);
+  if constexpr (count > 1) lay_out_alike(inputs, arguments, count, out);
   BlockCall call{kernel.inner, kernel.halves, params, count, op.result == Result::Bool, 0};
   if (kernel.inner && (dtype == DType::Float16 || dtype == DType::BFloat16))
     call.float_inputs = widen_elements(inputs, arguments, count, dtype, op.result);

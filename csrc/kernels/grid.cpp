@@ -120,6 +120,7 @@ void add_input_gradient(const GridShape& s, const T* grad, const T* grid, T* out
     for (; begin < end; ++begin) {
       const std::int64_t image = begin / groups, channel = begin % groups * group;
       const std::int64_t channels = std::min(group, s.channels - channel);
+      if (channels <= 0) continue;  // the groups before have them all
       const std::int64_t place = image * s.channels + channel;
       for (std::int64_t first = 0; first < s.positions; first += grid_block) {
         const int count = static_cast<int>(std::min<std::int64_t>(grid_block, s.positions - first));

@@ -102,6 +102,14 @@ class Targets {
   double class_weight(std::int64_t c) const {
     return weights_ ? static_cast<double>(weights_[c]) : 1.0;
   }
+  // Calls f(weight of a class), a function for the compiler to see through.
+  template <class F>
+  void with_weights(F&& f) const {
+    if (const T* weights = weights_)
+      f([weights](std::int64_t c) { return static_cast<double>(weights[c]); });
+    else
+      f([](std::int64_t) { return 1.0; });
+  }
   // Of position i; zero if it is ignored.
   double weight(std::int64_t i) const { return ignored(i) ? 0.0 : class_weight(numbers_[i]); }
 
@@ -123,6 +131,25 @@ struct Smoothing {
       for (std::int64_t c = 0; c < classes.count; ++c) total += each * targets.class_weight(c);
   }
 };
+
+// The sum of scores `stride` apart, each times the weight of its class. Several sums run side by
+// side, because an addition waits for the one before it.
+template <class T>
+double weighted_sum(const T* scores, std::int64_t stride, const Classes& classes,
+                    const Targets<T>& targets) {
+  constexpr int ways = 8;
+  double sums[ways] = {};
+  targets.with_weights([&](auto weight) {
+    std::int64_t c = 0;
+    for (; c + ways <= classes.count; c += ways)
+      for (int k = 0; k < ways; ++k)
+        sums[k] += weight(c + k) * static_cast<double>(scores[(c + k) * stride]);
+    for (; c < classes.count; ++c) sums[0] += weight(c) * static_cast<double>(scores[c * stride]);
+  });
+  double total = 0;
+  for (const double sum : sums) total += sum;
+  return total;
+}
 
 // Calls rows(first position, count) or columns(batch, first inner position, width).
 template <class Rows, class Columns>
@@ -221,13 +248,12 @@ TensorTriple cross_entropy(const Tensor& scores, const Tensor& target, const Ten
         losses[static_cast<std::size_t>(i)] = 0;
         return;
       }
-      const auto distance = [&](std::int64_t c) {
-        return static_cast<double>(l[i]) - static_cast<double>(x[classes.at(i, c)]);
-      };
-      double loss = smooth.keep * targets.weight(i) * distance(targets[i]);
+      const double logarithm = static_cast<double>(l[i]);
+      const double own = static_cast<double>(x[classes.at(i, targets[i])]);
+      double loss = smooth.keep * targets.weight(i) * (logarithm - own);
       if (smooth.each > 0)
-        for (std::int64_t c = 0; c < classes.count; ++c)
-          loss += smooth.each * targets.class_weight(c) * distance(c);
+        loss += smooth.total * logarithm -
+                smooth.each * weighted_sum(x + classes.at(i, 0), classes.inner, classes, targets);
       losses[static_cast<std::size_t>(i)] = loss;
     };
     for_positions(
@@ -275,9 +301,13 @@ Tensor cross_entropy_backward(const Tensor& grad, const Tensor& scores, const Te
       if (targets.ignored(i)) return;
       const double share = incoming(i);
       r[classes.at(i, targets[i])] -= static_cast<T>(share * smooth.keep * targets.weight(i));
-      if (smooth.each > 0)
+      if (smooth.each == 0) return;
+      T* scores = r + classes.at(i, 0);
+      const double each = share * smooth.each;
+      targets.with_weights([&](auto weight) {
         for (std::int64_t c = 0; c < classes.count; ++c)
-          r[classes.at(i, c)] -= static_cast<T>(share * smooth.each * targets.class_weight(c));
+          scores[c * classes.inner] -= static_cast<T>(each * weight(c));
+      });
     };
     constexpr std::int64_t most = 256;
     for_positions(

@@ -51,7 +51,8 @@ void check_dtypes(const Tensor& a, const Tensor& b, const char* op) {
   FB_CHECK(a.dtype() != DType::Bool, DType, op, ": not implemented for bool");
 }
 
-// out = beta * out + alpha * a x b; `out` is contiguous, (m, n) or (batch, m, n).
+// out = beta * out + alpha * a x b; `out` is contiguous, (m, n) or (batch, m, n), or one matrix of
+// contiguous rows.
 void multiply(const Tensor& out, const Tensor& a, const Tensor& b, const Scalar& beta,
               const Scalar& alpha) {
   const Operand left = operand(a), right = operand(b);
@@ -68,7 +69,7 @@ void multiply(const Tensor& out, const Tensor& a, const Tensor& b, const Scalar&
                .b_step = right.step,
                .beta = beta.to<T>(),
                .c = out.data<T>(),
-               .c_stride = right.cols,
+               .c_stride = left.rows > 1 ? out.stride(out.ndim() - 2) : right.cols,
                .c_step = left.rows * right.cols});
     }
   });
@@ -138,12 +139,39 @@ Tensor fold_rows(const Tensor& a, const Tensor& b) {
   return *out.try_view(sizes);
 }
 
+// A product of a matrix with its own transpose is symmetric: strips of rows are computed up to the
+// diagonal's blocks, and what is above these is copied.
+bool is_own_transpose(const Tensor& a, const Tensor& b) {
+  constexpr std::int64_t least_rows = 64, least_depth = 64;
+  return (a.dtype() == DType::Float32 || a.dtype() == DType::Float64) && a.bytes() == b.bytes() &&
+         a.size(0) == b.size(1) && a.stride(0) == b.stride(1) && a.stride(1) == b.stride(0) &&
+         a.size(0) >= least_rows && a.size(1) >= least_depth;
+}
+void multiply_own_transpose(const Tensor& out, const Tensor& a) {
+  constexpr std::int64_t most_strips = 4, least_strip = 48;
+  const std::int64_t m = a.size(0),
+                     strips = std::clamp<std::int64_t>(m / least_strip, 1, most_strips);
+  const std::int64_t height = (m + strips - 1) / strips;
+  for (std::int64_t top = 0; top < m; top += height) {
+    const std::int64_t rows = std::min(height, m - top);
+    const Tensor strip = out.slice(0, top, rows, 1);
+    multiply(strip.slice(1, 0, top + rows, 1), a.slice(0, top, rows, 1),
+             a.slice(0, 0, top + rows, 1).transpose(0, 1), 0, 1);
+    if (top)
+      copy_into(out.slice(0, 0, top, 1).slice(1, top, rows, 1),
+                strip.slice(1, 0, top, 1).transpose(0, 1));
+  }
+}
+
 }  // namespace
 
 Tensor mm(const Tensor& a, const Tensor& b) {
   check_mm(a, b, "mm");
   const Tensor out = empty({a.size(0), b.size(1)}, a.dtype());
-  multiply(out, a, b, 0, 1);
+  if (!shape_only() && is_own_transpose(a, b))
+    multiply_own_transpose(out, a);
+  else
+    multiply(out, a, b, 0, 1);
   return out;
 }
 

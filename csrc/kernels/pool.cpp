@@ -9,369 +9,428 @@
 #include "core/allocator.h"
 #include "core/parallel.h"
 #include "kernels/copy.h"
+#include "kernels/format.h"
 #include "kernels/pool_pairs.h"
+#include "kernels/pool_windows.h"
 
 namespace fb {
 namespace {
 
-template <class T>
-const PoolKernels<T>& pool_kernels() {
-  if constexpr (std::is_same_v<T, float>)
-    return pool_loops().f32;
-  else
-    return pool_loops().f64;
-}
+#define FB_POOL_LOOPS(Name, type, field) \
+  inline const Name<type>& loops_of(type) { return pool_loops().field; }
+namespace max_loops {
+FB_POOL_LOOPS(MaxPoolLoops, float, max_f32)
+FB_POOL_LOOPS(MaxPoolLoops, double, max_f64)
+FB_POOL_LOOPS(MaxPoolLoops, Half, max_f16)
+FB_POOL_LOOPS(MaxPoolLoops, BFloat16, max_bf16)
+FB_POOL_LOOPS(MaxPoolLoops, std::int32_t, max_i32)
+FB_POOL_LOOPS(MaxPoolLoops, std::int64_t, max_i64)
+}  // namespace max_loops
+namespace avg_loops {
+FB_POOL_LOOPS(AvgPoolLoops, float, avg_f32)
+FB_POOL_LOOPS(AvgPoolLoops, double, avg_f64)
+FB_POOL_LOOPS(AvgPoolLoops, Half, avg_f16)
+FB_POOL_LOOPS(AvgPoolLoops, BFloat16, avg_bf16)
+FB_POOL_LOOPS(AvgPoolLoops, std::int64_t, avg_i64)
+}  // namespace avg_loops
+#undef FB_POOL_LOOPS
 
 // Elements below which another thread costs more than it brings.
 constexpr std::int64_t min_elements_per_piece = 16384;
-std::int64_t plane_grain(std::int64_t elements) {
+std::int64_t grain_of(std::int64_t elements) {
   return std::max<std::int64_t>(min_elements_per_piece / std::max<std::int64_t>(elements, 1), 1);
 }
 
-// A tensor as planes of h x w.
-struct Planes {
-  std::int64_t count, h, w;
-  std::int64_t size() const { return h * w; }
-};
-Planes planes_of(const Dims& sizes) {
-  const int n = sizes.size();
-  Planes p{1, sizes[n - 2], sizes[n - 1]};
-  for (int i = 0; i + 2 < n; ++i) p.count *= sizes[i];
-  return p;
+// Whether images of so many axes lie channels-last. Of volumes only maxima keep that, as in torch.
+bool keeps_channels_last(const Tensor& x, int axes, bool volumes) {
+  return x.ndim() == axes + 2 && (axes == 2 || (axes == 3 && volumes)) && is_channels_last(x);
 }
-Dims with_plane(const Dims& sizes, std::int64_t h, std::int64_t w) {
-  Dims out = sizes;
-  out[out.size() - 2] = h;
-  out[out.size() - 1] = w;
-  return out;
+Tensor arranged(const Tensor& x, bool channels_last) {
+  return channels_last ? in_channels_last(resolved(x)) : contiguous(x);
+}
+Tensor empty_arranged(const Dims& sizes, DType dtype, bool channels_last) {
+  return channels_last ? empty_strided(sizes, channels_last_strides(sizes), dtype)
+                       : empty(sizes, dtype);
 }
 
-struct Window {
-  std::int64_t kernel, stride, pad, dilation;
-};
-
-std::int64_t pooled_size(std::int64_t in, const Window& w, bool ceil_mode) {
-  const std::int64_t room =
-      in + 2 * w.pad - w.dilation * (w.kernel - 1) - 1 + (ceil_mode ? w.stride - 1 : 0);
-  std::int64_t out = (room >= 0 ? room / w.stride : -((-room + w.stride - 1) / w.stride)) + 1;
-  // In ceil mode the last window must start inside the image or its left padding.
-  if (ceil_mode && (out - 1) * w.stride >= in + w.pad) --out;
-  return out;
-}
-
-struct PoolShape {
-  Planes in;
-  Window vertical, horizontal;
-  std::int64_t out_h, out_w;
-};
-
-void check_input(const Dims& sizes, const char* op) {
-  const int n = sizes.size();
-  FB_CHECK(
-      n == 3 || n == 4, Shape, op,
-      ": Expected 3D or 4D (batch mode) tensor with optional 0 dim batch size for input, but got: ",
-      sizes);
-  for (int i = n - 3; i < n; ++i)
-    FB_CHECK(sizes[i] > 0, Shape, op, ": only the batch size may be 0, but got: ", sizes);
-  constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max() / 2;
-  FB_CHECK(sizes[n - 2] <= most / sizes[n - 1], Shape, op, ": a plane may have at most ", most,
-           " elements: input is ", sizes);
-}
-
-void check_pair(const Dims& values, std::int64_t least, const char* op, const char* name) {
-  FB_CHECK(values.size() == 2, Shape, op, ": expected two values of ", name, ", got ", values);
-  constexpr std::int64_t most = std::int64_t{1} << 30;
-  for (const auto v : values)
-    FB_CHECK(v >= least && v <= most, Runtime, op, ": ", name, " must be at least ", least,
-             " and at most ", most, ", got ", values);
-}
-
-PoolShape pool_shape(const Dims& sizes, const Dims& kernel, const Dims& stride, const Dims& padding,
-                     const Dims& dilation, bool ceil_mode, const char* op) {
-  check_input(sizes, op);
-  check_pair(kernel, 1, op, "kernel_size");
-  check_pair(stride, 1, op, "stride");
-  check_pair(padding, 0, op, "padding");
-  check_pair(dilation, 1, op, "dilation");
-  PoolShape s{planes_of(sizes),
-              {kernel[0], stride[0], padding[0], dilation[0]},
-              {kernel[1], stride[1], padding[1], dilation[1]},
-              0,
-              0};
-  for (int i = 0; i < 2; ++i) {
-    const std::int64_t reach = dilation[i] * (kernel[i] - 1) + 1;
-    FB_CHECK(padding[i] <= reach / 2, Runtime, op,
-             ": pad should be at most half of effective kernel size, but got pad=", padding[i],
-             ", kernel_size=", kernel[i], " and dilation=", dilation[i]);
-  }
-  s.out_h = pooled_size(s.in.h, s.vertical, ceil_mode);
-  s.out_w = pooled_size(s.in.w, s.horizontal, ceil_mode);
-  const std::int64_t channels = sizes[sizes.size() - 3];
-  FB_CHECK(s.out_h > 0 && s.out_w > 0, Runtime, op, ": Given input size: (", channels, "x", s.in.h,
-           "x", s.in.w, "). Calculated output size: (", channels, "x", s.out_h, "x", s.out_w,
-           "). Output size is too small");
-  return s;
-}
-
-// A plan and what it points to.
-template <class T>
-struct PreparedPool {
-  PoolPlan<T> plan{};
-  std::vector<std::ptrdiff_t> offset;
-  std::vector<std::int64_t> place, first_row, first_col;
-  std::vector<T> row_count, col_count;
-
-  explicit PreparedPool(const PoolShape& s) {
-    plan.in_h = s.in.h;
-    plan.in_w = s.in.w;
-    plan.out_h = s.out_h;
-    plan.out_w = s.out_w;
-    plan.kernel_h = s.vertical.kernel;
-    plan.kernel_w = s.horizontal.kernel;
-    plan.stride_h = s.vertical.stride;
-    plan.stride_w = s.horizontal.stride;
-    plan.pad_h = s.vertical.pad;
-    plan.pad_w = s.horizontal.pad;
-    plan.dilation_h = s.vertical.dilation;
-    plan.dilation_w = s.horizontal.dilation;
-    plan.buffer_rows = (s.out_h - 1) * plan.stride_h + (plan.kernel_h - 1) * plan.dilation_h + 1;
-    plan.buffer_cols = s.out_w + (plan.kernel_w - 1) * plan.dilation_w / plan.stride_w;
-    for (std::int64_t y = 0; y < plan.kernel_h; ++y) {
-      for (std::int64_t x = 0; x < plan.kernel_w; ++x) {
-        const std::int64_t row = y * plan.dilation_h, col = x * plan.dilation_w;
-        offset.push_back((col % plan.stride_w * plan.buffer_rows + row) * plan.buffer_cols +
-                         col / plan.stride_w);
-        place.push_back(row * s.in.w + col);
-      }
-    }
-    plan.offset = offset.data();
-    plan.place = place.data();
-    plan.taps = static_cast<std::int64_t>(offset.size());
-    for (std::int64_t i = 0; i < s.out_h; ++i)
-      first_row.push_back(first_inside(i, s.vertical) * s.in.w);
-    for (std::int64_t j = 0; j < s.out_w; ++j) first_col.push_back(first_inside(j, s.horizontal));
-    plan.first_row = first_row.data();
-    plan.first_col = first_col.data();
-  }
-
-  void set_counts(const PoolShape& s, bool include_pad, std::int64_t divisor) {
-    row_count = counts(s.in.h, s.out_h, s.vertical, include_pad);
-    col_count = counts(s.in.w, s.out_w, s.horizontal, include_pad);
-    if (divisor != 0) {
-      std::fill(row_count.begin(), row_count.end(), static_cast<T>(divisor));
-      std::fill(col_count.begin(), col_count.end(), T(1));
-    }
-    plan.row_count = row_count.data();
-    plan.col_count = col_count.data();
-  }
-
- private:
-  // Distance from the window's corner to its first element inside the plane.
-  static std::int64_t first_inside(std::int64_t output, const Window& w) {
-    const std::int64_t start = output * w.stride - w.pad;
-    return start >= 0 ? 0 : (-start + w.dilation - 1) / w.dilation * w.dilation;
-  }
-  static std::vector<T> counts(std::int64_t in, std::int64_t out, const Window& w,
-                               bool include_pad) {
-    std::vector<T> result;
-    for (std::int64_t i = 0; i < out; ++i) {
-      const std::int64_t start = i * w.stride - w.pad, end = std::min(start + w.kernel, in + w.pad);
-      result.push_back(static_cast<T>(
-          include_pad ? end - start : std::min(end, in) - std::max<std::int64_t>(start, 0)));
-    }
-    return result;
-  }
-};
-
-bool is_half(DType dtype) { return dtype == DType::Float16 || dtype == DType::BFloat16; }
-Tensor widened(const Tensor& t) { return cast(t, DType::Float32); }
-
-void check_grad(const Tensor& grad, const Dims& expected, const char* op) {
-  require_cpu(grad, op);
-  FB_CHECK(grad.sizes() == expected, Shape, op,
-           ": the gradient must have the sizes of the output: expected ", expected, ", got ",
-           grad.sizes());
-}
-
-// The inputs that output i of `out` covers along an adaptive axis.
-struct Span {
-  std::int64_t begin, end;
-  std::int64_t size() const { return end - begin; }
-};
-Span adaptive_span(std::int64_t i, std::int64_t in, std::int64_t out) {
-  return {i * in / out, ((i + 1) * in + out - 1) / out};
-}
-
-void check_adaptive(const Dims& sizes, const Dims& output, const char* op) {
-  check_input(sizes, op);
-  check_pair(output, 0, op, "output_size");
-}
-
-// Equal windows side by side: an adaptive pooling that is an ordinary one.
-bool divides(const Planes& in, const Dims& output) {
-  return output[0] > 0 && output[1] > 0 && in.h % output[0] == 0 && in.w % output[1] == 0;
-}
-Dims adaptive_kernel(const Planes& in, const Dims& output) {
-  return {in.h / output[0], in.w / output[1]};
-}
-
-// Calls f(plane) for all planes, in parallel.
+// Calls f(plane, line, scratch) for all lines of `rows` times `columns` results per plane, in
+// parallel. `elements` is what one plane costs.
 template <class F>
-void for_each_plane(std::int64_t count, std::int64_t elements, F f) {
-  parallel_for(0, count, plane_grain(elements), [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t plane = begin; plane < end; ++plane) f(plane);
+void for_each_line(std::int64_t planes, const std::int64_t (&size)[pool_axes], std::int64_t piece,
+                   std::int64_t room, std::int64_t elements, F f) {
+  const std::int64_t pieces = (size[2] + piece - 1) / piece, lines = size[0] * size[1] * pieces;
+  if (lines == 0) return;
+  parallel_for(0, planes * lines, grain_of(elements / lines),
+               [&](std::int64_t begin, std::int64_t end) {
+                 Workspace<std::int64_t> scratch(static_cast<std::size_t>(2 * room));
+                 for (std::int64_t unit = begin; unit < end; ++unit) {
+                   const std::int64_t row = unit / pieces, first = unit % pieces * piece;
+                   const PoolLine line{row / size[1] % size[0], row % size[1], first,
+                                       std::min(first + piece, size[2])};
+                   f(unit / lines, line, scratch.data());
+                 }
+               });
+}
+
+// ---- maxima ----
+
+template <class T>
+void max_planes(const Planes& in, const PoolPlan& plan, std::int64_t piece, const Tensor& source,
+                const Tensor& out, const Tensor& indices) {
+  const std::int64_t size[] = {plan.depth.out, plan.height.out, plan.width.out};
+  const std::int64_t from = in.elements() * in.channels,
+                     to = size[0] * size[1] * size[2] * in.channels;
+  const MaxPoolLoops<T>& loops = max_loops::loops_of(T());
+  for_each_line(in.count, size, piece, plan.room, from,
+                [&](std::int64_t plane, const PoolLine& line, std::int64_t* scratch) {
+                  const T* x = source.data<const T>() + plane * from;
+                  T* values = out.data<T>() + plane * to;
+                  std::int64_t* places = indices.data<std::int64_t>() + plane * to;
+                  if (in.channels > 1)
+                    loops.channels(plan, line, in.channels, x, values, places, scratch);
+                  else
+                    loops.line(plan, line, x, values, places, scratch);
+                });
+}
+
+// The narrower integers are widened: they are rare.
+DType max_dtype(DType dtype, const char* op) {
+  if (is_floating(dtype) || dtype == DType::Int64) return dtype;
+  FB_CHECK(is_integral(dtype, false) && dtype != DType::UInt16 && dtype != DType::UInt32 &&
+               dtype != DType::UInt64,
+           NotImplemented, op, ": not implemented for ", dtype_name(dtype));
+  return DType::Int32;
+}
+
+template <class F>
+void dispatch_max(DType dtype, const char* op, F f) {
+  if (dtype == DType::Int32)
+    f.template operator()<std::int32_t>();
+  else if (dtype == DType::Int64)
+    f.template operator()<std::int64_t>();
+  else
+    dispatch_floating(dtype, op, f);
+}
+
+std::pair<Tensor, Tensor> max_of_windows(const Tensor& x, const PoolWindows& windows, bool volumes,
+                                         const char* op) {
+  const DType dtype = max_dtype(x.dtype(), op);
+  const bool last = keeps_channels_last(x, windows.axes(), volumes);
+  const Tensor source = arranged(cast(x, dtype), last);
+  const Dims sizes = with_plane(x.sizes(), windows.output());
+  const Tensor out = empty_arranged(sizes, dtype, last);
+  const Tensor indices = empty_arranged(sizes, DType::Int64, last);
+  const std::int64_t piece = pool_piece(windows.axis(2), windows.axis(2).out);
+  dispatch_max(dtype, op, [&]<class T>() {
+    max_planes<T>(planes_of(x.sizes(), windows.axes(), last), windows.forward(piece), piece, source,
+                  out, indices);
   });
+  return {cast(out, x.dtype()), indices};
+}
+
+// A tensor and the places of its elements, which may have been written by anyone.
+void check_places(const Tensor& x, const Tensor& indices, const char* op) {
+  require_cpu(x, op);
+  require_cpu(indices, op);
+  FB_CHECK(indices.dtype() == DType::Int64, DType, op,
+           ": elements in indices should be type int64 but got: ", dtype_name(indices.dtype()));
+  FB_CHECK(indices.sizes() == x.sizes(), Shape, op,
+           ": Expected shape of indices to be same as that of the input tensor (", x.sizes(),
+           ") but got indices tensor with shape: ", indices.sizes());
+}
+
+// Writes from[i] to place[i], or adds it, for `count` elements of each of `channels` channels.
+template <bool add, class T, class C>
+void scatter(const T* from, const std::int64_t* place, std::int64_t count, std::int64_t channels,
+             C* to, std::int64_t size, const char* op) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    for (std::int64_t c = 0; c < channels; ++c, ++from, ++place) {
+      FB_CHECK(*place >= 0 && *place < size, Runtime, op, ": Found an invalid max index: ", *place,
+               " (output volumes have ", size, " elements)");
+      C& element = to[*place * channels + c];
+      if constexpr (add)
+        element += static_cast<C>(*from);
+      else
+        element = static_cast<C>(*from);
+    }
+  }
+}
+
+// Zeros of `sizes`, and the elements of x at their places.
+template <bool add>
+Tensor scattered(const Tensor& x, const Tensor& indices, const Dims& sizes, int axes, bool last,
+                 const char* op) {
+  const Tensor source = arranged(x, last), places = arranged(indices, last);
+  const Tensor out = empty_arranged(sizes, x.dtype(), last);
+  const Planes to = planes_of(sizes, axes, last), from = planes_of(x.sizes(), axes, last);
+  const std::int64_t size = to.elements() * to.channels, count = from.elements() * from.channels;
+  dispatch_floating(x.dtype(), op, [&]<class T>() {
+    using Sum = std::conditional_t<add && sizeof(T) == 2, float, T>;
+    parallel_for(0, to.count, grain_of(size + count), [&](std::int64_t begin, std::int64_t end) {
+      Workspace<Sum> sums(std::is_same_v<Sum, T> ? 0 : static_cast<std::size_t>(size));
+      for (std::int64_t i = begin; i < end; ++i) {
+        T* result = out.data<T>() + i * size;
+        Sum* plane = sums.data();
+        if constexpr (std::is_same_v<Sum, T>) plane = result;
+        std::fill_n(plane, size, Sum(0));
+        scatter<add>(source.data<const T>() + i * count,
+                     places.data<const std::int64_t>() + i * count, from.elements(), to.channels,
+                     plane, to.elements(), op);
+        if constexpr (!std::is_same_v<Sum, T>) std::copy_n(plane, size, result);
+      }
+    });
+  });
+  return out;
 }
 
 }  // namespace
 
-std::pair<Tensor, Tensor> max_pool2d(const Tensor& x, const Dims& kernel, const Dims& stride,
-                                     const Dims& padding, const Dims& dilation, bool ceil_mode) {
-  constexpr const char* op = "max_pool2d";
+std::pair<Tensor, Tensor> max_pool(const Tensor& x, const Dims& kernel, const Dims& stride,
+                                   const Dims& padding, const Dims& dilation, bool ceil_mode) {
+  constexpr const char* op = "max_pool";
   require_cpu(x, op);
-  const PoolShape s = pool_shape(x.sizes(), kernel, stride, padding, dilation, ceil_mode, op);
+  const PoolWindows windows(x.sizes(), kernel, stride, padding, dilation, ceil_mode, op);
   if (auto small = max_pool_pairs(x, kernel, stride, padding, dilation)) return *small;
-  if (is_half(x.dtype())) {
-    auto [values, indices] = max_pool2d(widened(x), kernel, stride, padding, dilation, ceil_mode);
-    return {cast(values, x.dtype()), indices};
-  }
-  const Tensor source = contiguous(x);
-  const Dims sizes = with_plane(x.sizes(), s.out_h, s.out_w);
-  const Tensor out = empty(sizes, x.dtype()), indices = empty(sizes, DType::Int64);
-  dispatch_float(x.dtype(), op, [&]<class T>() {
-    const PreparedPool<T> pool(s);
-    const std::int64_t out_size = s.out_h * s.out_w;
-    parallel_for(
-        0, s.in.count, plane_grain(s.in.size()), [&](std::int64_t begin, std::int64_t end) {
-          Workspace<T> scratch(static_cast<std::size_t>(pool.plan.scratch_size()));
-          for (std::int64_t i = begin; i < end; ++i)
-            pool_kernels<T>().max(pool.plan, source.data<const T>() + i * s.in.size(),
-                                  out.data<T>() + i * out_size,
-                                  indices.data<std::int64_t>() + i * out_size, scratch.data());
-        });
-  });
-  return {out, indices};
+  return max_of_windows(x, windows, true, op);
 }
 
-Tensor max_pool2d_backward(const Tensor& grad, const Tensor& indices, const Dims& input_sizes) {
-  constexpr const char* op = "max_pool2d_backward";
-  check_input(input_sizes, op);
-  require_cpu(indices, op);
-  FB_CHECK(indices.dtype() == DType::Int64, DType, op, ": indices must be int64, got ",
-           dtype_name(indices.dtype()));
+std::pair<Tensor, Tensor> adaptive_max_pool(const Tensor& x, const Dims& output) {
+  constexpr const char* op = "adaptive_max_pool";
+  require_cpu(x, op);
+  FB_CHECK(is_floating(x.dtype()), NotImplemented, op, ": not implemented for ",
+           dtype_name(x.dtype()));
+  return max_of_windows(x, PoolWindows(x.sizes(), output, op), false, op);
+}
+
+Tensor max_pool_backward(const Tensor& grad, const Tensor& indices, const Dims& input_sizes,
+                         int axes) {
+  constexpr const char* op = "max_pool_backward";
+  check_pool_input(input_sizes, axes, false, op);
+  check_places(grad, indices, op);
+  const int lead = input_sizes.size() - axes;
   FB_CHECK(indices.ndim() == input_sizes.size(), Shape, op, ": indices are ", indices.sizes(),
            ", the input is ", input_sizes);
-  for (int i = 0; i + 2 < indices.ndim(); ++i)
+  for (int i = 0; i < lead; ++i)
     FB_CHECK(indices.size(i) == input_sizes[i], Shape, op, ": indices are ", indices.sizes(),
              ", the input is ", input_sizes);
-  check_grad(grad, indices.sizes(), op);
-  if (is_half(grad.dtype()))
-    return cast(max_pool2d_backward(widened(grad), indices, input_sizes), grad.dtype());
-  const Tensor g = contiguous(grad), places = contiguous(indices);
-  const Tensor out = empty(input_sizes, grad.dtype());
-  const Planes in = planes_of(input_sizes), pooled = planes_of(indices.sizes());
-  dispatch_float(grad.dtype(), op, [&]<class T>() {
-    for_each_plane(in.count, in.size(), [&](std::int64_t plane) {
-      const T* from = g.data<const T>() + plane * pooled.size();
-      const std::int64_t* place = places.data<const std::int64_t>() + plane * pooled.size();
-      T* to = out.data<T>() + plane * in.size();
-      std::fill_n(to, in.size(), T(0));
-      for (std::int64_t i = 0; i < pooled.size(); ++i) {
-        FB_CHECK(place[i] >= 0 && place[i] < in.size(), Index, op, ": index ", place[i],
-                 " is outside a plane of ", in.h, "x", in.w);
-        to[place[i]] += from[i];
-      }
-    });
-  });
-  return out;
+  return scattered<true>(grad, indices, input_sizes, axes, keeps_channels_last(indices, axes, true),
+                         op);
 }
 
-Tensor avg_pool2d(const Tensor& x, const Dims& kernel, const Dims& stride, const Dims& padding,
-                  bool ceil_mode, bool count_include_pad, std::int64_t divisor) {
-  constexpr const char* op = "avg_pool2d";
-  require_cpu(x, op);
-  const PoolShape s = pool_shape(x.sizes(), kernel, stride, padding, {1, 1}, ceil_mode, op);
-  if (is_half(x.dtype()))
-    return cast(
-        avg_pool2d(widened(x), kernel, stride, padding, ceil_mode, count_include_pad, divisor),
-        x.dtype());
-  const Tensor source = contiguous(x);
-  const Tensor out = empty(with_plane(x.sizes(), s.out_h, s.out_w), x.dtype());
-  dispatch_float(x.dtype(), op, [&]<class T>() {
-    PreparedPool<T> pool(s);
-    pool.set_counts(s, count_include_pad, divisor);
-    parallel_for(
-        0, s.in.count, plane_grain(s.in.size()), [&](std::int64_t begin, std::int64_t end) {
-          Workspace<T> scratch(static_cast<std::size_t>(pool.plan.scratch_size()));
-          for (std::int64_t i = begin; i < end; ++i)
-            pool_kernels<T>().average(pool.plan, source.data<const T>() + i * s.in.size(),
-                                      out.data<T>() + i * s.out_h * s.out_w, scratch.data());
-        });
-  });
-  return out;
+Tensor max_unpool(const Tensor& x, const Tensor& indices, const Dims& output) {
+  constexpr const char* op = "max_unpool";
+  const int axes = output.size();
+  check_values(output, axes, 1, op, "output_size");
+  check_pool_input(x.sizes(), axes, true, op);
+  check_places(x, indices, op);
+  const Dims sizes = with_plane(x.sizes(), output);
+  check_pool_input(sizes, axes, true, op);
+  return scattered<false>(x, indices, sizes, axes, keeps_channels_last(x, axes, false), op);
 }
 
-Tensor avg_pool2d_backward(const Tensor& grad, const Dims& input_sizes, const Dims& kernel,
-                           const Dims& stride, const Dims& padding, bool ceil_mode,
-                           bool count_include_pad, std::int64_t divisor) {
-  constexpr const char* op = "avg_pool2d_backward";
-  const PoolShape s = pool_shape(input_sizes, kernel, stride, padding, {1, 1}, ceil_mode, op);
-  check_grad(grad, with_plane(input_sizes, s.out_h, s.out_w), op);
-  if (is_half(grad.dtype()))
-    return cast(avg_pool2d_backward(widened(grad), input_sizes, kernel, stride, padding, ceil_mode,
-                                    count_include_pad, divisor),
-                grad.dtype());
-  const Tensor g = contiguous(grad);
-  const Tensor out = empty(input_sizes, grad.dtype());
-  dispatch_float(grad.dtype(), op, [&]<class T>() {
-    PreparedPool<T> pool(s);
-    pool.set_counts(s, count_include_pad, divisor);
-    const PoolPlan<T>& p = pool.plan;
-    for_each_plane(s.in.count, s.in.size(), [&](std::int64_t plane) {
-      const T* from = g.data<const T>() + plane * s.out_h * s.out_w;
-      T* to = out.data<T>() + plane * s.in.size();
-      std::fill_n(to, s.in.size(), T(0));
-      for (std::int64_t i = 0; i < s.out_h; ++i) {
-        const std::int64_t y0 = std::max<std::int64_t>(i * p.stride_h - p.pad_h, 0);
-        const std::int64_t y1 = std::min(i * p.stride_h - p.pad_h + p.kernel_h, p.in_h);
-        for (std::int64_t j = 0; j < s.out_w; ++j) {
-          const std::int64_t x0 = std::max<std::int64_t>(j * p.stride_w - p.pad_w, 0);
-          const std::int64_t x1 = std::min(j * p.stride_w - p.pad_w + p.kernel_w, p.in_w);
-          const T share = from[i * s.out_w + j] / (p.row_count[i] * p.col_count[j]);
-          for (std::int64_t y = y0; y < y1; ++y)
-            for (std::int64_t x = x0; x < x1; ++x) to[y * p.in_w + x] += share;
-        }
-      }
-    });
-  });
-  return out;
-}
+// ---- fractional maxima ----
 
 namespace {
 
+// Where the windows of all planes begin along one axis, from column `column` of the samples.
+template <class T>
+std::vector<std::int64_t> random_begins(const Tensor& samples, std::int64_t planes,
+                                        std::int64_t column, std::int64_t in, std::int64_t out,
+                                        std::int64_t kernel, const char* op) {
+  // Every step rounds to T, as torch's does.
+  std::vector<std::int64_t> begins(static_cast<std::size_t>(planes * out), in - kernel);
+  const T step = out > 1 ? T(static_cast<T>(in - kernel) / static_cast<T>(out - 1)) : T(0);
+  for (std::int64_t plane = 0; plane < planes; ++plane) {
+    const T sample = samples.data<const T>()[plane * samples.sizes().back() + column];
+    FB_CHECK(sample >= T(-1024) && sample <= T(1024), Runtime, op,
+             ": samples must be numbers in [0, 1), got ", static_cast<double>(sample));
+    const auto offset = static_cast<std::int64_t>(T(sample * step));
+    for (std::int64_t i = 0; i + 1 < out; ++i) {
+      const T position = T(T(static_cast<T>(i) + sample) * step);
+      begins[static_cast<std::size_t>(plane * out + i)] =
+          std::clamp<std::int64_t>(static_cast<std::int64_t>(position) - offset, 0, in - kernel);
+    }
+  }
+  return begins;
+}
+
+void check_fractional(const Tensor& x, const Dims& kernel, const Dims& output,
+                      const Tensor& samples, const char* op) {
+  const int axes = kernel.size();
+  check_values(kernel, axes, 1, op, "kernel_size");
+  check_values(output, axes, 0, op, "output_size");
+  check_pool_input(x.sizes(), axes, true, op);
+  FB_CHECK(is_floating(x.dtype()), NotImplemented, op, ": not implemented for ",
+           dtype_name(x.dtype()));
+  for (int i = 0; i < axes; ++i) {
+    const std::int64_t in = x.size(x.ndim() - axes + i);
+    FB_CHECK(output[i] + kernel[i] - 1 <= in, Runtime, op, ": pool of size ", kernel[i],
+             " too large relative to input of size ", in, " for ", output[i], " results");
+  }
+  const std::int64_t batch = x.ndim() == axes + 2 ? x.size(0) : 1;
+  const std::int64_t channels = x.size(x.ndim() - axes - 1);
+  FB_CHECK(samples.dtype() == x.dtype(), DType, op,
+           ": Expect _random_samples to have the same dtype as input");
+  FB_CHECK(samples.ndim() == 3, Shape, op, ": Expect _random_samples to have 3 dimensions, got ",
+           samples.ndim());
+  FB_CHECK(samples.size(0) >= batch, Shape, op,
+           ": Expect _random_samples.size(0) no less then input batch size.");
+  FB_CHECK(samples.size(1) == channels, Shape, op,
+           ": Expect _random_samples.size(1) equals to input channel size.");
+  FB_CHECK(samples.size(2) == axes, Shape, op, ": Expect _random_samples.size(2) equals to ", axes,
+           "; got ", samples.size(2), ".");
+}
+
+}  // namespace
+
+std::pair<Tensor, Tensor> fractional_max_pool(const Tensor& x, const Dims& kernel,
+                                              const Dims& output, const Tensor& samples) {
+  constexpr const char* op = "fractional_max_pool";
+  require_cpu(x, op);
+  require_cpu(samples, op);
+  check_fractional(x, kernel, output, samples, op);
+  const int axes = kernel.size();
+  const Planes in = planes_of(x.sizes(), axes, false);
+  const Tensor source = contiguous(x), numbers = contiguous(samples);
+  const Dims sizes = with_plane(x.sizes(), output);
+  const Tensor out = empty(sizes, x.dtype()), indices = empty(sizes, DType::Int64);
+  if (shape_only()) return {out, indices};
+  dispatch_floating(x.dtype(), op, [&]<class T>() {
+    PoolPlan plan;
+    PoolAxis* all[] = {&plan.depth, &plan.height, &plan.width};
+    std::vector<std::int64_t> begins[pool_axes], counts[pool_axes];
+    for (int i = 0; i < pool_axes; ++i) {
+      const int own = i - (pool_axes - axes);
+      PoolAxis& a = *all[i];
+      a.in = in.size[i];
+      a.out = own >= 0 ? output[own] : 1;
+      const std::int64_t size = own >= 0 ? kernel[own] : 1;
+      // Of images the first number moves along the width, of volumes along the depth.
+      const std::int64_t column = own < 0 ? 0 : axes == 2 ? 1 - own : own;
+      begins[i] = random_begins<T>(numbers, in.count, column, a.in, a.out, size, op);
+      counts[i].assign(static_cast<std::size_t>(a.out), size);
+      a.count = counts[i].data();
+    }
+    const std::int64_t lines[] = {plan.depth.out, plan.height.out, plan.width.out};
+    const std::int64_t to = lines[0] * lines[1] * lines[2];
+    const MaxPoolLoops<T>& loops = max_loops::loops_of(T());
+    plan.room = plan.width.in + pool_slack;
+    for_each_line(in.count, lines, std::max<std::int64_t>(lines[2], 1), plan.room, in.elements(),
+                  [&](std::int64_t plane, const PoolLine& line, std::int64_t* scratch) {
+                    PoolPlan own = plan;
+                    own.depth.begin = begins[0].data() + plane * own.depth.out;
+                    own.height.begin = begins[1].data() + plane * own.height.out;
+                    own.width.begin = begins[2].data() + plane * own.width.out;
+                    loops.line(own, line, source.data<const T>() + plane * in.elements(),
+                               out.data<T>() + plane * to,
+                               indices.data<std::int64_t>() + plane * to, scratch);
+                  });
+  });
+  return {out, indices};
+}
+
+// ---- averages ----
+
+namespace {
+
+template <class F>
+void dispatch_average(DType dtype, const char* op, F f) {
+  if (dtype == DType::Int64)
+    f.template operator()<std::int64_t>();
+  else
+    dispatch_floating(dtype, op, f);
+}
+
+Tensor average_of_windows(const Tensor& x, const PoolWindows& windows, const char* op) {
+  const bool last = keeps_channels_last(x, windows.axes(), false);
+  const Tensor source = arranged(x, last);
+  const Tensor out = empty_arranged(with_plane(x.sizes(), windows.output()), x.dtype(), last);
+  const Planes in = planes_of(x.sizes(), windows.axes(), last);
+  const std::int64_t piece = pool_piece(windows.axis(2), windows.axis(2).out);
+  const PoolPlan plan = windows.forward(piece);
+  const std::int64_t size[] = {plan.depth.out, plan.height.out, plan.width.out};
+  const std::int64_t from = in.elements() * in.channels,
+                     to = size[0] * size[1] * size[2] * in.channels;
+  dispatch_average(x.dtype(), op, [&]<class T>() {
+    const AvgPoolLoops<T>& loops = avg_loops::loops_of(T());
+    for_each_line(in.count, size, piece, plan.room, from,
+                  [&](std::int64_t plane, const PoolLine& line, std::int64_t* scratch) {
+                    const T* values = source.data<const T>() + plane * from;
+                    T* result = out.data<T>() + plane * to;
+                    if (in.channels > 1)
+                      loops.channels(plan, line, in.channels, values, result, scratch);
+                    else
+                      loops.line(plan, line, values, result, scratch);
+                  });
+  });
+  return out;
+}
+
+Tensor spread_over_windows(const Tensor& grad, const Dims& input_sizes, const PoolWindows& windows,
+                           const char* op) {
+  require_cpu(grad, op);
+  const Dims expected = with_plane(input_sizes, windows.output());
+  FB_CHECK(grad.sizes() == expected, Shape, op,
+           ": the gradient must have the sizes of the output: expected ", expected, ", got ",
+           grad.sizes());
+  const bool last = keeps_channels_last(grad, windows.axes(), false);
+  const Tensor source = arranged(grad, last);
+  const Tensor out = empty_arranged(input_sizes, grad.dtype(), last);
+  const Planes in = planes_of(input_sizes, windows.axes(), last);
+  const std::int64_t piece = pool_piece(windows.axis(2), windows.axis(2).in);
+  const PoolPlan plan = windows.backward(piece);
+  const std::int64_t from = plan.depth.out * plan.height.out * plan.width.out * in.channels,
+                     to = in.elements() * in.channels;
+  const std::vector<std::int64_t> groups = windows.equal_rows();
+  const std::int64_t size[] = {in.size[0], static_cast<std::int64_t>(groups.size()) - 1,
+                               in.size[2]};
+  dispatch_floating(grad.dtype(), op, [&]<class T>() {
+    const AvgPoolLoops<T>& loops = avg_loops::loops_of(T());
+    for_each_line(in.count, size, piece, plan.room, to,
+                  [&](std::int64_t plane, PoolLine line, std::int64_t* scratch) {
+                    const auto group = static_cast<std::size_t>(line.height);
+                    line.height = groups[group];
+                    line.rows = groups[group + 1] - groups[group];
+                    const T* shares = source.data<const T>() + plane * from;
+                    T* result = out.data<T>() + plane * to;
+                    if (in.channels > 1)
+                      loops.spread_channels(plan, line, in.channels, shares, result);
+                    else
+                      loops.spread_line(plan, line, shares, result, scratch);
+                  });
+  });
+  return out;
+}
+
+bool is_global(const Tensor& x, const Dims& output) {
+  return output == Dims(output.size(), 1) && !keeps_channels_last(x, output.size(), false);
+}
+
 // One window that covers the plane.
-Tensor global_avg_pool(const Tensor& x, const Planes& in) {
-  if (is_half(x.dtype())) return cast(global_avg_pool(widened(x), in), x.dtype());
+Tensor global_average(const Tensor& x, const Dims& output, const char* op) {
   const Tensor source = contiguous(x);
-  const Tensor out = empty(with_plane(x.sizes(), 1, 1), x.dtype());
-  dispatch_float(x.dtype(), "adaptive_avg_pool2d", [&]<class T>() {
-    for_each_plane(in.count, in.size(), [&](std::int64_t plane) {
-      const T total = pool_kernels<T>().sum(source.data<const T>() + plane * in.size(), in.size());
-      out.data<T>()[plane] = total / static_cast<T>(in.size());
+  const Tensor out = empty(with_plane(x.sizes(), output), x.dtype());
+  const Planes in = planes_of(x.sizes(), output.size(), false);
+  const std::int64_t size = in.elements();
+  dispatch_floating(x.dtype(), op, [&]<class T>() {
+    parallel_for(0, in.count, grain_of(size), [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i)
+        avg_loops::loops_of(T()).mean(source.data<const T>() + i * size, size, out.data<T>() + i);
     });
   });
   return out;
 }
 
-Tensor global_avg_pool_backward(const Tensor& grad, const Dims& input_sizes, const Planes& in) {
-  if (is_half(grad.dtype()))
-    return cast(global_avg_pool_backward(widened(grad), input_sizes, in), grad.dtype());
-  const Tensor g = contiguous(grad);
+Tensor global_average_backward(const Tensor& grad, const Dims& input_sizes, int axes,
+                               const char* op) {
+  const Tensor source = contiguous(grad);
   const Tensor out = empty(input_sizes, grad.dtype());
-  dispatch_float(grad.dtype(), "adaptive_avg_pool2d_backward", [&]<class T>() {
-    for_each_plane(in.count, in.size(), [&](std::int64_t plane) {
-      const T share = g.data<const T>()[plane] / static_cast<T>(in.size());
-      pool_kernels<T>().set(out.data<T>() + plane * in.size(), in.size(), share);
+  const Planes in = planes_of(input_sizes, axes, false);
+  const std::int64_t size = in.elements();
+  dispatch_floating(grad.dtype(), op, [&]<class T>() {
+    parallel_for(0, in.count, grain_of(size), [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i)
+        avg_loops::loops_of(T()).fill(out.data<T>() + i * size, size, source.data<const T>()[i]);
     });
   });
   return out;
@@ -379,117 +438,50 @@ Tensor global_avg_pool_backward(const Tensor& grad, const Dims& input_sizes, con
 
 }  // namespace
 
-Tensor adaptive_avg_pool2d(const Tensor& x, const Dims& output) {
-  constexpr const char* op = "adaptive_avg_pool2d";
+Tensor avg_pool(const Tensor& x, const Dims& kernel, const Dims& stride, const Dims& padding,
+                bool ceil_mode, bool count_include_pad, std::int64_t divisor) {
+  constexpr const char* op = "avg_pool";
   require_cpu(x, op);
-  check_adaptive(x.sizes(), output, op);
-  const Planes in = planes_of(x.sizes());
-  if (output == Dims{1, 1}) return global_avg_pool(x, in);
-  if (divides(in, output)) {
-    const Dims kernel = adaptive_kernel(in, output);
-    return avg_pool2d(x, kernel, kernel, {0, 0}, false, true, 0);
-  }
-  if (is_half(x.dtype())) return cast(adaptive_avg_pool2d(widened(x), output), x.dtype());
-  const Tensor source = contiguous(x);
-  const Tensor out = empty(with_plane(x.sizes(), output[0], output[1]), x.dtype());
-  dispatch_float(x.dtype(), op, [&]<class T>() {
-    for_each_plane(in.count, in.size(), [&](std::int64_t plane) {
-      const T* from = source.data<const T>() + plane * in.size();
-      T* to = out.data<T>() + plane * output[0] * output[1];
-      for (std::int64_t i = 0; i < output[0]; ++i) {
-        const Span rows = adaptive_span(i, in.h, output[0]);
-        for (std::int64_t j = 0; j < output[1]; ++j) {
-          const Span cols = adaptive_span(j, in.w, output[1]);
-          T sum = 0;
-          for (std::int64_t y = rows.begin; y < rows.end; ++y)
-            for (std::int64_t c = cols.begin; c < cols.end; ++c) sum += from[y * in.w + c];
-          *to++ = sum / static_cast<T>(rows.size() * cols.size());
-        }
-      }
-    });
-  });
-  return out;
+  const Dims undilated(kernel.size(), 1);
+  PoolWindows windows(x.sizes(), kernel, stride, padding, undilated, ceil_mode, op);
+  windows.divide(count_include_pad, divisor);
+  return average_of_windows(x, windows, op);
 }
 
-Tensor adaptive_avg_pool2d_backward(const Tensor& grad, const Dims& input_sizes) {
-  constexpr const char* op = "adaptive_avg_pool2d_backward";
-  check_input(input_sizes, op);
+Tensor avg_pool_backward(const Tensor& grad, const Dims& input_sizes, const Dims& kernel,
+                         const Dims& stride, const Dims& padding, bool ceil_mode,
+                         bool count_include_pad, std::int64_t divisor) {
+  constexpr const char* op = "avg_pool_backward";
+  const Dims undilated(kernel.size(), 1);
+  PoolWindows windows(input_sizes, kernel, stride, padding, undilated, ceil_mode, op);
+  windows.divide(count_include_pad, divisor);
+  return spread_over_windows(grad, input_sizes, windows, op);
+}
+
+Tensor adaptive_avg_pool(const Tensor& x, const Dims& output) {
+  constexpr const char* op = "adaptive_avg_pool";
+  require_cpu(x, op);
+  FB_CHECK(is_floating(x.dtype()), NotImplemented, op, ": not implemented for ",
+           dtype_name(x.dtype()));
+  PoolWindows windows(x.sizes(), output, op);
+  if (is_global(x, output)) return global_average(x, output, op);
+  windows.divide(false, 0);
+  return average_of_windows(x, windows, op);
+}
+
+Tensor adaptive_avg_pool_backward(const Tensor& grad, const Dims& input_sizes, int axes) {
+  constexpr const char* op = "adaptive_avg_pool_backward";
+  require_cpu(grad, op);
+  check_pool_input(input_sizes, axes, false, op);
   FB_CHECK(grad.ndim() == input_sizes.size(), Shape, op, ": the gradient is ", grad.sizes(),
            ", the input is ", input_sizes);
-  const Dims output{grad.size(grad.ndim() - 2), grad.size(grad.ndim() - 1)};
-  check_grad(grad, with_plane(input_sizes, output[0], output[1]), op);
-  const Planes in = planes_of(input_sizes);
-  if (output == Dims{1, 1}) return global_avg_pool_backward(grad, input_sizes, in);
-  if (divides(in, output)) {
-    const Dims kernel = adaptive_kernel(in, output);
-    return avg_pool2d_backward(grad, input_sizes, kernel, kernel, {0, 0}, false, true, 0);
-  }
-  if (is_half(grad.dtype()))
-    return cast(adaptive_avg_pool2d_backward(widened(grad), input_sizes), grad.dtype());
-  const Tensor g = contiguous(grad);
-  const Tensor out = empty(input_sizes, grad.dtype());
-  dispatch_float(grad.dtype(), op, [&]<class T>() {
-    for_each_plane(in.count, in.size(), [&](std::int64_t plane) {
-      const T* from = g.data<const T>() + plane * output[0] * output[1];
-      T* to = out.data<T>() + plane * in.size();
-      std::fill_n(to, in.size(), T(0));
-      for (std::int64_t i = 0; i < output[0]; ++i) {
-        const Span rows = adaptive_span(i, in.h, output[0]);
-        for (std::int64_t j = 0; j < output[1]; ++j) {
-          const Span cols = adaptive_span(j, in.w, output[1]);
-          const T share = *from++ / static_cast<T>(rows.size() * cols.size());
-          for (std::int64_t y = rows.begin; y < rows.end; ++y)
-            for (std::int64_t c = cols.begin; c < cols.end; ++c) to[y * in.w + c] += share;
-        }
-      }
-    });
-  });
-  return out;
-}
-
-std::pair<Tensor, Tensor> adaptive_max_pool2d(const Tensor& x, const Dims& output) {
-  constexpr const char* op = "adaptive_max_pool2d";
-  require_cpu(x, op);
-  check_adaptive(x.sizes(), output, op);
-  const Planes in = planes_of(x.sizes());
-  if (divides(in, output)) {
-    const Dims kernel = adaptive_kernel(in, output);
-    return max_pool2d(x, kernel, kernel, {0, 0}, {1, 1}, false);
-  }
-  if (is_half(x.dtype())) {
-    auto [values, indices] = adaptive_max_pool2d(widened(x), output);
-    return {cast(values, x.dtype()), indices};
-  }
-  const Tensor source = contiguous(x);
-  const Dims sizes = with_plane(x.sizes(), output[0], output[1]);
-  const Tensor out = empty(sizes, x.dtype()), indices = empty(sizes, DType::Int64);
-  dispatch_float(x.dtype(), op, [&]<class T>() {
-    for_each_plane(in.count, in.size(), [&](std::int64_t plane) {
-      const T* from = source.data<const T>() + plane * in.size();
-      T* to = out.data<T>() + plane * output[0] * output[1];
-      std::int64_t* place = indices.data<std::int64_t>() + plane * output[0] * output[1];
-      for (std::int64_t i = 0; i < output[0]; ++i) {
-        const Span rows = adaptive_span(i, in.h, output[0]);
-        for (std::int64_t j = 0; j < output[1]; ++j) {
-          const Span cols = adaptive_span(j, in.w, output[1]);
-          T best = -std::numeric_limits<T>::infinity();
-          std::int64_t where = rows.begin * in.w + cols.begin;
-          for (std::int64_t y = rows.begin; y < rows.end; ++y) {
-            for (std::int64_t c = cols.begin; c < cols.end; ++c) {
-              const T value = from[y * in.w + c];
-              if (value > best || std::isnan(value)) {
-                best = value;
-                where = y * in.w + c;
-              }
-            }
-          }
-          *to++ = best;
-          *place++ = where;
-        }
-      }
-    });
-  });
-  return {out, indices};
+  const Dims output(grad.sizes().end() - axes, axes);
+  FB_CHECK(grad.sizes() == with_plane(input_sizes, output), Shape, op, ": the gradient is ",
+           grad.sizes(), ", the input is ", input_sizes);
+  if (is_global(grad, output)) return global_average_backward(grad, input_sizes, axes, op);
+  PoolWindows windows(input_sizes, output, op);
+  windows.divide(false, 0);
+  return spread_over_windows(grad, input_sizes, windows, op);
 }
 
 }  // namespace fb

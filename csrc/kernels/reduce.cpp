@@ -214,12 +214,15 @@ void Run::by_rows() const {
   const std::int64_t results = kept.numel();
   const std::int64_t grain =
       std::max<std::int64_t>(1, default_grain / std::max<std::int64_t>(1, n * cut.units));
+  // Task by task, each for all results: where the kept axes lie within the reduced ones, this is
+  // the order of memory.
   States partial(reducer, results * cut.tasks);
   parallel_for(0, results * cut.tasks, grain, [&](std::int64_t b, std::int64_t e) {
     for (std::int64_t item = b; item < e; ++item) {
+      const std::int64_t result = item % results, task = item / results;
       std::int64_t in = 0, at = 0;
-      kept.locate(item / cut.tasks, 0, in, at);
-      row_task(cut, item % cut.tasks, data + in, partial.data() + state_bytes(item));
+      kept.locate(result, 0, in, at);
+      row_task(cut, task, data + in, partial.data() + state_bytes(result * cut.tasks + task));
     }
   });
   for (std::int64_t result = 0; result < results; ++result) {

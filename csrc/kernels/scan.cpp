@@ -14,6 +14,29 @@ namespace {
 // Columns that are scanned side by side when the axis is not the last one.
 constexpr std::int64_t tile_width = 64;
 
+// Whole lines that are scanned in turns: each step waits for the one before it in its own line
+// only.
+constexpr int lines_together = 4;
+
+// `lines` lines of n elements, the first of which begins at `begin`.
+template <class Op, int lines>
+void scan_lines(const typename Op::T* data, std::int64_t begin, std::int64_t n, bool reverse,
+                char* const* out) {
+  typename Op::State states[lines];
+#pragma GCC unroll 8
+  for (int line = 0; line < lines; ++line) states[line] = Op::start();
+  const std::int64_t step = reverse ? -1 : 1;
+  std::int64_t place = reverse ? n - 1 : 0;
+  for (std::int64_t k = 0; k < n; ++k, place += step) {
+    std::int64_t at = begin + place;
+#pragma GCC unroll 8
+    for (int line = 0; line < lines; ++line, at += n) {
+      Op::step(states[line], data[at], place);
+      Op::store(out, at, states[line]);
+    }
+  }
+}
+
 // An operation has a State, start(), step(State&, element, place) and store(out, at, state).
 template <class Op>
 void scan(const Tensor& in, int dim, bool reverse, std::initializer_list<Tensor> outputs) {
@@ -33,14 +56,10 @@ void scan(const Tensor& in, int dim, bool reverse, std::initializer_list<Tensor>
       std::max<std::int64_t>(1, default_grain / (n * std::min(inner, tile_width)));
   if (inner == 1) {
     parallel_for(0, outer, grain, [&](std::int64_t b, std::int64_t e) {
-      for (std::int64_t line = b; line < e; ++line) {
-        State state = Op::start();
-        for (std::int64_t k = 0; k < n; ++k) {
-          const std::int64_t place = reverse ? n - 1 - k : k, at = line * n + place;
-          Op::step(state, data[at], place);
-          Op::store(out, at, state);
-        }
-      }
+      std::int64_t line = b;
+      for (; line + lines_together <= e; line += lines_together)
+        scan_lines<Op, lines_together>(data, line * n, n, reverse, out);
+      for (; line < e; ++line) scan_lines<Op, 1>(data, line * n, n, reverse, out);
     });
     return;
   }

@@ -85,13 +85,9 @@ class FunctionCtx:
             inside: Tensor = wrapped.value  # the graph of a function transform, after it
             return inside
         if tensor._version != version:
-            raise GradError(
-                "one of the variables needed for gradient computation has been modified by an "
-                "inplace"
-                f" operation: a tensor of shape {tuple(tensor.shape)} saved by "
-                f"{type(self).__name__} is at version {tensor._version}; expected version {version}"
-                " instead."
-            )
+            node = self._node() if self._node is not None else None
+            place = -1 if output_nr is None else output_nr
+            raise GradError(_C.version_error(node, tensor, version, place))
         return self._with_history(tensor, output_nr)
 
     def _with_history(self, tensor: Tensor, output_nr: int | None) -> Tensor:
@@ -112,6 +108,7 @@ class FunctionCtx:
                 continue
             nr = positions.get(id(tensor))
             kept = tensor if nr is None else _C.detach(tensor)
+            _C.mark_saved(kept)
             self._saved.append((pack_value(kept) or kept, kept._version, nr))
         self._to_save = ()
 

@@ -37,9 +37,12 @@ class Listeners:
         target = None if count == 0 else self._functions[0] if count == 1 else self._call_all
         _C.set_engine_op(self._event, target)
 
-    def _call_all(self, *event: Any) -> None:
+    def _call_all(self, *event: Any) -> Any:
+        found = None
         for function in self._functions:
-            function(*event)
+            answer = function(*event)
+            found = answer if found is None else found
+        return found
 
 
 #: After each operation: (op, arguments, result, start in ns, whether it was in-place).
@@ -48,5 +51,7 @@ operations = Listeners("observer")
 gradients = Listeners("on_gradient")
 #: For each new node of a graph: (node).
 recorded = Listeners("on_record")
+#: Before the kernel of each operation: (op). What a listener returns, if not None, is the result.
+recalls = Listeners("recall")
 #: Before a tensor is written in place: (tensor).
 writes = Listeners("on_write")

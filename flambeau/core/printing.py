@@ -205,7 +205,11 @@ def _suffixes(t: Any) -> list[str]:
     )
     if t.dtype not in unsaid:
         found.append(f"dtype={t.dtype}")
-    node = t.grad_fn
+    try:
+        node = t.grad_fn
+    except RuntimeError:  # a view that its base's new value left behind
+        found.append("grad_fn=<Invalid>")
+        return found
     if node is not None:
         found.append(f"grad_fn=<{node.name().rpartition('::')[2]}>")
     elif t.requires_grad:

@@ -158,6 +158,12 @@ def _sum(a: Any, b: Any) -> Any:
     return type(a)(x + y for x, y in zip(a, b, strict=True))
 
 
+def _sizes(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_sizes, value))
+    return value.shape if isinstance(value, Tensor) else ()
+
+
 def rule_argument(op: Any, name: str, values: tuple, g: Any, out: Any, targets: Any) -> Any:
     """What a gradient rule gets for one of its parameters (core/registry.py)."""
     if name == "g":
@@ -169,8 +175,7 @@ def rule_argument(op: Any, name: str, values: tuple, g: Any, out: Any, targets: 
     if name == "out":
         return out
     if name.endswith("_shape"):
-        value = values[op.params.index(name[:-6])]
-        return value.shape if isinstance(value, Tensor) else ()
+        return _sizes(values[op.params.index(name[:-6])])
     source = values[op.params.index(name.removesuffix("_layout"))]
     return source.shape, source.stride(), source.storage_offset()
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from flambeau.core.tensor import Tensor
 from flambeau.ops.index import where
+from flambeau.ops.pool_primitives import picked
 
 #: Arguments in each of which an op is linear while the others stay as they are.
 LINEAR: dict[str, tuple[str, ...]] = {
@@ -62,19 +63,30 @@ LINEAR: dict[str, tuple[str, ...]] = {
             "unbind",
             "unfold",
             "unsqueeze",
+            "_alias",
             "view",
             "view_as_complex",
             "view_as_real",
-            "_avg_pool2d",
-            "_adaptive_avg_pool2d",
             "_interpolate",
+            *[f"_{kind}_pool{n}d" for kind in ("avg", "adaptive_avg") for n in (1, 2, 3)],
+            *[f"_max_unpool{n}d" for n in (1, 2, 3)],
         ],
         ("input",),
     ),
     **dict.fromkeys(
         ["select_backward", "slice_backward", "diagonal_backward", "unfold_backward"], ("g",)
     ),
-    **dict.fromkeys(["_adaptive_spread", "_interpolate_backward", "_place", "_spread"], ("grad",)),
+    **dict.fromkeys(
+        [
+            "_interpolate_backward",
+            *[
+                f"_{kind}{n}d"
+                for kind in ("adaptive_spread", "avg_spread", "max_place")
+                for n in (1, 2, 3)
+            ],
+        ],
+        ("grad",),
+    ),
     "_dropout_backward": ("grad_output",),
     "affine_grid_generator": ("theta",),
     "mm": ("input", "mat2"),
@@ -162,6 +174,12 @@ def _picked(op: Any, values: Any, tangents: Any, out: Any) -> Any:
     places = indices if kept else indices.unsqueeze(dim)
     picked = t.gather(dim, places)
     return (picked if kept else picked.squeeze(dim)), None
+
+
+@_rule(*[f"_{kind}max_pool{n}d" for kind in ("", "adaptive_", "fractional_") for n in (1, 2, 3)])
+def _maxima(op: Any, values: Any, tangents: Any, out: Any) -> Any:
+    """The tangents at the places of the maxima."""
+    return picked(tangents[0], out[1], int(op.name[-2])), None
 
 
 @_rule("constant_pad_nd")

@@ -6,7 +6,6 @@ take arguments that are no matter of an operation: in-place variants, modes, red
 
 import warnings
 
-from flambeau.core.grad_mode import no_grad
 from flambeau.core.registry import checked
 from flambeau.core.tensor import Tensor
 from flambeau.ops import random as _random
@@ -53,6 +52,7 @@ from flambeau.ops.conv import conv_transpose2d as conv_transpose2d
 from flambeau.ops.conv import conv_transpose3d as conv_transpose3d
 from flambeau.ops.creation import empty_like as _empty_like
 from flambeau.ops.creation import zeros_like as _zeros_like
+from flambeau.ops.ctc import ctc_loss as ctc_loss
 from flambeau.ops.distance import pdist as pdist
 from flambeau.ops.einsum import bilinear as bilinear
 from flambeau.ops.fold import fold as fold
@@ -84,6 +84,7 @@ from flambeau.ops.loss import triplet_margin_loss as triplet_margin_loss
 from flambeau.ops.loss import triplet_margin_with_distance_loss as triplet_margin_with_distance_loss
 from flambeau.ops.matmul import linear as linear
 from flambeau.ops.multihead import multi_head_attention_forward as multi_head_attention_forward
+from flambeau.ops.networks import embedding_renorm_ as _renorm
 from flambeau.ops.norm import batch_norm as batch_norm
 from flambeau.ops.norm import group_norm as group_norm
 from flambeau.ops.norm import instance_norm as instance_norm
@@ -94,12 +95,36 @@ from flambeau.ops.norm import rms_norm as rms_norm
 from flambeau.ops.pad import pad as pad
 from flambeau.ops.pool import adaptive_avg_pool1d as adaptive_avg_pool1d
 from flambeau.ops.pool import adaptive_avg_pool2d as adaptive_avg_pool2d
+from flambeau.ops.pool import adaptive_avg_pool3d as adaptive_avg_pool3d
 from flambeau.ops.pool import adaptive_max_pool1d as adaptive_max_pool1d
+from flambeau.ops.pool import adaptive_max_pool1d_with_indices as adaptive_max_pool1d_with_indices
 from flambeau.ops.pool import adaptive_max_pool2d as adaptive_max_pool2d
+from flambeau.ops.pool import adaptive_max_pool2d_with_indices as adaptive_max_pool2d_with_indices
+from flambeau.ops.pool import adaptive_max_pool3d as adaptive_max_pool3d
+from flambeau.ops.pool import adaptive_max_pool3d_with_indices as adaptive_max_pool3d_with_indices
 from flambeau.ops.pool import avg_pool1d as avg_pool1d
 from flambeau.ops.pool import avg_pool2d as avg_pool2d
+from flambeau.ops.pool import avg_pool3d as avg_pool3d
+from flambeau.ops.pool import fractional_max_pool2d as fractional_max_pool2d
+from flambeau.ops.pool import (
+    fractional_max_pool2d_with_indices as fractional_max_pool2d_with_indices,
+)
+from flambeau.ops.pool import fractional_max_pool3d as fractional_max_pool3d
+from flambeau.ops.pool import (
+    fractional_max_pool3d_with_indices as fractional_max_pool3d_with_indices,
+)
+from flambeau.ops.pool import lp_pool1d as lp_pool1d
+from flambeau.ops.pool import lp_pool2d as lp_pool2d
+from flambeau.ops.pool import lp_pool3d as lp_pool3d
 from flambeau.ops.pool import max_pool1d as max_pool1d
+from flambeau.ops.pool import max_pool1d_with_indices as max_pool1d_with_indices
 from flambeau.ops.pool import max_pool2d as max_pool2d
+from flambeau.ops.pool import max_pool2d_with_indices as max_pool2d_with_indices
+from flambeau.ops.pool import max_pool3d as max_pool3d
+from flambeau.ops.pool import max_pool3d_with_indices as max_pool3d_with_indices
+from flambeau.ops.pool import max_unpool1d as max_unpool1d
+from flambeau.ops.pool import max_unpool2d as max_unpool2d
+from flambeau.ops.pool import max_unpool3d as max_unpool3d
 from flambeau.ops.resample import interpolate as interpolate
 from flambeau.ops.resample import upsample as upsample
 from flambeau.ops.resample import upsample_bilinear as upsample_bilinear
@@ -220,19 +245,9 @@ def embedding(
             raise TypeError(
                 f"embedding(): argument 'weight' must be Tensor, not {type(weight).__name__}"
             )
-        _shorten_rows(weight, input, max_norm, norm_type)
+        _renorm(weight.detach(), input, max_norm, norm_type)
     rows = _embedding(input, weight, padding_idx)
     return _by_frequency(rows, input) if scale_grad_by_freq else rows
-
-
-def _shorten_rows(weight, index, max_norm, norm_type):
-    """Scale the rows that are looked up, in place, where they are longer than `max_norm`."""
-    with no_grad():
-        rows = index.reshape(-1).unique()
-        chosen = weight[rows]
-        norms = chosen.norm(norm_type, dim=1, keepdim=True)
-        factors = (max_norm / (norms + 1e-7)).clamp(max=1.0)
-        weight[rows] = chosen * factors
 
 
 @checked

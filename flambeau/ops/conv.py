@@ -81,8 +81,12 @@ def _(g, input, stride, padding, dilation, groups, weight_shape):
 _conv_transposed.vjp("bias")(lambda g: _sum_per_channel(g))
 
 
+#: All axes but that of the channels, by the number of axes.
+_NOT_CHANNELS = {3: (0, 2), 4: (0, 2, 3), 5: (0, 2, 3, 4)}
+
+
 def _sum_per_channel(g):
-    return g.sum((0, *range(2, g.ndim)))
+    return g.sum(_NOT_CHANNELS[g.ndim])
 
 
 def _weight_samples(s):

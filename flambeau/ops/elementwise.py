@@ -208,8 +208,9 @@ def _(g, other, rounding_mode):
 
 
 @div.vjp("other")
-def _(g, other, out, rounding_mode):
-    return -g * conj(out / other) if rounding_mode is None else zeros(g)
+def _(g, input, other, rounding_mode):
+    # Not by means of the quotient itself: programs may go on to change it in place.
+    return -g * conj(input / other / other) if rounding_mode is None else zeros(g)
 
 
 floor_divide = binary(
@@ -413,12 +414,19 @@ fmin = binary(
 
 # ---- functions of two variables ----
 
+
+def _inverse_square(input, other):
+    """1 / (input² + other²); 0 at the origin, which has no angle."""
+    square = input * input + other * other
+    return where(square == 0, 0.0, 1 / square)
+
+
 atan2 = binary(
     "atan2",
     "The angle of the point (other, input).",
     (
-        lambda g, input, other: g * (other / (input * input + other * other)),
-        lambda g, input, other: g * (-input / (input * input + other * other)),
+        lambda g, input, other: g * (other * _inverse_square(input, other)),
+        lambda g, input, other: g * (-input * _inverse_square(input, other)),
     ),
     aliases=("arctan2",),
     reference=numpy("arctan2"),

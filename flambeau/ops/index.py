@@ -7,7 +7,7 @@ from flambeau.backends import kernels
 from flambeau.core.registry import checked, function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import conj, stored
-from flambeau.ops.movement import _axis
+from flambeau.ops.movement import _axis, alias
 
 _MODES = {"set": 0, "add": 1, "sum": 1, "multiply": 2, "prod": 2, "amax": 3, "amin": 4}
 
@@ -202,7 +202,7 @@ def getitem(input, key):
     view, indices = _split_key(input, key)
     if indices:
         return index(view, _index_list(indices))
-    return view.view_as(view) if view is input else view
+    return alias(view) if view is input else view
 
 
 def setitem(input, key, value) -> None:
@@ -214,9 +214,13 @@ def setitem(input, key, value) -> None:
             while value.ndim > view.ndim and shape[0] == 1:
                 value = value.squeeze(0)
                 shape = value.shape
-            view.copy_(value)
+            if value.ndim or value.dtype != view.dtype:
+                view.copy_(value)
+            else:
+                view.fill_(value)
         elif isinstance(value, (bool, int, float, complex)):
-            view.fill_(value)
+            whole = view is input and input.requires_grad  # torch records the fill of a tensor
+            view.fill_(_C.scalar_tensor(value, input.dtype) if whole else value)
         else:
             from flambeau.ops.creation import as_tensor
 
@@ -821,13 +825,13 @@ def cat(tensors, dim=0):
 
 
 @cat.vjp("tensors")
-def _(g, tensors, dim):
+def _(g, tensors_shape, dim):
     parts, at = [], 0
-    for t in tensors:
-        if t.ndim == 1 and t.shape[0] == 0:
+    for shape in tensors_shape:
+        if tuple(shape) == (0,):
             parts.append(None)
             continue
-        length = t.shape[dim]
+        length = shape[dim]
         parts.append(g.narrow(dim, at, length))
         at += length
     return parts

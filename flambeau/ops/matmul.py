@@ -86,7 +86,10 @@ def _batched_samples(s):
 
 
 @op(
-    overloads={"input vector and other matrix": "SqueezeBackward4"},
+    overloads={
+        "input vector and other matrix": "SqueezeBackward4",
+        "input matrix and input wanted": "CloneBackward0",
+    },
     name="_matmul",
     backward_name="UnsafeView",
     public=False,
@@ -452,10 +455,16 @@ def kron(input, other):
     n = max(input.ndim, other.ndim)
     first = (1,) * (n - input.ndim) + tuple(input.shape)
     second = (1,) * (n - other.ndim) + tuple(other.shape)
+    sizes = [a * b for a, b in zip(first, second, strict=True)]
     spread = [size for x in first for size in (x, 1)]
     within = [size for x in second for size in (1, x)]
-    grid = input.reshape(spread) * other.reshape(within)
-    return grid.reshape([a * b for a, b in zip(first, second, strict=True)])
+    left, right = input.reshape(spread), other.reshape(within)
+    if n > 1:
+        # The last axis is written out in both, so that they are multiplied line by line.
+        pair = (first[-1], second[-1])
+        left = left.expand(*spread[:-2], *pair).reshape(*spread[:-2], sizes[-1])
+        right = right.expand(*within[:-2], *pair).reshape(*within[:-2], sizes[-1])
+    return (left * right).reshape(sizes)
 
 
 def _tensordot_samples(s):

@@ -133,7 +133,24 @@ def _(g, size, input_shape):
 
 
 @op(
-    overloads={"input copied": "UnsafeViewBackward0"},
+    name="_alias",
+    backward_name="Alias",
+    view=True,
+    out=False,
+    public=False,
+    torch="",
+    samples=lambda s: [s(s.tensor(2, 3)), s(s.tensor())],
+)
+def alias(input):
+    """The same data again: what `x[...]` is."""
+    return _C.view(input, input.shape)
+
+
+alias.vjp("input")(lambda g: g)
+
+
+@op(
+    overloads={"input copied": "UnsafeViewBackward0", "input gapped": "ReshapeAliasBackward0"},
     methods=("reshape",),
     view=True,
     out=False,
@@ -161,7 +178,7 @@ reshape.vjp("input")(lambda g, input_shape: g.reshape(input_shape))
 
 
 @op(
-    overloads={"input copied": "UnsafeViewBackward0"},
+    overloads={"input copied": "UnsafeViewBackward0", "input gapped": "ReshapeAliasBackward0"},
     methods=("flatten",),
     view=True,
     out=False,

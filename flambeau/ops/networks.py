@@ -10,7 +10,7 @@ from flambeau import _C
 from flambeau.core.errors import ArgumentValueError, RuntimeFailure
 from flambeau.core.grad_mode import no_grad
 from flambeau.core.registry import function
-from flambeau.ops import index, loss, norm, pool
+from flambeau.ops import ctc, index, loss, norm, pool
 from flambeau.ops.reduce import vector_norm
 
 _REDUCTIONS = ("none", "mean", "sum")
@@ -61,6 +61,30 @@ def _numbered(name, parameters):
 
 for _name, _parameters in _LOSSES.items():
     _numbered(_name, _parameters)
+
+
+@function
+def ctc_loss(
+    log_probs,
+    targets,
+    input_lengths,
+    target_lengths,
+    blank=0,
+    reduction=0,
+    zero_infinity=False,
+):
+    """`nn.functional.ctc_loss`; the reduction is a number: 0 none, 1 the mean, 2 the sum."""
+    if reduction not in (0, 1, 2):
+        raise ArgumentValueError(f"ctc_loss(): reduction must be 0, 1 or 2, got {reduction!r}")
+    return ctc.ctc_loss(
+        log_probs,
+        targets,
+        input_lengths,
+        target_lengths,
+        blank,
+        _REDUCTIONS[reduction],
+        zero_infinity,
+    )
 
 
 # ---- normalisation ----
@@ -138,14 +162,6 @@ def embedding_renorm_(input, indices, max_norm, norm_type):
 
 
 # ---- pooling with the places of the maxima ----
-
-
-@function
-def max_pool1d_with_indices(
-    input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False
-):
-    """`nn.functional.max_pool1d` with the places of the maxima, as (values, indices)."""
-    return pool.max_pool1d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
 
 
 @function

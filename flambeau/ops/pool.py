@@ -1,320 +1,438 @@
-"""Pooling over the last axes of (n, c, ...) or (c, ...) tensors."""
+"""Pooling over the last one, two or three axes of (n, c, ...) or (c, ...) tensors: public forms.
+
+Each form is made for the numbers of axes that it has, by a function of that number.
+"""
 
 from __future__ import annotations
 
-from flambeau.backends import kernels
-from flambeau.core.errors import ShapeError
-from flambeau.core.registry import checked, function, op
+from math import inf, prod
+
+from flambeau.core.errors import ArgumentTypeError, ArgumentValueError, ShapeError
+from flambeau.core.registry import checked, function
+from flambeau.ops import pool_primitives as primitives
+from flambeau.ops.activation import relu
 from flambeau.ops.conv import _pair
+from flambeau.ops.random import rand
 
-
-def _max_samples(s):
-    yield s(s.distinct(2, 2, 4, 6), (2, 2), (2, 2), (0, 0), (1, 1), False)
-    yield s(s.distinct(1, 2, 5, 5), (3, 2), (1, 2), (1, 0), (1, 2), True)
-    yield s(s.distinct(2, 4, 4), (2, 2), (1, 1), (0, 0), (1, 1), False)
-
-
-@op(
-    public=False,
-    out=False,
-    outputs=("values", "indices"),
-    backward_name="MaxPool2DWithIndices",
-    torch="_C._nn.max_pool2d_with_indices",
-    samples=_max_samples,
+#: What torch has at its top level too.
+_TOP_LEVEL = (
+    "max_pool1d",
+    "max_pool1d_with_indices",
+    "max_pool2d",
+    "max_pool3d",
+    "avg_pool1d",
+    "adaptive_avg_pool1d",
 )
-def _max_pool2d(input, kernel_size, stride, padding, dilation, ceil_mode):
-    """Maxima of windows, and their places in the plane."""
-    return kernels(input).max_pool2d(input, kernel_size, stride, padding, dilation, ceil_mode)
 
 
-_max_pool2d.vjp("input")(lambda g, indices, input_shape: _place(g, indices, input_shape))
-
-
-def _place_samples(s):
-    yield s(s.tensor(1, 2, 2, 2), s.indices(1, 2, 2, 2, high=9), (1, 2, 3, 3))
-
-
-@op(public=False, out=False, backward_name="MaxUnpool2D", torch="", samples=_place_samples)
-def _place(grad, indices, size):
-    """Zeros of `size` with grad added at the places of each plane that indices name."""
-    return kernels(grad).max_pool2d_backward(grad, indices, size)
-
-
-@_place.vjp("grad")
-def _(g, indices):
-    return g.flatten(-2).gather(-1, indices.flatten(-2)).reshape(indices.shape)
-
-
-def _average_samples(s):
-    yield s(s.tensor(2, 2, 4, 6), (2, 2), (2, 2), (0, 0), False, True, None)
-    yield s(s.tensor(1, 2, 5, 5), (3, 2), (1, 2), (1, 0), True, False, None)
-    yield s(s.tensor(2, 4, 4), (2, 2), (1, 1), (1, 1), False, True, 3)
-
-
-@op(
-    public=False,
-    out=False,
-    backward_name="AvgPool2D",
-    torch="nn.functional.avg_pool2d",
-    samples=_average_samples,
-)
-def _avg_pool2d(
-    input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
-):
-    return kernels(input).avg_pool2d(
-        input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override or 0
+def _named(plain, name):
+    """The function under its name, with the number of axes in its text."""
+    n = int(name.split("d_with")[0].rstrip("d")[-1])
+    plain.__name__ = plain.__qualname__ = name
+    axes = {1: "axis", 2: "two axes", 3: "three axes"}[n]
+    plain.__doc__ = plain.__doc__.format(
+        n=n, axes=axes, name=name, sizes=", ".join("dhw"[3 - n :]), ones=", ".join(["1"] * (n + 2))
     )
+    return function(plain) if name in _TOP_LEVEL else checked(plain)
 
 
-@_avg_pool2d.vjp("input")
-def _(g, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override, input_shape):
-    return _spread(
-        g, input_shape, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
-    )
-
-
-def _spread_samples(s):
-    yield s(s.tensor(1, 2, 2, 2), (1, 2, 4, 4), (2, 2), (2, 2), (0, 0), False, True, None)
-
-
-@op(public=False, out=False, backward_name="AvgPool2DBackward", torch="", samples=_spread_samples)
-def _spread(
-    grad, size, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
-):
-    """The adjoint of _avg_pool2d."""
-    return kernels(grad).avg_pool2d_backward(
-        grad,
-        size,
-        kernel_size,
-        stride,
-        padding,
-        ceil_mode,
-        count_include_pad,
-        divisor_override or 0,
-    )
-
-
-@_spread.vjp("grad")
-def _(g, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override):
-    return _avg_pool2d(
-        g, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
-    )
-
-
-def _adaptive_samples(s):
-    yield s(s.tensor(2, 2, 4, 5), (2, 3))
-    yield s(s.tensor(2, 5, 3), (1, 1))
-
-
-@op(
-    public=False,
-    out=False,
-    backward_name="AdaptiveAvgPool2D",
-    overloads={"output_size = (1, 1)": "MeanBackward1"},
-    torch="nn.functional.adaptive_avg_pool2d",
-    samples=_adaptive_samples,
-)
-def _adaptive_avg_pool2d(input, output_size):
-    return kernels(input).adaptive_avg_pool2d(input, output_size)
-
-
-_adaptive_avg_pool2d.vjp("input")(lambda g, input_shape: _adaptive_spread(g, input_shape))
-
-
-@op(
-    public=False,
-    out=False,
-    backward_name="AdaptiveAvgPool2DBackward",
-    torch="",
-    samples=lambda s: [s(s.tensor(1, 2, 2, 3), (1, 2, 4, 5))],
-)
-def _adaptive_spread(grad, size):
-    """The adjoint of _adaptive_avg_pool2d."""
-    return kernels(grad).adaptive_avg_pool2d_backward(grad, size)
-
-
-_adaptive_spread.vjp("grad")(lambda g, grad_shape: _adaptive_avg_pool2d(g, grad_shape[-2:]))
-
-
-def _adaptive_max_samples(s):
-    yield s(s.distinct(2, 2, 4, 5), (2, 3))
-
-
-@op(
-    public=False,
-    out=False,
-    outputs=("values", "indices"),
-    backward_name="AdaptiveMaxPool2D",
-    torch="_C._nn.adaptive_max_pool2d",
-    samples=_adaptive_max_samples,
-)
-def _adaptive_max_pool2d(input, output_size):
-    return kernels(input).adaptive_max_pool2d(input, output_size)
-
-
-_adaptive_max_pool2d.vjp("input")(lambda g, indices, input_shape: _place(g, indices, input_shape))
-
-# ---- public forms ----
-
-
-def _window(kernel_size, stride, padding, n):
-    kernel_size = _pair(kernel_size, "kernel_size", n)
-    stride = (
-        kernel_size
-        if stride is None or stride == () or stride == []
-        else _pair(stride, "stride", n)
-    )
-    padding = _pair(padding, "padding", n)
-    if any(k <= 0 for k in kernel_size) or any(s <= 0 for s in stride):
-        raise RuntimeError(
-            "pooling: kernel size and stride must be greater than zero, got "
-            f"kernel_size={kernel_size}, stride={stride}"
-        )
-    if any(2 * p > k for p, k in zip(padding, kernel_size, strict=True)):
-        raise RuntimeError(
-            f"pad should be at most half of effective kernel size, but got pad={max(padding)}, "
-            f"kernel_size={max(kernel_size)}"
-        )
-    return kernel_size, stride, padding
-
-
-def _need(input, dims, name):
-    if input.ndim not in dims:
+def _need(input, n, name):
+    if input.ndim not in (n + 1, n + 2):
         raise ShapeError(
-            f"{name}: Expected {' or '.join(f'{d}D' for d in dims)} input, but got input of size "
+            f"{name}: Expected {n + 1}D or {n + 2}D input, but got input of size "
             f"{list(input.shape)}"
         )
 
 
-@function
-def max_pool2d(
-    input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
-):
-    """Maxima of windows over the last two axes.
-
-    Args:
-        input: (n, c, h, w) or (c, h, w).
-        kernel_size: size of the window, one number or one per axis.
-        stride: step between windows; the window's size by default.
-        padding: how far windows may reach over the edge (counted as minus infinity).
-        dilation: distance between the elements of a window.
-        ceil_mode: round the output size up.
-        return_indices: also give the places of the maxima in the plane.
-
-    Raises:
-        RuntimeError: if the window does not fit.
-
-    Example:
-        >>> flambeau.max_pool2d(flambeau.arange(4.).reshape(1, 1, 2, 2), 2)
-        tensor([[[[3.]]]])
-    """
-    _need(input, (3, 4), "max_pool2d")
-    kernel_size, stride, padding = _window(kernel_size, stride, padding, 2)
-    values, indices = _max_pool2d(
-        input, kernel_size, stride, padding, _pair(dilation, "dilation"), ceil_mode
-    )
-    return (values, indices) if return_indices else values
+def _step(kernel_size, stride, n):
+    if stride is None or stride == () or stride == []:
+        return kernel_size
+    return _pair(stride, "stride", n)
 
 
-@function
-def max_pool1d(
-    input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
-):
-    """Maxima of windows over the last axis; see max_pool2d."""
-    _need(input, (2, 3), "max_pool1d")
-    kernel_size, stride, padding = _window(kernel_size, stride, padding, 1)
-    values, indices = _max_pool2d(
-        input.unsqueeze(-2),
-        (1, *kernel_size),
-        (1, *stride),
-        (0, *padding),
-        (1, *_pair(dilation, "dilation", 1)),
-        ceil_mode,
-    )
-    values, indices = values.squeeze(-2), indices.squeeze(-2)
-    return (values, indices) if return_indices else values
+# ---- maxima ----
 
 
-@function
-def avg_pool2d(
-    input,
-    kernel_size,
-    stride=None,
-    padding=0,
-    ceil_mode=False,
-    count_include_pad=True,
-    divisor_override=None,
-):
-    """Means of windows over the last two axes.
+def _make_max(n):
+    primitive = primitives.max_pool[n]
 
-    Args:
-        count_include_pad: whether padding counts in the mean.
-        divisor_override: divide by this instead of the size of the window.
+    def both(
+        input,
+        kernel_size,
+        stride=None,
+        padding=0,
+        dilation=1,
+        ceil_mode=False,
+        return_indices=False,
+    ):
+        """Maxima of windows over the last {axes} and their places; see max_pool{n}d.
 
-    The other arguments are those of max_pool2d.
-    """
-    _need(input, (3, 4), "avg_pool2d")
-    if divisor_override == 0:
-        raise RuntimeError("divisor must be not zero")
-    kernel_size, stride, padding = _window(kernel_size, stride, padding, 2)
-    return _avg_pool2d(
-        input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
-    )
+        Returns:
+            (values, indices), whatever `return_indices` says.
+        """
+        _need(input, n, f"max_pool{n}d")
+        kernel_size = _pair(kernel_size, "kernel_size", n)
+        return tuple(
+            primitive(
+                input,
+                kernel_size,
+                _step(kernel_size, stride, n),
+                _pair(padding, "padding", n),
+                _pair(dilation, "dilation", n),
+                ceil_mode,
+            )
+        )
+
+    def pool(
+        input,
+        kernel_size,
+        stride=None,
+        padding=0,
+        dilation=1,
+        ceil_mode=False,
+        return_indices=False,
+    ):
+        """Maxima of windows over the last {axes}.
+
+        Args:
+            input: (n, c, {sizes}) or (c, {sizes}).
+            kernel_size: size of the window, one number or one per axis.
+            stride: step between windows; the window's size by default.
+            padding: how far windows may reach over the edge (counted as minus infinity).
+            dilation: distance between the elements of a window.
+            ceil_mode: round the output size up.
+            return_indices: also give the places of the maxima in the plane.
+
+        Returns:
+            The maxima, or (maxima, places).
+
+        Raises:
+            RuntimeError: if the window does not fit.
+
+        Example:
+            >>> flambeau.nn.functional.{name}(flambeau.ones({ones}), 1).sum()
+            tensor(1.)
+        """
+        values, indices = both(input, kernel_size, stride, padding, dilation, ceil_mode)
+        return (values, indices) if return_indices else values
+
+    return _named(pool, f"max_pool{n}d"), _named(both, f"max_pool{n}d_with_indices")
 
 
-@function
-def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
-    """Means of windows over the last axis; see avg_pool2d."""
-    _need(input, (2, 3), "avg_pool1d")
-    kernel_size, stride, padding = _window(kernel_size, stride, padding, 1)
-    return _avg_pool2d(
-        input.unsqueeze(-2),
-        (1, *kernel_size),
-        (1, *stride),
-        (0, *padding),
-        ceil_mode,
-        count_include_pad,
-        None,
-    ).squeeze(-2)
+max_pool1d, max_pool1d_with_indices = _make_max(1)
+max_pool2d, max_pool2d_with_indices = _make_max(2)
+max_pool3d, max_pool3d_with_indices = _make_max(3)
 
 
-def _output_size(input, output_size, n):
+def _output_size(input, output_size, n, name):
+    _need(input, n, name)
     if isinstance(output_size, int) or output_size is None:
         output_size = (output_size,) * n
+    output_size = tuple(output_size)
+    if len(output_size) != n:
+        raise ShapeError(f"{name}: output_size must be {n} values, got {list(output_size)}")
     return tuple(
         have if wanted is None else wanted
         for wanted, have in zip(output_size, input.shape[-n:], strict=True)
     )
 
 
-@function
-def adaptive_avg_pool2d(input, output_size):
-    """Means of windows chosen so that the output has the size asked for (None keeps an axis)."""
-    _need(input, (3, 4), "adaptive_avg_pool2d")
-    return _adaptive_avg_pool2d(input, _output_size(input, output_size, 2))
+def _make_adaptive_max(n):
+    primitive = primitives.adaptive_max_pool[n]
+
+    def both(input, output_size, return_indices=False):
+        """Maxima of windows chosen so that the output has the size asked for, and their places.
+
+        See adaptive_max_pool{n}d. Returns (values, indices), whatever `return_indices` says.
+        """
+        return tuple(
+            primitive(input, _output_size(input, output_size, n, f"adaptive_max_pool{n}d"))
+        )
+
+    def pool(input, output_size, return_indices=False):
+        """Maxima of windows over the last {axes}, chosen so that the output has a given size.
+
+        Args:
+            input: (n, c, {sizes}) or (c, {sizes}).
+            output_size: one number or one per axis; None keeps the input's.
+            return_indices: also give the places of the maxima in the plane.
+
+        Returns:
+            The maxima, or (maxima, places).
+
+        Example:
+            >>> flambeau.nn.functional.{name}(flambeau.ones({ones}), 1).sum()
+            tensor(1.)
+        """
+        values, indices = both(input, output_size)
+        return (values, indices) if return_indices else values
+
+    stem = f"adaptive_max_pool{n}d"
+    return _named(pool, stem), _named(both, f"{stem}_with_indices")
 
 
-@function
-def adaptive_avg_pool1d(input, output_size):
-    """adaptive_avg_pool2d over the last axis alone."""
-    _need(input, (2, 3), "adaptive_avg_pool1d")
-    size = _output_size(input, output_size, 1)
-    return _adaptive_avg_pool2d(input.unsqueeze(-2), (1, *size)).squeeze(-2)
+adaptive_max_pool1d, adaptive_max_pool1d_with_indices = _make_adaptive_max(1)
+adaptive_max_pool2d, adaptive_max_pool2d_with_indices = _make_adaptive_max(2)
+adaptive_max_pool3d, adaptive_max_pool3d_with_indices = _make_adaptive_max(3)
 
 
-@function
-def adaptive_max_pool2d(input, output_size, return_indices=False):
-    """Maxima of windows chosen so that the output has the size asked for."""
-    _need(input, (3, 4), "adaptive_max_pool2d")
-    values, indices = _adaptive_max_pool2d(input, _output_size(input, output_size, 2))
-    return (values, indices) if return_indices else values
+def _make_fractional(n):
+    primitive, name = primitives.fractional_max_pool[n], f"fractional_max_pool{n}d"
+
+    def size_of(input, output_size, output_ratio):
+        if output_size is not None:
+            return _pair(output_size, "output_size", n)
+        if output_ratio is None:
+            raise ArgumentValueError(
+                f"{name} requires specifying either an output_size or an output_ratio"
+            )
+        ratios = (output_ratio,) * n if isinstance(output_ratio, (int, float)) else output_ratio
+        if len(ratios) != n:
+            raise ArgumentValueError(f"{name}: output_ratio must be {n} numbers, got {ratios}")
+        return tuple(int(s * r) for s, r in zip(input.shape[-n:], ratios, strict=True))
+
+    def both(
+        input,
+        kernel_size,
+        output_size=None,
+        output_ratio=None,
+        return_indices=False,
+        _random_samples=None,
+    ):
+        """Maxima of windows at pseudo-random places, and their places; see fractional_max_pool{n}d.
+
+        Returns:
+            (values, indices), whatever `return_indices` says.
+        """
+        _need(input, n, name)
+        kernel_size = _pair(kernel_size, "kernel_size", n)
+        output_size = size_of(input, output_size, output_ratio)
+        if _random_samples is None:
+            lead = tuple(input.shape[:-n]) if input.ndim == n + 2 else (1, input.shape[0])
+            _random_samples = rand(*lead, n, dtype=input.dtype, device=input.device)
+        return tuple(primitive(input, kernel_size, output_size, _random_samples))
+
+    def pool(
+        input,
+        kernel_size,
+        output_size=None,
+        output_ratio=None,
+        return_indices=False,
+        _random_samples=None,
+    ):
+        """Maxima of windows that lie about `input size / output size` apart, at random.
+
+        The method is that of Graham, Fractional Max-Pooling, 2015 (arXiv:1412.6071).
+
+        Args:
+            input: (n, c, {sizes}) or (c, {sizes}).
+            kernel_size: size of the window, one number or one per axis.
+            output_size: number of windows, one number or one per axis.
+            output_ratio: instead of it, the output's size as a fraction of the input's.
+            return_indices: also give the places of the maxima in the plane.
+            _random_samples: the random numbers to use, (n, c, {n}) in [0, 1).
+
+        Returns:
+            The maxima, or (maxima, places).
+
+        Raises:
+            ValueError: if neither output_size nor output_ratio is given.
+
+        Example:
+            >>> flambeau.nn.functional.{name}(flambeau.ones({ones}), 1, 1).sum()
+            tensor(1.)
+        """
+        values, indices = both(
+            input, kernel_size, output_size, output_ratio, False, _random_samples
+        )
+        return (values, indices) if return_indices else values
+
+    return _named(pool, name), _named(both, f"{name}_with_indices")
 
 
-@checked
-def adaptive_max_pool1d(input, output_size, return_indices=False):
-    """adaptive_max_pool2d over the last axis alone."""
-    _need(input, (2, 3), "adaptive_max_pool1d")
-    size = _output_size(input, output_size, 1)
-    values, indices = _adaptive_max_pool2d(input.unsqueeze(-2), (1, *size))
-    values, indices = values.squeeze(-2), indices.squeeze(-2)
-    return (values, indices) if return_indices else values
+fractional_max_pool2d, fractional_max_pool2d_with_indices = _make_fractional(2)
+fractional_max_pool3d, fractional_max_pool3d_with_indices = _make_fractional(3)
+
+
+def _make_unpool(n):
+    primitive, name = primitives.max_unpool[n], f"max_unpool{n}d"
+
+    def size_of(pooled, kernel_size, stride, padding, output_size):
+        least = [
+            (size - 1) * s - 2 * p + k
+            for size, k, s, p in zip(pooled, kernel_size, stride, padding, strict=True)
+        ]
+        if output_size is None:
+            return tuple(least)
+        try:
+            wanted = tuple(output_size)
+        except TypeError:
+            raise ArgumentTypeError(f"{name}: output_size must be a sequence") from None
+        if len(wanted) == n + 2:
+            wanted = wanted[2:]
+        if len(wanted) != n:
+            raise ArgumentValueError(
+                f"{name}: output_size should be a sequence containing {n} or {n + 2} elements, but "
+                f"it has a length of '{len(wanted)}'"
+            )
+        for axis, (size, default, s) in enumerate(zip(wanted, least, stride, strict=True)):
+            if not default - s < size < default + s:
+                raise ArgumentValueError(
+                    f'{name}: invalid output_size "{wanted}" (dim {axis} must be between '
+                    f"{default - s} and {default + s})"
+                )
+        return wanted
+
+    def unpool(input, indices, kernel_size, stride=None, padding=0, output_size=None):
+        """Zeros, with maxima at the places that max_pool{n}d found for them.
+
+        Args:
+            input: maxima, (n, c, {sizes}) or (c, {sizes}).
+            indices: their places in the planes of the result, int64.
+            kernel_size, stride, padding: those of the pooling.
+            output_size: size of the result, with or without its first two axes, where the pooling
+                may have had inputs of several sizes; by default the smallest of them.
+
+        Returns:
+            A tensor like the input of the pooling.
+
+        Raises:
+            ValueError: if output_size is none that the pooling could have had.
+            RuntimeError: if indices are no places of a plane.
+
+        Example:
+            >>> x = flambeau.arange(16.0).reshape(1, 16, *[1] * {n})
+            >>> values, indices = flambeau.nn.functional.max_pool{n}d(x, 1, return_indices=True)
+            >>> flambeau.equal(flambeau.nn.functional.max_unpool{n}d(values, indices, 1), x)
+            True
+        """
+        _need(input, n, name)
+        kernel_size = _pair(kernel_size, "kernel_size", n)
+        stride, padding = _step(kernel_size, stride, n), _pair(padding, "padding", n)
+        size = size_of(input.shape[-n:], kernel_size, stride, padding, output_size)
+        return primitive(input, indices, size)
+
+    return _named(unpool, name)
+
+
+max_unpool1d, max_unpool2d, max_unpool3d = (_make_unpool(n) for n in (1, 2, 3))
+
+
+# ---- means ----
+
+
+def _make_avg(n):
+    primitive, name = primitives.avg_pool[n], f"avg_pool{n}d"
+
+    def means(input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor=None):
+        _need(input, n, name)
+        if divisor == 0:
+            raise RuntimeError(f"{name}: divisor must be not zero")
+        kernel_size = _pair(kernel_size, "kernel_size", n)
+        stride, padding = _step(kernel_size, stride, n), _pair(padding, "padding", n)
+        return primitive(input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor)
+
+    def signals(
+        input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True
+    ):
+        """Means of windows over the last axis; see avg_pool2d."""
+        return means(input, kernel_size, stride, padding, ceil_mode, count_include_pad)
+
+    def pool(
+        input,
+        kernel_size,
+        stride=None,
+        padding=0,
+        ceil_mode=False,
+        count_include_pad=True,
+        divisor_override=None,
+    ):
+        """Means of windows over the last {axes}.
+
+        Args:
+            input: (n, c, {sizes}) or (c, {sizes}).
+            kernel_size: size of the window, one number or one per axis.
+            stride: step between windows; the window's size by default.
+            padding: how far windows may reach over the edge (counted as zero).
+            ceil_mode: round the output size up.
+            count_include_pad: whether padding counts in the mean.
+            divisor_override: divide by this instead of the size of the window.
+
+        Raises:
+            RuntimeError: if the window does not fit.
+
+        Example:
+            >>> flambeau.nn.functional.{name}(flambeau.ones({ones}), 1).sum()
+            tensor(1.)
+        """
+        options = stride, padding, ceil_mode, count_include_pad, divisor_override
+        return means(input, kernel_size, *options)
+
+    return _named(signals if n == 1 else pool, name)
+
+
+avg_pool1d, avg_pool2d, avg_pool3d = (_make_avg(n) for n in (1, 2, 3))
+
+
+def _make_adaptive_avg(n):
+    primitive, name = primitives.adaptive_avg_pool[n], f"adaptive_avg_pool{n}d"
+
+    def pool(input, output_size):
+        """Means of windows over the last {axes}, chosen so that the output has a given size.
+
+        Args:
+            input: (n, c, {sizes}) or (c, {sizes}).
+            output_size: one number or one per axis; None keeps the input's.
+
+        Example:
+            >>> flambeau.nn.functional.{name}(flambeau.ones({ones}), 1).sum()
+            tensor(1.)
+        """
+        return primitive(input, _output_size(input, output_size, n, name))
+
+    return _named(pool, name)
+
+
+adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d = (
+    _make_adaptive_avg(n) for n in (1, 2, 3)
+)
+
+
+def _make_lp(n):
+    name = f"lp_pool{n}d"
+    maxima = (max_pool1d, max_pool2d, max_pool3d)[n - 1]
+    means = (avg_pool1d, avg_pool2d, avg_pool3d)[n - 1]
+
+    def pool(input, norm_type, kernel_size, stride=None, ceil_mode=False):
+        """The p-norms of windows over the last {axes}: the root of the sum of the p-th powers.
+
+        Powers are those of the elements as they are, not of their magnitudes: of negative sums of
+        odd powers there is no root.
+
+        Args:
+            input: (n, c, {sizes}) or (c, {sizes}).
+            norm_type: the power p; infinity means the largest magnitude, -infinity the smallest.
+            kernel_size: size of the window, one number or one per axis.
+            stride: step between windows; the window's size by default.
+            ceil_mode: round the output size up; sums of windows over the edge are scaled up.
+
+        Raises:
+            ZeroDivisionError: if norm_type is 0.
+
+        Example:
+            >>> flambeau.nn.functional.{name}(flambeau.ones({ones}), 2, 1).sum()
+            tensor(1.)
+        """
+        if norm_type == inf:
+            return maxima(input.abs(), kernel_size, stride, 0, 1, ceil_mode)
+        if norm_type == -inf:
+            return -maxima(-input.abs(), kernel_size, stride, 0, 1, ceil_mode)
+        size = prod(_pair(kernel_size, "kernel_size", n))
+        mean = means(input.pow(norm_type), kernel_size, stride, 0, ceil_mode)
+        # The mean itself, but with a gradient of zero where the window is.
+        return (mean.sign() * relu(mean.abs())).mul(size).pow(1.0 / norm_type)
+
+    return _named(pool, name)
+
+
+lp_pool1d, lp_pool2d, lp_pool3d = (_make_lp(n) for n in (1, 2, 3))

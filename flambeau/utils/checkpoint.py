@@ -8,6 +8,7 @@ first one that backward asks for runs the function again and fills all numbers.
 from __future__ import annotations
 
 import contextlib
+import threading
 import warnings
 import weakref
 
@@ -18,6 +19,12 @@ from flambeau.core.errors import Error
 from flambeau.core.generator import get_rng_state, set_rng_state
 from flambeau.core.grad_mode import enable_grad, no_grad
 from flambeau.core.tensor import Tensor
+from flambeau.utils.selective_checkpoint import (
+    SAC_IGNORED_OPS,
+    CheckpointPolicy,
+    SelectiveCheckpointContext,
+    create_selective_checkpoint_contexts,
+)
 
 
 class CheckpointError(Error, RuntimeError):
@@ -192,7 +199,91 @@ class _Randomness:
             set_rng_state(before)
 
 
+class DefaultDeviceType:
+    """The device whose random states reentrant checkpoints keep when no argument says which."""
+
+    _default_device_type = "cuda"
+
+    @staticmethod
+    def set_device_type(device="cuda"):
+        """Makes this the type of device."""
+        DefaultDeviceType._default_device_type = device
+
+    @staticmethod
+    def get_device_type():
+        """The type of device."""
+        return DefaultDeviceType._default_device_type
+
+
+def _device_of(tensor):
+    return None if tensor.device.type in ("cpu", "meta") else tensor.device
+
+
+def get_device_states(*args):
+    """The devices, besides the CPU, of tensors in nested arguments, and their random states.
+
+    Returns:
+        A list of numbers of devices, and a list of states.
+
+    Example:
+        >>> flambeau.utils.checkpoint.get_device_states(flambeau.ones(2))
+        ([], [])
+    """
+    from flambeau.func import _tree
+
+    tensors = [t for t in _tree.flatten(args)[0] if isinstance(t, Tensor)]
+    found = list(dict.fromkeys(d for d in map(_device_of, tensors) if d is not None))
+    states = [_module_of(d.type).get_rng_state(d.index) for d in found]
+    return [d.index for d in found], states
+
+
+def set_device_states(devices, states, *, device_type=None):
+    """Sets the random states of devices.
+
+    Args:
+        devices: numbers of devices.
+        states: their states.
+        device_type: which devices; by default those of `DefaultDeviceType`.
+    """
+    for device, state in zip(devices, states, strict=True):
+        kind = device_type or DefaultDeviceType.get_device_type()
+        _module_of(kind).set_rng_state(state, device)
+
+
+def _module_of(device_type):
+    from importlib import import_module
+
+    return import_module(f"flambeau.{device_type}")
+
+
 # ---- without reentrancy ----
+
+
+class GraphExecGroup:
+    """Backward calls in the block repeat a checkpointed call once among them.
+
+    They must use different parts of what it computed.
+    """
+
+    _thread = threading.local()
+
+    def __enter__(self):
+        if GraphExecGroup._current() is not None:
+            raise RuntimeError("GraphExecGroup contexts cannot be nested")
+        GraphExecGroup._thread.group = self
+        return self
+
+    def __exit__(self, *exc):
+        GraphExecGroup._thread.group = None
+
+    @classmethod
+    def _current(cls):
+        return getattr(cls._thread, "group", None)
+
+
+def _pass():
+    """What repetitions are shared in: the group of backward calls, or the backward; 0 for none."""
+    return GraphExecGroup._current() or _C.current_backward()
 
 
 class _Place:
@@ -267,7 +358,7 @@ class _Repetition:
 
     def __init__(self, frame):
         self.frame = frame
-        self.backward = _C.current_backward()
+        self.backward = _pass()
         self.metadata = []
         self.operations = []
 
@@ -317,7 +408,7 @@ def _same(value):
 
 def _value_of(place):
     """The tensor of a place; the call is repeated at most once in a backward."""
-    current = _C.current_backward()
+    current = _pass()
     if place.tensor is None or place.backward != current or current == 0:
         place.frame.repeat()
     return place.tensor
@@ -423,13 +514,21 @@ class CheckpointFunction(Function):
 
 
 __all__ = [
+    "SAC_IGNORED_OPS",
     "CheckpointError",
     "CheckpointFunction",
+    "CheckpointPolicy",
+    "DefaultDeviceType",
+    "GraphExecGroup",
+    "SelectiveCheckpointContext",
     "check_backward_validity",
     "checkpoint",
     "checkpoint_sequential",
+    "create_selective_checkpoint_contexts",
     "detach_variable",
+    "get_device_states",
     "noop_context_fn",
     "set_checkpoint_debug_enabled",
     "set_checkpoint_early_stop",
+    "set_device_states",
 ]

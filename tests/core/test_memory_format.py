@@ -13,7 +13,7 @@ import flambeau
 torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
 
 #: x, y: (2, 3, 4, 5) channels-last; r: row-major; v: (2, 3, 4, 5, 6) channels-last;
-#: p: permuted; g: with gaps; e: expanded; o, l: one channel, one pixel; w: weights.
+#: p: permuted; g: with gaps; e: expanded; o, l: one channel, one pixel; w, u: weights.
 EXPRESSIONS = """
 x | v | r | x + 1 | x + y | x + r | r + x | x + s | s + x | x * x.mean() | x.relu() | x > 0
 t.where(x > 0, x, y) | t.where(x > 0, x, 0.) | x.clamp(0, 1) | x.float() | x.double() | x.int()
@@ -32,6 +32,9 @@ l | l + 1 | x[0] | x[0:1] + 1 | x[:, 1:] + 1 | x.transpose(1, 2) + 1 | x.permute
 x.sum(1, keepdim=True) | x.mean((2, 3)) | x.amax(1) | x.argmax(1) | x.softmax(1) | x.cumsum(1)
 F.conv2d(x, w) | F.conv2d(x, w.contiguous(memory_format=t.channels_last)) | F.conv2d(r, w)
 F.conv2d(r, w.contiguous(memory_format=t.channels_last)) | F.conv2d(x, w, padding=1)
+F.conv_transpose2d(x, w[:3], w[0, :, 0, 0], stride=2) | F.conv3d(v, u) | F.conv3d(v.contiguous(), u)
+F.conv3d(v, u[:, :, :1, :1, :1]) | F.conv_transpose3d(v, u) | F.conv3d(v, u[:, :1], groups=3)
+F.conv3d(v.contiguous(), u.contiguous(memory_format=t.channels_last_3d))
 F.conv2d(x, w[:3, :1], groups=3) | F.conv_transpose2d(x, w[:3]) | F.conv2d(x, w[:, :, :1, :1])
 F.max_pool2d(x, 2) | F.max_pool2d(x, 2, return_indices=True)[1] | F.avg_pool2d(x, 2)
 F.adaptive_avg_pool2d(x, 2) | F.adaptive_avg_pool2d(x, 1) | F.adaptive_max_pool2d(x, 2)
@@ -63,6 +66,7 @@ def inputs(module):
     return {
         **{"t": module, "F": importlib.import_module(module.__name__ + ".nn.functional")},
         **{"copy": copy, "pickle": pickle, "r": tensor(2, 3, 4, 5), "w": tensor(4, 3, 3, 3)},
+        "u": tensor(3, 3, 2, 2, 2),
         "x": tensor(2, 3, 4, 5).contiguous(memory_format=last),
         "y": tensor(2, 3, 4, 5).contiguous(memory_format=last),
         "v": tensor(2, 3, 4, 5, 6).contiguous(memory_format=module.channels_last_3d),

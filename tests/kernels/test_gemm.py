@@ -250,3 +250,15 @@ def test_bool_is_refused():
     a = _C.empty([2, 2], flambeau.bool)
     with pytest.raises(RuntimeError, match="not implemented for bool"):
         _C.mm(a, a)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "m, k", [(64, 64), (65, 100), (97, 64), (100, 1000), (193, 70), (300, 257)]
+)
+def test_a_matrix_times_its_own_transpose(m, k, dtype):
+    x = flambeau.randn(m, k, dtype=getattr(flambeau, dtype))
+    for given in (x, x.T.contiguous().T, flambeau.randn(m, 2 * k, dtype=x.dtype)[:, ::2]):
+        product = given @ given.T
+        assert product.equal(product.T)
+        assert product.allclose(given @ given.T.clone(), rtol=1e-4, atol=1e-4)

@@ -136,3 +136,15 @@ def test_load_post_hook_must_return_none():
     layer.register_load_state_dict_post_hook(lambda module, keys: 3)
     with pytest.raises(AssertionError, match="are not expected to return new values"):
         layer.load_state_dict(layer.state_dict())
+
+
+def test_a_module_whose_hooks_are_gone_is_called_directly():
+    layer = nn.Linear(1, 1)
+    x = flambeau.ones(1, 1)
+    layer.register_forward_hook(lambda *args: None).remove()
+    everywhere = nn.modules.module.register_module_forward_hook(lambda *args: None)
+    layer(x)
+    assert layer._hooked
+    everywhere.remove()
+    layer(x)
+    assert not layer._hooked and not nn.ReLU()._hooked

@@ -93,6 +93,13 @@ nn.LazyConv2d(4, 2, groups=2)(ones(1, 3, 4, 4))
 nn.LazyConv2d(4, 2)(ones(4))
 [nn.LazyConv2d(4, 2)(ones(1, 2, 3, 3))]
 called(loaded(nn.LazyConv2d(4, 2), nn.Conv2d(3, 4, 2)), 1, 3, 4, 4)
+called(nn.LazyConv3d(4, 2, groups=2), 2, 4, 3, 4, 4)
+called(nn.LazyConvTranspose1d(4, 2, 2, groups=2), 2, 4, 5)
+called(nn.LazyConvTranspose2d(4, 2, output_padding=0, bias=False), 3, 4, 4)
+called(nn.LazyConvTranspose3d(4, (1, 2, 3), dilation=2), 1, 3, 4, 4, 4)
+nn.LazyConvTranspose2d(3, 2, padding_mode='reflect')
+nn.LazyConvTranspose2d(4, 3, groups=3)
+nn.LazyConvTranspose2d(4, 2, 2, 1, 1, groups=2, dilation=2)
 nn.LazyBatchNorm1d(eps=0.1)
 called(nn.LazyBatchNorm1d(), 2, 4)
 called(nn.LazyBatchNorm1d(bias=False), 2, 4)
@@ -147,5 +154,6 @@ def test_a_tensor_without_sizes_refuses(expression):
 
 def test_a_lazy_layer_without_hooks_is_called_directly():
     layer = flambeau.nn.LazyLinear(3)
-    layer(flambeau.ones(2, 4))
+    for _ in range(2):
+        layer(flambeau.ones(2, 4))
     assert not layer._hooked

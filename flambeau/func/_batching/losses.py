@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flambeau.core.tensor import Tensor
-from flambeau.func._batching import lead, rule, whole
+from flambeau.func._batching import lead, merged, rule, split, whole
 
 
 def _reduced(loss: Tensor, reduction: str) -> Tensor:
@@ -72,3 +72,25 @@ def _with_own_weights(op, size, values):
     x, target, weight, *rest = values
     found = [op(x[k], target[k], weight[k], *rest) for k in range(size)]
     return tuple(stack(list(column)) for column in zip(*found, strict=True))
+
+
+@rule("_ctc_loss", "_ctc_loss_backward")
+def _ctc(op, size, values, marks):
+    """The examples of all batches are one batch."""
+    given = dict(zip(op.params, values, strict=True))
+    marks = dict(zip(op.params, marks, strict=True))
+    for name, axis in (
+        ("log_probs", 1),
+        ("targets", 0),
+        ("grad", 0),
+        ("loss", 0),
+        ("log_alpha", 0),
+    ):
+        if name in given:
+            given[name] = merged(whole(size, given[name], marks[name]), axis)
+    for name in ("input_lengths", "target_lengths"):
+        given[name] = tuple(given[name]) * size
+    out = op(*given.values())
+    if op.name == "_ctc_loss":
+        return tuple(split(o, size) for o in out)
+    return split(out, size, 1)

@@ -150,20 +150,55 @@ def _conv_weight_rule(op, size, values, marks):
 # ---- pooling: planes are independent ----
 
 
-@rule("_max_pool2d", "_avg_pool2d", "_adaptive_avg_pool2d", "_adaptive_max_pool2d")
+def _for_axes(*kinds: str) -> list[str]:
+    return [f"_{kind}{n}d" for kind in kinds for n in (1, 2, 3)]
+
+
+def _pooled(op: Any) -> int:
+    """How many axes the op pools: _max_pool2d."""
+    return int(op.name[-2])
+
+
+def _folded(results: Any, size: int) -> Any:
+    if isinstance(results, Tensor):
+        return split(results, size)
+    return tuple(split(result, size) for result in results)
+
+
+@rule(*_for_axes("max_pool", "avg_pool", "adaptive_avg_pool", "adaptive_max_pool"))
 def _pool(op, size, values, marks):
     x, *rest = values
-    if x.ndim == 4:
+    if x.ndim == _pooled(op) + 2:  # examples without a batch of their own
         return op(x, *rest)
-    out = op(merged(x), *rest)
-    return split(out, size) if isinstance(out, Tensor) else tuple(split(o, size) for o in out)
+    return _folded(op(merged(x), *rest), size)
 
 
-@rule("_place", "_spread", "_adaptive_spread")
+@rule(*_for_axes("fractional_max_pool"))
+def _fractional_pool(op, size, values, marks):
+    """Random numbers of several examples: those of their planes, one after the other."""
+    x, kernel, output, numbers = values
+    x, numbers = whole(size, x, marks[0]), whole(size, numbers, marks[3])
+    single = x.ndim == _pooled(op) + 2
+    numbers = numbers[:, : 1 if single else x.shape[1]]
+    if single:
+        return op(x, kernel, output, merged(numbers))
+    return _folded(op(merged(x), kernel, output, merged(numbers)), size)
+
+
+@rule(*_for_axes("max_unpool"))
+def _unpool(op, size, values, marks):
+    x, indices, output = values
+    x, indices = whole(size, x, marks[0]), whole(size, indices, marks[1])
+    if x.ndim == _pooled(op) + 2:
+        return op(x, indices, output)
+    return split(op(merged(x), merged(indices), output), size)
+
+
+@rule(*_for_axes("max_place", "avg_spread", "adaptive_spread"))
 def _pool_adjoint(op, size, values, marks):
     arguments = dict(zip(op.params, values, strict=True))
     shape = tuple(arguments["size"])
-    fold = len(shape) == 4
+    fold = len(shape) == _pooled(op) + 2
     arguments["size"] = (size * shape[0], *shape[1:]) if fold else (size, *shape)
     for name, mark in zip(("grad", "indices"), marks, strict=False):
         if name in arguments:

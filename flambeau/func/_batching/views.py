@@ -8,7 +8,7 @@ from flambeau import _C
 from flambeau.func._batching import RULES, lead, rule, shift, shifts, whole
 
 
-@rule("view_as_real", "view_as_complex")
+@rule("_alias", "view_as_real", "view_as_complex")
 def _reinterpret(op, size, values, marks):
     return op(*values)
 

@@ -1,7 +1,8 @@
 """Hooks of modules: registering them, and the call that runs them.
 
 A module without hooks never comes here: `Module.__call__` tests one flag, `_hooked`, which is set
-on the instance by the first hook it gets, and on the class `Module` by the first global hook.
+on the instance by the first hook it gets, and on the class `Module` by the first global hook, and
+taken back by the first call that finds none left.
 """
 
 from collections import OrderedDict
@@ -33,6 +34,14 @@ _global_backward_hooks = OrderedDict()
 _global_buffer_registration_hooks = OrderedDict()
 _global_module_registration_hooks = OrderedDict()
 _global_parameter_registration_hooks = OrderedDict()
+
+
+_GLOBAL_CALL_HOOKS = (
+    _global_forward_pre_hooks,
+    _global_forward_hooks,
+    _global_backward_pre_hooks,
+    _global_backward_hooks,
+)
 
 
 def has_call_hooks(module):
@@ -151,6 +160,12 @@ class HookMixin:
 
     def _call_with_hooks(self, args, kwargs):
         """`forward` between its hooks."""
+        if not has_call_hooks(self):
+            # All were removed: the next call need not come here.
+            self.__dict__.pop("_hooked", None)
+            if not any(_GLOBAL_CALL_HOOKS):
+                _hook_every_module(False)
+                return self.forward(*args, **kwargs)
         pending = dict(self._pending_always_called())
         try:
             return self._forward_between_hooks(args, kwargs, pending)
@@ -245,10 +260,10 @@ class HookMixin:
     _global_is_full_backward_hook = None
 
 
-def _hook_every_module():
+def _hook_every_module(hooked=True):
     from flambeau.nn.modules.module import Module
 
-    Module._hooked = True
+    Module._hooked = hooked
 
 
 def register_module_forward_pre_hook(hook):

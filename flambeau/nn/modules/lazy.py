@@ -1,7 +1,6 @@
 """Layers that learn the sizes of their tensors from the first input."""
 
 from flambeau.core.errors import RuntimeFailure, UnsupportedError
-from flambeau.nn.modules._hooks import has_call_hooks
 from flambeau.nn.parameter import is_lazy
 
 __all__ = ["LazyModuleMixin"]
@@ -53,7 +52,6 @@ class LazyModuleMixin:
         module._initialize_hook.remove()
         module._load_hook.remove()
         del module._initialize_hook, module._load_hook
-        module._hooked = has_call_hooks(module)
         if module.cls_to_become is not None:
             module.__class__ = module.cls_to_become
 

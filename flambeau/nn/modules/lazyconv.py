@@ -1,11 +1,25 @@
 """Convolutions that take the number of their input channels from the first input."""
 
 from flambeau.core.errors import ArgumentValueError, ShapeError
-from flambeau.nn.modules.conv import Conv1d, Conv2d
+from flambeau.nn.modules.conv import (
+    Conv1d,
+    Conv2d,
+    Conv3d,
+    ConvTranspose1d,
+    ConvTranspose2d,
+    ConvTranspose3d,
+)
 from flambeau.nn.modules.lazy import LazyModuleMixin
 from flambeau.nn.parameter import UninitializedParameter
 
-__all__ = ["LazyConv1d", "LazyConv2d"]
+__all__ = [
+    "LazyConv1d",
+    "LazyConv2d",
+    "LazyConv3d",
+    "LazyConvTranspose1d",
+    "LazyConvTranspose2d",
+    "LazyConvTranspose3d",
+]
 
 
 class _LazyConvNd(LazyModuleMixin):
@@ -48,7 +62,8 @@ class _LazyConvNd(LazyModuleMixin):
         return input.shape[input.dim() - axes - 1]
 
 
-_ARGUMENTS = """
+class _LazyConv(_LazyConvNd):
+    """A convolution whose input channels are those of the first input.
 
     Args:
         out_channels: Channels of the output.
@@ -63,8 +78,6 @@ _ARGUMENTS = """
         dtype: Their type.
     """
 
-
-class _LazyConv(_LazyConvNd):
     def __init__(
         self,
         out_channels,
@@ -83,11 +96,67 @@ class _LazyConv(_LazyConvNd):
         self._start(out_channels, bias, device, dtype)
 
 
+class _LazyConvTranspose(_LazyConvNd):
+    """A transposed convolution whose input channels are those of the first input.
+
+    Args:
+        out_channels: Channels of the output.
+        kernel_size: Size of the window.
+        stride: Step of the window.
+        padding: See the class that it becomes.
+        output_padding: See the class that it becomes.
+        groups: Number of blocks that channels are connected within.
+        bias: Whether a bias is added to each output channel.
+        dilation: Distance between the elements of the window.
+        padding_mode: See the class that it becomes.
+        device: Where the parameters live.
+        dtype: Their type.
+    """
+
+    def __init__(
+        self,
+        out_channels,
+        kernel_size,
+        stride=1,
+        padding=0,
+        output_padding=0,
+        groups=1,
+        bias=True,
+        dilation=1,
+        padding_mode="zeros",
+        device=None,
+        dtype=None,
+    ):
+        options = (stride, padding, output_padding, groups, False, dilation, padding_mode)
+        super().__init__(0, 0, kernel_size, *options, device, dtype)
+        self._start(out_channels, bias, device, dtype)
+
+
 class LazyConv1d(_LazyConv, Conv1d):
-    __doc__ = f"A `Conv1d` whose input channels are those of the first input.{_ARGUMENTS}"
+    __doc__ = _LazyConv.__doc__
     cls_to_become = Conv1d
 
 
 class LazyConv2d(_LazyConv, Conv2d):
-    __doc__ = f"A `Conv2d` whose input channels are those of the first input.{_ARGUMENTS}"
+    __doc__ = _LazyConv.__doc__
     cls_to_become = Conv2d
+
+
+class LazyConv3d(_LazyConv, Conv3d):
+    __doc__ = _LazyConv.__doc__
+    cls_to_become = Conv3d
+
+
+class LazyConvTranspose1d(_LazyConvTranspose, ConvTranspose1d):
+    __doc__ = _LazyConvTranspose.__doc__
+    cls_to_become = ConvTranspose1d
+
+
+class LazyConvTranspose2d(_LazyConvTranspose, ConvTranspose2d):
+    __doc__ = _LazyConvTranspose.__doc__
+    cls_to_become = ConvTranspose2d
+
+
+class LazyConvTranspose3d(_LazyConvTranspose, ConvTranspose3d):
+    __doc__ = _LazyConvTranspose.__doc__
+    cls_to_become = ConvTranspose3d

@@ -6,6 +6,7 @@ from flambeau.nn.modules.module import Module
 __all__ = [
     "BCELoss",
     "BCEWithLogitsLoss",
+    "CTCLoss",
     "CrossEntropyLoss",
     "HuberLoss",
     "KLDivLoss",
@@ -278,4 +279,39 @@ class CrossEntropyLoss(_WeightedLoss):
             ignore_index=self.ignore_index,
             reduction=self.reduction,
             label_smoothing=self.label_smoothing,
+        )
+
+
+class CTCLoss(_Loss):
+    """The loss of sequences whose alignment with the target is not known (A. Graves et al., 2006).
+
+    Args:
+        blank: The class that stands for no label.
+        reduction: "none", "sum", or "mean": of the losses divided by the target lengths.
+        zero_infinity: Losses of targets longer than the input can spell become 0.
+
+    Example:
+        >>> import flambeau as torch
+        >>> log_probs = torch.zeros(2, 1, 2).log_softmax(2)
+        >>> torch.nn.CTCLoss()(log_probs, torch.tensor([[1]]), (2,), (1,))
+        tensor(0.2877)
+    """
+
+    __constants__ = ["blank", "reduction"]
+
+    def __init__(self, blank=0, reduction="mean", zero_infinity=False):
+        super().__init__(reduction=reduction)
+        self.blank = blank
+        self.zero_infinity = zero_infinity
+
+    def forward(self, log_probs, targets, input_lengths, target_lengths):
+        """The loss of `log_probs` (T, N, C) against the labels `targets`."""
+        return F.ctc_loss(
+            log_probs,
+            targets,
+            input_lengths,
+            target_lengths,
+            self.blank,
+            self.reduction,
+            self.zero_infinity,
         )

@@ -8,7 +8,9 @@ from flambeau.nn.modules._hooks import *  # noqa: F403 - the global hooks are pu
 from flambeau.nn.modules._hooks import INSTANCE_HOOKS, HookMixin, notify_registration
 from flambeau.nn.modules._moves import MoveMixin
 from flambeau.nn.modules._registry import KINDS, Registry, registry_of, without_mirrors
+from flambeau.nn.modules._state import _EXTRA_STATE_KEY_SUFFIX as _EXTRA_STATE_KEY_SUFFIX
 from flambeau.nn.modules._state import StateMixin
+from flambeau.nn.modules._state import _IncompatibleKeys as _IncompatibleKeys
 from flambeau.nn.parameter import Buffer, Parameter
 from flambeau.ops.query import typename
 

@@ -2,17 +2,29 @@
 
 from flambeau.nn import functional as F
 from flambeau.nn.modules.module import Module
-from flambeau.nn.modules.utils import _single
+from flambeau.nn.modules.utils import _pair, _single, _triple
 
 __all__ = [
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
+    "AdaptiveAvgPool3d",
     "AdaptiveMaxPool1d",
     "AdaptiveMaxPool2d",
+    "AdaptiveMaxPool3d",
     "AvgPool1d",
     "AvgPool2d",
+    "AvgPool3d",
+    "FractionalMaxPool2d",
+    "FractionalMaxPool3d",
+    "LPPool1d",
+    "LPPool2d",
+    "LPPool3d",
     "MaxPool1d",
     "MaxPool2d",
+    "MaxPool3d",
+    "MaxUnpool1d",
+    "MaxUnpool2d",
+    "MaxUnpool3d",
 ]
 
 
@@ -49,6 +61,18 @@ class _MaxPoolNd(Module):
             f"dilation={self.dilation}, ceil_mode={self.ceil_mode}"
         )
 
+    def forward(self, input):
+        """Apply the layer."""
+        return self._pool(
+            input,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.dilation,
+            ceil_mode=self.ceil_mode,
+            return_indices=self.return_indices,
+        )
+
 
 class MaxPool1d(_MaxPoolNd):
     """The maximum of each window of signals `(N, C, L)`.
@@ -62,17 +86,7 @@ class MaxPool1d(_MaxPoolNd):
         ceil_mode: Round the output length up instead of down.
     """
 
-    def forward(self, input):
-        """Apply the layer."""
-        return F.max_pool1d(
-            input,
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.dilation,
-            ceil_mode=self.ceil_mode,
-            return_indices=self.return_indices,
-        )
+    _pool = staticmethod(F.max_pool1d)
 
 
 class MaxPool2d(_MaxPoolNd):
@@ -92,17 +106,13 @@ class MaxPool2d(_MaxPoolNd):
         torch.Size([1, 3, 4, 4])
     """
 
-    def forward(self, input):
-        """Apply the layer."""
-        return F.max_pool2d(
-            input,
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.dilation,
-            ceil_mode=self.ceil_mode,
-            return_indices=self.return_indices,
-        )
+    _pool = staticmethod(F.max_pool2d)
+
+
+class MaxPool3d(_MaxPoolNd):
+    """The maximum of each window of volumes `(N, C, D, H, W)`; arguments as of `MaxPool2d`."""
+
+    _pool = staticmethod(F.max_pool3d)
 
 
 class _AvgPoolNd(Module):
@@ -145,18 +155,7 @@ class AvgPool1d(_AvgPoolNd):
         )
 
 
-class AvgPool2d(_AvgPoolNd):
-    """The mean of each window of images `(N, C, H, W)`.
-
-    Args:
-        kernel_size: Size of the window.
-        stride: Step of the window; `kernel_size` if left out.
-        padding: Zeros added on all sides.
-        ceil_mode: Round the output size up instead of down.
-        count_include_pad: Whether the added zeros count in the mean.
-        divisor_override: Divide the sums by this instead of by the window's size.
-    """
-
+class _DividedAvgPoolNd(_AvgPoolNd):
     __constants__ = [*_AvgPoolNd.__constants__, "divisor_override"]
 
     def __init__(
@@ -178,7 +177,7 @@ class AvgPool2d(_AvgPoolNd):
 
     def forward(self, input):
         """Apply the layer."""
-        return F.avg_pool2d(
+        return self._pool(
             input,
             self.kernel_size,
             self.stride,
@@ -187,6 +186,27 @@ class AvgPool2d(_AvgPoolNd):
             self.count_include_pad,
             self.divisor_override,
         )
+
+
+class AvgPool2d(_DividedAvgPoolNd):
+    """The mean of each window of images `(N, C, H, W)`.
+
+    Args:
+        kernel_size: Size of the window.
+        stride: Step of the window; `kernel_size` if left out.
+        padding: Zeros added on all sides.
+        ceil_mode: Round the output size up instead of down.
+        count_include_pad: Whether the added zeros count in the mean.
+        divisor_override: Divide the sums by this instead of by the window's size.
+    """
+
+    _pool = staticmethod(F.avg_pool2d)
+
+
+class AvgPool3d(_DividedAvgPoolNd):
+    """The mean of each window of volumes `(N, C, D, H, W)`; arguments as of `AvgPool2d`."""
+
+    _pool = staticmethod(F.avg_pool3d)
 
 
 class _AdaptiveAvgPoolNd(Module):
@@ -199,13 +219,15 @@ class _AdaptiveAvgPoolNd(Module):
     def extra_repr(self):
         return f"output_size={self.output_size}"
 
+    def forward(self, input):
+        """Apply the layer."""
+        return self._pool(input, self.output_size)
+
 
 class AdaptiveAvgPool1d(_AdaptiveAvgPoolNd):
     """Means over windows chosen so that the output has the length `output_size`."""
 
-    def forward(self, input):
-        """Apply the layer."""
-        return F.adaptive_avg_pool1d(input, self.output_size)
+    _pool = staticmethod(F.adaptive_avg_pool1d)
 
 
 class AdaptiveAvgPool2d(_AdaptiveAvgPoolNd):
@@ -220,9 +242,14 @@ class AdaptiveAvgPool2d(_AdaptiveAvgPoolNd):
         torch.Size([1, 3, 1, 1])
     """
 
-    def forward(self, input):
-        """Apply the layer."""
-        return F.adaptive_avg_pool2d(input, self.output_size)
+    _pool = staticmethod(F.adaptive_avg_pool2d)
+
+
+class AdaptiveAvgPool3d(_AdaptiveAvgPoolNd):
+    """Means over windows chosen so that the output has the size `output_size` (None keeps
+    that of the input)."""
+
+    _pool = staticmethod(F.adaptive_avg_pool3d)
 
 
 class _AdaptiveMaxPoolNd(Module):
@@ -236,18 +263,200 @@ class _AdaptiveMaxPoolNd(Module):
     def extra_repr(self):
         return f"output_size={self.output_size}"
 
+    def forward(self, input):
+        """Apply the layer."""
+        return self._pool(input, self.output_size, self.return_indices)
+
 
 class AdaptiveMaxPool1d(_AdaptiveMaxPoolNd):
     """Maxima over windows chosen so that the output has the length `output_size`."""
 
-    def forward(self, input):
-        """Apply the layer."""
-        return F.adaptive_max_pool1d(input, self.output_size, self.return_indices)
+    _pool = staticmethod(F.adaptive_max_pool1d)
 
 
 class AdaptiveMaxPool2d(_AdaptiveMaxPoolNd):
     """Maxima over windows chosen so that the output has the size `output_size`."""
 
+    _pool = staticmethod(F.adaptive_max_pool2d)
+
+
+class AdaptiveMaxPool3d(_AdaptiveMaxPoolNd):
+    """Maxima over windows chosen so that the output has the size `output_size`."""
+
+    _pool = staticmethod(F.adaptive_max_pool3d)
+
+
+class _LPPoolNd(Module):
+    __constants__ = ["norm_type", "kernel_size", "stride", "ceil_mode"]
+
+    def __init__(self, norm_type, kernel_size, stride=None, ceil_mode=False):
+        super().__init__()
+        self.norm_type = norm_type
+        self.kernel_size = kernel_size
+        self.stride = stride
+        self.ceil_mode = ceil_mode
+
+    def extra_repr(self):
+        return (
+            f"norm_type={self.norm_type}, kernel_size={self.kernel_size}, stride={self.stride}, "
+            f"ceil_mode={self.ceil_mode}"
+        )
+
     def forward(self, input):
         """Apply the layer."""
-        return F.adaptive_max_pool2d(input, self.output_size, self.return_indices)
+        return self._pool(
+            input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode
+        )
+
+
+class LPPool1d(_LPPoolNd):
+    """The p-norm of each window of signals; arguments as of `LPPool2d`."""
+
+    _pool = staticmethod(F.lp_pool1d)
+
+
+class LPPool2d(_LPPoolNd):
+    """The p-norm of each window of images `(N, C, H, W)`.
+
+    Args:
+        norm_type: The power p; infinity means the largest magnitude.
+        kernel_size: Size of the window.
+        stride: Step of the window; `kernel_size` if left out.
+        ceil_mode: Round the output size up instead of down.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.LPPool2d(2, 2)(torch.ones(1, 1, 4, 4))
+        tensor([[[[2., 2.],
+                  [2., 2.]]]])
+    """
+
+    _pool = staticmethod(F.lp_pool2d)
+
+
+class LPPool3d(_LPPoolNd):
+    """The p-norm of each window of volumes; arguments as of `LPPool2d`."""
+
+    _pool = staticmethod(F.lp_pool3d)
+
+
+class _FractionalMaxPoolNd(Module):
+    __constants__ = ["kernel_size", "return_indices", "output_size", "output_ratio"]
+
+    def __init__(
+        self,
+        kernel_size,
+        output_size=None,
+        output_ratio=None,
+        return_indices=False,
+        _random_samples=None,
+    ):
+        super().__init__()
+        spread, name = self._spread, type(self).__name__
+        self.kernel_size = spread(kernel_size)
+        self.return_indices = return_indices
+        self.register_buffer("_random_samples", _random_samples)
+        self.output_size = None if output_size is None else spread(output_size)
+        self.output_ratio = None if output_ratio is None else spread(output_ratio)
+        if output_size is None and output_ratio is None:
+            raise ValueError(
+                f"{name} requires specifying either an output size, or a pooling ratio"
+            )
+        if output_size is not None and output_ratio is not None:
+            raise ValueError("only one of output_size and output_ratio may be specified")
+        if self.output_ratio is not None and not all(0 < r < 1 for r in self.output_ratio):
+            raise ValueError(f"output_ratio must be between 0 and 1 (got {output_ratio})")
+
+    def forward(self, input):
+        """Apply the layer."""
+        return self._pool(
+            input,
+            self.kernel_size,
+            self.output_size,
+            self.output_ratio,
+            self.return_indices,
+            _random_samples=self._random_samples,
+        )
+
+
+class FractionalMaxPool2d(_FractionalMaxPoolNd):
+    """The maximum of windows of images that lie at random, input size / output size apart.
+
+    Args:
+        kernel_size: Size of the window.
+        output_size: Height and width of the output.
+        output_ratio: Instead of it, the output's size as a fraction of the input's.
+        return_indices: Also return where the maxima are.
+
+    Raises:
+        ValueError: if not exactly one of output_size and output_ratio is given, or a ratio is not
+            between 0 and 1.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.FractionalMaxPool2d(3, output_ratio=0.6)(torch.ones(1, 3, 10, 20)).shape
+        torch.Size([1, 3, 6, 12])
+    """
+
+    _spread = staticmethod(_pair)
+    _pool = staticmethod(F.fractional_max_pool2d)
+
+
+class FractionalMaxPool3d(_FractionalMaxPoolNd):
+    """The same as `FractionalMaxPool2d` for volumes."""
+
+    _spread = staticmethod(_triple)
+    _pool = staticmethod(F.fractional_max_pool3d)
+
+
+class _MaxUnpoolNd(Module):
+    def __init__(self, kernel_size, stride=None, padding=0):
+        super().__init__()
+        self.kernel_size = self._spread(kernel_size)
+        self.stride = self._spread(kernel_size if stride is None else stride)
+        self.padding = self._spread(padding)
+
+    def extra_repr(self):
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+    def forward(self, input, indices, output_size=None):
+        """Apply the layer."""
+        return self._unpool(
+            input, indices, self.kernel_size, self.stride, self.padding, output_size
+        )
+
+
+class MaxUnpool1d(_MaxUnpoolNd):
+    """Maxima put back where `MaxPool1d` found them; arguments as of `MaxUnpool2d`."""
+
+    _spread = staticmethod(_single)
+    _unpool = staticmethod(F.max_unpool1d)
+
+
+class MaxUnpool2d(_MaxUnpoolNd):
+    """Maxima put back where `MaxPool2d` found them, and zeros elsewhere.
+
+    Args:
+        kernel_size: Size of the window of the pooling.
+        stride: Its step; `kernel_size` if left out.
+        padding: Its padding.
+
+    Example:
+        >>> import flambeau as torch
+        >>> values, indices = torch.nn.MaxPool2d(2, return_indices=True)(torch.eye(4)[None])
+        >>> torch.nn.MaxUnpool2d(2)(values, indices)
+        tensor([[[1., 0., 0., 0.],
+                 [0., 0., 0., 0.],
+                 [0., 0., 1., 0.],
+                 [0., 0., 0., 0.]]])
+    """
+
+    _spread = staticmethod(_pair)
+    _unpool = staticmethod(F.max_unpool2d)
+
+
+class MaxUnpool3d(_MaxUnpoolNd):
+    """Maxima put back where `MaxPool3d` found them; arguments as of `MaxUnpool2d`."""
+
+    _spread = staticmethod(_triple)
+    _unpool = staticmethod(F.max_unpool3d)

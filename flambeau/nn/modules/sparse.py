@@ -10,7 +10,43 @@ from flambeau.ops.creation import empty
 __all__ = ["Embedding", "EmbeddingBag"]
 
 
-class Embedding(Module):
+class _Table(Module):
+    """A table of vectors, of which one may stand for nothing."""
+
+    def _set_sizes(self, rows, columns, padding_idx, message):
+        if padding_idx is not None:
+            if not -rows <= padding_idx < rows:
+                raise ValueError(message)
+            padding_idx %= rows
+        self.num_embeddings = rows
+        self.embedding_dim = columns
+        self.padding_idx = padding_idx
+
+    def _set_weight(self, given, frozen, device, dtype):
+        """Take the table that is given, or draw one."""
+        shape = (self.num_embeddings, self.embedding_dim)
+        if given is not None and tuple(given.shape) != shape:
+            raise ValueError("Shape of weight does not match num_embeddings and embedding_dim")
+        weight = empty(shape, device=device, dtype=dtype) if given is None else given
+        self.weight = Parameter(weight, requires_grad=not frozen)
+        if given is None:
+            self.reset_parameters()
+
+    def reset_parameters(self):
+        """Draw the vectors from the standard normal distribution."""
+        init.normal_(self.weight)
+        if self.padding_idx is not None:
+            with no_grad():
+                self.weight[self.padding_idx].fill_(0)
+
+
+def _sizes_of(embeddings):
+    if embeddings.dim() != 2:
+        raise ValueError("Embeddings parameter is expected to be 2-dimensional")
+    return embeddings.shape
+
+
+class Embedding(_Table):
     """A table of vectors, looked up by index.
 
     Args:
@@ -58,32 +94,13 @@ class Embedding(Module):
         dtype=None,
     ):
         super().__init__()
-        if padding_idx is not None:
-            if not -num_embeddings <= padding_idx < num_embeddings:
-                raise ValueError("Padding_idx must be within num_embeddings")
-            padding_idx %= num_embeddings
-        self.num_embeddings = num_embeddings
-        self.embedding_dim = embedding_dim
-        self.padding_idx = padding_idx
+        message = "Padding_idx must be within num_embeddings"
+        self._set_sizes(num_embeddings, embedding_dim, padding_idx, message)
         self.max_norm = max_norm
         self.norm_type = norm_type
         self.scale_grad_by_freq = scale_grad_by_freq
         self.sparse = sparse
-        if _weight is None:
-            weight = empty((num_embeddings, embedding_dim), device=device, dtype=dtype)
-            self.weight = Parameter(weight, requires_grad=not _freeze)
-            self.reset_parameters()
-        else:
-            if list(_weight.shape) != [num_embeddings, embedding_dim]:
-                raise ValueError("Shape of weight does not match num_embeddings and embedding_dim")
-            self.weight = Parameter(_weight, requires_grad=not _freeze)
-
-    def reset_parameters(self):
-        """Draw the vectors from the standard normal distribution."""
-        init.normal_(self.weight)
-        if self.padding_idx is not None:
-            with no_grad():
-                self.weight[self.padding_idx].fill_(0)
+        self._set_weight(_weight, _freeze, device, dtype)
 
     def forward(self, input):
         """Look up the vectors of the indices `input`."""
@@ -139,9 +156,7 @@ class Embedding(Module):
         Raises:
             ValueError: If the table is not a matrix.
         """
-        if embeddings.dim() != 2:
-            raise ValueError("Embeddings parameter is expected to be 2-dimensional")
-        rows, columns = embeddings.shape
+        rows, columns = _sizes_of(embeddings)
         return cls(
             num_embeddings=rows,
             embedding_dim=columns,
@@ -155,7 +170,7 @@ class Embedding(Module):
         )
 
 
-class EmbeddingBag(Module):
+class EmbeddingBag(_Table):
     """The sum, mean or maximum of bags of vectors of a table.
 
     Args:
@@ -209,34 +224,15 @@ class EmbeddingBag(Module):
         dtype=None,
     ):
         super().__init__()
-        if padding_idx is not None:
-            if not -num_embeddings <= padding_idx < num_embeddings:
-                raise ValueError("padding_idx must be within num_embeddings")
-            padding_idx %= num_embeddings
-        self.num_embeddings = num_embeddings
-        self.embedding_dim = embedding_dim
+        message = "padding_idx must be within num_embeddings"
+        self._set_sizes(num_embeddings, embedding_dim, padding_idx, message)
         self.max_norm = max_norm
         self.norm_type = norm_type
         self.scale_grad_by_freq = scale_grad_by_freq
-        self.padding_idx = padding_idx
-        if _weight is None:
-            weight = empty((num_embeddings, embedding_dim), device=device, dtype=dtype)
-            self.weight = Parameter(weight)
-            self.reset_parameters()
-        else:
-            if list(_weight.shape) != [num_embeddings, embedding_dim]:
-                raise ValueError("Shape of weight does not match num_embeddings and embedding_dim")
-            self.weight = Parameter(_weight)
+        self._set_weight(_weight, False, device, dtype)
         self.mode = mode
         self.sparse = sparse
         self.include_last_offset = include_last_offset
-
-    def reset_parameters(self):
-        """Draw the vectors from the standard normal distribution."""
-        init.normal_(self.weight)
-        if self.padding_idx is not None:
-            with no_grad():
-                self.weight[self.padding_idx].fill_(0)
 
     def forward(self, input, offsets=None, per_sample_weights=None):
         """Look up bags of vectors; see `nn.functional.embedding_bag`."""
@@ -299,9 +295,7 @@ class EmbeddingBag(Module):
         Raises:
             ValueError: If the table is not a matrix.
         """
-        if embeddings.dim() != 2:
-            raise ValueError("Embeddings parameter is expected to be 2-dimensional")
-        rows, columns = embeddings.shape
+        rows, columns = _sizes_of(embeddings)
         layer = cls(
             num_embeddings=rows,
             embedding_dim=columns,

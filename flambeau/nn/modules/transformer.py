@@ -57,33 +57,28 @@ def _copies(module, count):
     return ModuleList([copy.deepcopy(module) for _ in range(count)])
 
 
-class TransformerEncoderLayer(Module):
-    """Attention of a sequence to itself, and two linear layers, each added to its input.
+class _Layer(Module):
+    """Attentions and two linear layers, each added to its input, with normalisations.
 
     Args:
         d_model: The features of the input and output.
-        nhead: The heads of the attention.
+        nhead: The heads of each attention.
         dim_feedforward: The features between the two linear layers.
         dropout: The probability of dropping an element.
         activation: Between the linear layers: "relu", "gelu" or a function.
         layer_norm_eps: Added to variances.
         batch_first: The batch is the first axis, not the second.
-        norm_first: Normalise before attention and linear layers, not after.
+        norm_first: Normalise before attentions and linear layers, not after.
         bias: Whether linear layers and normalisations have biases.
         device: Where the parameters live.
         dtype: Their type.
 
     Raises:
         RuntimeError: If the activation has another name.
-
-    Example:
-        >>> import flambeau as torch
-        >>> layer = torch.nn.TransformerEncoderLayer(8, 2, 16)
-        >>> layer(torch.ones(5, 3, 8)).shape
-        torch.Size([5, 3, 8])
     """
 
     __constants__ = ["norm_first"]
+    _attentions = ("self_attn",)
 
     def __init__(
         self,
@@ -101,23 +96,54 @@ class TransformerEncoderLayer(Module):
     ):
         super().__init__()
         factory = {"bias": bias, "device": device, "dtype": dtype}
-        self.self_attn = MultiheadAttention(
-            d_model, nhead, dropout=dropout, batch_first=batch_first, **factory
-        )
+        heads = {"dropout": dropout, "batch_first": batch_first, **factory}
+        for name in self._attentions:
+            setattr(self, name, MultiheadAttention(d_model, nhead, **heads))
         self.linear1 = Linear(d_model, dim_feedforward, **factory)
         self.dropout = Dropout(dropout)
         self.linear2 = Linear(dim_feedforward, d_model, **factory)
         self.norm_first = norm_first
-        self.norm1 = LayerNorm(d_model, eps=layer_norm_eps, **factory)
-        self.norm2 = LayerNorm(d_model, eps=layer_norm_eps, **factory)
-        self.dropout1 = Dropout(dropout)
-        self.dropout2 = Dropout(dropout)
+        blocks = range(1, len(self._attentions) + 2)
+        for i in blocks:
+            setattr(self, f"norm{i}", LayerNorm(d_model, eps=layer_norm_eps, **factory))
+        for i in blocks:
+            setattr(self, f"dropout{i}", Dropout(dropout))
         self.activation = _activation(activation)
 
     def __setstate__(self, state):
         super().__setstate__(state)
         if not hasattr(self, "activation"):
             self.activation = F.relu
+
+    def _sa_block(self, x, mask, padding, is_causal):
+        return self.dropout1(_attended(self.self_attn, x, x, mask, padding, is_causal))
+
+    def _expanded(self, x):
+        return self.linear2(self.dropout(self.activation(self.linear1(x))))
+
+
+def _attended(attention, x, memory, mask, padding, is_causal):
+    return attention(
+        x,
+        memory,
+        memory,
+        attn_mask=mask,
+        key_padding_mask=padding,
+        need_weights=False,
+        is_causal=is_causal,
+    )[0]
+
+
+class TransformerEncoderLayer(_Layer):
+    __doc__ = f"""Attention of a sequence to itself, and two linear layers.
+
+    {_Layer.__doc__}
+    Example:
+        >>> import flambeau as torch
+        >>> layer = torch.nn.TransformerEncoderLayer(8, 2, 16)
+        >>> layer(torch.ones(5, 3, 8)).shape
+        torch.Size([5, 3, 8])
+    """
 
     def forward(self, src, src_mask=None, src_key_padding_mask=None, is_causal=False):
         """Apply the layer.
@@ -139,41 +165,14 @@ class TransformerEncoderLayer(Module):
         x = self.norm1(x + self._sa_block(x, mask, padding, is_causal))
         return self.norm2(x + self._ff_block(x))
 
-    def _sa_block(self, x, mask, padding, is_causal):
-        x = self.self_attn(
-            x,
-            x,
-            x,
-            attn_mask=mask,
-            key_padding_mask=padding,
-            need_weights=False,
-            is_causal=is_causal,
-        )[0]
-        return self.dropout1(x)
-
     def _ff_block(self, x):
-        return self.dropout2(self.linear2(self.dropout(self.activation(self.linear1(x)))))
+        return self.dropout2(self._expanded(x))
 
 
-class TransformerDecoderLayer(Module):
-    """Attention of a sequence to itself and to another one, and two linear layers.
+class TransformerDecoderLayer(_Layer):
+    __doc__ = f"""Attention of a sequence to itself and to another one, and two linear layers.
 
-    Args:
-        d_model: The features of the input and output.
-        nhead: The heads of the attentions.
-        dim_feedforward: The features between the two linear layers.
-        dropout: The probability of dropping an element.
-        activation: Between the linear layers: "relu", "gelu" or a function.
-        layer_norm_eps: Added to variances.
-        batch_first: The batch is the first axis, not the second.
-        norm_first: Normalise before attentions and linear layers, not after.
-        bias: Whether linear layers and normalisations have biases.
-        device: Where the parameters live.
-        dtype: Their type.
-
-    Raises:
-        RuntimeError: If the activation has another name.
-
+    {_Layer.__doc__}
     Example:
         >>> import flambeau as torch
         >>> layer = torch.nn.TransformerDecoderLayer(8, 2, 16)
@@ -181,43 +180,7 @@ class TransformerDecoderLayer(Module):
         torch.Size([5, 3, 8])
     """
 
-    __constants__ = ["norm_first"]
-
-    def __init__(
-        self,
-        d_model,
-        nhead,
-        dim_feedforward=2048,
-        dropout=0.1,
-        activation=F.relu,
-        layer_norm_eps=1e-5,
-        batch_first=False,
-        norm_first=False,
-        bias=True,
-        device=None,
-        dtype=None,
-    ):
-        super().__init__()
-        factory = {"bias": bias, "device": device, "dtype": dtype}
-        heads = {"dropout": dropout, "batch_first": batch_first, **factory}
-        self.self_attn = MultiheadAttention(d_model, nhead, **heads)
-        self.multihead_attn = MultiheadAttention(d_model, nhead, **heads)
-        self.linear1 = Linear(d_model, dim_feedforward, **factory)
-        self.dropout = Dropout(dropout)
-        self.linear2 = Linear(dim_feedforward, d_model, **factory)
-        self.norm_first = norm_first
-        self.norm1 = LayerNorm(d_model, eps=layer_norm_eps, **factory)
-        self.norm2 = LayerNorm(d_model, eps=layer_norm_eps, **factory)
-        self.norm3 = LayerNorm(d_model, eps=layer_norm_eps, **factory)
-        self.dropout1 = Dropout(dropout)
-        self.dropout2 = Dropout(dropout)
-        self.dropout3 = Dropout(dropout)
-        self.activation = _activation(activation)
-
-    def __setstate__(self, state):
-        super().__setstate__(state)
-        if not hasattr(self, "activation"):
-            self.activation = F.relu
+    _attentions = ("self_attn", "multihead_attn")
 
     def forward(
         self,
@@ -253,32 +216,12 @@ class TransformerDecoderLayer(Module):
         x = self.norm2(x + self._mha_block(x, *other))
         return self.norm3(x + self._ff_block(x))
 
-    def _sa_block(self, x, mask, padding, is_causal):
-        x = self.self_attn(
-            x,
-            x,
-            x,
-            attn_mask=mask,
-            key_padding_mask=padding,
-            is_causal=is_causal,
-            need_weights=False,
-        )[0]
-        return self.dropout1(x)
-
     def _mha_block(self, x, memory, mask, padding, is_causal):
-        x = self.multihead_attn(
-            x,
-            memory,
-            memory,
-            attn_mask=mask,
-            key_padding_mask=padding,
-            is_causal=is_causal,
-            need_weights=False,
-        )[0]
+        x = _attended(self.multihead_attn, x, memory, mask, padding, is_causal)
         return self.dropout2(x)
 
     def _ff_block(self, x):
-        return self.dropout3(self.linear2(self.dropout(self.activation(self.linear1(x)))))
+        return self.dropout3(self._expanded(x))
 
 
 class TransformerEncoder(Module):
