@@ -77,6 +77,10 @@ REASONS = (
         " torch.autograd.NestedIOFunction torch.autograd.profiler_legacy",
     ),
     (
+        "dimensions as objects, to which PyTorch binds the axes of a tensor",
+        "torch.Tensor.index",
+    ),
+    (
         "internal: how PyTorch is built, dispatches, or shares parts between its modules",
         "torch.torch_version torch.compiled_with_cxx11_abi torch.get_file_path"
         " torch.prepare_multiprocessing_environment torch.classproperty *.record_stream"

@@ -17,6 +17,7 @@ FAMILIES = (
     *FIRST,
     "layers",
     "models",
+    "memory",
     "library",
     "einsum",
     "functional",
@@ -24,7 +25,6 @@ FAMILIES = (
     "spectral",
     "optim",
     "resample",
-    "memory",
 )
 
 

@@ -680,6 +680,10 @@ void init_tensor(nb::module_& m) {
     return nb::steal(out);
   });
   m.def("as_class", [](nb::handle source, nb::handle cls, bool requires_grad) {
+    const int derived =
+        PyObject_IsSubclass(cls.ptr(), reinterpret_cast<PyObject*>(tensor_base_type));
+    if (derived < 0) throw nb::python_error();
+    FB_CHECK(derived, Type, "cls must be a subclass of Tensor");
     PyObject* out = wrap(checked_tensor(source)->t, reinterpret_cast<PyTypeObject*>(cls.ptr()));
     if (out) {
       as_tensor(out)->inference = checked_tensor(source)->inference;
