@@ -69,7 +69,11 @@ newaxis = None
 globals().update(_functions)
 
 _LATER = {
-    "flambeau.autograd.anomaly": ("is_anomaly_check_nan_enabled", "is_anomaly_enabled"),
+    "flambeau.autograd.anomaly": (
+        "is_anomaly_check_nan_enabled",
+        "is_anomaly_enabled",
+        "set_anomaly_enabled",
+    ),
     "flambeau.core.numeric": ("finfo", "iinfo"),
     "flambeau.core.printing": ("set_printoptions",),
     "flambeau.core.settings": (
