@@ -23,14 +23,14 @@ _PLUMBING = {
     ),
     "is the engine's and the transforms': tests/autograd, tests/func": (
         "backward_reaches_all become current_backward has_wrappers is_reached leads_elsewhere"
-        " make_leaf mark_intercepted output_of restore rewrap run_backward seal wrap_value"
-        " wrapped_of"
+        " make_leaf mark_intercepted mark_saved output_of restore rewrap run_backward seal"
+        " version_error wrap_value wrapped_of"
     ),
     "reads or sets the state of the process": (
         "allocator_stats blas_configure blas_description empty_cache get_default_dtype"
-        " get_num_threads is_grad_enabled is_inference_mode_enabled isa_name reset_peak_stats"
-        " set_cache_limit set_default_dtype set_default_generator set_grad_enabled"
-        " set_inference_mode set_num_threads"
+        " get_num_threads is_grad_enabled is_grad_layout_enforced is_inference_mode_enabled"
+        " isa_name reset_peak_stats set_cache_limit set_default_dtype set_default_generator"
+        " set_grad_enabled set_grad_layout_enforced set_inference_mode set_num_threads"
     ),
     "opens a file descriptor or a capsule of someone else's memory: tests/core": (
         "dlpack_read_only from_dlpack map_shared shared_descriptor to_dlpack"
@@ -79,6 +79,7 @@ _STEPS = {
     "Adadelta": ({},),
     "ASGD": ({},),
     "LBFGS": ({"history_size": 3},),
+    "Muon": ({},),
 }
 
 

@@ -274,7 +274,6 @@ ROWS = {
     "addmm": Row(lambda m, x, r: m.addmm(x, x[:, :3], m.ones(3, 4)), shapes=((5, 4),)),
     "tensordot": Row(lambda m, x, r: m.tensordot(x, x, ([1], [1])), shapes=MATRICES),
     "outer": Row(lambda m, x, r: m.outer(x, x), shapes=((3,),)),
-    "kron": Row(lambda m, x, r: m.kron(x, x), shapes=((3, 4), (2, 3, 2))),
     "cross": Row(lambda m, x, y, r: m.linalg.cross(x, y), 2, shapes=((2, 3), (4, 2, 3))),
     "cdist": Row(lambda m, x, r: m.cdist(x, x), shapes=MATRICES),
     **{
