@@ -11,7 +11,7 @@ from flambeau.testing.suite import complex_samples
 
 torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
 
-DTYPES = ("float64", "float32", "complex128", "int64", "bool", "bfloat16")
+DTYPES = ("float64", "float32", "complex128", "complex64", "int64", "bool", "bfloat16")
 
 
 def oracle(op):
