@@ -84,3 +84,10 @@ __all__ = [
     *transformer.__all__,
     *upsampling.__all__,
 ]
+
+# PyTorch has these in modules whose files they would make too long; pickles name them there.
+for _public, _kept in ((activation, attention), (conv, lazyconv), (loss, margin_loss)):
+    for _name in _kept.__all__:
+        _layer = getattr(_kept, _name)
+        _layer.__module__ = _public.__name__
+        setattr(_public, _name, _layer)
