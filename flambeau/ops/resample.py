@@ -13,7 +13,7 @@ from flambeau.core.errors import (
 )
 from flambeau.core.registry import checked, op
 from flambeau.core.tensor import Tensor
-from flambeau.ops.pool import _adaptive_avg_pool2d, adaptive_avg_pool1d, adaptive_avg_pool2d
+from flambeau.ops.pool import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 
 #: By mode and number of spatial axes, "a" for antialiased: the kernel's mode and the node's stem.
 _KINDS = {
@@ -181,17 +181,8 @@ def _check_kind(input, mode, antialias):
 
 def _area(input, size):
     """The means of windows, as adaptive pooling has them."""
-    if len(size) == 1:
-        return adaptive_avg_pool1d(input, size)
-    if len(size) == 2:
-        return adaptive_avg_pool2d(input, size)
-    batch, channels, depth, height, width = input.shape
-    # Windows of a volume are boxes: the means over their sides one after the other.
-    planes = _adaptive_avg_pool2d(
-        input.reshape(batch * channels, depth, height, width), tuple(size[1:])
-    )
-    lines = planes.reshape(batch, channels, depth, size[1] * size[2])
-    return _adaptive_avg_pool2d(lines, (size[0], lines.shape[-1])).reshape(batch, channels, *size)
+    pool = {1: adaptive_avg_pool1d, 2: adaptive_avg_pool2d, 3: adaptive_avg_pool3d}[len(size)]
+    return pool(input, size)
 
 
 # ---- public forms ----
