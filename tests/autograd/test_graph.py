@@ -543,7 +543,7 @@ def test_multithreading_flag(lib):
 
 def test_metadata_of_what_nodes_get(lib):
     x = lib.ones(2, 3, requires_grad=True)
-    values, indices = (x * 2).double().max(0)
+    values, _ = (x * 2).double().max(0)
     node = values.grad_fn
     found = [(tuple(m.shape), str(m.dtype), str(m.device)) for m in node._input_metadata[:1]]
     assert found == [((3,), "torch.float64", "cpu")]
