@@ -17,6 +17,7 @@ FAMILIES = (
     *FIRST,
     "layers",
     "models",
+    "memory",
     "library",
     "einsum",
     "functional",

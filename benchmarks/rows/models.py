@@ -72,8 +72,15 @@ def attention(T: ModuleType) -> Step:
 
 @row("TransformerEncoderLayer forward+backward", 0.9)
 def encoder_layer(T: ModuleType) -> Step:
-    """256 wide, 8 heads, (8, 128, 256)."""
+    """256 wide, 8 heads, (8, 128, 256), the batch being the first axis; without dropout."""
     layer = T.nn.TransformerEncoderLayer(256, 8, dropout=0.0, batch_first=True)
+    return forward_backward(layer, normal(T, 8, 128, 256, grad=True))
+
+
+@row("TransformerEncoderLayer with dropout", 0.9)
+def encoder_layer_dropout(T: ModuleType) -> Step:
+    """The same as it is made by default: the batch second, a tenth dropped."""
+    layer = T.nn.TransformerEncoderLayer(256, 8)
     return forward_backward(layer, normal(T, 8, 128, 256, grad=True))
 
 

@@ -61,9 +61,7 @@ void bind_loss(nb::module_& m) {
     const Tensor x = input, y = target;
     const Pointwise kind = pointwise_of(name.c_str());
     const Reduction how = reduction_of(reduction.c_str());
-    return released(x.numel(), [&] {
-      return pointwise_loss(kind, x, y, param, how);
-    });
+    return released(x.numel(), [&] { return pointwise_loss(kind, x, y, param, how); });
   });
   m.def("pointwise_loss_backward", [](const std::string& name, const Tensor& grad,
                                       const Tensor& input, const Tensor& target, double param,

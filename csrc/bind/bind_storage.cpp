@@ -1,6 +1,8 @@
 // Storages as Python sees them, and tensors as Python buffers (NumPy arrays are made from these).
 #include <nanobind/stl/optional.h>
 
+#include <limits>
+
 #include "bind/pytensor.h"
 #include "core/shared_memory.h"
 
@@ -136,14 +138,36 @@ Tensor bytes_of(const StoragePtr& storage) {
   return Tensor(storage, DType::UInt8, {n}, {1}, 0);
 }
 
-// The storage's elements of `dtype` as a view with these sizes; the storage grows if it must.
+// The bytes up to the last element of a view; 0 for one that makes no sense, which as_strided says.
+std::size_t bytes_needed(const Dims& sizes, const Dims& strides, std::int64_t offset,
+                         std::int64_t item) {
+  if (sizes.size() != strides.size() || offset < 0) return 0;
+  std::int64_t last = offset;
+  for (int d = 0; d < sizes.size(); ++d) {
+    std::int64_t reach = 0;
+    if (sizes[d] <= 0 || strides[d] < 0 ||
+        __builtin_mul_overflow(sizes[d] - 1, strides[d], &reach) ||
+        __builtin_add_overflow(last, reach, &last))
+      return 0;
+  }
+  const bool fits = last < std::numeric_limits<std::int64_t>::max() / item - 1;
+  return fits ? static_cast<std::size_t>((last + 1) * item) : 0;
+}
+
+// The storage's elements of `dtype` as a view with these sizes; the storage grows if it may.
 Tensor view_of_storage(const Tensor& holder, DType dtype, std::int64_t offset,
-                       std::optional<Dims> sizes, std::optional<Dims> strides) {
+                       std::optional<Dims> sizes, std::optional<Dims> strides, bool grow) {
   const auto item = static_cast<std::int64_t>(itemsize(dtype));
-  const std::int64_t available = static_cast<std::int64_t>(holder.storage()->nbytes) / item;
+  std::int64_t available = static_cast<std::int64_t>(holder.storage()->nbytes) / item;
   const Dims wanted = sizes ? *sizes : Dims{available - offset};
+  const Dims steps = strides ? *strides : contiguous_strides(wanted);
+  const std::size_t needed = grow ? bytes_needed(wanted, steps, offset, item) : 0;
+  if (needed > holder.storage()->nbytes) {
+    holder.storage()->resize(needed);
+    available = static_cast<std::int64_t>(needed) / item;
+  }
   const Tensor base(holder.storage(), dtype, {available}, {1}, 0);
-  return base.as_strided(wanted, strides ? *strides : contiguous_strides(wanted), offset);
+  return base.as_strided(wanted, steps, offset);
 }
 
 // torch's resize_: other sizes over the same storage, which grows when it is too small.
@@ -163,7 +187,7 @@ void bind_storage(nb::module_& m) {
   m.def("memory", memory);
   m.def("storage_bytes", [](const Lazy& t) { return bytes_of(t->storage()); });
   m.def("storage_view", view_of_storage, "holder"_a, "dtype"_a, "offset"_a, "sizes"_a.none(),
-        "strides"_a.none());
+        "strides"_a.none(), "grow"_a = false);
   m.def("storage_resize", [](const Lazy& t, std::int64_t nbytes) {
     FB_CHECK(nbytes >= 0, Runtime, "resize_: the number of bytes must not be negative, got ",
              nbytes);

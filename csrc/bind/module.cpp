@@ -9,8 +9,8 @@ namespace fb::py {
 
 NB_MODULE(_C, m) {
   m.doc() = "The compiled layer of flambeau: tensors, the recorder and the CPU kernels.";
-  // Closures of operations keep their modules, and so the default generator, until the process
-  // ends.
+  // The recorder and the engine hold operations, the class Tensor and the default generator until
+  // the process ends: destructors of the user's objects may call operations to the last.
   nanobind::set_leak_warnings(false);
   fb::py::init_dtype(m);
   fb::py::init_tensor(m);

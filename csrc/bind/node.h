@@ -118,6 +118,7 @@ struct PyOp {
   bool grad_list;     // rules get the gradients of all outputs as a list
   bool allow_out;
   bool composite;  // made of other ops, as far as its code shows
+  bool mixes_devices;  // takes tensors of different devices: copies between them
   // of variants:
   bool inplace;
   bool reflected;
@@ -140,6 +141,7 @@ struct Saved {
 struct OutputMeta {
   Dims sizes;
   DType dtype = DType::Float32;
+  Device device;
 };
 
 struct PyNode {
@@ -164,6 +166,9 @@ struct PyNode {
   bool saved_anything;
   PyObject* weakrefs;
 };
+
+// New reference to a flambeau.device.
+PyObject* device_object(Device device);
 
 extern PyTypeObject* op_type;
 extern PyTypeObject* node_type;

@@ -694,11 +694,28 @@ bool any_meta(PyObject* o) {
   return false;
 }
 
+// Beside a tensor on the device meta, one on the CPU may have no axes, or be indices.
+void check_beside_meta(const PyOp* op, PyObject* o) {
+  if (is_tensor(o)) {
+    const Tensor& t = as_tensor(o)->t;
+    const bool indices = !op->native_arity && is_integral(t.dtype(), true);
+    FB_CHECK(t.is_meta() || t.ndim() == 0 || indices, Device, op_name(op),
+             "(): Tensor on device cpu is not on the expected device meta!");
+  } else if (PyTuple_Check(o) || PyList_Check(o)) {
+    for (Py_ssize_t k = 0; k < PySequence_Fast_GET_SIZE(o); ++k)
+      check_beside_meta(op, PySequence_Fast_GET_ITEM(o, k));
+  }
+}
+
 // Forwards on tensors without values: what they create on the way has none either.
 bool computes_shapes_only(const PyOp* op, const Call& call) {
   if (!meta_storages_exist.load(std::memory_order_relaxed)) return false;
-  for (int i = 0; i < op->param_count; ++i)
-    if (any_meta(call.slots[i])) return true;
+  for (int i = 0; i < op->param_count; ++i) {
+    if (!any_meta(call.slots[i])) continue;
+    for (int k = 0; k < op->param_count && !op->mixes_devices; ++k)
+      check_beside_meta(op, call.slots[k]);
+    return true;
+  }
   return false;
 }
 
@@ -855,7 +872,7 @@ nb::object make_op(nb::str name, nb::str backward_name, nb::object forward, nb::
                    nb::tuple defaults, int positional_count, int list_param, int pack_from,
                    bool view, bool multi_output, bool grad_list, bool allow_out,
                    std::uint32_t differentiable_outputs, nb::object result_type, std::string native,
-                   int native_arity, bool composite) {
+                   int native_arity, bool composite, bool mixes_devices) {
   if (nb::len(params) > max_params) throw nb::value_error("an op has too many parameters");
   PyOp* op = allocate_op();
   nb::object owner = nb::steal(reinterpret_cast<PyObject*>(op));
@@ -876,6 +893,7 @@ nb::object make_op(nb::str name, nb::str backward_name, nb::object forward, nb::
   op->result_type = result_type.is_none() ? nullptr : result_type.release().ptr();
   op->native_arity = native_arity;
   op->composite = composite && native.empty();
+  op->mixes_devices = mixes_devices;
   if (!native.empty()) bind_native(op, native.c_str(), native_arity);
   return owner;
 }
@@ -953,7 +971,8 @@ void init_op(nb::module_& m) {
         nb::arg("params"), nb::arg("defaults"), nb::arg("positional_count"), nb::arg("list_param"),
         nb::arg("pack_from"), nb::arg("view"), nb::arg("multi_output"), nb::arg("grad_list"),
         nb::arg("allow_out"), nb::arg("differentiable_outputs"), nb::arg("result_type").none(),
-        nb::arg("native"), nb::arg("native_arity"), nb::arg("composite"));
+        nb::arg("native"), nb::arg("native_arity"), nb::arg("composite"),
+        nb::arg("mixes_devices"));
   m.def("make_variant", make_variant);
   m.def("make_positional", make_positional);
   m.def("set_writer", [](nb::handle op, nb::object function) {

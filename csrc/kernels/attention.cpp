@@ -13,13 +13,21 @@ namespace {
 
 // A block of scores: rows are whole tiles of every instruction set; both blocks together with the
 // keys' rows stay in the second-level cache. A chunk is what one forward piece of work takes on.
-constexpr std::int64_t block_rows = 60, block_keys = 256, chunk_rows = 240;
+constexpr std::int64_t row_unit = 12, block_rows = 60, block_keys = 256, chunk_rows = 360;
+// With a causal mask, half of the last square of each block of rows is for nothing.
+constexpr std::int64_t causal_block_rows = 36;
 // Rows of a block are this much longer, so that they fall into different cache sets.
 constexpr std::int64_t row_padding = 16;
 constexpr std::int64_t scores_stride = block_keys + row_padding;
 constexpr std::int64_t grain_work = 50'000;  // multiplications that pay for another thread
 
 std::int64_t round_up(std::int64_t n, std::int64_t unit) { return (n + unit - 1) / unit * unit; }
+
+// The size of equal parts, each at most `most`, that `n` rows are cut into.
+std::int64_t part_of(std::int64_t n, std::int64_t most) {
+  const std::int64_t parts = std::max<std::int64_t>((n + most - 1) / most, 1);
+  return std::max(round_up((n + parts - 1) / parts, row_unit), row_unit);
+}
 
 template <class T>
 const AttentionLoopsOf<T>& loops_of() {
@@ -81,6 +89,9 @@ struct Problem {
   const PanelLoopsOf<T>& panels = panel_loops_of<T>();
 
   std::int64_t padded(std::int64_t n) const { return round_up(n, panels.lanes); }
+  // Rows of a piece of work, and of a block.
+  std::int64_t chunk() const { return part_of(queries, chunk_rows); }
+  std::int64_t step() const { return part_of(chunk(), causal ? causal_block_rows : block_rows); }
   // Columns of a block that queries up to `row_end` take part in.
   std::int64_t columns(std::int64_t row_end, std::int64_t first_key, std::int64_t keys_here) const {
     return causal ? std::clamp<std::int64_t>(row_end - first_key, 0, keys_here) : keys_here;
@@ -188,15 +199,15 @@ void forward_chunk(const Problem<T>& p, std::int64_t batch, std::int64_t head, s
   std::fill_n(sums, last - first, T(0));
   const Rows<const T> q =
       padded_rows(p, query.from(first), last - first, p.width, s.queries.data());
-  const std::int64_t all = p.columns(last, 0, p.keys);
+  const std::int64_t all = p.columns(last, 0, p.keys), step = p.step();
   if (all == 0) clear_rows(out.from(first), last - first, p.value_width);
   for (std::int64_t k0 = 0; k0 < all; k0 += block_keys) {
     const std::int64_t here = std::min(block_keys, all - k0);
     const Rows<const T> k = padded_rows(p, key.from(k0), here, p.width, s.keys.data());
     const Rows<const T> v = padded_rows(p, value.from(k0), here, p.value_width, s.values.data());
     p.panels.pack_columns(k.data, k.stride, here, p.width, s.panels.data());
-    for (std::int64_t i = first; i < last; i += block_rows) {
-      const std::int64_t rows = std::min(block_rows, last - i), at = i - first;
+    for (std::int64_t i = first; i < last; i += step) {
+      const std::int64_t rows = std::min(step, last - i), at = i - first;
       const std::int64_t cols = p.columns(i + rows, k0, here);
       if (cols == 0) continue;
       times_panels(p, q.from(at), rows, p.width, s.panels.data(), cols, p.scale, s.scores.data());
@@ -251,9 +262,9 @@ struct QueryHead {
 template <class T>
 void backward_block(const Problem<T>& p, std::int64_t batch, std::int64_t head,
                     const QueryHead<T>& h, const KeyBlock<T>& keys, BackwardScratch<T>& s) {
-  const std::int64_t begin = p.causal ? keys.first / block_rows * block_rows : 0;
-  for (std::int64_t i = begin; i < p.queries; i += block_rows) {
-    const std::int64_t rows = std::min(block_rows, p.queries - i);
+  const std::int64_t step = p.step(), begin = p.causal ? keys.first / step * step : 0;
+  for (std::int64_t i = begin; i < p.queries; i += step) {
+    const std::int64_t rows = std::min(step, p.queries - i);
     const std::int64_t cols = p.columns(i + rows, keys.first, keys.count);
     const Rows<const T> q = padded_rows(p, h.query.from(i), rows, p.width, s.queries.data());
     const Rows<const T> g = padded_rows(p, h.grad.from(i), rows, p.value_width, s.grads.data());
@@ -383,8 +394,8 @@ std::pair<Tensor, Tensor> attention(const Tensor& query, const Tensor& key, cons
   const Tensor log_sums = empty({q.size(0), q.size(1), q.size(2)}, type);
   dispatch_float(type, op, [&]<class T>() {
     const Problem<T> p = make_problem<T>(q, k, v, options, op);
-    const std::int64_t chunks = (p.queries + chunk_rows - 1) / chunk_rows;
-    const std::int64_t work = std::min(chunk_rows, p.queries) * p.keys * (p.width + p.value_width);
+    const std::int64_t chunk = p.chunk(), chunks = (p.queries + chunk - 1) / chunk;
+    const std::int64_t work = std::min(chunk, p.queries) * p.keys * (p.width + p.value_width);
     parallel_for(
         0, q.size(0) * p.heads * chunks, grain_for(work),
         [&](std::int64_t begin, std::int64_t end) {
@@ -392,8 +403,8 @@ std::pair<Tensor, Tensor> attention(const Tensor& query, const Tensor& key, cons
           for (std::int64_t unit = begin; unit < end; ++unit) {
             const std::int64_t batch = unit / chunks / p.heads, head = unit / chunks % p.heads;
             const std::int64_t shared = head / (p.heads / p.shared);
-            const std::int64_t first = unit % chunks * chunk_rows;
-            forward_chunk(p, batch, head, first, std::min(first + chunk_rows, p.queries),
+            const std::int64_t first = unit % chunks * chunk;
+            forward_chunk(p, batch, head, first, std::min(first + chunk, p.queries),
                           rows_of<const T>(q, batch, head), rows_of<const T>(k, batch, shared),
                           rows_of<const T>(v, batch, shared), rows_of<T>(out, batch, head),
                           log_sums.data<T>() + (batch * p.heads + head) * p.queries, scratch);

@@ -82,7 +82,7 @@ double bias(double beta, double step) { return 1 - std::pow(beta, step); }
 }  // namespace
 
 void sgd_step(Tensors params, Tensors grads, Tensors buffers, const SgdOptions& o) {
-  const auto rows = make_rows("sgd_step", {params, grads, buffers});
+  const auto rows = make_rows("sgd_step", {params, grads, buffers}, 2);
   run_rows(rows, optim_loops().sgd, uncounted(params.size()), [&]<class T>(T, double) {
     return SgdScalars<T>{static_cast<T>(o.lr),
                          static_cast<T>(o.momentum),
@@ -96,7 +96,7 @@ void sgd_step(Tensors params, Tensors grads, Tensors buffers, const SgdOptions& 
 
 void adam_step(Tensors params, Tensors grads, Tensors averages, Tensors average_sqs,
                Tensors largest_sqs, Tensors steps, const AdamOptions& o) {
-  const auto rows = make_rows("adam_step", {params, grads, averages, average_sqs, largest_sqs});
+  const auto rows = make_rows("adam_step", {params, grads, averages, average_sqs, largest_sqs}, 4);
   const auto counts = count_steps("adam_step", params, steps);
   run_rows(rows, optim_loops().adam, counts, [&]<class T>(T, double step) {
     AdamScalars<T> s;
@@ -193,7 +193,7 @@ void adadelta_step(Tensors params, Tensors grads, Tensors average_sqs, Tensors d
 
 void rmsprop_step(Tensors params, Tensors grads, Tensors average_sqs, Tensors averages,
                   Tensors buffers, Tensors steps, const RmspropOptions& o) {
-  const auto rows = make_rows("rmsprop_step", {params, grads, average_sqs, averages, buffers});
+  const auto rows = make_rows("rmsprop_step", {params, grads, average_sqs, averages, buffers}, 3);
   const auto counts = count_steps("rmsprop_step", params, steps);
   run_rows(rows, optim_loops().rmsprop, counts, [&]<class T>(T, double) {
     return RmspropScalars<T>{static_cast<T>(o.lr),        static_cast<T>(o.alpha),

@@ -24,13 +24,14 @@ void check_row(const char* op, const Row& row) {
 
 }  // namespace
 
-std::vector<Row> make_rows(const char* op, std::initializer_list<Tensors> lists) {
+std::vector<Row> make_rows(const char* op, std::initializer_list<Tensors> lists,
+                           std::size_t needed) {
   const std::size_t count = lists.begin()->size();
   std::vector<Row> rows(count, Row{});
   std::size_t k = 0;
   for (const Tensors& list : lists) {
     // Without parameters every list is empty; otherwise an empty one is an operand not needed.
-    FB_CHECK(list.size() == count || (k > gradient && list.empty()), Runtime, op,
+    FB_CHECK(list.size() == count || (k >= needed && list.empty()), Runtime, op,
              ": the lists must have one length: there are ", count, " parameters, got a list of ",
              list.size());
     for (std::size_t i = 0; i < list.size(); ++i) rows[i][k] = list[i];

@@ -16,8 +16,10 @@ constexpr std::size_t gradient = 1;  // the operand that is read only
 // The operands that belong to one parameter; a null pointer: not used.
 using Row = std::array<const Tensor*, max_operands>;
 
-// The rows of lists with an operand each. Checks lengths, dtypes, shapes.
-std::vector<Row> make_rows(const char* op, std::initializer_list<Tensors> lists);
+// The rows of lists with an operand each, of which those from `needed` on may be empty. Checks
+// lengths, dtypes, shapes.
+std::vector<Row> make_rows(const char* op, std::initializer_list<Tensors> lists,
+                           std::size_t needed = max_operands);
 
 // The rows of one dtype, with their elements in one common range.
 struct Work {

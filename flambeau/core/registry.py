@@ -228,6 +228,7 @@ def op(
     compiled: Callable[..., Any] | None = None,
     native: str = "",
     native_arity: int = 0,
+    mixes_devices: bool = False,
     synonyms: dict[str, str] | None = None,
     **info: Any,
 ) -> Any:
@@ -260,6 +261,7 @@ def op(
             function (views, whose whole cost is the call).
         synonyms: further keyword names of parameters, `{"axis0": "dim0"}`.
         native: the elementwise kernel that does the same as the function for tensors on the CPU.
+        mixes_devices: takes tensors of several devices (copies between them).
         info: fields of `Info`: samples, domain, reference, dtypes, ...
     """
 
@@ -284,6 +286,7 @@ def op(
             native=native,
             native_arity=native_arity,
             composite=compiled is None and "kernels" not in forward.__code__.co_names,
+            mixes_devices=mixes_devices,
         )
         if synonyms:
             _C.set_synonyms(target, {k: names.index(v) for k, v in synonyms.items()})

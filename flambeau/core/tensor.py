@@ -279,8 +279,12 @@ class Tensor(_C.TensorBase):
             RuntimeError: if the tensor requires gradients, or the storage is not its own.
         """
         self._may_change_storage("resize")
+        if not sizes:
+            raise TypeError('resize_() missing 1 required positional arguments: "size"')
         if len(sizes) == 1 and not hasattr(sizes[0], "__index__"):
             sizes = tuple(sizes[0])
+        if sizes == self.shape and memory_format in (None, _layout.preserve_format):
+            return self
         before = self._numel
         _C.resize(self, sizes)
         if _settings.fills_memory and self._numel > before:
@@ -303,9 +307,11 @@ class Tensor(_C.TensorBase):
     ) -> Tensor:
         """Makes this tensor look at another storage, or at the storage of another tensor.
 
+        A storage that is too small for the sizes grows; what is new in it is not initialised.
+
         Raises:
-            RuntimeError: if the view would leave the storage, the dtypes differ, or the tensor
-                requires gradients and they are recorded.
+            RuntimeError: if the dtypes differ, the memory of the storage is not its own, or the
+                tensor requires gradients and they are recorded.
         """
         if _C.is_grad_enabled():
             self._may_change_storage("set")
@@ -313,15 +319,14 @@ class Tensor(_C.TensorBase):
             _C.set_data(self, _C.empty((0,), self.dtype))
             return self
         if isinstance(source, Tensor):
-            if source.dtype is not self.dtype:
-                raise RuntimeError(
-                    f"Could not set tensor of type {source.dtype} to a tensor of type {self.dtype}"
-                )
+            self._require_dtype_of("tensor", source)
             if size is None:
                 _C.set_data(self, _C.alias(source))
                 return self
             holder = source
         elif hasattr(source, "untyped"):
+            if hasattr(source, "dtype"):
+                self._require_dtype_of("storage", source)
             holder = source.untyped()._holder
         else:
             raise TypeError(
@@ -330,8 +335,15 @@ class Tensor(_C.TensorBase):
             )
         size = (size,) if isinstance(size, int) else size
         stride = (stride,) if isinstance(stride, int) else stride
-        _C.set_data(self, _C.storage_view(holder, self.dtype, storage_offset, size, stride))
+        view = _C.storage_view(holder, self.dtype, storage_offset, size, stride, grow=True)
+        _C.set_data(self, view)
         return self
+
+    def _require_dtype_of(self, kind: str, source: Any) -> None:
+        if source.dtype is not self.dtype:
+            raise RuntimeError(
+                f"Could not set {kind} of type {source.dtype} to a tensor of type {self.dtype}"
+            )
 
     @staticmethod
     def _make_subclass(cls: Any, data: Any, require_grad: Any = False) -> Any:
@@ -525,6 +537,23 @@ class Tensor(_C.TensorBase):
             with_data.__dict__[name] = copy.deepcopy(value, memo)
         memo[id(self)] = with_data
         return with_data
+
+    def __setstate__(self, state: Any) -> None:
+        """Takes over what old pickles hold of a tensor.
+
+        Args:
+            state: the arguments of `set_`; (data, -, hooks, requires_grad, -) or (requires_grad,
+                -, hooks).
+        """
+        if not self.is_leaf:
+            raise GradError("__setstate__ can be only called on leaf Tensors")
+        if len(state) == 4:
+            self.set_(*state)
+            return
+        if len(state) == 5:
+            self.data = state[0]
+            state = (state[3], state[4], state[2])
+        self.requires_grad, _, _ = state  # hooks were never pickled with anything in them
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         from flambeau.core.storage import (

@@ -33,6 +33,7 @@ def _source(src, like):
     inplace=True,
     public=False,
     out=False,
+    mixes_devices=True,
     backward_name="torch::autograd::CopyBackwards",
     samples=lambda s: [s(s.tensor(2, 3), s.tensor(2, 3)), s(s.tensor(2, 3), s.tensor(3))],
     torch="",

@@ -1127,13 +1127,25 @@ def embedding(input, weight, padding_idx):
     return _C.reshape(rows, (*input.shape, *weight.shape[1:]))
 
 
-@embedding.vjp("weight")
-def _(g, input, padding_idx, weight_shape):
+def _looked_up(g, input, padding_idx, weight_shape):
+    """Indices and the gradients of their rows."""
     flat = input.reshape(-1)
     rows = g.reshape(flat.shape[0], *weight_shape[1:])
     if padding_idx is not None:
         rows = rows * (flat != padding_idx).to(rows.dtype).unsqueeze(1)
-    return index_add(_zeros(g, weight_shape), 0, flat, rows)
+    return flat, rows
+
+
+@embedding.vjp("weight")
+def _(g, input, padding_idx, weight_shape):
+    return index_add(_zeros(g, weight_shape), 0, *_looked_up(g, input, padding_idx, weight_shape))
+
+
+@embedding.fast_vjp("weight")
+def _(g, input, padding_idx, weight_shape):
+    grad = _zeros(g, weight_shape)  # as large as the table: there is no second one
+    kernels(g).index_add(grad, 0, *_looked_up(g, input, padding_idx, weight_shape), 1)
+    return grad
 
 
 _C.set_engine_op("getitem", getitem)

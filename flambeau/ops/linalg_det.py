@@ -53,13 +53,14 @@ def _(g, A, result, LU, pivots):
     near = _without_small_pivots(A, LU, pivots)
     if near is not A:
         result = _det(near)[0]
-    return (g * conj(result))[..., None, None] * inverse(near).mH
+    # The transpose is what the determinant was computed of: from the same pivots, whose errors
+    # cancel.
+    return (g * conj(result))[..., None, None] * conj(inverse(near.mT))
 
 
 @_det.fast_vjp("A")
 def _(g, result, LU, pivots):
-    # The determinant and the inverse come from the same pivots, whose errors cancel; a zero among
-    # them becomes a number so small that the product is the adjugate all the same.
+    # A zero pivot becomes a number so small that the product is the adjugate all the same.
     diagonal = LU.diagonal(0, -2, -1)
     zeros = diagonal == 0
     if not LU.is_meta and zeros.any():

@@ -8,6 +8,7 @@ too.
 
 from __future__ import annotations
 
+from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core import return_types
 from flambeau.core.errors import ShapeError, UnsupportedError
@@ -49,7 +50,7 @@ def solve_triangular(input, B, *, upper, left=True, unitriangular=False):
 
     Args:
         input: A, (..., n, n); only the triangle that `upper` names is read.
-        B: (..., n, k), or (..., k, n) without `left`; batches broadcast.
+        B: (..., n, k), or (..., k, n) without `left`; batches broadcast. Takes A's dtype.
         upper: whether A is an upper triangle.
         left: whether A stands on the left of X.
         unitriangular: take A's diagonal for ones.
@@ -66,6 +67,8 @@ def solve_triangular(input, B, *, upper, left=True, unitriangular=False):
         tensor([[1.],
                 [2.]])
     """
+    if input.is_floating_point() and B.is_floating_point():
+        B = _C.cast(B, input.dtype)
     return kernels(input).solve_triangular(
         input, B, bool(upper), bool(left), bool(unitriangular), "linalg.solve_triangular"
     )

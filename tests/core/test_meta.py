@@ -163,3 +163,45 @@ def test_storages():
     assert empty(2).data_ptr() == 0
     assert empty(2).resize_(5, 5).shape == (5, 5)
     assert not empty(2).is_shared()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda lib, m: m + lib.ones(3),
+        lambda lib, m: lib.ones(3) + m,
+        lambda lib, m: lib.tensor(2.0, device="meta") + lib.ones(3),
+        lambda lib, m: lib.cat([lib.ones(3), m]),
+        lambda lib, m: lib.where(m > 0, lib.ones(3), lib.ones(3)),
+        lambda lib, m: lib.ones(3).masked_fill(m > 0, 1.0),
+        lambda lib, m: lib.addmm(lib.ones(3, 3), m.expand(3, 3), lib.ones(3, 3)),
+        lambda lib, m: lib.nn.functional.mse_loss(lib.ones(3), m),
+    ],
+)
+def test_tensors_of_both_devices_are_refused(call):
+    torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
+    for library in (flambeau, torch):
+        with pytest.raises(RuntimeError, match="expected device"):
+            call(library, library.ones(3, device="meta"))
+
+
+def test_what_torch_reads_from_nowhere_is_refused():
+    m = flambeau.ones(3, 3, device="meta")
+    for call in (
+        lambda: flambeau.ones(3, 3) @ m,
+        lambda: flambeau.nn.functional.linear(flambeau.ones(2, 3), m),
+        lambda: flambeau.ones(3).add_(m[0]),
+    ):
+        with pytest.raises(RuntimeError, match="expected device meta"):
+            call()
+
+
+def test_numbers_and_indices_may_be_on_the_cpu():
+    m = flambeau.ones(3, 2, device="meta")
+    places = flambeau.tensor([0, 1])
+    assert (m + flambeau.tensor(2.0)).shape == (3, 2)
+    assert m[places].shape == (2, 2)
+    assert m.index_select(0, places).is_meta
+    assert m.gather(0, flambeau.zeros(1, 2, dtype=flambeau.int64)).shape == (1, 2)
+    assert flambeau.nn.functional.embedding(places, m).shape == (2, 2)
+    assert m.copy_(flambeau.ones(3, 2)).is_meta

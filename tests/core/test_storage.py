@@ -4,6 +4,7 @@ import copy
 import os
 import pickle
 
+import numpy as np
 import pytest
 
 import flambeau
@@ -81,10 +82,46 @@ def test_set():
     assert flambeau.empty(0).set_(source).is_set_to(source)
     assert flambeau.empty(0).set_(source.storage()).tolist() == source.tolist()
     assert flambeau.ones(3).set_().shape == (0,)
-    with pytest.raises(RuntimeError, match="out of bounds"):
-        x.set_(source.untyped_storage(), 4, (3,))
     with pytest.raises(RuntimeError, match="type"):
         x.set_(flambeau.ones(2, dtype=flambeau.int32))
+    with pytest.raises(RuntimeError, match="type"):
+        x.set_(flambeau.ones(2, dtype=flambeau.int32).storage())
+
+
+def test_set_lets_a_storage_grow():
+    source = flambeau.arange(4.0)
+    x = flambeau.empty(0).set_(source.untyped_storage(), 2, (3, 4), (4, 1))
+    assert source.untyped_storage().nbytes() == x.untyped_storage().nbytes() == 56
+    assert source.tolist() == [0, 1, 2, 3]
+    assert x[0, :2].tolist() == [2, 3]
+    with pytest.raises(RuntimeError, match="not resizable"):
+        flambeau.empty(0).set_(flambeau.from_numpy(np.zeros(4, np.float32)), 0, (10,), (1,))
+    for wrong in ((-1, (2,), (1,)), (0, (-2,), (1,)), (0, (2,), (-1,)), (0, (2, 2), (1,))):
+        with pytest.raises(RuntimeError):
+            flambeau.empty(0).set_(source, *wrong)
+    with pytest.raises(RuntimeError):
+        flambeau.empty(0).set_(source, 0, (2**62, 3), (2**62, 1))
+
+
+def test_resize_to_the_same_sizes_changes_nothing():
+    x = flambeau.arange(6.0).view(2, 3).t()
+    assert x.resize_(3, 2).stride() == (1, 3)
+    with pytest.raises(TypeError, match="missing"):
+        x.resize_()
+
+
+def test_states_of_old_pickles():
+    x, y = flambeau.arange(4.0), flambeau.empty(0)
+    y.__setstate__((x.untyped_storage(), 1, (2,), (1,)))
+    assert y.tolist() == [1, 2]
+    y.__setstate__((True, None, {}))
+    assert y.requires_grad
+    z = flambeau.empty(0)
+    z.__setstate__((x, None, {}, True, None))
+    assert z.tolist() == x.tolist()
+    assert z.requires_grad
+    with pytest.raises(RuntimeError, match="leaf"):
+        (y * 2).__setstate__((True, None, {}))
 
 
 def test_data_keeps_the_object():

@@ -651,3 +651,15 @@ def test_older_names_against_torch(call):
     for f, w in pairs:
         assert tuple(f.shape) == tuple(w.shape) and str(f.dtype) == str(w.dtype)
         np.testing.assert_allclose(np.array(f.tolist()), np.array(w.tolist()), atol=1e-9)
+
+
+def test_solve_triangular_takes_the_dtype_of_the_matrix():
+    A, B = flambeau.eye(2), flambeau.ones(2, 1, dtype=flambeau.float64, requires_grad=True)
+    found = flambeau.linalg.solve_triangular(A, B, upper=True)
+    assert found.dtype == flambeau.float32
+    found.sum().backward()
+    assert B.grad.dtype == flambeau.float64
+
+
+def test_the_nuclear_condition_of_a_singular_matrix():
+    assert flambeau.linalg.cond(flambeau.ones(3, 3), "nuc").isinf()
