@@ -13,7 +13,7 @@ from flambeau.core.errors import (
 )
 from flambeau.core.registry import checked, op
 from flambeau.core.tensor import Tensor
-from flambeau.ops.pool import _adaptive_avg_pool2d, adaptive_avg_pool1d, adaptive_avg_pool2d
+from flambeau.ops.pool import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 
 #: By mode and number of spatial axes, "a" for antialiased: the kernel's mode and the node's stem.
 _KINDS = {
@@ -179,19 +179,8 @@ def _check_kind(input, mode, antialias):
     return kind
 
 
-def _area(input, size):
-    """The means of windows, as adaptive pooling has them."""
-    if len(size) == 1:
-        return adaptive_avg_pool1d(input, size)
-    if len(size) == 2:
-        return adaptive_avg_pool2d(input, size)
-    batch, channels, depth, height, width = input.shape
-    # Windows of a volume are boxes: the means over their sides one after the other.
-    planes = _adaptive_avg_pool2d(
-        input.reshape(batch * channels, depth, height, width), tuple(size[1:])
-    )
-    lines = planes.reshape(batch, channels, depth, size[1] * size[2])
-    return _adaptive_avg_pool2d(lines, (size[0], lines.shape[-1])).reshape(batch, channels, *size)
+#: By the number of axes: the means of windows.
+_AREA = {1: adaptive_avg_pool1d, 2: adaptive_avg_pool2d, 3: adaptive_avg_pool3d}
 
 
 # ---- public forms ----
@@ -267,7 +256,7 @@ def interpolate(
             scales = tuple(map(float, factors))
     kind = _check_kind(input, mode, antialias)
     if mode == "area":
-        return _area(input, size)
+        return _AREA[len(size)](input, size)
     _check_sizes(input, size)
     return _interpolate(input, size, kind, bool(align_corners), scales)
 
