@@ -25,7 +25,7 @@ void mul_bytes_loop(char* const* data, const std::int64_t* strides, std::int64_t
                     const void* params) {
   const std::int64_t step = strides[2];
   std::int64_t k = 0;
-  if (strides[0] == 1 && strides[1] == 1 && (step == 1 || step == 0)) {
+  if (n >= FB_VEC_BYTES && strides[0] == 1 && strides[1] == 1 && (step == 1 || step == 0)) {
     const Pairs number =
         Pairs{} + static_cast<std::uint16_t>(0x0101u * *reinterpret_cast<std::uint8_t*>(data[2]));
     for (; k + FB_VEC_BYTES <= n; k += FB_VEC_BYTES) {
