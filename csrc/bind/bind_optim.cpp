@@ -1,11 +1,14 @@
 // Steps of optimizers. A list holds one tensor for each parameter; None stands for a list that the
 // options do not need.
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <tuple>
 #include <vector>
 
 #include "bind/pytensor.h"
 #include "kernels/lbfgs.h"
+#include "kernels/newton_schulz.h"
 #include "kernels/optim.h"
 
 namespace fb::py {
@@ -203,13 +206,41 @@ void bind_optim(nb::module_& m) {
       [](const Tensor& gradient, nb::handle steps, nb::handle changes,
          const std::vector<double>& inverses, double scale) {
         const Tensor held = gradient;
-        Tensor direction;
+        LbfgsDirection found;
         stepping({steps, changes}, [&](const Lists& l) {
-          direction = lbfgs_direction(held, l[0], l[1], inverses, scale);
+          found = lbfgs_direction(held, l[0], l[1], inverses, scale);
         });
-        return direction;
+        return std::make_tuple(found.direction, found.slope, found.largest);
       },
       "gradient"_a, "steps"_a, "changes"_a, "inverses"_a, "scale"_a);
+  m.def(
+      "lbfgs_join",
+      [](nb::handle parts) {
+        LbfgsVector found;
+        stepping({parts}, [&](const Lists& l) { found = lbfgs_join(l[0]); });
+        return std::make_tuple(found.vector, found.largest);
+      },
+      "parts"_a);
+  m.def(
+      "lbfgs_change",
+      [](const Tensor& gradient, const Tensor& previous, const Tensor& direction, double length) {
+        const Tensor g = gradient, p = previous, d = direction;
+        const nb::gil_scoped_release release;
+        const LbfgsChange found = lbfgs_change(g, p, d, length);
+        return std::make_tuple(found.change, found.step, found.curvature, found.square);
+      },
+      "gradient"_a, "previous"_a, "direction"_a, "length"_a);
+  m.def(
+      "newton_schulz",
+      [](nb::handle matrices, const std::vector<double>& factors, double a, double b, double c,
+         int iterations, double eps) {
+        std::vector<Tensor> results;
+        stepping({matrices}, [&](const Lists& l) {
+          results = newton_schulz(l[0], factors, {a, b, c, iterations, eps});
+        });
+        return results;
+      },
+      "matrices"_a, "factors"_a, "a"_a, "b"_a, "c"_a, "iterations"_a, "eps"_a);
 }
 
 }  // namespace fb::py

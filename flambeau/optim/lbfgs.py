@@ -95,77 +95,88 @@ class LBFGS(Optimizer):
         state.setdefault("n_iter", 0)
         first_loss = closure()
         state["func_evals"] += 1
-        loss, gradient = float(first_loss), self._gradient()
+        loss, (gradient, steepest) = float(first_loss), self._gradient()
         evaluations = 1
         tolerance_grad, tolerance_change = group["tolerance_grad"], group["tolerance_change"]
-        if _largest(gradient) <= tolerance_grad:
+        if steepest <= tolerance_grad:
             return first_loss
         for iteration in range(1, group["max_iter"] + 1):
             state["n_iter"] += 1
-            direction = self._direction(state, gradient)
+            direction, slope, largest = self._direction(state, gradient)
             state["prev_flat_grad"], state["prev_loss"] = gradient, loss
             length = group["lr"]
             if state["n_iter"] == 1:
                 length = min(1.0, 1.0 / float(gradient.norm(1))) * length
             state["d"], state["t"] = direction, length
-            slope = float(gradient.dot(direction))
             if slope > -tolerance_change:
                 break
             last = iteration == group["max_iter"]
             if group["line_search_fn"] is not None:
-                found, calls = self._search(closure, length, direction, loss, gradient, slope)
+                origin = _Point(0.0, loss, gradient, slope, steepest)
+                found, calls = self._search(closure, length, direction, largest, origin)
                 state["t"], loss, gradient = found.t, found.loss, found.gradient
+                steepest = found.steepest
             else:
                 self._move(float(length), direction)
                 calls = 0
                 if not last:
-                    loss, gradient = float(closure()), self._gradient()
+                    loss, (gradient, steepest) = float(closure()), self._gradient()
                     calls = 1
             evaluations += calls
             state["func_evals"] += calls
             if (
                 last
                 or evaluations >= group["max_eval"]
-                or _largest(gradient) <= tolerance_grad
-                or _largest(direction) * abs(float(state["t"])) <= tolerance_change
+                or steepest <= tolerance_grad
+                or largest * abs(float(state["t"])) <= tolerance_change
                 or abs(loss - state["prev_loss"]) < tolerance_change
             ):
                 break
         return first_loss
 
     def _direction(self, state, gradient):
-        """The product of the estimated inverse Hessian and the gradient, downwards."""
+        """The product of the estimated inverse Hessian and the gradient, downwards.
+
+        Returns:
+            It, its product with the gradient, and its largest magnitude.
+        """
         if state["n_iter"] == 1:
             state.update(old_dirs=[], old_stps=[], ro=[], H_diag=1)
-            return -gradient
-        self._remember(state, gradient)
+        else:
+            self._remember(state, gradient)
+        size = self.param_groups[0]["history_size"]
         # What PyTorch computes in; its states have it, and nothing reads what is in it.
-        state.setdefault("al", [None] * self.param_groups[0]["history_size"])
+        state.setdefault("al", [None] * size)
         inverses = [float(each) for each in state["ro"]]
         steps, changes, wide = state["old_stps"], state["old_dirs"], gradient
         if gradient.element_size() < 4:  # sums of 16-bit products would lose all digits
             wide = gradient.float()
             steps, changes = [each.float() for each in steps], [each.float() for each in changes]
-        direction = kernels(wide).lbfgs_direction(
+        direction, slope, largest = kernels(wide).lbfgs_direction(
             wide, steps, changes, inverses, float(state["H_diag"])
         )
-        return direction.to(gradient.dtype)
+        return direction.to(gradient.dtype), slope, largest
 
     def _remember(self, state, gradient):
         """Take the last step, and the change of the gradient along it, into the history."""
-        change = gradient - state["prev_flat_grad"]
-        step = state["d"] * state["t"]
-        curvature = change.dot(step)
-        if not float(curvature) > 1e-10:
+        previous, direction = state["prev_flat_grad"], state["d"]
+        narrow = gradient.dtype
+        if gradient.element_size() < 4:
+            gradient, previous, direction = gradient.float(), previous.float(), direction.float()
+        change, step, curvature, square = kernels(gradient).lbfgs_change(
+            gradient, previous, direction, float(state["t"])
+        )
+        if not curvature > 1e-10:
             return
-        history = (("old_dirs", change), ("old_stps", step), ("ro", 1.0 / curvature))
+        inverse = change.new_tensor(1.0 / curvature, dtype=narrow)
+        history = (("old_dirs", change.to(narrow)), ("old_stps", step.to(narrow)), ("ro", inverse))
         for name, value in history:
             if len(state[name]) == self.param_groups[0]["history_size"]:
                 state[name].pop(0)
             state[name].append(value)
-        state["H_diag"] = curvature / change.dot(change)
+        state["H_diag"] = change.new_tensor(curvature / square, dtype=narrow)
 
-    def _search(self, closure, length, direction, loss, gradient, slope):
+    def _search(self, closure, length, direction, largest, origin):
         """The point on the way along `direction` where the line search ends; the parameters too."""
         group = self.param_groups[0]
         if group["line_search_fn"] != "strong_wolfe":
@@ -174,12 +185,12 @@ class LBFGS(Optimizer):
 
         def evaluate(t):
             self._move(t, direction)
-            value, new_gradient = float(closure()), self._gradient()
+            value, (new_gradient, new_steepest) = float(closure()), self._gradient()
             self._restore(start)
-            return _Point(t, value, new_gradient, float(new_gradient.dot(direction)))
+            slope = float(new_gradient.dot(direction))
+            return _Point(t, value, new_gradient, slope, new_steepest)
 
-        origin = _Point(0.0, loss, gradient, slope)
-        smallest = group["tolerance_change"] / max(_largest(direction), 1e-300)
+        smallest = group["tolerance_change"] / max(largest, 1e-300)
         found, calls = strong_wolfe(evaluate, origin, float(length), smallest)
         self._move(found.t, direction)
         return found, calls
@@ -187,11 +198,15 @@ class LBFGS(Optimizer):
     # --- all parameters as one vector -------------------------------------------------------
 
     def _gradient(self):
+        """All gradients as one vector, and the largest magnitude in it."""
         parts = []
         for param in self._params:
             part = param.new_zeros(param.shape) if param.grad is None else param.grad
-            parts.append(_real(part).reshape(-1))
-        return cat(parts)
+            parts.append(_real(part))
+        if all(part.dtype is parts[0].dtype for part in parts) and parts[0].element_size() > 2:
+            return kernels(parts[0]).lbfgs_join(parts)
+        vector = cat([part.reshape(-1) for part in parts])
+        return vector, float(vector.norm(math.inf))
 
     def _move(self, length, direction):
         """Add `length` times the direction to the parameters, in one kernel."""
@@ -214,20 +229,17 @@ def _real(tensor):
     return view_as_real(tensor) if tensor.is_complex() else tensor
 
 
-def _largest(vector):
-    return float(vector.norm(math.inf))
-
-
 class _Point:
-    """A point on the line of a search: where, the loss and gradient there, the slope."""
+    """A point on the line of a search: where, the loss, gradient, slope, steepest partial there."""
 
-    __slots__ = ("gradient", "loss", "slope", "t")
+    __slots__ = ("gradient", "loss", "slope", "steepest", "t")
 
-    def __init__(self, t, loss, gradient, slope):
+    def __init__(self, t, loss, gradient, slope, steepest):
         self.t = t
         self.loss = loss
         self.gradient = gradient
         self.slope = slope
+        self.steepest = steepest
 
 
 def strong_wolfe(evaluate, origin, length, smallest, c1=1e-4, c2=0.9, most_steps=25):

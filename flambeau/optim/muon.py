@@ -2,11 +2,10 @@
 
 import math
 
-from flambeau.core.dtype import float32
+from flambeau.backends import kernels
 from flambeau.core.grad_mode import no_grad
 from flambeau.core.tensor import Tensor
 from flambeau.ops.creation import zeros_like
-from flambeau.ops.matmul import addmm
 from flambeau.optim._common import loss_of, with_gradients
 from flambeau.optim.optimizer import Optimizer
 
@@ -99,23 +98,39 @@ class Muon(Optimizer):
         """
         loss = loss_of(closure)
         for group in self.param_groups:
-            for param, grad in zip(*with_gradients(group), strict=True):
-                if param.is_complex():
-                    raise RuntimeError("Muon does not support complex parameters")
-                state = self.state[param]
-                if "momentum_buffer" not in state:
-                    state["momentum_buffer"] = zeros_like(grad)
-                _update(group, param, grad, state["momentum_buffer"])
+            params, grads = with_gradients(group)
+            if any(param.is_complex() for param in params):
+                raise RuntimeError("Muon does not support complex parameters")
+            if params:
+                _update(
+                    group,
+                    params,
+                    grads,
+                    [self._mean(p, g) for p, g in zip(params, grads, strict=True)],
+                )
         return loss
 
+    def _mean(self, param, grad):
+        state = self.state[param]
+        if "momentum_buffer" not in state:
+            state["momentum_buffer"] = zeros_like(grad)
+        return state["momentum_buffer"]
 
-def _update(group, param, grad, mean):
+
+def _update(group, params, grads, means):
     lr, momentum = float(group["lr"]), group["momentum"]
-    mean.lerp_(grad, 1 - momentum)
-    direction = grad.lerp(mean, momentum) if group["nesterov"] else mean
-    direction = orthogonalized(direction, group["ns_coefficients"], group["ns_steps"], group["eps"])
-    param.mul_(1 - lr * group["weight_decay"])
-    param.add_(direction, alpha=-lr * _scale(group["adjust_lr_fn"], *param.shape))
+    directions = []
+    for grad, mean in zip(grads, means, strict=True):
+        mean.lerp_(grad, 1 - momentum)
+        directions.append(grad.lerp(mean, momentum) if group["nesterov"] else mean)
+    scales = [_scale(group["adjust_lr_fn"], *param.shape) for param in params]
+    directions = orthogonalized(
+        directions, group["ns_coefficients"], group["ns_steps"], group["eps"], scales
+    )
+    directions = [d.to(param.dtype) for d, param in zip(directions, params, strict=True)]
+    kernels(params[0]).sgd_step(
+        params, directions, None, lr, 0.0, 0.0, group["weight_decay"], False, False, False
+    )
 
 
 def _scale(adjust_lr_fn, rows, columns):
@@ -124,17 +139,18 @@ def _scale(adjust_lr_fn, rows, columns):
     return math.sqrt(max(1.0, rows / columns))
 
 
-def orthogonalized(matrix, coefficients, iterations, eps):
-    """The nearest matrix with singular values of about 1, by Newton-Schulz iterations.
+def orthogonalized(matrices, coefficients, iterations, eps, factors):
+    """The nearest matrices with singular values of about 1, by Newton-Schulz iterations.
 
     Args:
-        matrix: A matrix.
+        matrices: A list of matrices.
         coefficients: Those of x, x^3 and x^5 in the polynomial.
         iterations: How often it is applied.
         eps: The smallest norm to divide by.
+        factors: What each result is multiplied by.
 
     Returns:
-        The result, in float32 whatever the dtype of the matrix: some iterations of a polynomial
+        The results, in float32 whatever the dtype of the matrices: some iterations of a polynomial
         that is not exact itself need no more. (PyTorch computes in bfloat16.)
 
     Raises:
@@ -144,13 +160,7 @@ def orthogonalized(matrix, coefficients, iterations, eps):
         raise ValueError("Number of steps must be less than 100 for computational efficiency")
     if len(coefficients) != 3:
         raise ValueError("Coefficients must be a tuple of exactly 3 values")
-    a, b, c = coefficients
-    tall = matrix.shape[0] > matrix.shape[1]
-    x = matrix.to(float32)
-    if tall:
-        x = x.T
-    x = x / x.norm().clamp(min=eps)
-    for _ in range(iterations):
-        gram = x @ x.T
-        x = addmm(x, addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return x.T if tall else x
+    numbers = [float(each) for each in coefficients]
+    return kernels(matrices[0]).newton_schulz(
+        matrices, factors, *numbers, max(iterations, 0), float(eps)
+    )

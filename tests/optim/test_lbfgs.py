@@ -61,7 +61,8 @@ def test_as_torch(function, options):
 def test_float32_comes_to_the_minimum():
     seen = run(flambeau, rosenbrock, np.float32, line_search_fn="strong_wolfe")
     minimum = [-0.775659, 0.613093, 0.382063, 0.145972]  # a local one
-    np.testing.assert_allclose(seen[-1, 1:5], minimum, atol=1e-4)
+    # Within the root of the dtype's precision, where the loss is flat.
+    np.testing.assert_allclose(seen[-1, 1:5], minimum, atol=3e-4)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
@@ -180,8 +181,12 @@ def test_direction(count, length):
         for threads_used in (1, 2, 5):
             _C.set_num_threads(threads_used)
             lists = ([flambeau.tensor(v) for v in part] for part in (steps, changes))
-            result = _C.lbfgs_direction(flambeau.tensor(gradient), *lists, inverses, 0.5)
+            result, slope, largest = _C.lbfgs_direction(
+                flambeau.tensor(gradient), *lists, inverses, 0.5
+            )
             found.append(result.numpy().copy())
+            assert slope == pytest.approx(found[0] @ gradient)
+            assert largest == abs(found[0]).max()
     finally:
         _C.set_num_threads(threads)
     np.testing.assert_allclose(found[0], expected, rtol=1e-9, atol=1e-9)
@@ -202,6 +207,34 @@ def test_direction_refuses_what_does_not_fit():
             _C.lbfgs_direction(*arguments, 1.0)
     with pytest.raises(TypeError, match="lbfgs_direction"):
         _C.lbfgs_direction(flambeau.ones(3, dtype=flambeau.int64), [], [], 1.0)
+
+
+@pytest.mark.parametrize("length", [1, 7, 40_000])
+def test_change(length):
+    new, old, direction = np.random.default_rng(0).standard_normal((3, length))
+    vectors = [flambeau.tensor(v) for v in (new, old, direction)]
+    change, step, curvature, square = _C.lbfgs_change(*vectors, 0.5)
+    np.testing.assert_array_equal(change.numpy(), new - old)
+    np.testing.assert_array_equal(step.numpy(), 0.5 * direction)
+    assert curvature == pytest.approx((new - old) @ direction / 2)
+    assert square == pytest.approx((new - old) @ (new - old))
+    with pytest.raises(RuntimeError, match="lbfgs_change"):
+        _C.lbfgs_change(vectors[0], flambeau.ones(3), vectors[2], 0.5)
+
+
+def test_join():
+    rng = np.random.default_rng(0)
+    parts = [rng.standard_normal(shape) for shape in ((3, 5), (0,), (), (200, 300), (7,))]
+    tensors = [flambeau.tensor(part) for part in parts]
+    tensors[0] = flambeau.tensor(parts[0].T.copy()).T
+    vector, largest = _C.lbfgs_join(tensors)
+    np.testing.assert_array_equal(vector.numpy(), np.concatenate([p.ravel() for p in parts]))
+    assert largest == abs(vector.numpy()).max()
+    tensors[-1][2] = np.nan
+    assert np.isnan(_C.lbfgs_join(tensors)[1])
+    for wrong in ([], [tensors[0], tensors[1].float()]):
+        with pytest.raises(RuntimeError, match="lbfgs_join"):
+            _C.lbfgs_join(wrong)
 
 
 class Line:

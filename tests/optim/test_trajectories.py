@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import flambeau
+from flambeau import _C
 
 torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
 
@@ -225,3 +226,49 @@ def test_a_step_is_one_kernel_call(name, monkeypatch):
     optimizer.step()
     optimizer.step()
     assert calls == [f"{module.__name__.rpartition('.')[2]}_step"] * 2
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (4, 6), (5, 5), (1, 3), (70, 130), (0, 3)])
+@pytest.mark.parametrize("iterations", [0, 1, 5, 12])
+def test_newton_schulz_takes_singular_values_through_the_polynomial(shape, iterations):
+    coefficients = (3.4445, -4.7750, 2.0315)
+    matrix = np.random.default_rng(0).standard_normal(shape)
+    found = _C.newton_schulz(
+        [flambeau.tensor(matrix), flambeau.tensor(matrix.T).T],
+        [2.0, 1.0],
+        *coefficients,
+        iterations,
+        1e-7,
+    )
+    if 0 in shape:
+        assert [tuple(each.shape) for each in found] == [shape, shape]
+        return
+    u, s, vt = np.linalg.svd(matrix, full_matrices=False)
+    s = s / np.linalg.norm(s)
+    for _ in range(iterations):
+        s = sum(c * s**power for c, power in zip(coefficients, (1, 3, 5), strict=True))
+    for each, factor in zip(found, (2, 1), strict=True):
+        np.testing.assert_allclose(each.numpy(), factor * (u * s) @ vt, atol=2e-3)
+
+
+def test_newton_schulz_of_zeros_is_zero():
+    (found,) = _C.newton_schulz([flambeau.zeros(3, 4)], [1.0], 3.0, -4.0, 2.0, 5, 1e-7)
+    assert found.tolist() == [[0.0] * 4] * 3
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (
+            lambda: _C.newton_schulz([flambeau.ones(3)], [1.0], 1, 1, 1, 5, 1e-7),
+            "expected matrices",
+        ),
+        (
+            lambda: _C.newton_schulz([flambeau.ones(3, 3)], [], 1, 1, 1, 5, 1e-7),
+            "a factor for each",
+        ),
+    ],
+)
+def test_newton_schulz_errors(call, text):
+    with pytest.raises(RuntimeError, match=text):
+        call()
