@@ -226,11 +226,11 @@ def grad(
     retain = bool(create_graph if retain_graph is None else retain_graph)
     if is_grads_batched:
         allowed = allow_unused or materialize_grads
-        found = _batched(outputs, inputs, grad_outputs, retain, create_graph, allowed)
+        batches = _batched(outputs, inputs, grad_outputs, retain, create_graph, allowed)
         if materialize_grads:
-            pairs = zip(found, inputs, strict=True)
+            pairs = zip(batches, inputs, strict=True)
             return tuple(_zeros_at(_place(x)) if g is None else g for g, x in pairs)
-        return found
+        return batches
     start = _initial(outputs, grad_outputs)
     outputs, inputs = tuple(map(_place, outputs)), tuple(map(_place, inputs))
     if _C.has_wrappers():
