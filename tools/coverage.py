@@ -118,9 +118,8 @@ REASONS = (
         "torch.fft* torch.special* *signal*",
     ),
     (
-        "not yet: gradients beyond backward: functional, forward mode, graphs, checkpoints",
-        "torch.autograd.* torch.func torch.func.* torch.vmap torch.*anomaly_*"
-        " torch.utils.checkpoint*",
+        "switches of torch.compile and of CUDA streams in a backward",
+        "torch.autograd.graph.region_activation_memory_budget torch.autograd.graph.set_*",
     ),
     (
         "not yet: layers, optimizers and their functions",

@@ -40,6 +40,32 @@ def double_backward(T: ModuleType) -> Step:
     return step
 
 
+@row("backward of a graph of 1,000 nodes", 0.4)
+def thousand_nodes(T: ModuleType) -> Step:
+    """The gradients of three vectors of 16 that a thousand operations joined."""
+    a, b, c = (normal(T, 16, seed=seed).requires_grad_() for seed in range(3))
+    y = a
+    for k in range(250):  # four operations each; what is shared has several paths
+        y = (y * b).tanh() + c * (k % 2) if k % 3 else (y + a) * b - c.sin()
+    out = y.sum()
+
+    def step():
+        return T.autograd.grad(out, (a, b, c), retain_graph=True)
+
+    return step
+
+
+@row("backward of the chain of 40", 0.4)
+def chain_backward(T: ModuleType) -> Step:
+    """The gradients of ten rounds of tanh(y * w + b) - c, whose forward is not timed."""
+    leaves = [normal(T, 4, 4, seed=seed, grad=True) for seed in range(4)]
+    x, w, b, c = leaves
+    for _ in range(10):
+        x = T.tanh(x * w + b) - c
+    out = x.sum()
+    return lambda: T.autograd.grad(out, leaves, retain_graph=True)
+
+
 def form(T: ModuleType) -> Any:
     """A function of 50 parameters."""
     a = normal(T, 50, 50) * 0.2

@@ -554,14 +554,21 @@ bool laid_out_alike(const Tensor& g, const Tensor& leaf) {
   return true;
 }
 
+// Nobody else sees a gradient, or the tensor that it is a view of.
+bool sole(const Object& g) {
+  const PyTensor* p = as_tensor(g.ptr());
+  if (Py_REFCNT(g.ptr()) != 1) return false;
+  if (!p->base) return p->t.storage().unique();
+  return !layout_enforced && Py_REFCNT(p->base) == 1 && p->t.storage()->references.load() == 2;
+}
+
 // The gradient for a leaf that has none yet: itself if nobody else sees it, else a copy.
 Object first_gradient(Task& task, PyTensor* leaf, Object g) {
   const PyTensor* p = as_tensor(g.ptr());
   if (task.create_graph) return g;
   const bool plain = !p->wrapped && p->t.is_cpu() && leaf->t.is_cpu() && !p->t.is_lazy();
   const bool alike = !plain || laid_out_alike(p->t, leaf->t);
-  const bool ours = Py_REFCNT(g.ptr()) == 1 && !p->base && p->t.storage().unique();
-  if (ours && !p->t.is_lazy() && (alike || !layout_enforced)) return g;
+  if (sole(g) && !p->t.is_lazy() && (alike || !layout_enforced)) return g;
   NoGrad guard;
   if (alike) return call(engine_ops.clone, {g.ptr()});
   const bool dense = leaf->t.is_non_overlapping_and_dense();

@@ -225,7 +225,12 @@ def grad(
             raise GradError("One of the differentiated Tensors does not require grad")
     retain = bool(create_graph if retain_graph is None else retain_graph)
     if is_grads_batched:
-        return _batched(outputs, inputs, grad_outputs, retain, create_graph, allow_unused)
+        allowed = allow_unused or materialize_grads
+        batches = _batched(outputs, inputs, grad_outputs, retain, create_graph, allowed)
+        if materialize_grads:
+            pairs = zip(batches, inputs, strict=True)
+            return tuple(_zeros_at(_place(x)) if g is None else g for g, x in pairs)
+        return batches
     start = _initial(outputs, grad_outputs)
     outputs, inputs = tuple(map(_place, outputs)), tuple(map(_place, inputs))
     if _C.has_wrappers():
@@ -243,8 +248,8 @@ def grad(
             found[k] = _zeros_at(inputs[k])
         elif not allow_unused:
             raise GradError(
-                "One of the differentiated Tensors appears to not have been used in the graph. Set "
-                f"allow_unused=True if this is the desired behavior. (inputs[{k}])"
+                f"The differentiated Tensor at index {k} appears to not have been used in the"
+                " graph. Set allow_unused=True if this is the desired behavior."
             )
     return tuple(found)
 

@@ -310,6 +310,7 @@ class Function:
                 and (output.dtype.is_floating_point or output.dtype.is_complex)
             )
         _C.set_custom_outputs(node, outputs, differentiable)
+        ctx._dirty = ()  # these are outputs now: the node must not keep itself alive
 
 
 class _Twice(Function):

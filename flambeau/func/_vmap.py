@@ -260,7 +260,7 @@ def _name(func: Any) -> str:
 def _flat_dims(func: Any, in_dims: Any, args: tuple) -> tuple[list, list, Any]:
     """The leaves of the arguments, the mapped axis of each, and the structure."""
     call = f"vmap({_name(func)}, in_dims={in_dims}, ...)(<inputs>)"
-    if not isinstance(in_dims, (int, tuple, list)):
+    if not isinstance(in_dims, (int, tuple)):
         raise ValueError(
             f"{call}: expected `in_dims` to be int or a (potentially nested) tuple matching the "
             f"structure of inputs, got: {type(in_dims)}."
@@ -271,7 +271,7 @@ def _flat_dims(func: Any, in_dims: Any, args: tuple) -> tuple[list, list, Any]:
             "are trying to vmap over a function with no inputs. The latter is unsupported."
         )
     leaves, spec = _tree.flatten(args)
-    dims = _tree.broadcast(tuple(in_dims) if isinstance(in_dims, list) else in_dims, spec)
+    dims = _tree.broadcast(in_dims, spec)
     if dims is None:
         raise ValueError(
             f"{call}: in_dims is not compatible with the structure of `inputs`. in_dims has "

@@ -181,12 +181,44 @@ for _rule_of in (kthvalue, _median_along, _nanmedian_along, mode):
     _rule_of.vjp("input")(_to_one_place)
 
 
-def _over_all(along, input):
+def _all_distinct(s):
+    yield s(s.distinct(2, 3))
+    yield s(s.distinct(5))
+    yield s(s.distinct())
+
+
+def _median_of_all(input, ignore_nan):
     if not input._numel:
         if not input.is_floating_point():
             raise RuntimeError("median(): expected at least one element, or a floating point dtype")
-        return input.new_full((), float("nan"))
-    return along(input.reshape(-1), 0)[0]
+        return kernels(input).full((), float("nan"), input.dtype)
+    return kernels(input).median(_C.reshape(input, (-1,)), 0, False, ignore_nan)[0]
+
+
+@op(name="_median_all", backward_name="Median", public=False, samples=_all_distinct, torch="median")
+def _median_all(input):
+    return _median_of_all(input, False)
+
+
+@op(
+    name="_nanmedian_all",
+    backward_name="Nanmedian",
+    public=False,
+    samples=_all_distinct,
+    torch="nanmedian",
+)
+def _nanmedian_all(input):
+    return _median_of_all(input, True)
+
+
+def _share_of_median(g, input, out):
+    """Elements equal to the median share its gradient; so do NaN, if it is one."""
+    equal = (input == out) | ((input != input) & (out != out))
+    return g * (equal.to(input.dtype) / equal.sum())
+
+
+_median_all.vjp("input")(_share_of_median)
+_nanmedian_all.vjp("input")(_share_of_median)
 
 
 @function(methods=("median",))
@@ -200,7 +232,7 @@ def median(input, dim=None, keepdim=False, *, out=None):
         tensor(2.)
     """
     if dim is None:
-        return _over_all(_median_along, input)
+        return _median_all(input)
     return _median_along(input, dim, keepdim, out=out)
 
 
@@ -208,7 +240,7 @@ def median(input, dim=None, keepdim=False, *, out=None):
 def nanmedian(input, dim=None, keepdim=False, *, out=None):
     """The median of the elements that are not NaN: of all, or of an axis as (values, indices)."""
     if dim is None:
-        return _over_all(_nanmedian_along, input)
+        return _nanmedian_all(input)
     return _nanmedian_along(input, dim, keepdim, out=out)
 
 

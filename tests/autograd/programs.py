@@ -285,7 +285,7 @@ class Builder:
         return f"{x}.{name.format(self.axis(s, x))}", 1
 
     def whole(self, s: Numbers) -> Any:
-        return f"{self.pick(s)}.{s.of(('sum()', 'mean()', 'max()', 'prod()', 'norm()'))}", 1
+        return f"{self.pick(s)}.{s.of(WHOLE)}", 1
 
     def view(self, s: Numbers) -> Any:
         x = self.pick(s)
@@ -439,6 +439,8 @@ KINDS = (
 )
 
 
+#: Functions of all elements.
+WHOLE = ("sum()", "mean()", "max()", "prod()", "norm()", "median()", "nanmedian()")
 STEPS = 6  # numbers of a step
 
 

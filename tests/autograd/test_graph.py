@@ -536,3 +536,97 @@ def test_multithreading_flag(lib):
     with lib.autograd.set_multithreading_enabled(False):
         assert lib is torch or not fl.autograd.is_multithreading_enabled()
     assert fl.autograd.is_multithreading_enabled() is before
+
+
+# ---- what nodes and saved values tell ----
+
+
+def test_metadata_of_what_nodes_get(lib):
+    x = lib.ones(2, 3, requires_grad=True)
+    values, _ = (x * 2).double().max(0)
+    node = values.grad_fn
+    found = [(tuple(m.shape), str(m.dtype), str(m.device)) for m in node._input_metadata[:1]]
+    assert found == [((3,), "torch.float64", "cpu")]
+    first = node._input_metadata[0]
+    assert not first.is_nested_tensor
+    assert not first.is_cpp_nested_tensor
+    assert node.requires_grad
+    leaf_node = graph.get_gradient_edge(x).node if lib is fl else x.view_as(x).grad_fn
+    if lib is fl:
+        assert tuple(leaf_node._input_metadata[0].shape) == (2, 3)
+        assert leaf_node._sequence_nr() == 2**64 - 1
+        assert leaf_node.requires_grad
+
+
+def test_a_saved_value_by_itself(lib):
+    x = lib.ones(2, requires_grad=True)
+    raw = (x * x).grad_fn._raw_saved_self
+    assert isinstance(raw, lib.autograd.SavedTensor)
+    assert raw.unpack() is x
+    assert raw.unpack_hook is None
+    raw.register_hooks(lambda t: t + 1, lambda t: t - 1)
+    assert raw.data.tolist() == [2, 2]
+    assert raw.unpack().tolist() == [1, 1]
+    assert raw.unpack_hook(raw.data).tolist() == [1, 1]
+
+
+def layouts(lib):
+    """Strides of first gradients, and whether memory is taken over or copied."""
+    x = lib.ones(2, 3, requires_grad=True)
+    (x.t() * 2).sum().backward()
+    yield x.grad.stride()
+    x = lib.ones(2, 3).t().requires_grad_()
+    x.sum().backward()
+    yield x.grad.stride()
+    x = lib.ones(2, 3, 4).permute(2, 0, 1).requires_grad_()
+    given = lib.ones(4, 2, 3)
+    (x * 1).backward(given)
+    yield x.grad.stride()
+    images = lib.ones(2, 3, 2, 2).contiguous(memory_format=lib.channels_last).requires_grad_()
+    (images * lib.ones(2, 3, 2, 2)).sum().backward()
+    yield images.grad.stride()
+    x = lib.ones(4).as_strided((2, 2), (1, 1)).requires_grad_()
+    (x * 2).sum().backward()
+    yield x.grad.stride()
+    x = lib.ones(2, requires_grad=True)
+    given = lib.ones(2)
+    x.backward(given)
+    yield x.grad.data_ptr() == given.data_ptr()
+    before = x.grad
+    (x * 2).sum().backward()
+    yield x.grad is before
+    with lib.autograd.enforce_grad_layout_policy(False):
+        x = lib.ones(2, 3, requires_grad=True)
+        (x.t() * 2).sum().backward()
+        yield x.grad.stride()
+
+
+def test_gradients_lie_in_memory_as_their_leaves():
+    torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
+    assert list(layouts(fl)) == list(layouts(torch))
+
+
+def test_names_of_switches(lib):
+    before = lib.is_anomaly_enabled(), lib.is_anomaly_check_nan_enabled()
+    lib.set_anomaly_enabled(True, check_nan=False)
+    assert (lib.is_anomaly_enabled(), lib.is_anomaly_check_nan_enabled()) == (True, False)
+    lib.set_anomaly_enabled(*before)
+    assert lib.autograd.anomaly_mode.detect_anomaly is lib.autograd.detect_anomaly
+    assert lib.autograd.variable.Variable is lib.autograd.Variable
+
+
+@pytest.mark.parametrize("remove", ("mutations", "mutations_and_views"))
+def test_functionalize_keeps_results_and_changes(lib, remove):
+    def function(x):
+        y = x.clone().view(-1)
+        y.add_(1)
+        x.mul_(3)
+        return y.view_as(x)
+
+    x = lib.ones(2, 2)
+    assert lib.func.functionalize(function, remove=remove)(x).tolist() == [[2, 2], [2, 2]]
+    assert x.tolist() == [[3, 3], [3, 3]]
+    gradient = lib.func.functionalize(lib.func.grad(lambda x: (x.clone().mul_(x)).sum()))
+    assert gradient(x).tolist() == [[6, 6], [6, 6]]
+    with pytest.raises(RuntimeError, match="received invalid argument for remove=views"):
+        lib.func.functionalize(function, remove="views")(x)

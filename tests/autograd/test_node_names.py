@@ -41,6 +41,7 @@ x.gather(0, i.reshape(1, 2)) | x.unbind()[0] | x.split(2)[0] | x.split([1, 2])[0
 torch.tensor_split(x, 2)[0] | x.diagonal() | x.diag() | v.diag() | x.tril() | x.roll(1, 0)
 torch.cat([x, y]) | torch.stack([x, y]) | torch.where(x > 0, x, 0.) | x.flip(0) | x.rot90()
 x.sort()[0] | x.topk(1)[0] | x.median(0)[0] | x.mode(0)[0] | x.cumsum(0) | x.cumprod(0)
+x.median() | x.nanmedian()
 x @ y | x @ v | v @ v | v @ x | b @ x | torch.bmm(b, b) | torch.addmm(x, x, y) | torch.outer(v, v)
 F.linear(x, y) | F.linear(x, y, v) | F.linear(b, y) | F.linear(b, y, v) | F.linear(v, y)
 F.linear(v, y, v) | F.relu(x) | F.gelu(x) | F.elu(x) | F.celu(x) | F.silu(x) | F.leaky_relu(x)

@@ -88,6 +88,12 @@ def _extreme(op: Any, size: int, values: Any, marks: Any) -> Any:
     return x.amax(1) if op.name == "_max_all" else x.amin(1)
 
 
+@rule("_median_all", "_nanmedian_all")
+def _median(op: Any, size: int, values: Any, marks: Any) -> Any:
+    x = values[0].reshape(size, -1)
+    return (x.median(1) if op.name == "_median_all" else x.nanmedian(1))[0]
+
+
 @rule("_conv_bias")
 def _channels(op: Any, size: int, values: Any, marks: Any) -> Any:
     return values[0].sum((1, 3, 4))
