@@ -971,8 +971,7 @@ void init_op(nb::module_& m) {
         nb::arg("params"), nb::arg("defaults"), nb::arg("positional_count"), nb::arg("list_param"),
         nb::arg("pack_from"), nb::arg("view"), nb::arg("multi_output"), nb::arg("grad_list"),
         nb::arg("allow_out"), nb::arg("differentiable_outputs"), nb::arg("result_type").none(),
-        nb::arg("native"), nb::arg("native_arity"), nb::arg("composite"),
-        nb::arg("mixes_devices"));
+        nb::arg("native"), nb::arg("native_arity"), nb::arg("composite"), nb::arg("mixes_devices"));
   m.def("make_variant", make_variant);
   m.def("make_positional", make_positional);
   m.def("set_writer", [](nb::handle op, nb::object function) {
