@@ -70,6 +70,51 @@ PyObject* call_composite(PyObject* self, PyObject* const* args, std::size_t flag
   FB_PY_CATCH(nullptr)
 }
 
+bool is_parameter(const PyCodeObject* code, PyObject* names, PyObject* name) {
+  for (int k = 0; k < code->co_argcount + code->co_kwonlyargcount; ++k)
+    if (PyUnicode_Compare(PyTuple_GET_ITEM(names, k), name) == 0) return true;
+  return false;
+}
+
+// The keywords of a call, those in NumPy's spelling in the function's own. Null: none are.
+nb::object respelled(PyObject* target, PyObject* kwnames) {
+  auto* code = reinterpret_cast<PyCodeObject*>(PyFunction_GET_CODE(target));
+  if (code->co_flags & CO_VARKEYWORDS) return {};
+  const nb::object names = nb::steal(PyCode_GetVarnames(code));
+  const Py_ssize_t n = PyTuple_GET_SIZE(kwnames);
+  nb::object made = nb::steal(PyTuple_New(n));
+  if (!names || !made) throw nb::python_error();
+  bool changed = false;
+  for (Py_ssize_t k = 0; k < n; ++k) {
+    PyObject* name = PyTuple_GET_ITEM(kwnames, k);
+    const char* own = is_parameter(code, names.ptr(), name) ? nullptr : spelling_of_numpy(name);
+    PyObject* taken = own ? PyUnicode_InternFromString(own) : Py_NewRef(name);
+    if (!taken) throw nb::python_error();
+    PyTuple_SET_ITEM(made.ptr(), k, taken);
+    changed |= own && is_parameter(code, names.ptr(), taken);
+  }
+  return changed ? made : nb::object();
+}
+
+// A call that failed with a TypeError, in the function's own spelling, where it was in NumPy's;
+// else null, with the error that was.
+PyObject* call_respelled(PyObject* self, PyObject* const* args, std::size_t flags,
+                         PyObject* kwnames) {
+  PyObject *type, *value, *trace;
+  PyErr_Fetch(&type, &value, &trace);
+  FB_PY_TRY
+  const nb::object own = respelled(as_function(self)->target, kwnames);
+  if (!own) {
+    PyErr_Restore(type, value, trace);
+    return nullptr;
+  }
+  Py_XDECREF(type);
+  Py_XDECREF(value);
+  Py_XDECREF(trace);
+  return PyObject_Vectorcall(self, args, flags, own.ptr());
+  FB_PY_CATCH(nullptr)
+}
+
 PyObject* function_call(PyObject* self, PyObject* const* args, std::size_t flags,
                         PyObject* kwnames) {
   PyObject* target = as_function(self)->target;
@@ -77,6 +122,10 @@ PyObject* function_call(PyObject* self, PyObject* const* args, std::size_t flags
     return call_composite(self, args, flags, kwnames);
   PyObject* result = PyObject_Vectorcall(target, args, flags, kwnames);
   if (result) return result;
+  if (kwnames && PyErr_ExceptionMatches(PyExc_TypeError)) {
+    result = call_respelled(self, args, flags, kwnames);
+    if (result || !PyErr_ExceptionMatches(PyExc_TypeError)) return result;
+  }
   if (live_wrapped && PyErr_ExceptionMatches(PyExc_TypeError) && has_wrapper(args, flags))
     return call_composite(self, args, flags, kwnames);
   if (!PyErr_ExceptionMatches(PyExc_AttributeError)) return nullptr;

@@ -46,16 +46,8 @@ int parameter_named(const PyOp* op, const char* name) {
   return -1;
 }
 
-// NumPy's spellings, which torch takes too.
 int numpy_parameter(const PyOp* op, PyObject* name) {
-  struct Spelling {
-    const char *numpy, *own;
-  };
-  static constexpr Spelling spellings[] = {{"axis", "dim"}, {"keepdims", "keepdim"},
-                                           {"x", "input"},  {"a", "input"},
-                                           {"x1", "input"}, {"x2", "other"}};
-  for (const Spelling& s : spellings)
-    if (PyUnicode_CompareWithASCIIString(name, s.numpy) == 0) return parameter_named(op, s.own);
+  if (const char* own = spelling_of_numpy(name)) return parameter_named(op, own);
   return PyUnicode_CompareWithASCIIString(name, "self") == 0 ? 0 : -1;
 }
 
@@ -959,6 +951,18 @@ void add_fast_rule(nb::handle handle, nb::list targets, nb::object function, nb:
 }
 
 }  // namespace
+
+const char* spelling_of_numpy(PyObject* name) {
+  struct Spelling {
+    const char *numpy, *own;
+  };
+  static constexpr Spelling spellings[] = {{"axis", "dim"}, {"keepdims", "keepdim"},
+                                           {"x", "input"},  {"a", "input"},
+                                           {"x1", "input"}, {"x2", "other"}};
+  for (const Spelling& s : spellings)
+    if (PyUnicode_CompareWithASCIIString(name, s.numpy) == 0) return s.own;
+  return nullptr;
+}
 
 void init_op(nb::module_& m) {
   op_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&op_spec));

@@ -86,6 +86,9 @@ void init_op(nb::module_& m);
 void init_engine(nb::module_& m);
 void init_transform(nb::module_& m);
 
+// The name that torch has for a parameter by NumPy's name (axis: dim), which it takes too; or null.
+const char* spelling_of_numpy(PyObject* name);
+
 // An AttributeError on an argument that is no tensor becomes the TypeError that names the argument;
 // any other error stays. `names` are the parameters, of which `positional` may be given by
 // position; `rest` is the place of the name that takes further ones, or -1.

@@ -2,9 +2,11 @@
 #pragma once
 #include <algorithm>
 #include <cstdint>
+#include <initializer_list>
 #include <type_traits>
 #include <vector>
 
+#include "core/error.h"
 #include "kernels/conv_loops.h"
 
 namespace fb {
@@ -20,6 +22,18 @@ const ConvKernels<T>& conv_kernels() {
 constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 constexpr std::int64_t round_up(std::int64_t a, std::int64_t unit) {
   return ceil_div(a, unit) * unit;
+}
+
+// The elements of a box of scratch memory. Error(Memory) for one that no memory holds: a window far
+// wider than the image has little to compute, but a large padded part of the image to read.
+inline std::int64_t scratch_elements(std::initializer_list<std::int64_t> sizes) {
+  std::int64_t total = 1;
+  for (const std::int64_t size : sizes) {
+    FB_CHECK(size < (std::int64_t{1} << 40) / std::max<std::int64_t>(total, 1), Memory,
+             "convolution: the windows and the padding reach too far for the memory there is");
+    total *= size;
+  }
+  return total;
 }
 
 // The partial sums of a weight gradient take at most this much memory, and of small images little

@@ -76,12 +76,15 @@ struct Cutting {
 
   // Rows of a task of `depth` slabs and `width` columns that the cache holds.
   std::int64_t fitting_rows(std::int64_t depth, std::int64_t width) const {
-    const std::int64_t source_row = extent(0, depth) * extent(2, width) * source_bytes;
-    const std::int64_t out_row =
-        depth * out_step[0] * out_step[1] * width * out_step[2] * out_bytes;
-    const std::int64_t fitting = (cache_bytes - span[1] * source_row) /
-                                 std::max<std::int64_t>(source_step[1] * source_row + out_row, 1);
-    return std::clamp<std::int64_t>(fitting, 0, std::min(count[1], max_rows / depth));
+    const double source_row = static_cast<double>(extent(0, depth) * source_bytes) *
+                              static_cast<double>(extent(2, width));
+    const double out_row = static_cast<double>(depth * out_step[0] * out_step[1] * out_bytes) *
+                           static_cast<double>(width * out_step[2]);
+    const double fitting =
+        (static_cast<double>(cache_bytes) - static_cast<double>(span[1]) * source_row) /
+        (static_cast<double>(source_step[1]) * source_row + out_row);
+    const double most = static_cast<double>(std::min(count[1], max_rows / depth));
+    return static_cast<std::int64_t>(std::clamp(fitting, 0.0, most));
   }
 
   // Source pixels that are read for one step of outputs.
@@ -169,15 +172,15 @@ void run_window(const ConvShape& s, const WindowProblem<T>& p) {
   cut.max_rows = INT64_MAX;
   cut.fit_cache();
   cut.cut_into(ceil_div(4 * num_threads(), s.batch * s.groups));
-  plan.region_total = channels;
-  plan.out_total = panel;
   for (int a = 0; a < conv_axes; ++a) {
     plan.block[a] = cut.block[a];
     plan.blocks[a] = cut.blocks[a];
     plan.region_size[a] = cut.extent(a, cut.block[a]);
-    plan.region_total *= plan.region_size[a];
-    plan.out_total *= cut.block[a] * p.out_step[a];
   }
+  const std::int64_t *in = plan.region_size, *block = plan.block, *step = plan.out_step;
+  plan.region_total = scratch_elements({channels, in[0], in[1], in[2]});
+  plan.out_total =
+      scratch_elements({panel, block[0], step[0], block[1], step[1], block[2], step[2]});
 
   std::vector<Runs> runs;
   std::vector<WindowPhase<T>> phases;
@@ -276,15 +279,14 @@ void window_weight_grad(const ConvShape& s, const Images<const T>& grad, const I
   cut.out_bytes = plan.padded_channels * element;
   cut.max_rows = max_grad_rows;
   cut.fit_cache();
-  plan.region_total = x.channels;
-  plan.grad_total = plan.padded_channels;
   for (int a = 0; a < conv_axes; ++a) {
     plan.block[a] = cut.block[a];
     plan.blocks[a] = cut.blocks[a];
     plan.region_size[a] = cut.extent(a, cut.block[a]);
-    plan.region_total *= plan.region_size[a];
-    plan.grad_total *= cut.block[a];
   }
+  const std::int64_t *in = plan.region_size, *block = plan.block;
+  plan.region_total = scratch_elements({x.channels, in[0], in[1], in[2]});
+  plan.grad_total = scratch_elements({plan.padded_channels, block[0], block[1], block[2]});
   const Runs runs(s, axes[0][0], axes[1][0], axes[2][0], reaches, plan.region_size, x.channels);
   plan.runs = runs.view;
   plan.splits =

@@ -34,12 +34,15 @@ struct Strides {
   std::ptrdiff_t out_stride, source_stride;
 };
 
-// The buffer for windows that reach `spans` and move `counts` steps along the axes.
-PlaneBuffer plane_buffer(const Reach (&reaches)[conv_axes], const std::int64_t* step) {
+// The buffer of one of `channels` planes, for windows of these reaches that move by `step`.
+PlaneBuffer plane_buffer(const Reach (&reaches)[conv_axes], const std::int64_t* step,
+                         std::int64_t channels) {
   const auto extent = [&](int a) {
     return (reaches[a].count - 1) * step[a] + reaches[a].span() + 1;
   };
-  return {extent(0), step[2], extent(1), reaches[2].count + reaches[2].span() / step[2]};
+  const std::int64_t cols = reaches[2].count + reaches[2].span() / step[2];
+  scratch_elements({channels, extent(0), step[2], extent(1), cols});  // fits
+  return {extent(0), step[2], extent(1), cols};
 }
 
 // Calls f(place of the tap in the buffer of one plane, place in the window) for every tap.
@@ -60,7 +63,7 @@ void run(DepthwisePlan<T> plan, const Phases (&axes)[conv_axes], const T* w, con
          const ConvShape& s) {
   const Reach reaches[] = {reach(axes[0]), reach(axes[1]), reach(axes[2])};
   for (int a = 0; a < conv_axes; ++a) plan.low[a] = reaches[a].low;
-  plan.buffer = plane_buffer(reaches, plan.source_step);
+  plan.buffer = plane_buffer(reaches, plan.source_step, plan.source.channels);
   const std::int64_t outputs = s.groups * plan.out.channels, planes = plan.source.channels;
 
   const std::size_t num_phases = axes[0].size() * axes[1].size() * axes[2].size();
@@ -148,7 +151,7 @@ void depthwise_weight_grad(const ConvShape& s, const Images<const T>& grad,
     plan.stride[a] = s.axes[a].stride;
     plan.low[a] = reaches[a].low;
   }
-  plan.buffer = plane_buffer(reaches, plan.stride);
+  plan.buffer = plane_buffer(reaches, plan.stride, 1);
   plan.grad_cols = round_up(grad.size[2], conv_kernels<T>().lanes);
   plan.grad_w = grad_w;
   std::vector<std::ptrdiff_t> offsets;

@@ -5,6 +5,7 @@
 #include "core/allocator.h"
 #include "core/parallel.h"
 #include "kernels/copy.h"
+#include "kernels/gemm.h"
 #include "kernels/panels.h"
 
 namespace fb {
@@ -12,6 +13,8 @@ namespace {
 
 constexpr const char* op = "recurrent";
 constexpr std::int64_t grain_work = 100'000;  // multiplications that pay for another thread
+// Packing the weights costs about as much as a product of a few rows: fewer steps do without.
+constexpr std::size_t steps_to_pack = 4;
 
 template <class T>
 const RecurrentLoopsOf<T>& loops_of() {
@@ -121,6 +124,7 @@ struct Layer {
         spans(spans_of(in)) {}
 
   int index() const { return static_cast<int>(mode); }
+  bool packs() const { return spans.size() >= steps_to_pack; }
   std::int64_t blocks() const { return (units + panels.cols - 1) / panels.cols; }
   // Calls f(first unit, last unit), each thread with units of its own.
   template <class F>
@@ -135,6 +139,25 @@ struct Layer {
 };
 
 std::size_t size_of(std::int64_t n) { return static_cast<std::size_t>(n); }
+
+// C = A B + beta C of contiguous rows, by all threads.
+template <class T>
+void multiply(std::int64_t m, std::int64_t n, std::int64_t k, const T* a, MatrixView<const T> b,
+              T* c, std::ptrdiff_t c_stride, T beta) {
+  gemm<T>({.batch = 1,
+           .m = m,
+           .n = n,
+           .k = k,
+           .alpha = T(1),
+           .a = {a, k, 1},
+           .a_step = 0,
+           .b = b,
+           .b_step = 0,
+           .beta = beta,
+           .c = c,
+           .c_stride = c_stride,
+           .c_step = 0});
+}
 
 // ---- forward ----
 
@@ -155,8 +178,9 @@ void pack_forward(const Layer<T>& layer, const T* weight, T* to) {
 template <class T>
 void run_forward(const Layer<T>& layer, const RecurrentInputs& in, const RecurrentResults& to) {
   const std::int64_t n = layer.units, step = layer.panels.cols * n;
-  Workspace<T> packed(size_of(layer.gates * layer.blocks() * step));
-  pack_forward(layer, in.weight.data<const T>(), packed.data());
+  const T* weight = in.weight.data<const T>();
+  Workspace<T> packed(layer.packs() ? size_of(layer.gates * layer.blocks() * step) : 0);
+  if (layer.packs()) pack_forward(layer, weight, packed.data());
   T *out = to.out.data<T>(), *h_before = to.h_before.data<T>(), *last = to.h.data<T>();
   T* kept = is_elman(layer.mode) ? out : to.kept.data<T>();
   for (std::size_t k = 0; k < layer.spans.size(); ++k) {
@@ -165,6 +189,10 @@ void run_forward(const Layer<T>& layer, const RecurrentInputs& in, const Recurre
     const std::int64_t going_on = rows_at(layer.spans, k + 1);
     T* before = h_before + first * n;
     copy_rows(in.h.data<const T>(), before, joined, rows, n);
+    T* kept_here = kept + first * layer.kept * n;
+    if (!layer.packs())
+      multiply<T>(rows, layer.gates * n, n, before, {weight, 1, n}, kept_here, layer.kept * n,
+                  T(0));
     layer.share_units(rows, [&](std::int64_t begin, std::int64_t end) {
       RecurrentStep<T> s{};
       s.rows = rows;
@@ -173,14 +201,14 @@ void run_forward(const Layer<T>& layer, const RecurrentInputs& in, const Recurre
       s.last = end;
       s.x = in.x.data<const T>() + first * layer.gates * n;
       s.bias = in.bias ? in.bias->data<const T>() : nullptr;
-      s.kept = kept + first * layer.kept * n;
+      s.kept = kept_here;
       s.h_before = before;
       s.h = out + first * n;
       if (in.c) {
         s.c_before = to.c_before.data<T>() + first * n;
         s.c = to.c.data<T>();
       }
-      for (std::int64_t gate = 0; gate < layer.gates; ++gate)
+      for (std::int64_t gate = 0; layer.packs() && gate < layer.gates; ++gate)
         layer.panels.multiply(
             {rows, end - begin, n, before, n,
              packed.data() + (gate * layer.blocks() + begin / layer.panels.cols) * step,
@@ -207,25 +235,57 @@ void pack_backward(const Layer<T>& layer, const T* weight, T* to) {
   });
 }
 
+// What the recurrent product of a step says of the state before it.
+template <class T>
+class ProductGradient {
+ public:
+  ProductGradient(const Layer<T>& layer, const T* weight, const RecurrentGradients& to)
+      : layer_(layer),
+        weight_(weight),
+        from_(to.product.data<const T>()),
+        to_(to.h.data<T>()),
+        packed_(layer.packs() ? size_of(layer.blocks() * panel()) : 0) {
+    if (layer.packs()) pack_backward(layer, weight, packed_.data());
+  }
+  // Of all units by all threads, or of some by this one: the first for a few steps, the second for
+  // many; the other does nothing.
+  void of_all(const Span& span) const {
+    if (!layer_.packs())
+      multiply<T>(span.rows, layer_.units, depth(), from_ + span.first * depth(),
+                  {weight_, layer_.units, 1}, to_, layer_.units, T(adds() ? 1 : 0));
+  }
+  void of_units(const Span& span, std::int64_t begin, std::int64_t end) {
+    if (layer_.packs())
+      layer_.panels.multiply({span.rows, end - begin, depth(), from_ + span.first * depth(),
+                              depth(), packed_.data() + begin / layer_.panels.cols * panel(),
+                              layer_.panels.cols, panel(), to_ + begin, layer_.units, T(1),
+                              !adds()});
+  }
+
+ private:
+  std::int64_t depth() const { return layer_.gates * layer_.units; }
+  std::int64_t panel() const { return layer_.panels.cols * depth(); }
+  // A GRU's state has a part that bypasses the product.
+  bool adds() const { return layer_.mode == RecurrentMode::Gru; }
+
+  const Layer<T>& layer_;
+  const T *weight_, *from_;
+  T* to_;
+  Workspace<T> packed_;
+};
+
 template <class T>
 void run_backward(const Layer<T>& layer, const RecurrentInputs& in, const RecurrentResults& from,
                   const Tensor* of_out, const RecurrentGradients& to) {
-  const std::int64_t n = layer.units, depth = layer.gates * n, step = layer.panels.cols * depth;
-  const bool adds = layer.mode == RecurrentMode::Gru;  // to the part that bypasses the product
-  Workspace<T> packed(size_of(layer.blocks() * step));
-  pack_backward(layer, in.weight.data<const T>(), packed.data());
-  T *of_h = to.h.data<T>(), *of_product = to.product.data<T>();
+  const std::int64_t n = layer.units, depth = layer.gates * n;
+  ProductGradient<T> product(layer, in.weight.data<const T>(), to);
   const T* kept = is_elman(layer.mode) ? nullptr : from.kept.data<const T>();
-  // What the product of step k says of the state before it, for some units.
-  const auto through_product = [&](const Span& span, std::int64_t begin, std::int64_t end) {
-    layer.panels.multiply({span.rows, end - begin, depth, of_product + span.first * depth, depth,
-                           packed.data() + begin / layer.panels.cols * step, layer.panels.cols,
-                           step, of_h + begin, n, T(1), !adds});
-  };
   for (std::size_t k = layer.spans.size(); k-- > 0;) {
     const auto [first, rows] = layer.spans[k];
+    const Span* after = k + 1 < layer.spans.size() ? &layer.spans[k + 1] : nullptr;
+    if (after) product.of_all(*after);
     layer.share_units(rows, [&](std::int64_t begin, std::int64_t end) {
-      if (k + 1 < layer.spans.size()) through_product(layer.spans[k + 1], begin, end);
+      if (after) product.of_units(*after, begin, end);
       RecurrentBackwardStep<T> s{};
       s.rows = rows;
       s.units = n;
@@ -235,9 +295,9 @@ void run_backward(const Layer<T>& layer, const RecurrentInputs& in, const Recurr
       s.h_before = from.h_before.data<const T>() + first * n;
       s.h = from.out.data<const T>() + first * n;
       s.of_out = of_out ? of_out->data<const T>() + first * n : nullptr;
-      s.of_h = of_h;
+      s.of_h = to.h.data<T>();
       s.of_x = to.x.data<T>() + first * depth;
-      s.of_product = of_product + first * depth;
+      s.of_product = to.product.data<T>() + first * depth;
       if (in.c) {
         s.c_before = from.c_before.data<const T>() + first * n;
         s.of_c = to.c.data<T>();
@@ -246,8 +306,9 @@ void run_backward(const Layer<T>& layer, const RecurrentInputs& in, const Recurr
     });
   }
   if (layer.spans.empty()) return;
+  product.of_all(layer.spans[0]);
   layer.share_units(layer.spans[0].rows, [&](std::int64_t begin, std::int64_t end) {
-    through_product(layer.spans[0], begin, end);
+    product.of_units(layer.spans[0], begin, end);
   });
 }
 

@@ -331,12 +331,20 @@ def ldexp(input, other, *, out=None):
         >>> flambeau.ldexp(flambeau.tensor([1.]), flambeau.tensor([3]))
         tensor([8.])
     """
-    return mul(input, pow(2.0, other), out=out)
+    return mul(input, _power_of_two(input, other), out=out)
+
+
+def _power_of_two(input, other):
+    """2**other; integers become numbers of the input's kind, in whose range they count."""
+    if isinstance(other, Tensor) and not (other.is_floating_point() or other.is_complex()):
+        dtype = input.dtype.to_real() if input.is_complex() else input.dtype
+        other = other.to(dtype if dtype.is_floating_point else _C.get_default_dtype())
+    return pow(2.0, other)
 
 
 def _ldexp_(self, other):
     """In-place form of `ldexp`."""
-    return self.mul_(pow(2.0, other))
+    return self.mul_(_power_of_two(self, other))
 
 
 Tensor.ldexp_ = checked(_ldexp_)

@@ -411,7 +411,7 @@ def scatter(input, dim, index, src=None, value=None, *, reduce=None, out=None):
         result = _scatter_reduce(input, dim, index, _spread(source, index, input), "multiply")
     else:
         raise RuntimeError(f"reduce argument must be either add or multiply. (got {reduce})")
-    return result if out is None else out.copy_(result)
+    return stored("scatter", result, out)
 
 
 def _spread(source, index, input):
@@ -472,7 +472,9 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=Non
         neutral = {"sum": 0, "mean": 0, "prod": 1}.get(reduce)
         if neutral is None:
             lowest = float("-inf") if reduce == "amax" else float("inf")
-            if not input.dtype.is_floating_point:
+            if input.dtype == _C.bool:
+                lowest = reduce == "amin"
+            elif not input.dtype.is_floating_point:
                 from flambeau import iinfo
 
                 lowest = iinfo(input.dtype).min if reduce == "amax" else iinfo(input.dtype).max
@@ -487,9 +489,11 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=Non
         start_count = input.detach().clone().fill_(1)
         if not include_self:
             start_count = _scatter(start_count, dim, index, 0)
-        count = scatter_add(start_count, dim, index, ones).clamp(min=1)
-        result = result / count if result.dtype.is_floating_point else result // count
-    return result if out is None else out.copy_(result)
+        count = scatter_add(start_count, dim, index, ones)
+        count = count.masked_fill(count == 0, 1)
+        exact = not (result.dtype.is_floating_point or result.dtype.is_complex)
+        result = result // count if exact else result / count
+    return stored("scatter_reduce", result, out)
 
 
 def _method_inplace(function):
@@ -578,7 +582,7 @@ def take_along_dim(input, indices, dim=None, *, out=None):
             dim,
             indices.expand(_with(shape, dim, indices.shape[dim])),
         )
-    return result if out is None else out.copy_(result)
+    return stored("take_along_dim", result, out)
 
 
 def _without(shape, dim):

@@ -126,7 +126,7 @@ def _(g, input, other_shape):
 _DIRECT = {(2, 2): mm, (1, 1): dot, (2, 1): mv}
 
 
-@function(methods=("matmul", "__matmul__"))
+@function(methods=("matmul",))
 def matmul(input, other, *, out=None):
     """Matrix product over the last two axes; leading axes broadcast.
 
@@ -144,12 +144,12 @@ def matmul(input, other, *, out=None):
         >>> flambeau.matmul(flambeau.ones(2, 3), flambeau.ones(3))
         tensor([3., 3.])
     """
-    if not isinstance(input, Tensor) or not isinstance(other, Tensor):
-        if isinstance(input, Tensor):
-            return NotImplemented
-        raise TypeError(
-            f"matmul(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}"
-        )
+    for place, (name, value) in enumerate((("input", input), ("other", other)), 1):
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"matmul(): argument '{name}' (position {place}) must be Tensor, not"
+                f" {type(value).__name__}"
+            )
     direct = _DIRECT.get((input.ndim, other.ndim))
     if direct is not None:
         return direct(input, other, out=out)
@@ -157,6 +157,17 @@ def matmul(input, other, *, out=None):
         return bmm(input, other, out=out)
     result = _matmul(input, other)
     return stored("matmul", result, out)
+
+
+def _operator(self, other):
+    """The operator @, which leaves what is no tensor to the other operand."""
+    if not isinstance(other, Tensor):
+        return NotImplemented
+    direct = _DIRECT.get((self.ndim, other.ndim))
+    return matmul(self, other) if direct is None else direct(self, other)
+
+
+Tensor.__matmul__ = _operator
 
 
 Tensor.__rmatmul__ = lambda self, other: matmul(other, self)

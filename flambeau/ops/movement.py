@@ -12,6 +12,7 @@ from flambeau.core import layout as _layout
 from flambeau.core.errors import GradError, require
 from flambeau.core.registry import checked, function, op
 from flambeau.core.tensor import Size, Tensor
+from flambeau.ops._declare import stored
 
 
 def _sizes(arguments):
@@ -535,9 +536,9 @@ def narrow(input, dim, start, length):
 
 
 @function(methods=("narrow_copy",))
-def narrow_copy(input, dim, start, length):
+def narrow_copy(input, dim, start, length, *, out=None):
     """`narrow` with a storage of its own."""
-    return narrow(input, dim, start, length).clone()
+    return stored("narrow_copy", narrow(input, dim, start, length).clone(), out)
 
 
 @op(

@@ -10,6 +10,7 @@ from flambeau.backends import kernels
 from flambeau.core import return_types
 from flambeau.core.registry import function, op
 from flambeau.core.tensor import Tensor
+from flambeau.ops._declare import stored
 
 _PICKED = ("values", "indices")
 
@@ -80,7 +81,7 @@ def argsort(input, dim=-1, descending=False, *, stable=False):
 def msort(input, *, out=None):
     """The elements sorted along the first axis."""
     values = sort(input, 0)[0]
-    return values if out is None else out.copy_(values)
+    return stored("msort", values, out)
 
 
 @_untied
@@ -277,6 +278,8 @@ def _quantile(name, input, q, dim, keepdim, interpolation, ignore_nan):
         kept = list(shape)
         if kept:
             kept[dim] = 1
+    if isinstance(q, Tensor) and q.requires_grad:
+        wanted = q.reshape(-1).unbind()
     parts = [_interpolated(ordered, value, interpolation, ignore_nan) for value in wanted]
     if dim is not None and shape:
         parts = [part.transpose(dim, -1) for part in parts]
@@ -299,7 +302,9 @@ def _interpolated(ordered, q, interpolation, ignore_nan):
     valid = n - is_nan.sum(-1, True)
     rank = q * (valid - 1).clamp(min=0).to(ordered.dtype) if ignore_nan else None
     if rank is None:
-        rank = _C.full(valid.shape, q * (n - 1), ordered.dtype)
+        place = q * (n - 1)
+        known = not isinstance(q, Tensor)
+        rank = _C.full(valid.shape, place, ordered.dtype) if known else place.expand(valid.shape)
     if interpolation == "lower":
         rank = rank.floor()
     elif interpolation == "higher":
@@ -331,14 +336,14 @@ def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear", out=N
         tensor(1.5000)
     """
     found = _quantile("quantile", input, q, dim, keepdim, interpolation, False)
-    return found if out is None else out.copy_(found)
+    return stored("quantile", found, out)
 
 
 @function(methods=("nanquantile",))
 def nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear", out=None):
     """`quantile` of the elements that are not NaN."""
     found = _quantile("quantile", input, q, dim, keepdim, interpolation, True)
-    return found if out is None else out.copy_(found)
+    return stored("nanquantile", found, out)
 
 
 # ---- distinct elements ----
@@ -383,16 +388,16 @@ def unique_consecutive(input, return_inverse=False, return_counts=False, dim=Non
 
 
 @function
-def isin(elements, test_elements, *, assume_unique=False, invert=False):
+def isin(elements, test_elements, *, assume_unique=False, invert=False, out=None):
     """True where an element occurs among the test elements."""
     elements, test_elements = _tensors(elements, test_elements)
     kernel = kernels(elements)
     known = kernel.sort(test_elements.reshape(-1), -1, False)[0]
     if not known._numel:
-        return _C.full(elements.shape, invert, _C.bool)
+        return stored("isin", _C.full(elements.shape, invert, _C.bool), out)
     place = kernel.searchsorted(known, elements, False, False, None).clamp(max=known._numel - 1)
     found = known[place] == elements
-    return ~found if invert else found
+    return stored("isin", ~found if invert else found, out)
 
 
 def _number_beside(value, tensor):
@@ -446,7 +451,7 @@ def searchsorted(
     if not isinstance(input, Tensor):
         input = _number_beside(input, sorted_sequence)
     found = kernels(sorted_sequence).searchsorted(sorted_sequence, input, right, out_int32, sorter)
-    return found if out is None else out.copy_(found)
+    return stored("searchsorted", found, out)
 
 
 @function
@@ -480,7 +485,7 @@ def histc(input, bins=100, min=0, max=0, *, out=None):
         tensor([0., 2., 1., 0.])
     """
     found = kernels(input).histc(input, bins, min, max)
-    return found if out is None else out.copy_(found)
+    return stored("histc", found, out)
 
 
 @function(methods=("bincount",))

@@ -5,8 +5,8 @@ from flambeau.optim.adadelta import Adadelta as Adadelta
 from flambeau.optim.adafactor import Adafactor as Adafactor
 from flambeau.optim.adagrad import Adagrad as Adagrad
 from flambeau.optim.adam import Adam as Adam
-from flambeau.optim.adam import AdamW as AdamW
 from flambeau.optim.adamax import Adamax as Adamax
+from flambeau.optim.adamw import AdamW as AdamW
 from flambeau.optim.asgd import ASGD as ASGD
 from flambeau.optim.lbfgs import LBFGS as LBFGS
 from flambeau.optim.muon import Muon as Muon

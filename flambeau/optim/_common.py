@@ -1,7 +1,7 @@
 """What the optimizers share: checks of options and the parameters of a step."""
 
 from flambeau.core.dtype import float32, float64, get_default_dtype
-from flambeau.core.grad_mode import enable_grad, set_grad_enabled
+from flambeau.core.grad_mode import enable_grad, no_grad, set_grad_enabled
 from flambeau.core.tensor import Tensor
 from flambeau.ops.creation import tensor
 from flambeau.optim.optimizer import Optimizer
@@ -80,6 +80,49 @@ def decoupled(group, param, grad):
     if group["weight_decay"] != 0:
         param.mul_(1 - group["lr"] * group["weight_decay"])
     return -grad if group["maximize"] else grad
+
+
+def take_step(kind, params, grads, states, *, differentiable=False, **options):
+    """One step of an optimizer on lists of tensors, without an optimizer.
+
+    Args:
+        kind: The optimizer's class.
+        params: The parameters, changed in place.
+        grads: Their gradients.
+        states: For each entry of a parameter's state the list of it, changed in place; one that the
+            options do not need may be empty.
+        differentiable: Record the step in the graph; the lists then get new tensors.
+        options: The other options of a group.
+
+    Raises:
+        RuntimeError: If the step counts are not tensors.
+    """
+    if not all(isinstance(step, Tensor) for step in states["step"]):
+        raise RuntimeError(
+            "API has changed, `state_steps` argument must contain a list of singleton tensors"
+        )
+    if not params:
+        return
+    names = [name for name, entries in states.items() if entries]
+    each = [
+        dict(zip(names, entries, strict=True))
+        for entries in zip(*map(states.get, names), strict=True)
+    ]
+    if not differentiable:
+        with no_grad():
+            kind._step_fused(None, options, list(params), list(grads), each)
+        return
+    for i, (param, grad, state) in enumerate(zip(params, grads, each, strict=True)):
+        state["step"] = state["step"] + 1
+        kind._step_recorded(None, options, param, grad, state)
+        for name in names:
+            states[name][i] = state[name]
+
+
+def refuse_scaling(name, grad_scale, found_inf):
+    """Check that a step is not asked to undo the scaling of gradients, which `GradScaler` does."""
+    if grad_scale is not None or found_inf is not None:
+        raise RuntimeError(f"{name}: grad_scale and found_inf are not supported")
 
 
 def loss_of(closure):

@@ -9,6 +9,7 @@ from flambeau.optim._common import (
     decayed,
     require_at_least,
     require_learning_rate,
+    take_step,
 )
 
 
@@ -91,3 +92,46 @@ class Adadelta(FusedOptimizer):
         delta = (state["acc_delta"] + eps).sqrt() / (square + eps).sqrt() * grad
         state["acc_delta"] = state["acc_delta"] * rho + delta * delta * (1 - rho)
         param.sub_(group["lr"] * delta)
+
+
+def adadelta(
+    params,
+    grads,
+    square_avgs,
+    acc_deltas,
+    state_steps,
+    capturable=False,
+    foreach=None,
+    differentiable=False,
+    has_complex=False,
+    *,
+    lr,
+    rho,
+    eps,
+    weight_decay,
+    maximize,
+):
+    """One step of `Adadelta` on lists of tensors, in place; the options are those of `Adadelta`.
+
+    Args:
+        params: The parameters.
+        grads: Their gradients.
+        square_avgs: The entry "square_avg" of each state.
+        acc_deltas: The entry "acc_delta" of each state.
+        state_steps: The entry "step" of each state.
+        foreach, capturable, has_complex: Accepted for programs that set them.
+        differentiable: Record the step in the graph.
+    """
+    states = {"square_avg": square_avgs, "acc_delta": acc_deltas, "step": state_steps}
+    take_step(
+        Adadelta,
+        params,
+        grads,
+        states,
+        differentiable=differentiable,
+        lr=lr,
+        rho=rho,
+        eps=eps,
+        weight_decay=weight_decay,
+        maximize=maximize,
+    )

@@ -7,9 +7,11 @@ from flambeau.optim._common import (
     column,
     counter,
     decayed,
+    refuse_scaling,
     require_at_least,
     require_learning_rate,
     require_one_implementation,
+    take_step,
 )
 
 
@@ -104,3 +106,48 @@ class Adagrad(FusedOptimizer):
         total = state["sum"] = state["sum"] + grad * grad
         lr = group["lr"] / (1 + (float(state["step"]) - 1) * group["lr_decay"])
         param.sub_(lr * grad / (total.sqrt() + group["eps"]))
+
+
+def adagrad(
+    params,
+    grads,
+    state_sums,
+    state_steps,
+    fused=None,
+    grad_scale=None,
+    found_inf=None,
+    has_sparse_grad=False,
+    foreach=None,
+    differentiable=False,
+    has_complex=False,
+    *,
+    lr,
+    weight_decay,
+    lr_decay,
+    eps,
+    maximize,
+):
+    """One step of `Adagrad` on lists of tensors, in place; the options are those of `Adagrad`.
+
+    Args:
+        params: The parameters.
+        grads: Their gradients.
+        state_sums: The entry "sum" of each state.
+        state_steps: The entry "step" of each state.
+        foreach, fused, has_sparse_grad, has_complex: Accepted for programs that set them.
+        differentiable: Record the step in the graph.
+    """
+    refuse_scaling("adagrad", grad_scale, found_inf)
+    states = {"sum": state_sums, "step": state_steps}
+    take_step(
+        Adagrad,
+        params,
+        grads,
+        states,
+        differentiable=differentiable,
+        lr=lr,
+        lr_decay=lr_decay,
+        eps=eps,
+        weight_decay=weight_decay,
+        maximize=maximize,
+    )

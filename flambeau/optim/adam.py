@@ -8,10 +8,12 @@ from flambeau.optim._common import (
     column,
     counter,
     decoupled,
+    refuse_scaling,
     require_at_least,
     require_betas,
     require_learning_rate,
     require_one_implementation,
+    take_step,
 )
 
 
@@ -121,62 +123,6 @@ class Adam(FusedOptimizer):
         param.sub_(lr / (1 - beta1**step) * mean / denominator)
 
 
-class AdamW(Adam):
-    """Adam with weight decay apart from the gradient (Loshchilov & Hutter, 2017).
-
-    Args:
-        params: Parameters, pairs of name and parameter, or groups of them; see `Optimizer`.
-        lr: The learning rate.
-        betas: How much is kept of the running means of the gradient and of its square.
-        eps: Added to the denominator.
-        weight_decay: How much the parameters shrink, as a factor of the learning rate.
-        amsgrad: Divide by the largest mean square so far (Reddi et al., 2018).
-        maximize: Ascend instead of descend.
-        foreach: Accepted for programs that set it; every step is one fused kernel.
-        capturable: Accepted, as `foreach` is.
-        differentiable: Record the step in the graph, as operations on tensors.
-        fused: Accepted, as `foreach` is.
-
-    Raises:
-        ValueError: If an option is out of its range.
-    """
-
-    def __init__(
-        self,
-        params,
-        lr=1e-3,
-        betas=(0.9, 0.999),
-        eps=1e-8,
-        weight_decay=1e-2,
-        amsgrad=False,
-        *,
-        maximize=False,
-        foreach=None,
-        capturable=False,
-        differentiable=False,
-        fused=None,
-    ):
-        super().__init__(
-            params,
-            lr,
-            betas,
-            eps,
-            weight_decay,
-            amsgrad,
-            foreach=foreach,
-            maximize=maximize,
-            capturable=capturable,
-            differentiable=differentiable,
-            fused=fused,
-            decoupled_weight_decay=True,
-        )
-
-    def __setstate__(self, state):
-        super().__setstate__(state)
-        for group in self.param_groups:
-            group["decoupled_weight_decay"] = True
-
-
 def _check_tensor_options(lr, betas, foreach, capturable):
     """Check the options that may be tensors."""
     if isinstance(lr, Tensor) and foreach and not capturable:
@@ -186,3 +132,62 @@ def _check_tensor_options(lr, betas, foreach, capturable):
     for i, beta in enumerate(betas):
         if isinstance(beta, Tensor) and beta.numel() != 1:
             raise ValueError(f"Tensor betas[{i}] must be 1-element")
+
+
+def adam(
+    params,
+    grads,
+    exp_avgs,
+    exp_avg_sqs,
+    max_exp_avg_sqs,
+    state_steps,
+    foreach=None,
+    capturable=False,
+    differentiable=False,
+    fused=None,
+    grad_scale=None,
+    found_inf=None,
+    has_complex=False,
+    decoupled_weight_decay=False,
+    *,
+    amsgrad,
+    beta1,
+    beta2,
+    lr,
+    weight_decay,
+    eps,
+    maximize,
+):
+    """One step of `Adam` on lists of tensors, in place; the options are those of `Adam`.
+
+    Args:
+        params: The parameters.
+        grads: Their gradients.
+        exp_avgs: The entry "exp_avg" of each state.
+        exp_avg_sqs: The entry "exp_avg_sq" of each state.
+        max_exp_avg_sqs: The entry "max_exp_avg_sq" of each state.
+        state_steps: The entry "step" of each state.
+        foreach, capturable, fused, has_complex: Accepted for programs that set them.
+        differentiable: Record the step in the graph.
+    """
+    refuse_scaling("adam", grad_scale, found_inf)
+    states = {
+        "exp_avg": exp_avgs,
+        "exp_avg_sq": exp_avg_sqs,
+        "max_exp_avg_sq": max_exp_avg_sqs,
+        "step": state_steps,
+    }
+    take_step(
+        Adam,
+        params,
+        grads,
+        states,
+        differentiable=differentiable,
+        lr=lr,
+        betas=(beta1, beta2),
+        eps=eps,
+        weight_decay=weight_decay,
+        amsgrad=amsgrad,
+        maximize=maximize,
+        decoupled_weight_decay=decoupled_weight_decay,
+    )

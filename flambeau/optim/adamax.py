@@ -10,6 +10,7 @@ from flambeau.optim._common import (
     require_at_least,
     require_betas,
     require_learning_rate,
+    take_step,
 )
 
 
@@ -94,3 +95,47 @@ class Adamax(FusedOptimizer):
         norm = (state["exp_inf"] * beta2).maximum(grad.abs() + group["eps"])
         state["exp_inf"] = norm
         param.sub_(group["lr"] / (1 - beta1 ** float(state["step"])) * mean / norm)
+
+
+def adamax(
+    params,
+    grads,
+    exp_avgs,
+    exp_infs,
+    state_steps,
+    foreach=None,
+    maximize=False,
+    differentiable=False,
+    capturable=False,
+    has_complex=False,
+    *,
+    eps,
+    beta1,
+    beta2,
+    lr,
+    weight_decay,
+):
+    """One step of `Adamax` on lists of tensors, in place; the options are those of `Adamax`.
+
+    Args:
+        params: The parameters.
+        grads: Their gradients.
+        exp_avgs: The entry "exp_avg" of each state.
+        exp_infs: The entry "exp_inf" of each state.
+        state_steps: The entry "step" of each state.
+        foreach, capturable, has_complex: Accepted for programs that set them.
+        differentiable: Record the step in the graph.
+    """
+    states = {"exp_avg": exp_avgs, "exp_inf": exp_infs, "step": state_steps}
+    take_step(
+        Adamax,
+        params,
+        grads,
+        states,
+        differentiable=differentiable,
+        lr=lr,
+        betas=(beta1, beta2),
+        eps=eps,
+        weight_decay=weight_decay,
+        maximize=maximize,
+    )

@@ -9,6 +9,7 @@ from flambeau.optim._common import (
     decayed,
     require_at_least,
     require_learning_rate,
+    take_step,
 )
 
 
@@ -100,3 +101,50 @@ class ASGD(FusedOptimizer):
         state["ax"] = state["ax"] + (param - state["ax"]) * state["mu"]
         state["eta"] = counter(lr / (1 + lambd * lr * step) ** group["alpha"])
         state["mu"] = counter(1 / max(1.0, step - group["t0"]))
+
+
+def asgd(
+    params,
+    grads,
+    axs,
+    mus,
+    etas,
+    state_steps,
+    foreach=None,
+    maximize=False,
+    differentiable=False,
+    capturable=False,
+    has_complex=False,
+    *,
+    lambd,
+    lr,
+    t0,
+    alpha,
+    weight_decay,
+):
+    """One step of `ASGD` on lists of tensors, in place; the options are those of `ASGD`.
+
+    Args:
+        params: The parameters.
+        grads: Their gradients.
+        axs: The entry "ax" of each state.
+        mus: The entry "mu" of each state.
+        etas: The entry "eta" of each state.
+        state_steps: The entry "step" of each state.
+        foreach, capturable, has_complex: Accepted for programs that set them.
+        differentiable: Record the step in the graph.
+    """
+    states = {"ax": axs, "mu": mus, "eta": etas, "step": state_steps}
+    take_step(
+        ASGD,
+        params,
+        grads,
+        states,
+        differentiable=differentiable,
+        lr=lr,
+        lambd=lambd,
+        alpha=alpha,
+        t0=t0,
+        weight_decay=weight_decay,
+        maximize=maximize,
+    )

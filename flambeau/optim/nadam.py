@@ -10,6 +10,7 @@ from flambeau.optim._common import (
     require_at_least,
     require_betas,
     require_learning_rate,
+    take_step,
 )
 
 
@@ -113,3 +114,58 @@ class NAdam(FusedOptimizer):
         denominator = (square / (1 - beta2**step)).sqrt() + group["eps"]
         param.sub_(lr * (1 - now) / (1 - product) * grad / denominator)
         param.sub_(lr * following / (1 - product * following) * mean / denominator)
+
+
+def nadam(
+    params,
+    grads,
+    exp_avgs,
+    exp_avg_sqs,
+    mu_products,
+    state_steps,
+    decoupled_weight_decay=False,
+    foreach=None,
+    capturable=False,
+    differentiable=False,
+    has_complex=False,
+    maximize=False,
+    *,
+    beta1,
+    beta2,
+    lr,
+    weight_decay,
+    momentum_decay,
+    eps,
+):
+    """One step of `NAdam` on lists of tensors, in place; the options are those of `NAdam`.
+
+    Args:
+        params: The parameters.
+        grads: Their gradients.
+        exp_avgs: The entry "exp_avg" of each state.
+        exp_avg_sqs: The entry "exp_avg_sq" of each state.
+        mu_products: The entry "mu_product" of each state.
+        state_steps: The entry "step" of each state.
+        foreach, capturable, has_complex: Accepted for programs that set them.
+        differentiable: Record the step in the graph.
+    """
+    states = {
+        "exp_avg": exp_avgs,
+        "exp_avg_sq": exp_avg_sqs,
+        "mu_product": mu_products,
+        "step": state_steps,
+    }
+    take_step(
+        NAdam,
+        params,
+        grads,
+        states,
+        differentiable=differentiable,
+        lr=lr,
+        betas=(beta1, beta2),
+        eps=eps,
+        weight_decay=weight_decay,
+        momentum_decay=momentum_decay,
+        decoupled_weight_decay=decoupled_weight_decay,
+        maximize=maximize,
+    )

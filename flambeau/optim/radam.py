@@ -10,6 +10,7 @@ from flambeau.optim._common import (
     require_at_least,
     require_betas,
     require_learning_rate,
+    take_step,
 )
 
 
@@ -104,3 +105,49 @@ class RAdam(FusedOptimizer):
             variance = (length - 4) * (length - 2) * most / ((most - 4) * (most - 2) * length)
             move = move * (unbias**0.5 / (square.sqrt() + group["eps"])) * variance**0.5
         param.sub_(move)
+
+
+def radam(
+    params,
+    grads,
+    exp_avgs,
+    exp_avg_sqs,
+    state_steps,
+    decoupled_weight_decay=False,
+    foreach=None,
+    differentiable=False,
+    capturable=False,
+    has_complex=False,
+    maximize=False,
+    *,
+    beta1,
+    beta2,
+    lr,
+    weight_decay,
+    eps,
+):
+    """One step of `RAdam` on lists of tensors, in place; the options are those of `RAdam`.
+
+    Args:
+        params: The parameters.
+        grads: Their gradients.
+        exp_avgs: The entry "exp_avg" of each state.
+        exp_avg_sqs: The entry "exp_avg_sq" of each state.
+        state_steps: The entry "step" of each state.
+        foreach, capturable, has_complex: Accepted for programs that set them.
+        differentiable: Record the step in the graph.
+    """
+    states = {"exp_avg": exp_avgs, "exp_avg_sq": exp_avg_sqs, "step": state_steps}
+    take_step(
+        RAdam,
+        params,
+        grads,
+        states,
+        differentiable=differentiable,
+        lr=lr,
+        betas=(beta1, beta2),
+        eps=eps,
+        weight_decay=weight_decay,
+        decoupled_weight_decay=decoupled_weight_decay,
+        maximize=maximize,
+    )

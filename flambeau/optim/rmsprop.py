@@ -9,6 +9,7 @@ from flambeau.optim._common import (
     decayed,
     require_at_least,
     require_learning_rate,
+    take_step,
 )
 
 
@@ -108,3 +109,57 @@ class RMSprop(FusedOptimizer):
             move = state["momentum_buffer"] * group["momentum"] + move
             state["momentum_buffer"] = move
         param.sub_(group["lr"] * move)
+
+
+def rmsprop(
+    params,
+    grads,
+    square_avgs,
+    grad_avgs,
+    momentum_buffer_list,
+    state_steps,
+    foreach=None,
+    maximize=False,
+    differentiable=False,
+    capturable=False,
+    has_complex=False,
+    *,
+    lr,
+    alpha,
+    eps,
+    weight_decay,
+    momentum,
+    centered,
+):
+    """One step of `RMSprop` on lists of tensors, in place; the options are those of `RMSprop`.
+
+    Args:
+        params: The parameters.
+        grads: Their gradients.
+        square_avgs: The entry "square_avg" of each state.
+        grad_avgs: The entry "grad_avg" of each state.
+        momentum_buffer_list: The entry "momentum_buffer" of each state.
+        state_steps: The entry "step" of each state.
+        foreach, capturable, has_complex: Accepted for programs that set them.
+        differentiable: Record the step in the graph.
+    """
+    states = {
+        "square_avg": square_avgs,
+        "grad_avg": grad_avgs,
+        "momentum_buffer": momentum_buffer_list,
+        "step": state_steps,
+    }
+    take_step(
+        RMSprop,
+        params,
+        grads,
+        states,
+        differentiable=differentiable,
+        lr=lr,
+        alpha=alpha,
+        eps=eps,
+        momentum=momentum,
+        centered=centered,
+        weight_decay=weight_decay,
+        maximize=maximize,
+    )

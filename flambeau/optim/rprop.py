@@ -2,7 +2,13 @@
 
 from flambeau.backends import kernels
 from flambeau.ops.creation import full_like, ones_like, zeros_like
-from flambeau.optim._common import FusedOptimizer, column, counter, require_learning_rate
+from flambeau.optim._common import (
+    FusedOptimizer,
+    column,
+    counter,
+    require_learning_rate,
+    take_step,
+)
 
 
 class Rprop(FusedOptimizer):
@@ -91,3 +97,44 @@ class Rprop(FusedOptimizer):
         # Where the sign has changed, the last step went too far: none is made now.
         grad = state["prev"] = grad.masked_fill(agreement < 0, 0.0)
         param.sub_(grad.sign() * size)
+
+
+def rprop(
+    params,
+    grads,
+    prevs,
+    step_sizes,
+    state_steps,
+    foreach=None,
+    capturable=False,
+    maximize=False,
+    differentiable=False,
+    has_complex=False,
+    *,
+    step_size_min,
+    step_size_max,
+    etaminus,
+    etaplus,
+):
+    """One step of `Rprop` on lists of tensors, in place; the options are those of `Rprop`.
+
+    Args:
+        params: The parameters.
+        grads: Their gradients.
+        prevs: The entry "prev" of each state.
+        step_sizes: The entry "step_size" of each state.
+        state_steps: The entry "step" of each state.
+        foreach, capturable, has_complex: Accepted for programs that set them.
+        differentiable: Record the step in the graph.
+    """
+    states = {"prev": prevs, "step_size": step_sizes, "step": state_steps}
+    take_step(
+        Rprop,
+        params,
+        grads,
+        states,
+        differentiable=differentiable,
+        etas=(etaminus, etaplus),
+        step_sizes=(step_size_min, step_size_max),
+        maximize=maximize,
+    )

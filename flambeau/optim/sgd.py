@@ -1,10 +1,11 @@
 """Stochastic gradient descent."""
 
 from flambeau.backends import kernels
-from flambeau.core.grad_mode import set_grad_enabled
+from flambeau.core.grad_mode import no_grad, set_grad_enabled
 from flambeau.ops.creation import empty_like
 from flambeau.optim._common import (
     loss_of,
+    refuse_scaling,
     require_at_least,
     require_learning_rate,
     require_one_implementation,
@@ -150,3 +151,52 @@ def _step_fused(group, params, grads, momenta, first_step):
         group["maximize"],
         first_step,
     )
+
+
+def sgd(
+    params,
+    d_p_list,
+    momentum_buffer_list,
+    has_sparse_grad=False,
+    foreach=None,
+    fused=None,
+    grad_scale=None,
+    found_inf=None,
+    *,
+    weight_decay,
+    momentum,
+    lr,
+    dampening,
+    nesterov,
+    maximize,
+):
+    """One step of `SGD` on lists of tensors, in place; the options are those of `SGD`.
+
+    Args:
+        params: The parameters.
+        d_p_list: Their gradients.
+        momentum_buffer_list: The momentum of each parameter, or None, in place of which it comes.
+        has_sparse_grad, foreach, fused: Accepted for programs that set them.
+    """
+    refuse_scaling("sgd", grad_scale, found_inf)
+    group = {
+        "lr": lr,
+        "momentum": momentum,
+        "dampening": dampening,
+        "weight_decay": weight_decay,
+        "nesterov": nesterov,
+        "maximize": maximize,
+    }
+    with no_grad():
+        if momentum == 0:
+            if params:
+                _step_fused(group, list(params), list(d_p_list), None, False)
+            return
+        new = [i for i, buffer in enumerate(momentum_buffer_list) if buffer is None]
+        for i in new:
+            momentum_buffer_list[i] = empty_like(params[i]).detach()
+        started = [i for i in range(len(params)) if i not in new]
+        for chosen, first_step in ((started, False), (new, True)):
+            if chosen:
+                lists = (params, d_p_list, momentum_buffer_list)
+                _step_fused(group, *([part[i] for i in chosen] for part in lists), first_step)

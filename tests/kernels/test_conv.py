@@ -360,3 +360,11 @@ def test_second_gradients_in_one_dimension():
     ]
     for check in (gradcheck, gradgradcheck):
         check(lambda x, w, b: flambeau.nn.functional.conv1d(x, w, b, 2, 1), leaves)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_windows_that_no_memory_holds(groups):
+    x, w = flambeau.ones(1, 2, 4, 4), flambeau.ones(2, 2 // groups, 3, 3)
+    far = (2**31 - 1,) * 2
+    with pytest.raises(MemoryError, match="reach too far"):
+        _C.convolution(x, w, None, (1, 1), far, far, groups)

@@ -29,7 +29,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test"
 #: argument) and `s` (signs). None stands for modules that are not called.
 ROWS = [
     ("AdaptiveAvgPool3d((2, None, 3))", "r(2, 3, 4, 5, 6)"),
-    ("AdaptiveLogSoftmaxWithLoss(8, 10, [3, 6])", "r(5, 8), i(10, 5)"),
+    ("AdaptiveLogSoftmaxWithLoss(8, 10, [3, 6], div_value=2.0)", "r(5, 8), i(10, 5)"),
     ("AdaptiveMaxPool1d(3, return_indices=True)", "r(2, 3, 7)"),
     ("AdaptiveMaxPool3d(2)", "r(2, 3, 4, 5, 6)"),
     ("AlphaDropout(0.2)", "r(2, 3, 4)"),
@@ -85,6 +85,7 @@ ROWS = [
     ("LazyInstanceNorm3d()", "r(2, 3, 5, 4, 3)"),
     ("LazyLinear(3)", "r(5, 4)"),
     ("LinearCrossEntropyLoss(4, 5)", "r(6, 4), i(5, 6)"),
+    ("LinearCrossEntropyLoss(4, 5, out_features=(2,), bias=True)", "r(6, 4), i(5, 6, 2)"),
     ("MSELoss()", "r(6, 4), r(6, 4)"),
     ("MarginRankingLoss(margin=0.2)", "r(6), r(6), s(6)"),
     ("MaxPool3d(2, return_indices=True)", "r(2, 3, 4, 5, 6)"),

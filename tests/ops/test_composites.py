@@ -3,6 +3,8 @@
 `ELSEWHERE` says of the others where they are tested; a public function that is nowhere fails here.
 """
 
+import contextlib
+
 import composite_calls
 import numpy as np
 import pytest
@@ -17,6 +19,15 @@ torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test"
 
 DTYPES = ("float64", "float32", "complex64", "int64", "bool", "bfloat16")
 ERRORS = (RuntimeError, TypeError, ValueError, IndexError)
+#: Calls whose results are other than PyTorch's, and why.
+EXCEPTIONS = {
+    ("hinge_embedding_loss", "int64"): "a margin that is no integer makes the loss a float",
+    (
+        "histc",
+        "bfloat16",
+    ): "edges of bins in float32: in eight bits they are not evenly spaced",
+    ("rms_norm", "complex64"): "floating point only, as every other normalisation",
+}
 NAMES = sorted(composite_calls.ROWS)
 
 _WHERE = {
@@ -63,6 +74,7 @@ _WHERE = {
         "hash_tensor histogram histogramdd nonzero_static segment_reduce"
     ),
     "control flow: tests/func": "cond while_loop",
+    "the same in place; ranges with their end: tests/core/test_creation.py": "zero_ range",
 }
 ELSEWHERE = {name for names in _WHERE.values() for name in names.split()}
 
@@ -87,6 +99,10 @@ def namesake(name):
     raise AttributeError(name)
 
 
+def own(name):
+    return getattr(flambeau, name, None) or getattr(flambeau.nn.functional, name)
+
+
 def samples(name, dtype):
     """The calls in one dtype; none where such numbers cannot be made."""
     try:
@@ -95,11 +111,18 @@ def samples(name, dtype):
         return []
 
 
+def mapped(call, function):
+    """The call with a function applied to each argument."""
+    return Sample(
+        tuple(function(a) for a in call.args), {k: function(v) for k, v in call.kwargs.items()}
+    )
+
+
 def called(function, arguments, keywords):
-    """The result, or the exception instead."""
+    """The result, or the exception instead. PyTorch's own code meets with AttributeErrors."""
     try:
         return function(*arguments, **keywords)
-    except ERRORS as error:
+    except (*ERRORS, AttributeError) as error:
         return error
 
 
@@ -128,13 +151,13 @@ class NoTolerance:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", NAMES)
 def test_values(name, dtype):
-    ours, theirs = getattr(flambeau, name, None), namesake(name)
-    ours = ours or getattr(flambeau.nn.functional, name)
+    if (name, dtype) in EXCEPTIONS:
+        pytest.skip(EXCEPTIONS[name, dtype])
+    ours, theirs = own(name), namesake(name)
     for call in samples(name, dtype):
         message = f"{name}{call} in {dtype}"
-        expected = called(
-            theirs, [to_torch(a) for a in call.args], {k: to_torch(v) for k, v in call.kwargs.items()}
-        )
+        there = mapped(call, to_torch)
+        expected = called(theirs, there.args, there.kwargs)
         found = called(ours, call.args, call.kwargs)
         if isinstance(expected, Exception) or isinstance(found, Exception):
             if isinstance(expected, Exception) and not isinstance(found, Exception):
@@ -161,32 +184,33 @@ def leaves_of(call):
             return type(value)(there(v) for v in value)
         return to_torch(value)
 
-    theirs = Sample(tuple(there(a) for a in ours.args), {k: there(v) for k, v in ours.kwargs.items()})
-    return ours, leaves, theirs, [mirror[id(t)] for t in leaves]
+    return ours, leaves, mapped(ours, there), [mirror[id(t)] for t in leaves]
 
 
 def gradients(module, result, leaves):
-    """Of a sum that weighs every element in another way: first gradients, and those of their sum."""
+    """Of a sum that weighs every element in another way: first gradients, and those of their
+    sum.
+    """
     parts = [t for t in outputs(result) if t.requires_grad]
     if not parts:
         return []
     total = sum(((t * t).abs() + t.abs()).sum() for t in parts)
     options = {"create_graph": True, "allow_unused": True}
     first = module.autograd.grad(total, leaves, **options)
-    found = [g if g is not None else None for g in first]
+    found = list(first)
     again = [g for g in first if g is not None and g.requires_grad]
     if again:
         second = sum((g * g).abs().sum() for g in again)
         if second.requires_grad:
-            found += module.autograd.grad(second, leaves, allow_unused=True)
+            with contextlib.suppress(NotImplementedError):  # PyTorch has none of some
+                found += module.autograd.grad(second, leaves, allow_unused=True)
     return found
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("name", NAMES)
 def test_first_and_second_gradients(name):
-    ours, theirs = getattr(flambeau, name, None), namesake(name)
-    ours = ours or getattr(flambeau.nn.functional, name)
+    ours, theirs = own(name), namesake(name)
     for call in samples(name, "float64"):
         here, leaves, there, mirrors = leaves_of(call)
         if not leaves:
@@ -196,8 +220,11 @@ def test_first_and_second_gradients(name):
         if isinstance(expected, Exception):
             continue
         found = gradients(flambeau, result, leaves)
-        wanted = gradients(torch, expected, mirrors)
-        for k, (g, w) in enumerate(zip(found, wanted, strict=True)):
+        try:
+            wanted = gradients(torch, expected, mirrors)
+        except RuntimeError:
+            continue  # PyTorch has no derivative of it; the operations it is made of are checked
+        for k, (g, w) in enumerate(zip(found, wanted, strict=False)):
             a = np.zeros(leaves[k % len(leaves)].shape) if g is None else np.array(g.tolist())
             b = np.zeros(a.shape) if w is None else np.array(w.tolist())
             np.testing.assert_allclose(
@@ -209,11 +236,10 @@ def test_first_and_second_gradients(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_out_forms(name):
     """`out=` is taken where PyTorch takes it, and holds what the call returns."""
-    ours, theirs = getattr(flambeau, name, None), namesake(name)
-    ours = ours or getattr(flambeau.nn.functional, name)
+    ours, theirs = own(name), namesake(name)
     for call in samples(name, "float64")[:2]:
-        arguments = [to_torch(a) for a in call.args]
-        keywords = {k: to_torch(v) for k, v in call.kwargs.items()}
+        there = mapped(call, to_torch)
+        arguments, keywords = there.args, there.kwargs
         expected = called(theirs, arguments, keywords)
         if not isinstance(expected, torch.Tensor):
             continue
@@ -229,9 +255,9 @@ def test_out_forms(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_methods(name):
     """What is a method of PyTorch's tensors is one of ours, and gives the same."""
-    if not hasattr(torch.Tensor, name):
-        pytest.skip(f"torch.Tensor has no {name}")
-    ours = getattr(flambeau, name, None) or getattr(flambeau.nn.functional, name)
+    if name == "where" or not callable(getattr(torch.Tensor, name, None)):
+        pytest.skip(f"{name} is no method, or one with another order of arguments")
+    ours = own(name)
     for call in samples(name, "float64"):
         if not (call.args and isinstance(call.args[0], flambeau.Tensor)):
             continue
@@ -247,15 +273,51 @@ def test_methods(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_errors(name):
     """A wrong argument in any place: an error of the type that PyTorch raises, with a text."""
-    ours, theirs = getattr(flambeau, name, None), namesake(name)
-    ours = ours or getattr(flambeau.nn.functional, name)
+    ours, theirs = own(name), namesake(name)
     for call in samples(name, "float64")[:1]:
-        for place in range(len(call.args)):
+        for place, right in enumerate(call.args):
+            if isinstance(right, bool):
+                continue  # anything is true or false
             for wrong in ("text", object()):
                 arguments = [*call.args[:place], wrong, *call.args[place + 1 :]]
                 expected = called(theirs, [to_torch(a) for a in arguments], {})
                 if not isinstance(expected, Exception):
                     continue
                 found = called(ours, arguments, {})
-                assert isinstance(found, Exception), f"{name}: {arguments} passes"
+                assert isinstance(found, ERRORS), f"{name}: {arguments} gives {found!r}"
                 assert str(found)
+
+
+AXES = (
+    "sum mean std var max min argsort median squeeze chunk narrow nanmean quantile tensor_split"
+    " std_mean var_mean nanmedian take_along_dim trapezoid cumsum sort softmax cat stack"
+)
+
+
+@pytest.mark.parametrize("name", AXES.split())
+def test_numpys_names_of_arguments(name):
+    """`axis=` is taken wherever `dim=` is."""
+    x = flambeau.arange(6.0).view(2, 3)
+    first = {"cat": [x, x], "stack": [x, x]}.get(name, x)
+    rest = {
+        "chunk": (2,),
+        "narrow": (),
+        "quantile": (0.5,),
+        "tensor_split": (2,),
+        "take_along_dim": (flambeau.zeros(2, 3, dtype=flambeau.int64),),
+    }.get(name, ())
+    keywords = {"start": 0, "length": 1} if name == "narrow" else {}
+    function = getattr(flambeau, name)
+    found = function(first, *rest, axis=0, **keywords)
+    same(found, function(first, *rest, dim=0, **keywords), "float64", name)
+
+
+def test_numpys_names_of_more_arguments():
+    x = flambeau.arange(6.0).view(2, 3)
+    assert flambeau.std(x, axis=1, keepdims=True).shape == (2, 1)
+    assert flambeau.nanmean(a=x, axis=0).shape == (3,)
+    assert x.quantile(0.5, axis=0, keepdims=True).shape == (1, 3)
+    with pytest.raises(TypeError, match="unexpected keyword"):
+        flambeau.std(x, axes=1)
+    with pytest.raises(TypeError, match="multiple values"):
+        flambeau.median(x, 1, axis=1)

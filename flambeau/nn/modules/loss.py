@@ -369,10 +369,8 @@ class LinearCrossEntropyLoss(Module):
             raise RuntimeError(
                 f"expected label_smoothing to be in range [0, 1], got {label_smoothing}"
             )
-        self.in_features = in_features
         self.num_classes = num_classes
         self.out_features = tuple(out_features)
-        self.bias = bias
         self.reduction = reduction
         self.ignore_index = ignore_index
         self.label_smoothing = label_smoothing
@@ -387,7 +385,7 @@ class LinearCrossEntropyLoss(Module):
         bias = None if self.linear.bias is None else self.linear.bias.reshape(shape)
         return F.linear_cross_entropy(
             input,
-            self.linear.weight.reshape(*shape, self.in_features),
+            self.linear.weight.reshape(*shape, self.linear.in_features),
             target,
             linear_bias=bias,
             weight=self.weight,
@@ -398,14 +396,9 @@ class LinearCrossEntropyLoss(Module):
         )
 
     def extra_repr(self):
-        names = (
-            "in_features",
-            "num_classes",
-            "out_features",
-            "bias",
-            "reduction",
-            "ignore_index",
-            "label_smoothing",
-            "options",
+        return (
+            f"in_features={self.linear.in_features}, num_classes={self.num_classes}, "
+            f"out_features={self.out_features}, bias={self.linear.bias is not None}, "
+            f"reduction={self.reduction}, ignore_index={self.ignore_index}, "
+            f"label_smoothing={self.label_smoothing}, options={self.options}"
         )
-        return ", ".join(f"{name}={getattr(self, name)}" for name in names)
