@@ -179,7 +179,8 @@ def _picked(op: Any, values: Any, tangents: Any, out: Any) -> Any:
 @_rule(*[f"_{kind}max_pool{n}d" for kind in ("", "adaptive_", "fractional_") for n in (1, 2, 3)])
 def _maxima(op: Any, values: Any, tangents: Any, out: Any) -> Any:
     """The tangents at the places of the maxima."""
-    return picked(tangents[0], out[1], int(op.name[-2])), None
+    t = tangents[0]  # none where only the random numbers have a tangent
+    return None if t is None else picked(t, out[1], int(op.name[-2])), None
 
 
 @_rule("constant_pad_nd")
@@ -207,18 +208,24 @@ def _logcumsumexp(op: Any, values: Any, tangents: Any, out: Any) -> Any:
     return mean(t) - mean(-t)
 
 
+def _written(t: Any, out: Any) -> Any:
+    """The tangent of a value that is written into something of the sizes and dtype of `out`."""
+    if t is None:
+        return None
+    if t.dtype.is_complex and not out.dtype.is_complex:
+        t = t.real
+    return t.to(out.dtype).expand(out.shape)
+
+
 @_rule("copy")
 def _copy(op: Any, values: Any, tangents: Any, out: Any) -> Any:
     t = tangents[1]
-    if t is not None and t.dtype.is_complex and not out.dtype.is_complex:
-        t = t.real
-    return None if t is None else t.to(out.dtype).expand(out.shape)
+    return _written(t, out)
 
 
 @_rule("fill")
 def _fill(op: Any, values: Any, tangents: Any, out: Any) -> Any:
-    t = tangents[1] if isinstance(tangents[1], Tensor) else None
-    return None if t is None else t.to(out.dtype).expand(out.shape)
+    return _written(tangents[1] if isinstance(tangents[1], Tensor) else None, out)
 
 
 @_rule("zero", "_overwrite")
