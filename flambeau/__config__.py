@@ -2,9 +2,10 @@
 
 import os
 
-from flambeau import _C, __version__
+from flambeau import _C
 from flambeau.backends import cpu
 from flambeau.core import settings
+from flambeau.core.version import PACKAGE
 
 
 def show() -> str:
@@ -20,7 +21,7 @@ def show() -> str:
         "  - C++ Version: 202002, nanobind\n"
         f"  - BLAS and LAPACK: {blas}{place and f' ({place})'}\n"
         f"  - CPU capability usage: {cpu.get_cpu_capability()} ({_C.isa_name()})\n"
-        f"  - Build settings: FLAMBEAU_VERSION={__version__}, USE_CUDA=0, USE_OPENMP=OFF, \n"
+        f"  - Build settings: FLAMBEAU_VERSION={PACKAGE}, USE_CUDA=0, USE_OPENMP=OFF, \n"
     )
 
 

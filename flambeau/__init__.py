@@ -58,9 +58,7 @@ from flambeau.core.layout import (
 )
 from flambeau.core.registry import FUNCTIONS as _functions
 from flambeau.core.tensor import Size, Tensor, is_tensor
-from flambeau.core.version import TorchVersion as _Version
-
-__version__ = _Version("0.1.0")
+from flambeau.core.version import VERSION as __version__
 
 inf = 1e400
 nan = inf - inf
@@ -71,7 +69,11 @@ newaxis = None
 globals().update(_functions)
 
 _LATER = {
-    "flambeau.autograd.anomaly": ("is_anomaly_check_nan_enabled", "is_anomaly_enabled"),
+    "flambeau.autograd.anomaly": (
+        "is_anomaly_check_nan_enabled",
+        "is_anomaly_enabled",
+        "set_anomaly_enabled",
+    ),
     "flambeau.core.numeric": ("finfo", "iinfo"),
     "flambeau.core.printing": ("set_printoptions",),
     "flambeau.core.settings": (

@@ -52,7 +52,8 @@ REASONS = (
     ),
     (
         "dtypes of fewer than eight bits, of eight-bit floats and of half complex numbers",
-        "torch.bit* torch.int[1-7] torch.uint[1-7] torch.float[48]_* torch.complex32 *.chalf",
+        "torch.bit* torch.int[1-7] torch.uint[1-7] torch.float[48]_* torch.complex32 *.chalf"
+        " *.scaled_mm *.scaled_grouped_mm",
     ),
     (
         "nested, masked and named tensors, which flambeau has not",
@@ -89,13 +90,17 @@ REASONS = (
         " *.module_load torch.fft.Tensor torch.signal.windows.windows *.const_data_ptr"
         " torch.overrides *batch_norm_backward* torch.batch_norm_elemt torch.batch_norm_gather*"
         " torch.batch_norm_*stats torch.Tensor.__torch_* torch.Tensor.__cuda_*"
-        " torch.Tensor.__dlpack_c_* *.grad_dtype *_flash_attention_impl* *.SDPBackend"
-        " *.WARN_FOR_* *.assert_int_or_pair *.ScalingType *.SwizzleType"
+        " torch.Tensor.__dlpack_c_* *.grad_dtype *_flash_attention_impl*"
+        " *.assert_int_or_pair *.ScalingType *.SwizzleType"
         " torch.nn.utils.rnn.PackedSequence_ torch.nn.utils.rnn.bind torch.nn.utils.init"
         " torch.nn.utils.fusion.*T torch.testing.FileCheck *.UninitializedTensorMixin"
         " *.debug_unwrap torch.func.rearrange *is_distributed torch.Argument"
         " torch.autograd.DeviceType torch.autograd.ProfilerEvent torch.autograd.kineto_available"
         " torch.autograd.profiler_util",
+    ),
+    (
+        "of the sparse and nested backends alone: PyTorch has no dense form either",
+        "torch.native_norm",
     ),
     (
         "data pipes, deprecated in PyTorch",

@@ -145,6 +145,7 @@ void remember_outputs(PyNode* node, PyObject* outputs, PyTensor* overwritten) {
     if (!is_tensor(o)) return;
     node->outputs[k].sizes = as_tensor(o)->t.sizes();
     node->outputs[k].dtype = as_tensor(o)->t.dtype();
+    node->outputs[k].device = as_tensor(o)->t.device();
   };
   if (!outputs || is_tensor(outputs)) {
     node->outputs.allocate(1);
@@ -259,6 +260,14 @@ PyObject* node_outputs(PyObject* self, void*) {
   return out;
 }
 
+PyObject* node_devices(PyObject* self, void*) {
+  PyNode* node = as_node(self);
+  PyObject* out = PyTuple_New(node->outputs.size());
+  for (int k = 0; out && k < node->outputs.size(); ++k)
+    PyTuple_SET_ITEM(out, k, device_object(node->outputs[k].device));
+  return out;
+}
+
 PyObject* node_op(PyObject* self, void*) {
   PyOp* op = as_node(self)->op;
   return Py_NewRef(op ? reinterpret_cast<PyObject*>(op) : Py_None);
@@ -313,6 +322,7 @@ PyGetSetDef node_getset[] = {
     {"_edges", node_edges, nullptr, nullptr, nullptr},
     {"_saved", node_saved, nullptr, nullptr, nullptr},
     {"_outputs", node_outputs, nullptr, nullptr, nullptr},
+    {"_devices", node_devices, nullptr, nullptr, nullptr},
     {"_op", node_op, nullptr, nullptr, nullptr},
     {"metadata", node_metadata, nullptr, "A dictionary of the user's own.", nullptr},
     {"_custom", get_field<&PyNode::custom>, nullptr, nullptr, nullptr},
@@ -1196,6 +1206,7 @@ void init_engine(nb::module_& m) {
       PyTensor* t = as_tensor(o);
       node->outputs[k].sizes = t->t.sizes();
       node->outputs[k].dtype = t->t.dtype();
+      node->outputs[k].device = t->t.device();
       if (PyList_GET_ITEM(differentiable.ptr(), k) != Py_True) continue;
       PyObject* before = t->grad_fn;
       t->grad_fn = Py_NewRef(handle.ptr());

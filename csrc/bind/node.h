@@ -141,6 +141,7 @@ struct Saved {
 struct OutputMeta {
   Dims sizes;
   DType dtype = DType::Float32;
+  Device device;
 };
 
 struct PyNode {
@@ -165,6 +166,9 @@ struct PyNode {
   bool saved_anything;
   PyObject* weakrefs;
 };
+
+// New reference to a flambeau.device.
+PyObject* device_object(Device device);
 
 extern PyTypeObject* op_type;
 extern PyTypeObject* node_type;

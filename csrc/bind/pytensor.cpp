@@ -20,6 +20,16 @@ PyObject* device_objects = nullptr;  // callable (type, index) -> flambeau.devic
 PyObject* cpu_device = nullptr;
 PyObject* meta_device = nullptr;
 
+}  // namespace
+
+PyObject* device_object(Device device) {
+  if (device.type == DeviceType::CPU) return Py_NewRef(cpu_device ? cpu_device : Py_None);
+  if (device.type == DeviceType::Meta) return Py_NewRef(meta_device);
+  return PyObject_CallFunction(device_objects, "si", "cuda", static_cast<int>(device.index));
+}
+
+namespace {
+
 // ---- life ----
 
 PyObject* allocate(PyTypeObject* type) {
@@ -91,11 +101,8 @@ PyObject* get_dtype(PyObject* self, void*) {
   return Py_NewRef(dtype_object(as_tensor(self)->t.dtype()));
 }
 PyObject* get_device(PyObject* self, void*) {
-  const PyTensor* t = as_tensor(self);
-  if (!t->t.defined() || t->t.is_cpu()) return Py_NewRef(cpu_device ? cpu_device : Py_None);
-  if (t->t.is_meta()) return Py_NewRef(meta_device);
-  const Device d = t->t.device();
-  return PyObject_CallFunction(device_objects, "si", "cuda", static_cast<int>(d.index));
+  const Tensor& t = as_tensor(self)->t;
+  return device_object(t.defined() ? t.device() : Device());
 }
 PyObject* get_is_conj(PyObject* self, void*) {
   return PyBool_FromLong(as_tensor(self)->t.is_conj());

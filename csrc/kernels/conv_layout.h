@@ -82,17 +82,19 @@ FB_INLINE void load_pixels(const T* from, std::int64_t plane, std::int64_t valid
   transpose_registers<T>(square);
 }
 
-// Copies the pixels [first, last) of `channels` planes that are `plane` elements apart.
+// Copies the pixels [first, last) of `channels` planes that are `plane` elements apart. Of a pixel
+// of the region, `room` elements may be written: further channels up to the next whole vector
+// become zero where there is room for them.
 template <class T>
-static void fill_pixels(const T* planes, std::int64_t channels, std::int64_t plane,
-                        std::int64_t first, std::int64_t last, const Region& r, const Window& in,
-                        std::int64_t w, T* to) {
+static void fill_pixels(const T* planes, std::int64_t channels, std::int64_t room,
+                        std::int64_t plane, std::int64_t first, std::int64_t last, const Region& r,
+                        const Window& in, std::int64_t w, T* to) {
   constexpr int n = lanes<T>;
   if (last - first < n) {
     RegionCursor<T> cursor(r, in, w, first, to);
     for (std::int64_t p = first; p < last; ++p, cursor.advance()) {
       if (!cursor.visible()) continue;
-      for (std::int64_t c = 0; c < r.pitch; ++c)
+      for (std::int64_t c = 0; c < room; ++c)
         cursor.place()[c] = c < channels ? planes[c * plane + p] : T(0);
     }
     return;
@@ -102,7 +104,7 @@ static void fill_pixels(const T* planes, std::int64_t channels, std::int64_t pla
   for (std::int64_t c0 = 0; c0 < channels; c0 += n) {
     const T* from = planes + c0 * plane;
     const std::int64_t valid = channels - c0;
-    const bool whole = r.pitch - c0 >= n;
+    const bool whole = room - c0 >= n;
     RegionCursor<T> cursor(r, in, w, first, to + c0);
     for (std::int64_t p = first; p < last; p += n) {
       if (p + n > last) {
@@ -130,25 +132,27 @@ static void fill_pixels(const T* planes, std::int64_t channels, std::int64_t pla
 // A slab of a region from planes of h x w. Where the region shows few columns of long rows, each
 // row is copied by itself.
 template <class T>
-static void fill_from_planes(const T* planes, std::int64_t channels, std::int64_t plane,
-                             const Region& r, const Window& in, std::int64_t w, T* to) {
+static void fill_from_planes(const T* planes, std::int64_t channels, std::int64_t room,
+                             std::int64_t plane, const Region& r, const Window& in, std::int64_t w,
+                             T* to) {
   const std::int64_t cols = in.col1 - in.col0;
   if (r.pitch == 1) {
     for (std::int64_t y = in.row0; y < in.row1; ++y)
       copy_values(planes + y * w + in.col0, cols,
                   to + (y - r.low[1]) * r.size[2] + in.col0 - r.low[2]);
   } else if (2 * cols > w) {
-    fill_pixels(planes, channels, plane, in.row0 * w, in.row1 * w, r, in, w, to);
+    fill_pixels(planes, channels, room, plane, in.row0 * w, in.row1 * w, r, in, w, to);
   } else {
     for (std::int64_t y = in.row0; y < in.row1; ++y)
-      fill_pixels(planes, channels, plane, y * w + in.col0, y * w + in.col1, r, in, w, to);
+      fill_pixels(planes, channels, room, plane, y * w + in.col0, y * w + in.col1, r, in, w, to);
   }
 }
 
 // The same from pixels that have their channels next to each other, `step` elements apart.
 template <class T>
-static void fill_from_pixels(const T* pixels, std::int64_t channels, std::int64_t step,
-                             const Region& r, const Window& in, std::int64_t w, T* to) {
+static void fill_from_pixels(const T* pixels, std::int64_t channels, std::int64_t room,
+                             std::int64_t step, const Region& r, const Window& in, std::int64_t w,
+                             T* to) {
   const std::int64_t cols = in.col1 - in.col0;
   for (std::int64_t y = in.row0; y < in.row1; ++y) {
     const T* from = pixels + (y * w + in.col0) * step;
@@ -159,29 +163,36 @@ static void fill_from_pixels(const T* pixels, std::int64_t channels, std::int64_
     }
     for (std::int64_t x = 0; x < cols; ++x, from += step, place += r.pitch) {
       copy_values(from, channels, place);
-      set_zero(place + channels, smaller(r.pitch - channels, lanes<T> - 1));
+      set_zero(place + channels, smaller(room - channels, lanes<T> - 1));
     }
   }
 }
 
-// Copies `channels` channels of an image, the first of which is at `from`, into the region. Further
-// channels up to the next whole vector become zero where the pitch has room for them.
+// One slab of a region from the plane z of `channels` channels, the first of which is at `from`.
+// The margins are cleared already.
+template <class T>
+static void fill_slab(const Images<const T>& images, const T* from, std::int64_t z,
+                      std::int64_t channels, std::int64_t room, const Region& r, const Window& in,
+                      T* to) {
+  const std::int64_t w = images.size[2];
+  const T* slab = from + z * images.size[1] * w * images.pixel_stride;
+  if (images.in_planes())
+    fill_from_planes(slab, channels, room, images.channel_stride, r, in, w, to);
+  else
+    fill_from_pixels(slab, channels, room, images.pixel_stride, r, in, w, to);
+}
+
+// Copies `channels` channels of an image, the first of which is at `from`, into the region.
 template <class T>
 static void fill_region(const Images<const T>& images, const T* from, std::int64_t channels,
                         const Region& r, T* to) {
-  const std::int64_t h = images.size[1], w = images.size[2];
   for (std::int64_t z = r.low[0]; z < r.low[0] + r.size[0]; ++z, to += r.slab_size()) {
     if (z < 0 || z >= images.size[0]) {
       set_zero(to, r.slab_size());
       continue;
     }
-    const Window in = clear_margins(r, h, w, to);
-    if (in.empty()) continue;
-    const T* slab = from + z * h * w * images.pixel_stride;
-    if (images.in_planes())
-      fill_from_planes(slab, channels, images.channel_stride, r, in, w, to);
-    else
-      fill_from_pixels(slab, channels, images.pixel_stride, r, in, w, to);
+    const Window in = clear_margins(r, images.size[1], images.size[2], to);
+    if (!in.empty()) fill_slab(images, from, z, channels, r.pitch, r, in, to);
   }
 }
 

@@ -1,5 +1,6 @@
 // Packing of convolution weights into the panels that tiles read, shared by the algorithms.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <type_traits>
 #include <vector>
@@ -19,6 +20,15 @@ const ConvKernels<T>& conv_kernels() {
 constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 constexpr std::int64_t round_up(std::int64_t a, std::int64_t unit) {
   return ceil_div(a, unit) * unit;
+}
+
+// The partial sums of a weight gradient take at most this much memory, and of small images little
+// more than the images themselves.
+constexpr std::int64_t max_partial_bytes = 32 * 1024 * 1024;
+inline std::int64_t partial_limit(const ConvShape& s, std::int64_t element) {
+  const std::int64_t images =
+      s.batch * (s.in_channels * s.in_pixels() + s.out_channels * s.out_pixels()) * element;
+  return std::clamp<std::int64_t>(images, 1024 * 1024, max_partial_bytes);
 }
 
 // Strides of a weight tensor seen as groups of out_channels x source_channels x taps.

@@ -13,8 +13,7 @@ namespace {
 
 // What a task keeps in its scratch memory should stay in a second-level cache.
 constexpr std::int64_t cache_bytes = 384 * 1024;
-// Partial sums of weight gradients: at most this much memory, and this many of them.
-constexpr std::int64_t partial_bytes = 32 * 1024 * 1024;
+// Partial sums of weight gradients: at most this many of them.
 constexpr std::int64_t max_splits = 16;
 // Along an axis, tasks that are not cut any further: the rows of the image are the rows of tiles.
 constexpr std::int64_t small_block[conv_axes] = {1, 4, 64};
@@ -288,8 +287,9 @@ void window_weight_grad(const ConvShape& s, const Images<const T>& grad, const I
   }
   const Runs runs(s, axes[0][0], axes[1][0], axes[2][0], reaches, plan.region_size, x.channels);
   plan.runs = runs.view;
-  plan.splits = std::clamp<std::int64_t>(partial_bytes / (plan.partial_size() * element), 1,
-                                         std::min(max_splits, plan.units()));
+  plan.splits =
+      std::clamp<std::int64_t>(partial_limit(s, element) / (plan.partial_size() * element), 1,
+                               std::min(max_splits, plan.units()));
   const std::int64_t panels = ceil_div(plan.padded_channels, conv_kernels<T>().tile_cols);
   const std::int64_t panel_tasks = std::min(panels, ceil_div(max_splits, plan.splits * s.groups));
   plan.panels_per_task = ceil_div(panels, panel_tasks);

@@ -368,30 +368,43 @@ FB_SIMD PairOf<T> join(Complexes<T> x, Complexes<T> mirror, Complexes<T> root) {
   // even + i odd, and the conjugate of even - i odd
   return {{even.re - odd.im, even.im + odd.re}, {even.re + odd.im, odd.re - even.im}};
 }
-// f for k = 1 ... h / 2 and h - k at once, as vectors; the last few as vectors of one number.
+// f of as many elements from `low` on as a vector has, and of as many up to the mirrored ones.
+template <class T, class F>
+FB_SIMD void map_mirrored(const T* low_in, const T* high_in, const T* roots, T* low_out,
+                          T* high_out, F&& f) {
+  constexpr int n = Vec<T>::size;
+  const auto load = [](const T* p) __attribute__((always_inline)) {
+    return deinterleave(Vec<T>::load(p), Vec<T>::load(p + n));
+  };
+  const auto low = load(low_in), high = load(high_in);
+  const auto pair = f(low, Complexes<T>{reversed(high.re), reversed(high.im)}, load(roots));
+  interleave_low(pair.low).store(low_out);
+  interleave_high(pair.low).store(low_out + n);
+  const Complexes<T> back{reversed(pair.high.re), reversed(pair.high.im)};
+  interleave_low(back).store(high_out);
+  interleave_high(back).store(high_out + n);
+}
+// f for k = 1 ... h / 2 and h - k; what does not fill a vector goes through buffers.
 template <class T, class F>
 FB_SIMD void for_mirrored(const T* in, T* out, std::int64_t h, const T* roots, F&& f) {
   constexpr int n = Vec<T>::size;
   std::int64_t k = 1;
   for (; 2 * (k + n) <= h; k += n) {
-    const auto low = deinterleave(Vec<T>::load(in + 2 * k), Vec<T>::load(in + 2 * k + n));
-    const T* above = in + 2 * (h - k - n + 1);
-    const auto high = deinterleave(Vec<T>::load(above), Vec<T>::load(above + n));
-    const auto root = deinterleave(Vec<T>::load(roots + 2 * k), Vec<T>::load(roots + 2 * k + n));
-    const auto pair = f(low, Complexes<T>{reversed(high.re), reversed(high.im)}, root);
-    interleave_low(pair.low).store(out + 2 * k);
-    interleave_high(pair.low).store(out + 2 * k + n);
-    const Complexes<T> back{reversed(pair.high.re), reversed(pair.high.im)};
-    interleave_low(back).store(out + 2 * (h - k - n + 1));
-    interleave_high(back).store(out + 2 * (h - k - n + 1) + n);
+    const std::int64_t above = h - k - n + 1;
+    map_mirrored(in + 2 * k, in + 2 * above, roots + 2 * k, out + 2 * k, out + 2 * above, f);
   }
-  for (; 2 * k <= h; ++k) {
-    const auto pair =
-        f(everywhere(in + 2 * k), everywhere(in + 2 * (h - k)), everywhere(roots + 2 * k));
-    out[2 * k] = pair.low.re.v[0];
-    out[2 * k + 1] = pair.low.im.v[0];
-    out[2 * (h - k)] = pair.high.re.v[0];
-    out[2 * (h - k) + 1] = pair.high.im.v[0];
+  while (2 * k <= h) {
+    const std::int64_t rest = h / 2 - k + 1, count = rest < n ? rest : n, above = h - k - count + 1;
+    const auto bytes = static_cast<std::size_t>(2 * count) * sizeof(T);
+    T low[2 * n] = {}, high[2 * n] = {}, root[2 * n] = {};
+    T* const mirrored = high + 2 * (n - count);
+    std::memcpy(low, in + 2 * k, bytes);
+    std::memcpy(mirrored, in + 2 * above, bytes);
+    std::memcpy(root, roots + 2 * k, bytes);
+    map_mirrored(low, high, root, low, high, f);
+    std::memcpy(out + 2 * k, low, bytes);
+    std::memcpy(out + 2 * above, mirrored, bytes);
+    k += count;
   }
 }
 template <class T>

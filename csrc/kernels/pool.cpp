@@ -10,6 +10,7 @@
 #include "core/parallel.h"
 #include "kernels/copy.h"
 #include "kernels/format.h"
+#include "kernels/pool_pairs.h"
 #include "kernels/pool_windows.h"
 
 namespace fb {
@@ -189,6 +190,7 @@ std::pair<Tensor, Tensor> max_pool(const Tensor& x, const Dims& kernel, const Di
   constexpr const char* op = "max_pool";
   require_cpu(x, op);
   const PoolWindows windows(x.sizes(), kernel, stride, padding, dilation, ceil_mode, op);
+  if (auto small = max_pool_pairs(x, kernel, stride, padding, dilation)) return *small;
   return max_of_windows(x, windows, true, op);
 }
 

@@ -16,7 +16,6 @@ namespace {
 // cache.
 constexpr std::int64_t block_bytes = 256 * 1024;
 constexpr std::int64_t region_bytes = 192 * 1024;
-constexpr std::int64_t partial_bytes = 32 * 1024 * 1024;
 constexpr std::int64_t max_splits = 16;
 constexpr std::int64_t min_tiles_per_split = 64;
 
@@ -36,57 +35,66 @@ std::int64_t choose_rows(std::int64_t tiles_h, std::int64_t tiles_w, std::int64_
   return std::clamp<std::int64_t>(region_bytes / row_bytes, 1, tiles_h);
 }
 
-// Transformed weights of every group and panel: [groups][36][panel][source][o].
-void prepare_weights(const float* w, const WeightLayout& layout,
-                     const std::vector<std::int64_t>& tap_index, const WinogradPlan& plan,
-                     float* to) {
-  const std::int64_t source = plan.source.channels, out = plan.out.channels;
-  const std::int64_t plane = plan.padded_out * source, packed_group = 9 * plane;
+// The taps of a window in the order in which outputs read them, or in the opposite order.
+std::vector<std::int64_t> window_taps(std::int64_t depth, bool reversed) {
+  std::vector<std::int64_t> taps;
+  for (std::int64_t t = 0; t < 9 * depth; ++t) taps.push_back(reversed ? 9 * depth - 1 - t : t);
+  return taps;
+}
+
+// Transformed weights of every group and panel: [groups][36][panel][depth][source][o].
+void prepare_weights(const float* w, const WeightLayout& layout, bool reversed,
+                     const WinogradPlan& plan, float* to) {
+  const std::int64_t source = plan.source.channels, out = plan.out.channels,
+                     depth = plan.depth.taps;
+  const std::int64_t plane = plan.padded_out * depth * source, packed_group = 9 * plane;
   Workspace<float> packed(static_cast<std::size_t>(plan.groups * packed_group));
-  pack_weights(w, layout, plan.groups, out, source, tap_index, packed.data());
+  pack_weights(w, layout, plan.groups, out, source, window_taps(depth, reversed), packed.data());
   const std::int64_t panel = conv_loops().f32.tile_cols, panels = ceil_div(out, panel);
-  parallel_for(0, plan.groups * panels, std::max<std::int64_t>(16384 / (panel * source), 1),
+  parallel_for(0, plan.groups * panels, std::max<std::int64_t>(16384 / (panel * source * depth), 1),
                [&](std::int64_t begin, std::int64_t end) {
                  for (std::int64_t i = begin; i < end; ++i) {
                    const std::int64_t group = i / panels, o = i % panels * panel;
-                   winograd_loops().transform_weights(
-                       packed.data() + group * packed_group + 9 * o * source, source,
-                       std::min(panel, plan.padded_out - o),
-                       to + group * winograd_points * plane + o * source, plane);
+                   const std::int64_t width = std::min(panel, plan.padded_out - o);
+                   const float* from =
+                       packed.data() + group * packed_group + 9 * o * depth * source;
+                   float* place = to + group * winograd_points * plane + o * depth * source;
+                   for (std::int64_t d = 0; d < depth; ++d)
+                     winograd_loops().transform_weights(from + 9 * d * source * width, source,
+                                                        width, place + d * source * width, plane);
                  }
                });
 }
 
-void run(WinogradPlan& plan, const float* w, const WeightLayout& layout,
-         const std::vector<std::int64_t>& tap_index) {
+void run(WinogradPlan& plan, const float* w, const WeightLayout& layout, bool reversed) {
   plan.tiles_h = ceil_div(plan.out.size[1], 4);
   plan.tiles_w = ceil_div(plan.out.size[2], 4);
   plan.padded_out = packed_columns<float>(plan.out.channels);
   plan.padded_source = round_up(plan.source.channels, lanes());
-  const std::int64_t per_image = plan.tiles_h * plan.tiles_w;
-  plan.tiles_per_block = choose_tiles(plan.padded_source + plan.padded_out, plan.batch * per_image);
-  plan.rows_per_task = choose_rows(plan.tiles_h, plan.tiles_w, plan.padded_source);
-  plan.images_per_task = std::max<std::int64_t>(
-      plan.rows_per_task == plan.tiles_h ? plan.tiles_per_block / per_image : 1, 1);
-  plan.images_per_task = std::min(plan.images_per_task, plan.batch);
-  plan.region_size = (plan.rows_per_task * 4 + 2) * (plan.tiles_w * 4 + 2) * plan.padded_source;
-  plan.block_source_size =
-      winograd_points * winograd_plane(plan.tiles_per_block, plan.padded_source);
+  const std::int64_t per_slice = plan.tiles_h * plan.tiles_w;
+  const std::int64_t pitch = plan.source_pitch();
+  plan.tiles_per_block = choose_tiles(pitch + plan.padded_out, plan.slices * per_slice);
+  plan.rows_per_task = choose_rows(plan.tiles_h, plan.tiles_w, pitch);
+  plan.slices_per_task = std::max<std::int64_t>(
+      plan.rows_per_task == plan.tiles_h ? plan.tiles_per_block / per_slice : 1, 1);
+  plan.slices_per_task = std::min(plan.slices_per_task, plan.slices);
+  plan.region_size = (plan.rows_per_task * 4 + 2) * (plan.tiles_w * 4 + 2) * pitch;
+  plan.block_source_size = winograd_points * winograd_plane(plan.tiles_per_block, pitch);
   plan.block_out_size = winograd_points * winograd_plane(plan.tiles_per_block, plan.padded_out);
-  Workspace<float> weights(static_cast<std::size_t>(plan.groups * winograd_points *
-                                                    plan.padded_out * plan.source.channels));
-  prepare_weights(w, layout, tap_index, plan, weights.data());
+  Workspace<float> weights(static_cast<std::size_t>(
+      plan.groups * winograd_points * plan.padded_out * plan.depth.taps * plan.source.channels));
+  prepare_weights(w, layout, reversed, plan, weights.data());
   plan.weights = weights.data();
 
   const std::int64_t row_tasks = ceil_div(plan.tiles_h, plan.rows_per_task);
-  const std::int64_t image_tasks = ceil_div(plan.batch, plan.images_per_task);
+  const std::int64_t slice_tasks = ceil_div(plan.slices, plan.slices_per_task);
   parallel_for(
-      0, image_tasks * plan.groups * row_tasks, 1, [&](std::int64_t begin, std::int64_t end) {
+      0, slice_tasks * plan.groups * row_tasks, 1, [&](std::int64_t begin, std::int64_t end) {
         Workspace<float> scratch(static_cast<std::size_t>(plan.scratch_size()));
         for (std::int64_t i = begin; i < end; ++i) {
-          const std::int64_t image = i / (plan.groups * row_tasks) * plan.images_per_task;
+          const std::int64_t slice = i / (plan.groups * row_tasks) * plan.slices_per_task;
           const std::int64_t row = i % row_tasks * plan.rows_per_task;
-          winograd_loops().forward(plan, image, std::min(plan.images_per_task, plan.batch - image),
+          winograd_loops().forward(plan, slice, std::min(plan.slices_per_task, plan.slices - slice),
                                    i / row_tasks % plan.groups, row,
                                    std::min(plan.rows_per_task, plan.tiles_h - row),
                                    scratch.data());
@@ -101,42 +109,48 @@ bool winograd_applies(const ConvShape& s) {
   const auto fits = [](const Axis& a) { return a.kernel == 3 && a.stride == 1 && a.dilation == 1; };
   // Half of the multiplications may fall outside a small image before the advantage is gone.
   const std::int64_t covered = round_up(s.axes[1].out, 4) * round_up(s.axes[2].out, 4);
-  return s.axes[0].in == 1 && s.axes[0].out == 1 && s.axes[0].kernel == 1 && fits(s.axes[1]) &&
+  return s.axes[0].stride == 1 && s.axes[0].kernel <= max_depth_taps && fits(s.axes[1]) &&
          fits(s.axes[2]) && s.group_in() >= min_channels && s.group_out() >= min_channels &&
-         covered <= 2 * s.out_pixels();
+         covered <= 2 * s.axes[1].out * s.axes[2].out;
 }
 
 void winograd_forward(const ConvShape& s, const Images<const float>& x, const float* w,
                       const float* bias, const Images<float>& y) {
   const std::int64_t in = s.group_in(), out = s.group_out();
+  const Axis& depth = s.axes[0];
   WinogradPlan plan{};
   plan.source = x;
   plan.out = y;
   plan.bias = bias;
-  plan.batch = s.batch;
+  plan.slices = s.batch * depth.out;
   plan.groups = s.groups;
+  plan.depth = {depth.kernel, -depth.pad, depth.dilation};
   plan.pad_h = s.axes[1].pad;
   plan.pad_w = s.axes[2].pad;
-  run(plan, w, {in * 9, 9, out * in * 9}, {0, 1, 2, 3, 4, 5, 6, 7, 8});
+  run(plan, w, {in * s.taps(), s.taps(), out * in * s.taps()}, false);
 }
 
 void winograd_transposed(const ConvShape& s, const Images<const float>& y, const float* w,
                          const float* bias, const Images<float>& x) {
   const std::int64_t in = s.group_in(), out = s.group_out();
+  const Axis& depth = s.axes[0];
   WinogradPlan plan{};
   plan.source = y;
   plan.out = x;
   plan.bias = bias;
-  plan.batch = s.batch;
+  plan.slices = s.batch * depth.in;
   plan.groups = s.groups;
+  plan.depth = {depth.kernel, depth.pad - (depth.kernel - 1) * depth.dilation, depth.dilation};
   plan.pad_h = 2 - s.axes[1].pad;
   plan.pad_w = 2 - s.axes[2].pad;
-  run(plan, w, {9, in * 9, out * in * 9}, {8, 7, 6, 5, 4, 3, 2, 1, 0});
+  run(plan, w, {s.taps(), in * s.taps(), out * in * s.taps()}, true);
 }
 
 bool winograd_weight_applies(const ConvShape& s) {
-  const std::int64_t partial = winograd_points * s.in_channels * round_up(s.group_out(), lanes());
-  return winograd_applies(s) && partial * static_cast<std::int64_t>(sizeof(float)) <= partial_bytes;
+  const std::int64_t partial =
+      winograd_points * s.axes[0].kernel * s.in_channels * round_up(s.group_out(), lanes());
+  return winograd_applies(s) &&
+         partial * static_cast<std::int64_t>(sizeof(float)) <= max_partial_bytes;
 }
 
 void winograd_weight_grad(const ConvShape& s, const Images<const float>& grad,
@@ -144,8 +158,9 @@ void winograd_weight_grad(const ConvShape& s, const Images<const float>& grad,
   WinogradGradPlan plan{};
   plan.source = x;
   plan.grad = grad;
-  plan.batch = s.batch;
+  plan.slices = s.batch * s.axes[0].out;
   plan.groups = s.groups;
+  plan.depth = {s.axes[0].kernel, -s.axes[0].pad, s.axes[0].dilation};
   plan.pad_h = s.axes[1].pad;
   plan.pad_w = s.axes[2].pad;
   plan.tiles_h = ceil_div(s.axes[1].out, 4);
@@ -155,13 +170,13 @@ void winograd_weight_grad(const ConvShape& s, const Images<const float>& grad,
   plan.grad_w = grad_w;
 
   // All of this depends on the shape alone: it decides the order of the sums.
-  const std::int64_t tiles = s.batch * plan.tiles_h * plan.tiles_w;
-  plan.rows_per_unit =
-      choose_rows(plan.tiles_h, plan.tiles_w, plan.padded_source + plan.padded_grad);
+  const std::int64_t tiles = plan.slices * plan.tiles_h * plan.tiles_w, pitch = plan.source_pitch();
+  plan.rows_per_unit = choose_rows(plan.tiles_h, plan.tiles_w, pitch + plan.padded_grad);
   plan.units = ceil_div(plan.tiles_h, plan.rows_per_unit);
   const std::int64_t splits =
-      std::min({partial_bytes / (plan.partial_size() * static_cast<std::int64_t>(sizeof(float))),
-                max_splits, s.batch * plan.units, tiles / min_tiles_per_split});
+      std::min({partial_limit(s, sizeof(float)) /
+                    (plan.partial_size() * static_cast<std::int64_t>(sizeof(float))),
+                max_splits, plan.slices * plan.units, tiles / min_tiles_per_split});
   plan.splits = std::max<std::int64_t>(splits, 1);
   const std::int64_t panel = conv_loops().f32.tile_cols,
                      panels = ceil_div(plan.grad.channels, panel);
@@ -169,11 +184,10 @@ void winograd_weight_grad(const ConvShape& s, const Images<const float>& grad,
   plan.channels_per_task = ceil_div(panels, wanted) * panel;
   plan.channel_tasks = ceil_div(plan.grad.channels, plan.channels_per_task);
   const std::int64_t task_channels = std::min(plan.channels_per_task, plan.padded_grad);
-  plan.tiles_per_block = choose_tiles(plan.padded_source + task_channels, tiles);
-  plan.region_size = (plan.rows_per_unit * 4 + 2) * (plan.tiles_w * 4 + 2) * plan.padded_source;
+  plan.tiles_per_block = choose_tiles(pitch + task_channels, tiles);
+  plan.region_size = (plan.rows_per_unit * 4 + 2) * (plan.tiles_w * 4 + 2) * pitch;
   plan.grad_region_size = plan.rows_per_unit * 4 * plan.tiles_w * 4 * task_channels;
-  plan.block_source_size =
-      winograd_points * winograd_plane(plan.tiles_per_block, plan.padded_source);
+  plan.block_source_size = winograd_points * winograd_plane(plan.tiles_per_block, pitch);
   plan.block_grad_size = winograd_points * winograd_plane(plan.tiles_per_block, task_channels);
 
   Workspace<float> partial(static_cast<std::size_t>(plan.splits * plan.partial_size()));
@@ -185,11 +199,11 @@ void winograd_weight_grad(const ConvShape& s, const Images<const float>& grad,
       winograd_loops().grad(plan, i / per_split, i % per_split / plan.channel_tasks,
                             i % plan.channel_tasks, scratch.data());
   });
-  const std::int64_t channels = plan.source.channels;
+  const std::int64_t channels = plan.source.channels, per_group = plan.depth.taps * channels;
   const std::int64_t grain = std::max<std::int64_t>(4096 / plan.grad.channels, 1);
-  parallel_for(0, s.groups * channels, grain, [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(0, s.groups * per_group, grain, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i)
-      winograd_loops().finish_grad(plan, i / channels, i % channels);
+      winograd_loops().finish_grad(plan, i / per_group, i % per_group / channels, i % channels);
   });
 }
 

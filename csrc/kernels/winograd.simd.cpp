@@ -228,30 +228,50 @@ void transform_result_tile(const float* points, std::ptrdiff_t plane, const floa
   }
 }
 
-// The place of a tile among the images and tile rows of a task.
+// The place of a tile among the slices and tile rows of a task.
 struct TilePosition {
-  std::int64_t image = 0, row = 0, col = 0;
+  std::int64_t slice = 0, row = 0, col = 0;
   void advance(std::int64_t rows, std::int64_t cols) {
     if (++col < cols) return;
     col = 0;
     if (++row < rows) return;
     row = 0;
-    ++image;
+    ++slice;
   }
 };
+
+// The slices of the source that a slice of the output reads, next to each other in every pixel of
+// the region: [depth][padded channel].
+void fill_slices(const Images<const float>& source, const float* from, const DepthTaps& depth,
+                 std::int64_t z, std::int64_t padded, const Region& r, float* to) {
+  const Window in = clear_margins(r, source.size[1], source.size[2], to);
+  if (in.empty()) return;
+  for (std::int64_t d = 0; d < depth.taps; ++d, to += padded) {
+    const std::int64_t at = z + depth.low + d * depth.step;
+    if (at >= 0 && at < source.size[0]) {
+      fill_slab(source, from, at, source.channels, padded, r, in, to);
+      continue;
+    }
+    for (std::int64_t y = 0; y < r.size[1]; ++y)
+      for (std::int64_t x = 0; x < r.size[2]; ++x)
+        set_zero(to + y * r.row_size() + x * r.pitch, padded);
+  }
+}
 
 // products[point] = sources[point] x weights[point] for a block of tiles.
 void multiply_points(const WinogradPlan& plan, std::int64_t group, std::int64_t tiles,
                      const float* sources, float* products) {
-  const std::int64_t source_plane = winograd_plane(plan.tiles_per_block, plan.padded_source);
+  const std::int64_t source_plane = winograd_plane(plan.tiles_per_block, plan.source_pitch());
   const std::int64_t product_plane = winograd_plane(plan.tiles_per_block, plan.padded_out);
-  const std::int64_t weights_plane = plan.padded_out * plan.source.channels;
+  const std::int64_t depth = plan.depth.taps * plan.source.channels,
+                     weights_plane = plan.padded_out * depth;
   const TileCut cut(tiles);
-  const std::ptrdiff_t no_taps = 0;
+  std::ptrdiff_t taps[max_depth_taps];
+  for (std::int64_t d = 0; d < plan.depth.taps; ++d) taps[d] = d * plan.padded_source;
   Tile<float> tile{};
-  tile.a_stride = plan.padded_source;
-  tile.taps = &no_taps;
-  tile.num_taps = 1;
+  tile.a_stride = plan.source_pitch();
+  tile.taps = taps;
+  tile.num_taps = static_cast<int>(plan.depth.taps);
   tile.depth = plan.source.channels;
   tile.c_stride = plan.padded_out;
   tile.alpha = 1;
@@ -260,7 +280,7 @@ void multiply_points(const WinogradPlan& plan, std::int64_t group, std::int64_t 
     const float* weights = plan.weights + (group * winograd_points + point) * weights_plane;
     for (std::int64_t o = 0; o < plan.padded_out; o += tile_cols<float>) {
       tile.cols = static_cast<int>(smaller(tile_cols<float>, plan.padded_out - o));
-      tile.b = weights + o * plan.source.channels;
+      tile.b = weights + o * depth;
       tile.b_stride = tile.cols;
       tile.a = sources + point * source_plane;
       tile.c = products + point * product_plane + o;
@@ -274,36 +294,39 @@ void multiply_points(const WinogradPlan& plan, std::int64_t group, std::int64_t 
   }
 }
 
-void forward(const WinogradPlan& plan, std::int64_t first_image, std::int64_t images,
+void forward(const WinogradPlan& plan, std::int64_t first_slice, std::int64_t slices,
              std::int64_t group, std::int64_t first_row, std::int64_t rows, float* scratch) {
   const Region region{{0, first_row * 4 - plan.pad_h, -plan.pad_w},
                       {1, rows * 4 + 2, plan.tiles_w * 4 + 2},
-                      plan.padded_source};
+                      plan.source_pitch()};
   float* sources = scratch + plan.region_size;
   float* products = sources + plan.block_source_size;
-  const std::int64_t source_plane = winograd_plane(plan.tiles_per_block, plan.padded_source);
+  const std::int64_t source_plane = winograd_plane(plan.tiles_per_block, region.pitch);
   const std::int64_t product_plane = winograd_plane(plan.tiles_per_block, plan.padded_out);
-  const std::int64_t total = images * rows * plan.tiles_w;
+  const std::int64_t total = slices * rows * plan.tiles_w, depth = plan.out.size[0];
   const float* bias = plan.bias ? plan.bias + group * plan.out.channels : nullptr;
   TilePosition in, out;
   for (std::int64_t t0 = 0; t0 < total; t0 += plan.tiles_per_block) {
     const std::int64_t tiles = smaller(plan.tiles_per_block, total - t0);
     for (std::int64_t t = 0; t < tiles; ++t, in.advance(rows, plan.tiles_w)) {
+      const std::int64_t slice = first_slice + in.slice;
       if (in.row == 0 && in.col == 0)
-        fill_region(plan.source, plan.source.group(first_image + in.image, group),
-                    plan.source.channels, region, scratch);
+        fill_slices(plan.source, plan.source.group(slice / depth, group), plan.depth, slice % depth,
+                    plan.padded_source, region, scratch);
       const float* pixel = scratch + in.row * 4 * region.row_size() + in.col * 4 * region.pitch;
-      transform_source_tile(pixel, region.row_size(), region.pitch,
-                            sources + t * plan.padded_source, source_plane);
+      transform_source_tile(pixel, region.row_size(), region.pitch, sources + t * region.pitch,
+                            source_plane);
     }
     multiply_points(plan, group, tiles, sources, products);
     for (std::int64_t t = 0; t < tiles; ++t, out.advance(rows, plan.tiles_w)) {
-      const std::int64_t y = (first_row + out.row) * 4, x = out.col * 4;
-      transform_result_tile(products + t * plan.padded_out, product_plane, bias, plan.out,
-                            static_cast<int>(smaller(4, plan.out.size[1] - y)),
-                            static_cast<int>(smaller(4, plan.out.size[2] - x)),
-                            plan.out.group(first_image + out.image, group) +
-                                (y * plan.out.size[2] + x) * plan.out.pixel_stride);
+      const std::int64_t slice = first_slice + out.slice, z = slice % depth,
+                         y = (first_row + out.row) * 4, x = out.col * 4;
+      transform_result_tile(
+          products + t * plan.padded_out, product_plane, bias, plan.out,
+          static_cast<int>(smaller(4, plan.out.size[1] - y)),
+          static_cast<int>(smaller(4, plan.out.size[2] - x)),
+          plan.out.group(slice / depth, group) +
+              ((z * plan.out.size[1] + y) * plan.out.size[2] + x) * plan.out.pixel_stride);
     }
   }
 }
@@ -311,12 +334,12 @@ void forward(const WinogradPlan& plan, std::int64_t first_image, std::int64_t im
 // partial[point] += sources[point]^T x grads[point] for a block of tiles.
 void accumulate_points(const WinogradGradPlan& plan, std::int64_t tiles, std::int64_t pitch,
                        const float* sources, const float* grads, float* partial, bool first) {
-  const std::int64_t source_plane = winograd_plane(plan.tiles_per_block, plan.padded_source);
+  const std::int64_t source_plane = winograd_plane(plan.tiles_per_block, plan.source_pitch());
   const std::int64_t grad_plane = winograd_plane(plan.tiles_per_block, pitch);
   const TileCut cut(plan.source.channels);
   const std::ptrdiff_t no_taps = 0;
   Tile<float> tile{};
-  tile.a_stride = plan.padded_source;
+  tile.a_stride = plan.source_pitch();
   tile.b_stride = pitch;
   tile.taps = &no_taps;
   tile.num_taps = 1;
@@ -324,12 +347,13 @@ void accumulate_points(const WinogradGradPlan& plan, std::int64_t tiles, std::in
   tile.c_stride = plan.padded_grad;
   tile.alpha = tile.beta = 1;
   tile.overwrite = first;
-  for (int point = 0; point < winograd_points; ++point) {
+  for (std::int64_t i = 0; i < winograd_points * plan.depth.taps; ++i) {
+    const std::int64_t point = i / plan.depth.taps, depth = i % plan.depth.taps;
     for (std::int64_t o = 0; o < pitch; o += tile_cols<float>) {
       tile.cols = static_cast<int>(smaller(tile_cols<float>, pitch - o));
-      tile.a = sources + point * source_plane;
+      tile.a = sources + point * source_plane + depth * plan.padded_source;
       tile.b = grads + point * grad_plane + o;
-      tile.c = partial + point * plan.source.channels * plan.padded_grad + o;
+      tile.c = partial + i * plan.source.channels * plan.padded_grad + o;
       for (std::int64_t part = 0; part < cut.parts; ++part) {
         const int height = cut.height(part);
         run_tile<float, Left::ColumnMajor>(height, tile);
@@ -349,30 +373,30 @@ void grad(const WinogradGradPlan& plan, std::int64_t split, std::int64_t group,
   const std::int64_t o0 = channel_task * plan.channels_per_task;
   const std::int64_t channels = smaller(plan.channels_per_task, plan.grad.channels - o0);
   const std::int64_t pitch = (channels + width - 1) / width * width;
-  const std::int64_t source_plane = winograd_plane(plan.tiles_per_block, plan.padded_source);
+  const std::int64_t source_plane = winograd_plane(plan.tiles_per_block, plan.source_pitch());
   const std::int64_t grad_plane = winograd_plane(plan.tiles_per_block, pitch);
-  float* partial = plan.partial + split * plan.partial_size() +
-                   group * winograd_points * plan.source.channels * plan.padded_grad + o0;
-  const std::int64_t units = plan.batch * plan.units;
+  float* partial =
+      plan.partial + split * plan.partial_size() + group * winograd_points * plan.point_size() + o0;
+  const std::int64_t units = plan.slices * plan.units;
   const std::int64_t begin = units * split / plan.splits, end = units * (split + 1) / plan.splits;
   std::int64_t tiles = 0;
   bool first = true;
   for (std::int64_t unit = begin; unit < end; ++unit) {
-    const std::int64_t image = unit / plan.units, row0 = unit % plan.units * plan.rows_per_unit;
+    const std::int64_t slice = unit / plan.units, row0 = unit % plan.units * plan.rows_per_unit;
+    const std::int64_t image = slice / plan.grad.size[0], z = slice % plan.grad.size[0];
     const std::int64_t rows = smaller(plan.rows_per_unit, plan.tiles_h - row0);
     const Region in{{0, row0 * 4 - plan.pad_h, -plan.pad_w},
                     {1, rows * 4 + 2, plan.tiles_w * 4 + 2},
-                    plan.padded_source};
-    const Region out{{0, row0 * 4, 0}, {1, rows * 4, plan.tiles_w * 4}, pitch};
-    fill_region(plan.source, plan.source.group(image, group), plan.source.channels, in,
+                    plan.source_pitch()};
+    const Region out{{z, row0 * 4, 0}, {1, rows * 4, plan.tiles_w * 4}, pitch};
+    fill_slices(plan.source, plan.source.group(image, group), plan.depth, z, plan.padded_source, in,
                 source_region);
     fill_region(plan.grad, plan.grad.group(image, group) + o0 * plan.grad.channel_stride, channels,
                 out, grad_region);
     for (std::int64_t row = 0; row < rows; ++row) {
       for (std::int64_t col = 0; col < plan.tiles_w; ++col) {
         transform_source_tile(source_region + row * 4 * in.row_size() + col * 4 * in.pitch,
-                              in.row_size(), in.pitch, sources + tiles * plan.padded_source,
-                              source_plane);
+                              in.row_size(), in.pitch, sources + tiles * in.pitch, source_plane);
         transform_grad_tile(grad_region + row * 4 * out.row_size() + col * 4 * pitch,
                             out.row_size(), pitch, grads + tiles * pitch, grad_plane);
         const bool last = unit + 1 == end && row + 1 == rows && col + 1 == plan.tiles_w;
@@ -385,10 +409,11 @@ void grad(const WinogradGradPlan& plan, std::int64_t split, std::int64_t group,
   }
 }
 
-void finish_grad(const WinogradGradPlan& plan, std::int64_t group, std::int64_t channel) {
-  const std::int64_t plane = plan.source.channels * plan.padded_grad;
-  const float* partial =
-      plan.partial + group * winograd_points * plane + channel * plan.padded_grad;
+void finish_grad(const WinogradGradPlan& plan, std::int64_t group, std::int64_t depth,
+                 std::int64_t channel) {
+  const std::int64_t plane = plan.point_size(), channels = plan.source.channels;
+  const float* partial = plan.partial + group * winograd_points * plane +
+                         (depth * channels + channel) * plan.padded_grad;
   for (std::int64_t k = 0; k < plan.grad.channels; k += width) {
     Vec u[6][6] = {}, g[3][3];
     for (std::int64_t split = 0; split < plan.splits; ++split) {
@@ -404,8 +429,8 @@ void finish_grad(const WinogradGradPlan& plan, std::int64_t group, std::int64_t 
     for (int t = 0; t < 9; ++t) store(taps[t], g[t / 3][t % 3]);
     const int valid = static_cast<int>(smaller(width, plan.grad.channels - k));
     for (int o = 0; o < valid; ++o) {
-      float* to =
-          plan.grad_w + ((group * plan.grad.channels + k + o) * plan.source.channels + channel) * 9;
+      const std::int64_t pair = (group * plan.grad.channels + k + o) * channels + channel;
+      float* to = plan.grad_w + (pair * plan.depth.taps + depth) * 9;
       for (int t = 0; t < 9; ++t) to[t] = taps[t][o];
     }
   }

@@ -15,6 +15,7 @@ from flambeau.core.grad_mode import (
     no_grad,
     set_grad_enabled,
 )
+from flambeau.core.graph import SavedTensor
 from flambeau.core.tensor import Tensor
 
 TYPE_CHECKING = False  # see core/registry.py
@@ -326,13 +327,45 @@ class set_multithreading_enabled:
         _threaded = self._before
 
 
-_SUBMODULES = ("forward_ad", "functional", "grad_mode", "graph", "profiler")
+class enforce_grad_layout_policy:
+    """Whether a new gradient lies in memory as its leaf does: at once, or for the block.
+
+    With True, which is the default, a first gradient with other strides than its leaf's is copied;
+    with False it is taken as it is. A leaf with gaps wants a contiguous gradient. The setting
+    belongs to the thread.
+
+    Args:
+        enable: True to enforce.
+
+    Example:
+        >>> x = flambeau.ones(2, 3, requires_grad=True)
+        >>> with flambeau.autograd.enforce_grad_layout_policy(False):
+        ...     (x.t() * 2).sum().backward()
+        >>> x.grad.stride()
+        (1, 2)
+    """
+
+    def __init__(self, enable: bool = True) -> None:
+        self._before = _C.is_grad_layout_enforced()
+        self._enable = bool(enable)
+        _C.set_grad_layout_enforced(self._enable)
+
+    def __enter__(self) -> None:
+        _C.set_grad_layout_enforced(self._enable)
+
+    def __exit__(self, *exc: object) -> None:
+        _C.set_grad_layout_enforced(self._before)
+
+
+_SUBMODULES = ("forward_ad", "functional", "grad_mode", "graph", "profiler", "variable")
 
 
 def __getattr__(name: str) -> Any:
     """Modules that load when they are first named."""
     from importlib import import_module
 
+    if name == "anomaly_mode":
+        return import_module("flambeau.autograd.anomaly")
     if name == "nan_guard":
         return import_module("flambeau.autograd.guarding").nan_guard
     if name in _SUBMODULES:
@@ -343,10 +376,12 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "Function",
     "GradcheckError",
+    "SavedTensor",
     "Variable",
     "backward",
     "detect_anomaly",
     "enable_grad",
+    "enforce_grad_layout_policy",
     "grad",
     "gradcheck",
     "gradgradcheck",

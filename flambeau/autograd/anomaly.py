@@ -67,6 +67,16 @@ def _apply(enabled: bool, check_nan: bool) -> None:
             listeners.add(function)
 
 
+def set_anomaly_enabled(mode: bool, check_nan: bool = True) -> None:
+    """Switches anomaly mode on or off.
+
+    Args:
+        mode: on or off.
+        check_nan: raise when a backward gives NaN.
+    """
+    _apply(mode, check_nan)
+
+
 class set_detect_anomaly:
     """Switches anomaly mode at once; as a context manager, for the block.
 

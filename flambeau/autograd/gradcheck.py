@@ -135,10 +135,27 @@ class _Derivatives:
             )
         )
 
+    def pushed(self, x: Tensor, direction: _Coordinates) -> list[_Coordinates]:
+        """What forward mode gives for every tensor that `func` returns, as `slopes`."""
+        from flambeau.autograd.forward_ad import dual_level, make_dual, unpack_dual
+
+        with dual_level():
+            dual = make_dual(x.detach().requires_grad_(), _vector(x, direction))
+            given = [dual if value is x else value for value in self.inputs]
+            pairs = [unpack_dual(o) for o in _tuple(self.func(*given)) if isinstance(o, Tensor)]
+            return [_gradient_coordinates(p.tangent, p.primal) for p in pairs]
+
     def numerical(self, x: Tensor) -> list[_Matrix]:
         """The Jacobians of all tensors that `func` returns."""
+        return self._columns(self.slopes, x)
+
+    def forward(self, x: Tensor) -> list[_Matrix]:
+        """The same from forward mode."""
+        return self._columns(self.pushed, x)
+
+    def _columns(self, derivative: Callable[..., Any], x: Tensor) -> list[_Matrix]:
         n = _count(x)
-        columns = [self.slopes(x, _unit(n, at)) for at in range(n)]
+        columns = [derivative(x, _unit(n, at)) for at in range(n)]
         if not columns:
             return [[] for _ in self._tensors()]
         return [list(rows) for rows in zip(*columns, strict=True)]
@@ -173,9 +190,12 @@ def _close(a: Any, b: Any, atol: float, rtol: float) -> bool:
     return a == b or abs(a - b) <= atol + rtol * abs(b)
 
 
-def _mismatch_text(output: Tensor, part: int, place: int, x_number: int) -> str:
+def _mismatch_text(
+    output: Tensor, part: int, place: int, x_number: int, forward: bool = False
+) -> str:
     """The part of the output that differs, in the words of torch."""
-    text = f"Jacobian mismatch for output {place} with respect to input {x_number},\n"
+    how = "computed with forward mode " if forward else ""
+    text = f"Jacobian {how}mismatch for output {place} with respect to input {x_number},\n"
     if not output.dtype.is_complex:
         return text
     name = "imaginary" if part else "real"
@@ -218,6 +238,44 @@ def _check_every_direction(d: _Derivatives, atol: float, rtol: float) -> None:
                 )
 
 
+def _check_forward_mode(d: _Derivatives, atol: float, rtol: float) -> None:
+    for k, x in enumerate(d.wanted):
+        numerical, analytical = d.numerical(x), d.forward(x)
+        for place, output in zip(d.places, d.outputs, strict=True):
+            found = _compare(numerical[place], analytical[place], x, output, atol, rtol)
+            if found is not None:
+                part, n, a = found
+                raise GradcheckError(
+                    _mismatch_text(output, part, place, k, forward=True)
+                    + f"numerical:{n}\nanalytical:{a}\n"
+                )
+
+
+def _check_forward_mode_once(d: _Derivatives, atol: float, rtol: float) -> None:
+    """Along one direction of each input."""
+    import random
+
+    generator = random.Random(0)
+    for k, x in enumerate(d.wanted):
+        direction = _positive_unit(generator, _count(x))
+        if not direction:
+            continue
+        numerical, analytical = d.slopes(x, direction), d.pushed(x, direction)
+        for place, output in zip(d.places, d.outputs, strict=True):
+            pairs = zip(analytical[place], numerical[place], strict=True)
+            if not all(_close(a, n, atol * sum(direction), rtol) for a, n in pairs):
+                raise GradcheckError(
+                    _mismatch_text(output, 0, place, k, forward=True)
+                    + f"numerical:{numerical[place]}\nanalytical:{analytical[place]}\n"
+                )
+
+
+def _positive_unit(generator: Any, n: int) -> _Coordinates:
+    values = [generator.random() for _ in range(n)]
+    size = sum(v * v for v in values) ** 0.5 or 1.0
+    return [v / size for v in values]
+
+
 _FAST_NOTE = """
 The above quantities relating the numerical and analytical jacobians are computed
 in fast mode. Below, we recompute numerical and analytical jacobians in slow mode:
@@ -232,16 +290,10 @@ def _check_random_direction(d: _Derivatives, atol: float, rtol: float) -> None:
     import random
 
     generator = random.Random(0)
-
-    def positive_unit(n: int) -> _Coordinates:
-        values = [generator.random() for _ in range(n)]
-        size = sum(v * v for v in values) ** 0.5 or 1.0
-        return [v / size for v in values]
-
-    directions = [positive_unit(_count(x)) for x in d.wanted]
+    directions = [_positive_unit(generator, _count(x)) for x in d.wanted]
     numerical = [d.slopes(x, u) for x, u in zip(d.wanted, directions, strict=True)]
     for place, output in zip(d.places, d.outputs, strict=True):
-        cotangent = positive_unit(_count(output))
+        cotangent = _positive_unit(generator, _count(output))
         for k, (x, g) in enumerate(zip(d.wanted, d.gradients(output, cotangent), strict=True)):
             if not directions[k]:
                 continue
@@ -338,6 +390,36 @@ def _check_batched(d: _Derivatives) -> None:
                 )
 
 
+def _check_batched_forward(d: _Derivatives) -> None:
+    """Several tangents at once give what they give one after the other."""
+    from flambeau.func import jvp, vmap
+    from flambeau.ops.index import stack
+
+    for k, x in enumerate(d.wanted):
+        n = _count(x)
+        tangents = [[(-1.0) ** (j * row) / (j + row + 1) for j in range(n)] for row in range(2)]
+
+        def push(tangent: Tensor, x: Tensor = x) -> tuple[Any, ...]:
+            def of_one(value: Tensor) -> tuple[Any, ...]:
+                given = [value if other is x else other for other in d.inputs]
+                found = [o for o in _tuple(d.func(*given)) if isinstance(o, Tensor)]
+                return tuple(found[place] for place in d.places)
+
+            pushed: tuple[Any, ...] = jvp(of_one, (x.detach(),), (tangent,))[1]
+            return pushed
+
+        together = vmap(push)(stack([_vector(x, t) for t in tangents]))
+        for place, batch in zip(d.places, together, strict=True):
+            for row, tangent in enumerate(tangents):
+                alone = d.pushed(x, tangent)[place]
+                found = _coordinates(batch.select(0, row))
+                if not all(_close(a, b, 1e-8, 1e-5) for a, b in zip(found, alone, strict=True)):
+                    raise GradcheckError(
+                        "gradcheck or gradgradcheck failed while testing batched forward mode AD:"
+                        f" the tangents of input {k} differ from those computed one by one"
+                    )
+
+
 def _check_constant(d: _Derivatives) -> None:
     for x in d.wanted:
         n = _count(x)
@@ -374,6 +456,11 @@ def _check_inputs(inputs: tuple[Any, ...]) -> None:
             )
 
 
+def _require(holds: bool, text: str) -> None:
+    if not holds:
+        raise AssertionError(text)
+
+
 def gradcheck(
     func: Callable[..., Any],
     inputs: Any,
@@ -386,6 +473,9 @@ def gradcheck(
     check_undefined_grad: bool = True,
     check_grad_dtypes: bool = False,
     check_batched_grad: bool = False,
+    check_batched_forward_grad: bool = False,
+    check_forward_ad: bool = False,
+    check_backward_ad: bool = True,
     fast_mode: bool = False,
     masked: bool | None = None,
 ) -> bool:
@@ -403,6 +493,9 @@ def gradcheck(
         check_undefined_grad: of several outputs, each may have no gradient.
         check_grad_dtypes: also compare the dtypes of the gradients with those of the inputs.
         check_batched_grad: also compare `grad(..., is_grads_batched=True)`.
+        check_batched_forward_grad: also compare forward mode under `vmap`.
+        check_forward_ad: compare what forward mode gives.
+        check_backward_ad: compare what backward gives.
         fast_mode: compare along one random direction only.
         masked: says how sparse inputs count; dense ones do not need it.
 
@@ -412,6 +505,7 @@ def gradcheck(
     Raises:
         GradcheckError: on the first difference (if `raise_exception`).
         ValueError: if no input requires gradients.
+        AssertionError: for checks that exclude each other, as in PyTorch.
         RuntimeError: if elements of an input share memory.
 
     Example:
@@ -419,6 +513,18 @@ def gradcheck(
         >>> flambeau.autograd.gradcheck(flambeau.exp, x)
         True
     """
+    _require(
+        check_forward_ad or check_backward_ad,
+        "Expected at least one of check_forward_ad or check_backward_ad to be True",
+    )
+    _require(
+        check_backward_ad or not check_batched_grad,
+        "Setting check_batched_grad=True requires check_backward_ad to be True",
+    )
+    _require(
+        check_forward_ad or not check_batched_forward_grad,
+        "Setting check_batched_forward_grad=True requires check_forward_ad to be True",
+    )
     inputs = _tuple(inputs)
     _check_inputs(inputs)
     derivatives = _Derivatives(func, inputs, eps)
@@ -426,14 +532,23 @@ def gradcheck(
         if not derivatives.outputs:
             _check_constant(derivatives)
             return True
-        _check_same_twice(derivatives, nondet_tol)
-        (_check_random_direction if fast_mode else _check_every_direction)(derivatives, atol, rtol)
-        if check_grad_dtypes:
-            _check_dtypes(derivatives)
-        if check_batched_grad:
-            _check_batched(derivatives)
-        if check_undefined_grad:
-            _check_undefined(derivatives)
+        if check_backward_ad:
+            _check_same_twice(derivatives, nondet_tol)
+            (_check_random_direction if fast_mode else _check_every_direction)(
+                derivatives, atol, rtol
+            )
+        if check_forward_ad:
+            (_check_forward_mode_once if fast_mode else _check_forward_mode)(
+                derivatives, atol, rtol
+            )
+        for wanted, check in (
+            (check_batched_forward_grad, _check_batched_forward),
+            (check_backward_ad and check_grad_dtypes, _check_dtypes),
+            (check_batched_grad, _check_batched),
+            (check_backward_ad and check_undefined_grad, _check_undefined),
+        ):
+            if wanted:
+                check(derivatives)
     except GradcheckError:
         if raise_exception:
             raise
@@ -472,6 +587,8 @@ def gradgradcheck(
     check_undefined_grad: bool = True,
     check_grad_dtypes: bool = False,
     check_batched_grad: bool = False,
+    check_fwd_over_rev: bool = False,
+    check_rev_over_rev: bool = True,
     fast_mode: bool = False,
     masked: bool = False,
 ) -> bool:
@@ -480,6 +597,8 @@ def gradgradcheck(
     Args:
         grad_outputs: gradients of the outputs to start from; random by default.
         gen_non_contig_grad_outputs: whether the random ones have gaps between their elements.
+        check_fwd_over_rev: differentiate the gradient by forward mode.
+        check_rev_over_rev: differentiate it by backward.
 
     The other arguments, what is returned and raised are those of `gradcheck`.
 
@@ -490,6 +609,18 @@ def gradgradcheck(
     """
     from flambeau.autograd import grad
 
+    _require(
+        check_fwd_over_rev or check_rev_over_rev,
+        "Expected at least one of check_fwd_over_rev or check_rev_over_rev to be True",
+    )
+    _require(
+        check_rev_over_rev or not check_undefined_grad,
+        "Setting check_undefined_grad=True requires check_rev_over_rev to be True",
+    )
+    _require(
+        check_rev_over_rev or not check_batched_grad,
+        "Setting check_batched_grad=True requires check_rev_over_rev to be True",
+    )
     inputs = _tuple(inputs)
     _check_inputs(inputs)
     outputs = _wanted(_tuple(func(*inputs)))
@@ -522,6 +653,8 @@ def gradgradcheck(
         check_undefined_grad=check_undefined_grad,
         check_grad_dtypes=check_grad_dtypes,
         check_batched_grad=check_batched_grad,
+        check_forward_ad=check_fwd_over_rev,
+        check_backward_ad=check_rev_over_rev,
         fast_mode=fast_mode,
         masked=masked,
     )

@@ -30,9 +30,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     if argv and argv[0] in ("-V", "--version"):
-        import flambeau
+        from flambeau.core.version import PACKAGE
 
-        print(f"flambeau {flambeau.__version__}")
+        print(f"flambeau {PACKAGE}")
         return 0
     words = _find(argv)
     if words is None:

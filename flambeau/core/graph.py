@@ -15,6 +15,20 @@ if TYPE_CHECKING:
 Node: Any = _C.Node
 
 
+class InputMetadata:
+    """What a node expects of one of the gradients it gets: the look of an output of its forward."""
+
+    __slots__ = ("device", "dtype", "shape")
+
+    is_nested_tensor = False
+    is_cpp_nested_tensor = False
+
+    def __init__(self, shape: Any, dtype: Any, device: Any) -> None:
+        self.shape = shape
+        self.dtype = dtype
+        self.device = device
+
+
 class AccumulateGrad:
     """Stands for a leaf among `next_functions`; the graph itself points at the tensor."""
 
@@ -28,6 +42,16 @@ class AccumulateGrad:
         return "torch::autograd::AccumulateGrad"
 
     next_functions: tuple[Any, ...] = ()
+    requires_grad = True
+
+    def _sequence_nr(self) -> int:
+        """The largest number: leaves are reached as soon as their gradient is complete."""
+        return 2**64 - 1
+
+    @property
+    def _input_metadata(self) -> tuple[InputMetadata, ...]:
+        leaf = self.variable
+        return (InputMetadata(leaf.shape, leaf.dtype, leaf.device),)
 
     @property
     def metadata(self) -> dict[Any, Any]:
@@ -74,6 +98,12 @@ def _next_functions(node: Any) -> tuple[tuple[Any, int], ...]:
         (target if target is None or isinstance(target, Node) else AccumulateGrad(target), number)
         for target, number in node._edges
     )
+
+
+def _input_metadata(node: Any) -> tuple[InputMetadata, ...]:
+    """What the gradients that the node gets look like, one per output of its forward."""
+    pairs = zip(node._outputs, node._devices, strict=True)
+    return tuple(InputMetadata(shape, dtype, device) for (shape, dtype), device in pairs)
 
 
 def _register_hook(node: Any, hook: Callable[..., Any]) -> RemovableHandle:
@@ -148,6 +178,22 @@ class SavedTensor:
             raise GradError("Calling register_hooks on a saved tensor with value None is forbidden")
         self._node._pack(self._place, Packed(pack_hook, unpack_hook, value))
 
+    def unpack(self) -> Any:
+        """The value as backward gets it."""
+        return saved_value(self._node, self._place, None)
+
+    @property
+    def data(self) -> Any:
+        """What is kept: the tensor itself, or what the pack hook made of it."""
+        value = self._node._saved[self._place]
+        return value.kept if isinstance(value, Packed) else value
+
+    @property
+    def unpack_hook(self) -> Any:
+        """The hook that gives the tensor back, or None."""
+        value = self._node._saved[self._place]
+        return value.unpack_hook if isinstance(value, Packed) else None
+
 
 def _node_attribute(node: Any, name: str) -> Any:
     """`_saved_*` and `_raw_saved_*` of operations; the fields of `ctx` for custom functions."""
@@ -179,6 +225,8 @@ def _node_names(node: Any) -> list[str]:
 
 
 Node.next_functions = property(_next_functions)
+Node._input_metadata = property(_input_metadata)
+Node.requires_grad = True
 Node.register_hook = _register_hook
 Node.register_prehook = _register_prehook
 Node.__getattr__ = _node_attribute

@@ -89,12 +89,12 @@ class Packed:
         tensor: the tensor to save.
     """
 
-    __slots__ = ("_edge", "_kept", "_unpack")
+    __slots__ = ("_edge", "kept", "unpack_hook")
 
     def __init__(
         self, pack: Callable[[Any], Any], unpack: Callable[[Any], Any], tensor: Any
     ) -> None:
-        self._unpack = unpack
+        self.unpack_hook = unpack
         self._edge: Any = None
         if tensor.requires_grad:
             node = tensor.grad_fn
@@ -103,7 +103,7 @@ class Packed:
         version = tensor._version
         _C.set_grad_enabled(False)
         try:
-            self._kept = pack(tensor if tensor.grad_fn is None else _C.detach(tensor))
+            self.kept = pack(tensor if tensor.grad_fn is None else _C.detach(tensor))
         finally:
             _C.set_grad_enabled(recording)
         if tensor._version != version:
@@ -115,7 +115,7 @@ class Packed:
             )
 
     def __call__(self, with_history: bool) -> Any:
-        tensor: Any = self._unpack(self._kept)
+        tensor: Any = self.unpack_hook(self.kept)
         if not isinstance(tensor, _C.TensorBase):
             raise TypeError(
                 "Output of saved tensor unpack_hook expected to be a Tensor but got result of type "

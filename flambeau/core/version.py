@@ -1,10 +1,16 @@
-"""Version numbers that compare as numbers: "1.10" comes after "1.9"."""
+"""The version, and version numbers that compare as numbers: "1.10" comes after "1.9"."""
 
 from __future__ import annotations
 
 TYPE_CHECKING = False  # see core/registry.py
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+
+#: The package's own version, as installers know it.
+PACKAGE = "0.1.0"
+#: The release of PyTorch whose public names, signatures and results flambeau follows.
+TORCH = "2.13.0"
 
 
 def _release(version: object) -> tuple[int, ...]:
@@ -61,3 +67,9 @@ class TorchVersion(str):
 
     def __ne__(self, other: object) -> bool:
         return not self == other
+
+
+#: `flambeau.__version__`. Programs written for PyTorch choose by it which functions they may call,
+#: so it says which release's these are; the part after the plus, a local version as PEP 440 has it,
+#: says whose they are.
+VERSION = TorchVersion(f"{TORCH}+flambeau.{PACKAGE}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import wraps
 from typing import Any
 
 from flambeau.func._forward import jacfwd, jvp
@@ -33,9 +34,45 @@ def hessian(func: Any, argnums: Any = 0) -> Any:
     return jacfwd(jacrev(func, argnums), argnums)
 
 
+def functionalize(func: Any, *, remove: str = "mutations") -> Any:
+    """The function itself, for programs that hand `functionalize(func)` on.
+
+    PyTorch rewrites a program without in-place operations, and if wanted without views, for
+    compilers that know neither; the results of the program, and what it does to its inputs, stay
+    what they are. Nothing here needs the rewritten program, so `func` runs as it was written.
+
+    Args:
+        func: any function.
+        remove: "mutations", or "mutations_and_views".
+
+    Returns:
+        A function of the same arguments.
+
+    Raises:
+        RuntimeError: for another value of `remove`; when the function is called, as in PyTorch.
+
+    Example:
+        >>> f = flambeau.func.functionalize(lambda x: x.clone().add_(1))
+        >>> f(flambeau.zeros(2))
+        tensor([1., 1.])
+    """
+
+    @wraps(func, updated=())
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if remove not in ("mutations", "mutations_and_views"):
+            raise RuntimeError(
+                f"functionalize(f, remove='mutations'): received invalid argument for"
+                f" remove={remove}. Valid options are 'mutations' and 'mutations_and_views'."
+            )
+        return func(*args, **kwargs)
+
+    return wrapper
+
+
 __all__ = [
     "debug_unwrap",
     "functional_call",
+    "functionalize",
     "grad",
     "grad_and_value",
     "hessian",

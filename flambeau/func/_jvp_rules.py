@@ -192,6 +192,11 @@ def _logcumsumexp(op: Any, values: Any, tangents: Any, out: Any) -> Any:
     """Running means of the tangents weighted by exp(input), the two signs in logarithms."""
     x, dim = values
     t = tangents[0]
+    if out.dtype.is_complex:  # whose logarithms have any sign
+        out = out.masked_fill(out.real == float("-inf"), 0)
+        one, absent = t.new_ones(()), t.new_full((), float("-inf"))
+        logarithm = where(t != 0, where(t != 0, t, one).log() + x, absent)
+        return (op(logarithm, dim) - out).exp()
     out = out.masked_fill(out == float("-inf"), 0)  # nothing but -inf so far
     one, absent = t.new_ones(()), t.new_full((), float("-inf"))
 
@@ -205,6 +210,8 @@ def _logcumsumexp(op: Any, values: Any, tangents: Any, out: Any) -> Any:
 @_rule("copy")
 def _copy(op: Any, values: Any, tangents: Any, out: Any) -> Any:
     t = tangents[1]
+    if t is not None and t.dtype.is_complex and not out.dtype.is_complex:
+        t = t.real
     return None if t is None else t.to(out.dtype).expand(out.shape)
 
 

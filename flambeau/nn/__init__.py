@@ -1,6 +1,5 @@
 """Neural networks: modules, functions, initialisation and tools."""
 
-from flambeau.nn import attention as attention
 from flambeau.nn import functional as functional
 from flambeau.nn import grad as grad
 from flambeau.nn import init as init
@@ -14,3 +13,12 @@ from flambeau.nn.parameter import Buffer as Buffer
 from flambeau.nn.parameter import Parameter as Parameter
 from flambeau.nn.parameter import UninitializedBuffer as UninitializedBuffer
 from flambeau.nn.parameter import UninitializedParameter as UninitializedParameter
+
+
+def __getattr__(name):
+    """Loads `attention`, which few programs name."""
+    if name == "attention":
+        from importlib import import_module
+
+        return import_module("flambeau.nn.attention")
+    raise AttributeError(f"module 'flambeau.nn' has no attribute '{name}'")

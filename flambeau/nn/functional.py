@@ -59,7 +59,9 @@ from flambeau.ops.fold import fold as fold
 from flambeau.ops.fold import unfold as unfold
 from flambeau.ops.grid import affine_grid as affine_grid
 from flambeau.ops.grid import grid_sample as grid_sample
+from flambeau.ops.grouped import grouped_mm as grouped_mm
 from flambeau.ops.index import embedding as _embedding
+from flambeau.ops.linear_loss import linear_cross_entropy as linear_cross_entropy
 from flambeau.ops.loss import binary_cross_entropy as binary_cross_entropy
 from flambeau.ops.loss import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
 from flambeau.ops.loss import cosine_embedding_loss as cosine_embedding_loss

@@ -209,6 +209,23 @@ def embedding_bag(
     return _summed(rows, spans, kept, factors, mode == "mean")
 
 
+def bags_of(weight, indices, offsets, greatest, include_last_offset, padding_idx):
+    """The bag of each index, the size of each bag, and which index gave each maximum (or 0)."""
+    spans = _spans(offsets, indices.numel(), include_last_offset)
+    bags = tensor([bag for bag, (a, b) in enumerate(spans) for _ in range(a, b)], dtype=_C.int64)
+    index = indices[: bags.numel()].long()
+    kept = index != (-1 if padding_idx is None else padding_idx % weight.shape[0])
+    sizes = bags[kept].bincount(minlength=len(spans))
+    # The first row of each bag that has the maximum.
+    found = (weight[index] == greatest[bags]) & kept.unsqueeze(1)
+    count = index.numel()
+    rows = where(found, tensor(range(count), dtype=_C.int64).unsqueeze(1), count)
+    first = rows.new_full(greatest.shape, count)
+    first = first.scatter_reduce(0, bags.unsqueeze(1).expand(rows.shape), rows, "amin")
+    places = cat([index, index.new_zeros((1,))])[first]
+    return tuple(t.to(indices.dtype) for t in (bags, sizes, places))
+
+
 # ---- one-hot vectors ----
 
 

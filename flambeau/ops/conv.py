@@ -395,7 +395,7 @@ def conv_tbc(input, weight, bias, pad=0):
     Args:
         input: (t, n, c).
         weight: (k, c, o).
-        bias: (o).
+        bias: (o), converted to the dtype of the input.
         pad: zeros on both ends of the time.
 
     Returns:
@@ -417,5 +417,13 @@ def conv_tbc(input, weight, bias, pad=0):
         )
     if bias.ndim != 1:
         raise ShapeError(f"conv_tbc: Bias must be 1-D: bias is {list(bias.shape)}")
-    out = _convolution(input.permute(1, 2, 0), weight.permute(2, 1, 0), bias, (1,), (pad,), (1,), 1)
+    out = _convolution(
+        input.permute(1, 2, 0),
+        weight.permute(2, 1, 0),
+        bias.to(input.dtype),
+        (1,),
+        (pad,),
+        (1,),
+        1,
+    )
     return out.permute(2, 0, 1)

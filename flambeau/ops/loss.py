@@ -10,8 +10,11 @@ import math
 
 from flambeau import _C
 from flambeau.backends import kernels
+from flambeau.core.errors import ArgumentValueError, RuntimeFailure, ShapeError
 from flambeau.core.registry import checked, function, op
 from flambeau.core.tensor import Tensor
+from flambeau.ops.activation import logsigmoid
+from flambeau.ops.creation import tensor
 from flambeau.ops.index import where
 from flambeau.ops.reduce import vector_norm
 from flambeau.ops.softmax import log_softmax
@@ -19,9 +22,18 @@ from flambeau.ops.softmax import log_softmax
 # ---- arguments that losses share ----
 
 
-def _reduction(size_average, reduce, reduction):
-    """The reduction, from the older arguments if they are given."""
+_REDUCTIONS = ("none", "mean", "sum")
+
+
+def _reduction(size_average, reduce, reduction, valid=_REDUCTIONS):
+    """The reduction, from the older arguments if they are given.
+
+    Raises:
+        ValueError: if there is no such reduction.
+    """
     if size_average is None and reduce is None:
+        if reduction not in valid:
+            raise ValueError(f"{reduction} is not a valid value for reduction")
         return reduction
     import warnings
 
@@ -334,8 +346,7 @@ def binary_cross_entropy_with_logits(
         loss = _bce_logits(input, target, "none")
     else:
         positive = (pos_weight - 1) * target + 1
-        tail = (-input.abs()).exp().log1p() + (-input).clamp(min=0)
-        loss = (1 - target) * input + positive * tail
+        loss = (1 - target) * input - positive * logsigmoid(input)
     return _reduced(loss if weight is None else loss * weight, reduction)
 
 
@@ -374,7 +385,7 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
         reduction: also "batchmean": the sum over the number of rows, which is the mathematical one.
         log_target: the target too is given as logarithms.
     """
-    reduction = _reduction(size_average, reduce, reduction)
+    reduction = _reduction(size_average, reduce, reduction, (*_REDUCTIONS, "batchmean"))
     if reduction == "mean":
         import warnings
 
@@ -529,8 +540,7 @@ def _soft_cross_entropy(input, target, weight, ignore_index, reduction, smoothin
     """Cross entropy with probabilities as target."""
     if not target.is_floating_point():
         raise RuntimeError(
-            "Expected floating point type for target with class probabilities, got "
-            + target.dtype.name.capitalize()
+            f"Expected floating point type for target with class probabilities, got {target.dtype}"
         )
     if ignore_index >= 0:
         raise RuntimeError("ignore_index is not supported for floating point target")
@@ -574,6 +584,8 @@ def nll_loss(
         IndexError: if a class number is not below C.
     """
     reduction = _reduction(size_average, reduce, reduction)
+    if input.ndim == 0:
+        raise ArgumentValueError("nll_loss: Expected 1 or more dimensions (got 0)")
     return _nll_loss(input, target, weight, ignore_index, reduction)[0]
 
 
@@ -647,6 +659,39 @@ def poisson_nll_loss(
 # ---- margins ----
 
 
+def _check_rows(name, input, target, target_shape):
+    """Scores must be a vector or rows, and the target of the shape that goes with them.
+
+    Raises:
+        RuntimeError: otherwise.
+    """
+    _require_tensors(name, input=input, target=target)
+    if input.ndim not in (1, 2) or input.shape[-1] == 0:
+        raise ShapeError(
+            f"{name}: Expected non-empty vector or matrix with optional 0-dim batch size, but got: "
+            f"{list(input.shape)}"
+        )
+    if target.shape != target_shape and not (target_shape.numel() == target.numel() == 1):
+        raise ShapeError(
+            f"{name}: inconsistent target size: {list(target.shape)} for input of size: "
+            f"{list(input.shape)}"
+        )
+
+
+def _chosen(name, input, numbers):
+    """The scores of the classes with these numbers.
+
+    Raises:
+        RuntimeError: if there is no such class.
+    """
+    try:
+        return input.gather(-1, numbers)
+    except IndexError:
+        raise RuntimeFailure(
+            f"{name}: argument #2 'target' is out of range: input is {tuple(input.shape)}"
+        ) from None
+
+
 @checked
 def hinge_embedding_loss(
     input, target, margin=1.0, size_average=None, reduce=None, reduction="mean"
@@ -696,7 +741,9 @@ def multilabel_soft_margin_loss(
         weight: a factor for each class.
     """
     reduction = _reduction(size_average, reduce, reduction)
-    loss = _bce_logits(*_same_dtype(input, target), "none")
+    _require_tensors("multilabel_soft_margin_loss", input=input, target=target)
+    shape = _C.broadcast_shapes(input.shape, target.shape)
+    loss = _bce_logits(*_same_dtype(input.expand(shape), target.expand(shape)), "none")
     if weight is not None:
         loss = loss * weight
     return _reduced(loss.mean(-1), reduction)
@@ -728,14 +775,55 @@ def multi_margin_loss(
         raise ValueError("only p == 1 and p == 2 supported")
     if weight is not None and weight.ndim != 1:
         raise ValueError("weight must be one-dimensional")
-    numbers = target.unsqueeze(-1)
-    terms = (margin - input.gather(-1, numbers) + input).clamp(min=0)
+    _check_rows("multi_margin_loss", input, target, input.shape[:-1])
+    if weight is not None and weight.shape[0] != input.shape[-1]:
+        raise ShapeError(
+            f"multi_margin_loss: inconsistent weight size, expected {input.shape[-1]} but got "
+            f"{list(weight.shape)}"
+        )
+    numbers = target.reshape(input.shape[:-1]).unsqueeze(-1)
+    terms = (margin - _chosen("multi_margin_loss", input, numbers) + input).clamp(min=0)
     if p == 2:
         terms = terms * terms
     if weight is not None:
         terms = terms * weight[numbers]
     others = terms.scatter(-1, numbers, 0)
     return _reduced(others.sum(-1) / input.shape[-1], reduction)
+
+
+def _multilabel_samples(s):
+    yield s(s.tensor(3, 4), tensor([[3, 0, -1, 1], [0, 2, 1, 3], [-1, 2, 1, 0]]))
+    yield s(s.tensor(0, 4), tensor([[0]], dtype=_C.int64).expand(1, 4)[:0])
+
+
+@op(
+    name="_multilabel_margin",
+    backward_name="MultilabelMarginLoss",
+    public=False,
+    out=False,
+    torch="",
+    samples=_multilabel_samples,
+)
+def _multilabel_margin(input, target):
+    return kernels(input).multilabel_margin(input, target)
+
+
+@_multilabel_margin.vjp("input")
+def _(g, input, target):
+    # Almost everywhere constant: -1 at the target class and +1 at the other of each pair in use.
+    counts = (target >= 0).to(_C.int64).cumprod(-1)
+    numbers = target * counts
+    gaps = 1 - input.gather(-1, numbers).unsqueeze(-1) + input.unsqueeze(-2)
+    is_target = _C.full(input.shape, 0, _C.int64).scatter_add(-1, numbers, counts) > 0
+    used = counts.unsqueeze(-1) * (is_target == 0).unsqueeze(-2) * (gaps > 0)
+    used = used.to(g.dtype)
+    slope = used.sum(-2).scatter_add(-1, numbers, -used.sum(-1))
+    return slope * (g / input.shape[-1]).unsqueeze(-1)
+
+
+@_multilabel_margin.fast_vjp("input")
+def _(g, input, target):
+    return kernels(g).multilabel_margin_backward(g, input, target)
 
 
 @checked
@@ -747,13 +835,9 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
         target: class numbers, up to the first -1 of each row.
     """
     reduction = _reduction(size_average, reduce, reduction)
-    _require_tensors("multilabel_margin_loss", input=input, target=target)
-    counts = (target >= 0).to(_C.int64).cumprod(-1)
-    numbers = target * counts
-    is_target = _C.full(input.shape, 0, _C.int64).scatter_add(-1, numbers, counts) > 0
-    gaps = 1 - input.gather(-1, numbers).unsqueeze(-1) + input.unsqueeze(-2)
-    used = counts.unsqueeze(-1) * (is_target == 0).unsqueeze(-2)
-    loss = (gaps.clamp(min=0) * used).sum((-2, -1)) / input.shape[-1]
+    _check_rows("multilabel_margin_loss", input, target, input.shape)
+    rows = input.reshape(-1, input.shape[-1]), target.reshape(-1, input.shape[-1])
+    loss = _multilabel_margin(*rows).reshape(input.shape[:-1])
     return _reduced(loss, reduction)
 
 
@@ -793,7 +877,9 @@ def cosine_embedding_loss(
     `nn.CosineEmbeddingLoss`."""
     reduction = _reduction(size_average, reduce, reduction)
     _require_tensors("cosine_embedding_loss", input1=input1, input2=input2, target=target)
-    if input1.ndim not in (1, 2) or target.ndim != input1.ndim - 1:
+    if target.ndim > 1:
+        raise ShapeError("0D or 1D target tensor expected, multi-target not supported")
+    if not input1.ndim == input2.ndim == target.ndim + 1:
         raise RuntimeError(
             f"{target.ndim}D target tensor expects {target.ndim + 1}D input tensors, but found "
             f"inputs with sizes {list(input1.shape)} and {list(input2.shape)}."
@@ -851,6 +937,13 @@ def triplet_margin_with_distance_loss(
     """
     if margin <= 0:
         raise ValueError(f"margin must be greater than 0, got {margin}")
+    _require_tensors("triplet_margin_loss", anchor=anchor, positive=positive, negative=negative)
+    if not anchor.ndim == positive.ndim == negative.ndim:
+        raise ShapeError(
+            "The anchor, positive, and negative tensors are expected to have the same number of "
+            f"dimensions, but got: anchor {anchor.ndim}D, positive {positive.ndim}D, and negative "
+            f"{negative.ndim}D inputs"
+        )
     distance = distance_function or pairwise_distance
     near, far = distance(anchor, positive), distance(anchor, negative)
     if swap:

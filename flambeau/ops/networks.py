@@ -7,10 +7,10 @@ They are those of `nn.functional` with other arguments: a reduction is a number 
 from __future__ import annotations
 
 from flambeau import _C
-from flambeau.core.errors import ArgumentValueError, RuntimeFailure
+from flambeau.core.errors import ArgumentValueError, RuntimeFailure, ShapeError
 from flambeau.core.grad_mode import no_grad
 from flambeau.core.registry import function
-from flambeau.ops import ctc, index, loss, norm, pool
+from flambeau.ops import bag, ctc, index, loss, norm, pool
 from flambeau.ops.reduce import vector_norm
 
 _REDUCTIONS = ("none", "mean", "sum")
@@ -115,6 +115,52 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5, cudnn_enable
 
 
 @function
+def native_batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps):
+    """`batch_norm` with the means and reciprocal standard deviations of the batch.
+
+    Returns:
+        (result, means, reciprocals); without `training` the last two are empty.
+    """
+    out, mean, rstd = norm._native_batch_norm(
+        input, weight, bias, running_mean, running_var, training, momentum, eps
+    )
+    return (out, mean, rstd) if training else (out, mean.new_empty((0,)), mean.new_empty((0,)))
+
+
+@function
+def native_group_norm(input, weight, bias, N, C, HxW, group, eps):
+    """`group_norm` with the means and reciprocal standard deviations of the groups.
+
+    Args:
+        N, C, HxW: sizes of the input: examples, channels, elements of a channel.
+
+    Returns:
+        (result, means, reciprocals), the last two (N, group).
+    """
+    if tuple(input.shape[:2]) != (N, C) or N * C * HxW != input.numel():
+        raise ShapeError(
+            f"native_group_norm: the input must have {N} x {C} x {HxW} elements, got "
+            f"{tuple(input.shape)}"
+        )
+    if group < 1 or C % group:
+        raise RuntimeFailure(
+            "Expected number of channels in input to be divisible by num_groups, but got input of "
+            f"shape {list(input.shape)} and num_groups={group}"
+        )
+    return norm._native_group_norm(input, group, weight, bias, eps)
+
+
+@function
+def native_layer_norm(input, normalized_shape, weight, bias, eps):
+    """`layer_norm` with the means and reciprocal standard deviations of the rows.
+
+    Returns:
+        (result, means, reciprocals), the last two with ones in place of the normalised sizes.
+    """
+    return norm._native_layer_norm(input, tuple(normalized_shape), weight, bias, eps)
+
+
+@function
 def norm_except_dim(v, pow=2, dim=0):
     """The norms of the slices along an axis, beside the other axes of size one.
 
@@ -159,6 +205,57 @@ def embedding_renorm_(input, indices, max_norm, norm_type):
         chosen = input.index_select(0, rows)
         norms = vector_norm(chosen, norm_type, 1, True)
         return input.index_copy_(0, rows, chosen * (max_norm / (norms + 1e-7)).clamp(max=1.0))
+
+
+@function
+def embedding_bag(
+    weight,
+    indices,
+    offsets,
+    scale_grad_by_freq=False,
+    mode=0,
+    sparse=False,
+    per_sample_weights=None,
+    include_last_offset=False,
+    padding_idx=None,
+):
+    """`nn.functional.embedding_bag` and how it came about; the mode is a number.
+
+    Args:
+        weight: the table, (V, D).
+        indices: (N).
+        offsets: where each bag starts.
+        mode: 0 for the sum, 1 for the mean, 2 for the maximum.
+
+    The other arguments are those of `nn.functional.embedding_bag`.
+
+    Returns:
+        (bags, the bag of each index, the size of each bag, the index of each maximum); the last
+        three are empty or zeros where the mode has no use for them.
+    """
+    if mode not in (0, 1, 2):
+        raise RuntimeFailure("`mode` must be sum, mean, or max.")
+    out = bag.embedding_bag(
+        indices,
+        weight,
+        offsets,
+        scale_grad_by_freq=scale_grad_by_freq,
+        mode=("sum", "mean", "max")[mode],
+        sparse=sparse,
+        per_sample_weights=per_sample_weights,
+        include_last_offset=include_last_offset,
+        padding_idx=padding_idx,
+    )
+    none = offsets.new_zeros(offsets.shape)
+    if mode == 0 and padding_idx is None:
+        return out, offsets.new_empty((0,)), none, none
+    with no_grad():
+        of_index, sizes, places = bag.bags_of(
+            weight, indices, offsets, out, include_last_offset, padding_idx
+        )
+    if mode == 0:
+        return out, of_index, none, none
+    return out, of_index, sizes, places if mode == 2 else sizes
 
 
 # ---- pooling with the places of the maxima ----

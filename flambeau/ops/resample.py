@@ -179,10 +179,8 @@ def _check_kind(input, mode, antialias):
     return kind
 
 
-def _area(input, size):
-    """The means of windows, as adaptive pooling has them."""
-    pool = (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[len(size) - 1]
-    return pool(input, size)
+#: By the number of axes: the means of windows.
+_AREA = {1: adaptive_avg_pool1d, 2: adaptive_avg_pool2d, 3: adaptive_avg_pool3d}
 
 
 # ---- public forms ----
@@ -258,7 +256,7 @@ def interpolate(
             scales = tuple(map(float, factors))
     kind = _check_kind(input, mode, antialias)
     if mode == "area":
-        return _area(input, size)
+        return _AREA[len(size)](input, size)
     _check_sizes(input, size)
     return _interpolate(input, size, kind, bool(align_corners), scales)
 

@@ -253,7 +253,7 @@ def _check_derivatives(op: Any, sample: Sample, fast_mode: bool) -> None:
     if not outputs:
         return
     try:
-        gradcheck(function, inputs, fast_mode=fast_mode)
+        gradcheck(function, inputs, fast_mode=fast_mode, check_forward_ad=True)
         gradgradcheck(function, inputs, fast_mode=True)
     except GradcheckError as error:
         raise AssertionError(f"{call}: {error}") from error
@@ -265,7 +265,7 @@ def _check_derivatives(op: Any, sample: Sample, fast_mode: bool) -> None:
 
 
 def check_gradients(op: Any) -> None:
-    """gradcheck, gradgradcheck, and fused rules equal to the differentiable ones."""
+    """gradcheck both ways, gradgradcheck, and fused rules equal to the differentiable ones."""
     if not op.info.rules or not op.info.gradcheck:
         return
     for sample in samples_of(op):

@@ -66,18 +66,18 @@ class Impatient(Function):
         return g * 2 + h * 3
 
 
-@pytest.mark.parametrize(
-    ("function", "make"),
-    [
-        (lambda x: x.exp() * x, real),
-        (lambda x: x.exp() * x, complex_),
-        (lambda x: x.abs(), complex_),
-        (lambda x: flambeau.complex(x, x * x), real),
-        (lambda x: (x.real * 2, x.conj() * x), complex_),
-        (lambda x: [x * 2, x.detach()], real),
-        (lambda x: x.detach() * 0, real),
-    ],
-)
+RIGHT = [
+    (lambda x: x.exp() * x, real),
+    (lambda x: x.exp() * x, complex_),
+    (lambda x: x.abs(), complex_),
+    (lambda x: flambeau.complex(x, x * x), real),
+    (lambda x: (x.real * 2, x.conj() * x), complex_),
+    (lambda x: [x * 2, x.detach()], real),
+    (lambda x: x.detach() * 0, real),
+]
+
+
+@pytest.mark.parametrize(("function", "make"), RIGHT)
 @pytest.mark.parametrize("fast_mode", [False, True])
 def test_right_gradients_pass(function, make, fast_mode):
     assert gradcheck(function, make(), fast_mode=fast_mode, check_batched_grad=True)
@@ -164,3 +164,69 @@ def test_a_function_may_differentiate_inside():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert gradcheck(slope, real())
+
+
+class WrongTangent(Function):
+    """exp with a wrong forward derivative."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.exp()
+
+    @staticmethod
+    def backward(ctx, g):
+        return g * ctx.saved_tensors[0].exp()
+
+    @staticmethod
+    def jvp(ctx, t):
+        return t * 3
+
+
+FORWARD = {"check_forward_ad": True}
+FORWARD_ALONE = {"check_forward_ad": True, "check_backward_ad": False}
+
+
+@pytest.mark.parametrize(("function", "make"), RIGHT)
+@pytest.mark.parametrize("fast_mode", (True, False))
+def test_forward_mode_of_right_gradients(function, make, fast_mode):
+    assert gradcheck(
+        function, make(), fast_mode=fast_mode, check_batched_forward_grad=True, **FORWARD_ALONE
+    )
+    assert gradgradcheck(
+        function,
+        make(),
+        fast_mode=fast_mode,
+        check_fwd_over_rev=True,
+        check_rev_over_rev=False,
+        check_undefined_grad=False,
+    )
+
+
+@pytest.mark.parametrize("fast_mode", (True, False))
+def test_a_wrong_forward_derivative(fast_mode):
+    x = flambeau.tensor([0.5, 2.0], dtype=flambeau.float64, requires_grad=True)
+    assert gradcheck(WrongTangent.apply, x, fast_mode=fast_mode)
+    with pytest.raises(
+        GradcheckError, match="Jacobian computed with forward mode mismatch for output 0 with"
+    ):
+        gradcheck(WrongTangent.apply, x, fast_mode=fast_mode, **FORWARD)
+    assert not gradcheck(WrongTangent.apply, x, raise_exception=False, **FORWARD)
+
+
+@pytest.mark.parametrize(
+    "switches",
+    (
+        {"check_forward_ad": False, "check_backward_ad": False},
+        {"check_batched_grad": True, **FORWARD_ALONE},
+        {"check_batched_forward_grad": True},
+    ),
+)
+def test_switches_that_exclude_each_other(switches):
+    texts = []
+    for module in (flambeau, torch):
+        x = module.tensor([0.5], dtype=module.float64, requires_grad=True)
+        with pytest.raises(AssertionError) as error:
+            module.autograd.gradcheck(module.exp, x, **switches)
+        texts.append(str(error.value))
+    assert texts[0] == texts[1]

@@ -10,7 +10,7 @@ from flambeau import cli
 
 def test_version(capsys):
     assert cli.main(["--version"]) == 0
-    assert capsys.readouterr().out == f"flambeau {flambeau.__version__}\n"
+    assert capsys.readouterr().out == f"flambeau {flambeau.version.flambeau}\n"
 
 
 @pytest.mark.parametrize("argv", [[], ["--help"], ["-h"]])

@@ -1,7 +1,11 @@
 """Importing the package: quick, lazy, complete."""
 
+import os
+import resource
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +26,25 @@ def test_import_loads_little():
     assert not {f"flambeau.{name}" for name in ("nn", "optim", "utils", "serialization")} & set(
         loaded
     )
+
+
+def seconds(program, environment):
+    """The processor time of a program, at its best."""
+    found = []
+    for _ in range(6):  # the first one compiles what it loads
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-c", program], check=True, env=environment, timeout=60)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        found.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return min(found)
+
+
+@pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="sanitizers take their time")
+def test_import_takes_less_than_a_tenth_of_a_second(tmp_path):
+    environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(tmp_path)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    python = seconds("pass", environment)
+    assert seconds("import flambeau", environment) - python < 0.1
 
 
 def test_printing_does_not_load_numpy():
@@ -140,8 +163,26 @@ def test_versions():
     assert version("1.2.0") == (1, 2) and version("1.2") == "1.2" and version("1.2") != "1.20"
     assert version("1.2") != 1.2
     assert {version("1.2"): 1}["1.2"] == 1
-    assert isinstance(flambeau.__version__, str)
+
+
+def test_programs_find_the_release_whose_names_are_here():
+    version = pytest.importorskip("packaging.version").Version
+    torch = flambeau
+    assert torch.__version__ >= (2, 0) and torch.__version__ >= "1.13"
+    assert not torch.__version__ < (2, 13) and not torch.__version__ > (2, 13)
+    assert version(torch.__version__) >= version("2.0")
+    assert version(torch.__version__).release == (2, 13, 0)
+    assert int(torch.__version__.split(".")[0]) == 2
+    assert tuple(map(int, torch.__version__.split("+")[0].split("."))) == (2, 13, 0)
+    assert isinstance(torch.__version__, torch.torch_version.TorchVersion)
+    assert str(torch.__version__) == "2.13.0+flambeau.0.1.0"
+
+
+def test_the_package_has_a_version_of_its_own():
+    declared = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    assert flambeau.version.flambeau == declared["project"]["version"]
     assert flambeau.version.torch == "2.13.0"
+    assert flambeau.version.__version__ == flambeau.__version__
 
 
 def test_settings():

@@ -5,6 +5,7 @@ Rows are a constructor call and its inputs. A public module without a row fails 
 
 import importlib
 import inspect
+import io
 
 import layers
 import numpy as np
@@ -175,16 +176,11 @@ def test_attributes_and_methods(name):
     assert theirs - absent <= set(dir(getattr(flambeau.nn, name)))
 
 
-#: Modules kept in files of their own, so that files stay small.
-ELSEWHERE = {"margin_loss", "lazyconv"}
-
-
 @pytest.mark.parametrize("name", public_modules())
 def test_a_module_is_where_pytorch_has_it(name):
     kind = getattr(flambeau.nn, name)
-    if kind.__module__.rpartition(".")[2] not in ELSEWHERE:
-        path = getattr(torch.nn, name).__module__.replace("torch", "flambeau", 1)
-        assert getattr(importlib.import_module(path), name) is kind
+    assert kind.__module__ == getattr(torch.nn, name).__module__.replace("torch", "flambeau", 1)
+    assert getattr(importlib.import_module(kind.__module__), name) is kind
 
 
 class Inputs:
@@ -283,3 +279,24 @@ def test_call_and_gradients(row, training):
                 atol=2e-5,
                 err_msg=str(name),
             )
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit")
+@pytest.mark.parametrize("saved_by", ["flambeau", "torch"])
+@pytest.mark.parametrize("row", [*filter(there, CALLED)], ids=lambda row: row[0])
+def test_a_saved_module_is_loaded_with_its_class(row, saved_by):
+    source = {"flambeau": flambeau, "torch": torch}[saved_by]
+    module = make(row[0], source).eval()
+    file = io.BytesIO()
+    source.save(module, file)
+    file.seek(0)
+    other = flambeau.load(file, weights_only=False)
+    assert repr(other) == repr(module)
+    results = []
+    for package, layer in ((source, module), (flambeau, other)):
+        package.manual_seed(3)
+        results.append(tensors_in(layer(*Inputs(package).make(row[1]))))
+    for wanted, tensor in zip(*results, strict=True):
+        np.testing.assert_allclose(
+            tensor.detach().numpy(), wanted.detach().numpy(), rtol=2e-4, atol=2e-5
+        )

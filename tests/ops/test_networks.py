@@ -33,6 +33,19 @@ CALLS = [
     lambda m, x, t: m.embedding(x, m.tensor([1, 0, 1])),
     lambda m, x, t: m.embedding(x, m.tensor([[1, 0]]), 1),
     lambda m, x, t: m.embedding_renorm_(x.clone(), m.tensor([1, 1]), 0.5, 2.0),
+    lambda m, x, t: m.native_layer_norm(x, (3,), None, None, 0.5),
+    lambda m, x, t: m.native_group_norm(x, None, m.ones(3), 2, 3, 1, 3, 0.5),
+    lambda m, x, t: m.native_batch_norm(x, None, None, None, None, True, 0.1, 0.5),
+    lambda m, x, t: m.native_batch_norm(x, None, None, m.zeros(3), m.ones(3), False, 0.1, 0.5),
+    lambda m, x, t: m.embedding_bag(x, m.tensor([1, 0, 1]), m.tensor([0, 2])),
+    lambda m, x, t: m.embedding_bag(x, m.tensor([1, 0, 1]), m.tensor([0, 2, 2]), False, 1),
+    lambda m, x, t: m.embedding_bag(x, m.tensor([1, 0, 1]), m.tensor([0, 0, 2]), mode=2),
+    lambda m, x, t: m.embedding_bag(
+        x, m.tensor([1, 0, 1]), m.tensor([0, 2, 3]), False, 2, False, None, True, 1
+    ),
+    lambda m, x, t: m.embedding_bag(
+        x, m.tensor([1, 0, 1]), m.tensor([0, 2]), False, 0, False, None, False, 0
+    ),
     lambda m, x, t: m.max_pool1d_with_indices(x, 2),
     lambda m, x, t: m.adaptive_max_pool1d(x, 2),
 ]

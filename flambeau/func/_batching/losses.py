@@ -94,3 +94,22 @@ def _ctc(op, size, values, marks):
     if op.name == "_ctc_loss":
         return tuple(split(o, size) for o in out)
     return split(out, size, 1)
+
+
+@rule("_chunked_linear_cross_entropy")
+def _chunked(op, size, values, marks):
+    """One call per example of the batch, each in its own chunks."""
+    from flambeau.ops.index import stack
+
+    found = [
+        op(*(v[k] if m is True else v for v, m in zip(values, marks, strict=True)))
+        for k in range(size)
+    ]
+    return tuple(stack(list(column)) for column in zip(*found, strict=True))
+
+
+@rule("_multilabel_margin")
+def _rows(op, size, values, marks):
+    """Rows of all batches are rows."""
+    x, target = (merged(whole(size, v, m)) for v, m in zip(values, marks, strict=True))
+    return split(op(x, target), size)

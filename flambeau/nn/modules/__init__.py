@@ -2,6 +2,7 @@
 
 from flambeau.nn.modules import (
     activation,
+    adaptive,
     attention,
     batchnorm,
     channelshuffle,
@@ -15,6 +16,7 @@ from flambeau.nn.modules import (
     lazy,
     lazyconv,
     linear,
+    linear_cross_entropy_options,
     loss,
     margin_loss,
     module,
@@ -28,6 +30,7 @@ from flambeau.nn.modules import (
     upsampling,
 )
 from flambeau.nn.modules.activation import *  # noqa: F403
+from flambeau.nn.modules.adaptive import *  # noqa: F403
 from flambeau.nn.modules.attention import *  # noqa: F403
 from flambeau.nn.modules.batchnorm import *  # noqa: F403
 from flambeau.nn.modules.channelshuffle import *  # noqa: F403
@@ -40,6 +43,7 @@ from flambeau.nn.modules.fold import *  # noqa: F403
 from flambeau.nn.modules.instancenorm import *  # noqa: F403
 from flambeau.nn.modules.lazyconv import *  # noqa: F403
 from flambeau.nn.modules.linear import *  # noqa: F403
+from flambeau.nn.modules.linear_cross_entropy_options import *  # noqa: F403
 from flambeau.nn.modules.loss import *  # noqa: F403
 from flambeau.nn.modules.margin_loss import *  # noqa: F403
 from flambeau.nn.modules.module import Module
@@ -55,6 +59,7 @@ from flambeau.nn.modules.upsampling import *  # noqa: F403
 __all__ = [
     "Module",
     *activation.__all__,
+    *adaptive.__all__,
     *attention.__all__,
     *batchnorm.__all__,
     *channelshuffle.__all__,
@@ -67,6 +72,7 @@ __all__ = [
     *instancenorm.__all__,
     *lazyconv.__all__,
     *linear.__all__,
+    *linear_cross_entropy_options.__all__,
     *loss.__all__,
     *margin_loss.__all__,
     *normalization.__all__,
@@ -78,3 +84,10 @@ __all__ = [
     *transformer.__all__,
     *upsampling.__all__,
 ]
+
+# PyTorch has these in modules whose files they would make too long; pickles name them there.
+for _public, _kept in ((activation, attention), (conv, lazyconv), (loss, margin_loss)):
+    for _name in _kept.__all__:
+        _layer = getattr(_kept, _name)
+        _layer.__module__ = _public.__name__
+        setattr(_public, _name, _layer)

@@ -1,6 +1,7 @@
 """state_dict and load_state_dict of modules."""
 
 import warnings
+import weakref
 from collections import OrderedDict, namedtuple
 
 from flambeau.core.grad_mode import no_grad
@@ -22,6 +23,33 @@ class _IncompatibleKeys(namedtuple("_IncompatibleKeys", ["missing_keys", "unexpe
         return super().__repr__()
 
     __str__ = __repr__
+
+
+class _WrappedHook:
+    """A hook that is called with its module, which it does not keep alive.
+
+    Pickles of PyTorch's modules name it, with the same attributes.
+    """
+
+    def __init__(self, hook, module=None):
+        self.__setstate__({"hook": hook, "with_module": module is not None, "module": module})
+
+    def __call__(self, *args, **kwargs):
+        if not self.with_module:
+            return self.hook(*args, **kwargs)
+        return self.hook(self.module(), *args, **kwargs)
+
+    def __getstate__(self):
+        state = {"hook": self.hook, "with_module": self.with_module}
+        if self.with_module:
+            state["module"] = self.module()
+        return state
+
+    def __setstate__(self, state):
+        self.hook = state["hook"]
+        self.with_module = state["with_module"]
+        if self.with_module:
+            self.module = weakref.ref(state["module"])
 
 
 class StateMixin:
@@ -235,9 +263,7 @@ class StateMixin:
 
     def _register_load_state_dict_pre_hook(self, hook, with_module=False):
         if with_module:
-            from functools import partial
-
-            hook = partial(hook, self)
+            hook = _WrappedHook(hook, self)
         return _enter(self._load_state_dict_pre_hooks, hook)
 
     def register_load_state_dict_post_hook(self, hook):

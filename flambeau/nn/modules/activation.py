@@ -1,7 +1,6 @@
 """Activation functions as modules."""
 
 from flambeau.nn import functional as F
-from flambeau.nn.modules.attention import MultiheadAttention as MultiheadAttention
 from flambeau.nn.modules.module import Module
 from flambeau.nn.parameter import Parameter
 from flambeau.ops.creation import full

@@ -1,6 +1,9 @@
 """Losses."""
 
+import math
+
 from flambeau.nn import functional as F
+from flambeau.nn.modules.linear import Linear
 from flambeau.nn.modules.module import Module
 
 __all__ = [
@@ -11,6 +14,7 @@ __all__ = [
     "HuberLoss",
     "KLDivLoss",
     "L1Loss",
+    "LinearCrossEntropyLoss",
     "MSELoss",
     "NLLLoss",
     "NLLLoss2d",
@@ -315,3 +319,93 @@ class CTCLoss(_Loss):
             self.reduction,
             self.zero_infinity,
         )
+
+
+class LinearCrossEntropyLoss(Module):
+    """The cross entropy of the scores that a linear layer gives its input.
+
+    Args:
+        in_features: Size of the input.
+        num_classes: The number of classes, C.
+        out_features: Sizes (d1, ..., dK) of the further axes of the target.
+        bias: Whether the layer has a bias.
+        device: Where the weight is.
+        dtype: Its element type.
+        reduction: "none", "mean" or "sum".
+        weight: A factor for each class.
+        ignore_index: Positions with this class number do not count; -100 if left out.
+        label_smoothing: How much of the target to spread evenly over all classes.
+        options: `LinearCrossEntropyOptions`: treat a few examples at a time.
+
+    Raises:
+        RuntimeError: If label_smoothing is not in [0, 1].
+
+    Example:
+        >>> import flambeau as torch
+        >>> loss = torch.nn.LinearCrossEntropyLoss(5, 10, out_features=(4, 3), reduction="none")
+        >>> loss(torch.ones(2, 5), torch.zeros(2, 4, 3, dtype=torch.int64)).shape
+        torch.Size([2, 4, 3])
+    """
+
+    __constants__ = ["reduction", "ignore_index", "label_smoothing"]
+
+    def __init__(
+        self,
+        in_features,
+        num_classes,
+        *,
+        out_features=(),
+        bias=False,
+        device=None,
+        dtype=None,
+        reduction="mean",
+        weight=None,
+        ignore_index=None,
+        label_smoothing=0.0,
+        options=None,
+    ):
+        super().__init__()
+        if not 0 <= label_smoothing <= 1:
+            raise RuntimeError(
+                f"expected label_smoothing to be in range [0, 1], got {label_smoothing}"
+            )
+        self.in_features = in_features
+        self.num_classes = num_classes
+        self.out_features = tuple(out_features)
+        self.bias = bias
+        self.reduction = reduction
+        self.ignore_index = ignore_index
+        self.label_smoothing = label_smoothing
+        self.options = options
+        self.register_buffer("weight", weight)
+        scores = num_classes * math.prod(self.out_features)
+        self.linear = Linear(in_features, scores, bias=bias, device=device, dtype=dtype)
+
+    def forward(self, input, target):
+        """The loss of `input` (N, in_features) against `target`."""
+        shape = (self.num_classes, *self.out_features)
+        bias = None if self.linear.bias is None else self.linear.bias.reshape(shape)
+        return F.linear_cross_entropy(
+            input,
+            self.linear.weight.reshape(*shape, self.in_features),
+            target,
+            linear_bias=bias,
+            weight=self.weight,
+            reduction=self.reduction,
+            ignore_index=self.ignore_index,
+            label_smoothing=self.label_smoothing,
+            options=self.options,
+        )
+
+    def extra_repr(self):
+        names = (
+            "in_features",
+            "num_classes",
+            "out_features",
+            "bias",
+            "reduction",
+            "ignore_index",
+            "label_smoothing",
+            "options",
+        )
+        return ", ".join(f"{name}={getattr(self, name)}" for name in names)

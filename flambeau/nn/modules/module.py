@@ -11,6 +11,7 @@ from flambeau.nn.modules._registry import KINDS, Registry, registry_of, without_
 from flambeau.nn.modules._state import _EXTRA_STATE_KEY_SUFFIX as _EXTRA_STATE_KEY_SUFFIX
 from flambeau.nn.modules._state import StateMixin
 from flambeau.nn.modules._state import _IncompatibleKeys as _IncompatibleKeys
+from flambeau.nn.modules._state import _WrappedHook as _WrappedHook
 from flambeau.nn.parameter import Buffer, Parameter
 from flambeau.ops.query import typename
 
