@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -61,10 +62,13 @@ def alternate(script: str, unit: str, quick: int, full: int) -> Callable[[Settin
         full: Pairs of a full one.
     """
 
+    # Installed packages have their code compiled; that of a checkout is kept from the first run on.
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+
     def figure(library: str, threads: int) -> float:
         process = subprocess.run(
             [sys.executable, "-c", script, library, str(threads)],
-            cwd=ROOT, capture_output=True, text=True, check=False,
+            cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
         )  # fmt: skip
         if process.returncode:
             raise RuntimeError(_error_of(process.stderr))

@@ -387,6 +387,10 @@ DType result_type(const Argument* arguments, int count) {
 }
 
 Tensor unary(int id, const Tensor& a, const Tensor* out, const double* params) {
+  // Magnitudes are real: in a complex tensor that is overwritten they would pass for numbers.
+  const bool overwrites = out && out->storage() == a.storage() && out->offset() == a.offset();
+  FB_CHECK(!overwrites || id != static_cast<int>(UnaryId::abs) || !is_complex(a.dtype()), Runtime,
+           "abs_: In-place abs is not supported for complex tensors.");
   const Argument arguments[] = {a};
   return elementwise(unary_infos[id], table().unary[id], arguments, params, out);
 }
