@@ -136,7 +136,7 @@ def test_in_place(name, dtype):
         except (DTypeError, UnsupportedError, ShapeError):
             if dtype == "float32":
                 raise
-            continue  # ours has no such kernel and says so; torch's 16-bit addbmm_ resizes its target
+            continue  # ours has no such kernel and says so; torch's 16-bit addbmm_ resizes
         compare(ours.args[0], theirs.args[0], call, op)
 
 
