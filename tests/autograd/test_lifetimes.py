@@ -121,7 +121,8 @@ def jacobians(x):
 
 
 def checked(x):
-    autograd.gradcheck(lambda t: t.exp() * t, (x,), check_forward_ad=True)
+    batched = {"check_batched_grad": True, "check_batched_forward_grad": True}
+    autograd.gradcheck(lambda t: t.exp() * t, (x,), check_forward_ad=True, **batched)
     return plain(x)
 
 
