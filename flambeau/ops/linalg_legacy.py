@@ -7,14 +7,11 @@ from flambeau.core import return_types
 from flambeau.core.errors import ArgumentValueError, RuntimeFailure, ShapeError
 from flambeau.core.registry import function, op
 from flambeau.core.tensor import Tensor
-from flambeau.ops.index import cat
+from flambeau.ops.join import cat
 from flambeau.ops.linalg_common import check_matrix, triangle
+from flambeau.ops.linalg_factors import linalg_lu_solve, lu_factor_ex
 from flambeau.ops.linalg_orthogonal import linalg_qr
-from flambeau.ops.linalg_solve import (
-    linalg_lu_solve,
-    lu_factor_ex,
-    solve_triangular,
-)
+from flambeau.ops.linalg_solve import solve_triangular
 from flambeau.ops.linalg_spectral import eigh, linalg_svd, pinv, svdvals
 
 # ---- other names and orders of arguments ----

@@ -3,7 +3,7 @@
 from flambeau.core.dtype import float32, float64, get_default_dtype
 from flambeau.core.grad_mode import enable_grad, no_grad, set_grad_enabled
 from flambeau.core.tensor import Tensor
-from flambeau.ops.creation import tensor
+from flambeau.ops.values import tensor
 from flambeau.optim.optimizer import Optimizer
 
 
