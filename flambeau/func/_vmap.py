@@ -13,7 +13,7 @@ from flambeau.core.tensor import Tensor
 from flambeau.func import _tree
 from flambeau.func._batching import COMPOSED, align, by_position, in_place, rule_of
 from flambeau.func._levels import Transform, below, highest, running
-from flambeau.ops.index import stack
+from flambeau.ops.join import stack
 
 _warned: set[str] = set()
 
@@ -377,7 +377,7 @@ def mapped(func: Any, leaves: list, dims: list, spec: Any, out: Any, randomness:
 
 def _in_chunks(func, leaves, dims, spec, out_dims, randomness, chunk_size, kwargs):
     """Passes over parts of the batch, whose results are joined."""
-    from flambeau.ops.index import cat
+    from flambeau.ops.join import cat
 
     size = _batch_size(leaves, dims)
     pieces, out_spec = [], None
