@@ -183,6 +183,16 @@ def embedding_bag(
         >>> flambeau.nn.functional.embedding_bag(flambeau.tensor([[0, 1]]), table)
         tensor([[2., 3.]])
     """
+    if weight.dtype == _C.int64 and input.is_floating_point():
+        import warnings
+
+        warnings.warn(
+            "Argument order of nn.functional.embedding_bag was changed. Usage "
+            "`embedding_bag(weight, input, ...)` is deprecated, and should now be "
+            "`embedding_bag(input, weight, ...)`.",
+            stacklevel=3,
+        )
+        input, weight = weight, input
     _check_bag(input, weight, offsets, mode, per_sample_weights)
     count, size = input.numel(), weight.shape[0]
     if input.ndim == 2:
