@@ -93,9 +93,10 @@ def _move_towards(averages, values, weight):
     """Move each average towards its value by a fraction; counters and the like in their dtype."""
     targets, sources = [], []
     for average, value in zip(averages, values, strict=True):
-        if average.is_floating_point() or average.is_complex():
+        dtype = average.dtype
+        if dtype.is_floating_point or dtype.is_complex:
             targets.append(average)
-            sources.append(value.to(average.dtype))
+            sources.append(value if value.dtype == dtype else value.to(dtype))
         else:
             average.copy_(average * (1 - weight) + value * weight)
     if targets:
@@ -161,7 +162,7 @@ class AveragedModel(Module):
         """
         averages, values = self._averaged(self.module), self._averaged(model)
         values = [
-            value.detach().to(average.device)
+            value if value.device == average.device else value.to(average.device)
             for average, value in zip(averages, values, strict=True)
         ]
         if self.n_averaged == 0:
