@@ -3,6 +3,17 @@
 from flambeau.core.errors import LinAlgError
 from flambeau.ops.linalg_det import det
 from flambeau.ops.linalg_det import linalg_slogdet as slogdet
+from flambeau.ops.linalg_factors import (
+    cholesky_ex,
+    ldl_factor,
+    ldl_factor_ex,
+    ldl_solve,
+    lu_factor,
+    lu_factor_ex,
+)
+from flambeau.ops.linalg_factors import linalg_cholesky as cholesky
+from flambeau.ops.linalg_factors import linalg_lu as lu
+from flambeau.ops.linalg_factors import linalg_lu_solve as lu_solve
 from flambeau.ops.linalg_norms import cond, matrix_norm
 from flambeau.ops.linalg_norms import linalg_norm as norm
 from flambeau.ops.linalg_orthogonal import linalg_qr as qr
@@ -18,22 +29,8 @@ from flambeau.ops.linalg_products import (
     tensorsolve,
     vecdot,
 )
-from flambeau.ops.linalg_solve import (
-    cholesky_ex,
-    inv_ex,
-    ldl_factor,
-    ldl_factor_ex,
-    ldl_solve,
-    lu_factor,
-    lu_factor_ex,
-    solve,
-    solve_ex,
-    solve_triangular,
-)
+from flambeau.ops.linalg_solve import inv_ex, solve, solve_ex, solve_triangular
 from flambeau.ops.linalg_solve import inverse as inv
-from flambeau.ops.linalg_solve import linalg_cholesky as cholesky
-from flambeau.ops.linalg_solve import linalg_lu as lu
-from flambeau.ops.linalg_solve import linalg_lu_solve as lu_solve
 from flambeau.ops.linalg_spectral import (
     eig,
     eigh,

@@ -487,7 +487,7 @@ def _each_row(
     number: int, output: Tensor, inputs: tuple[Tensor, ...], create_graph: bool, strict: bool
 ) -> tuple[Any, ...]:
     """The Jacobian of one output, by a backward for each of its elements."""
-    from flambeau.ops.index import stack
+    from flambeau.ops.join import stack
 
     count = output._numel
     unit = _C.eye(count, count, output.dtype)

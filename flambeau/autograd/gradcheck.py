@@ -211,7 +211,7 @@ def _compare(
     numerical: _Matrix, analytical: _Matrix, x: Tensor, output: Tensor, atol: float, rtol: float
 ) -> tuple[int, Any, Any] | None:
     """The first part in which the Jacobians differ, with both Jacobians; None if they agree."""
-    from flambeau.ops.creation import tensor
+    from flambeau.ops.values import tensor
 
     for part in _parts_of(output):
         n = _as_jacobian(numerical, x, output, part)
@@ -366,7 +366,7 @@ def _check_undefined(d: _Derivatives) -> None:
 def _check_batched(d: _Derivatives) -> None:
     """Several vectors at once give what they give one after the other."""
     from flambeau.autograd import grad
-    from flambeau.ops.index import stack
+    from flambeau.ops.join import stack
 
     for output in d.outputs:
         n = _count(output)
@@ -393,7 +393,7 @@ def _check_batched(d: _Derivatives) -> None:
 def _check_batched_forward(d: _Derivatives) -> None:
     """Several tangents at once give what they give one after the other."""
     from flambeau.func import jvp, vmap
-    from flambeau.ops.index import stack
+    from flambeau.ops.join import stack
 
     for k, x in enumerate(d.wanted):
         n = _count(x)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from flambeau.core.tensor import Tensor
-from flambeau.ops.index import where
+from flambeau.ops.masks import where
 from flambeau.ops.pool_primitives import picked
 
 #: Arguments in each of which an op is linear while the others stay as they are.

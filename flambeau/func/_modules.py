@@ -6,7 +6,7 @@ from typing import Any
 
 from flambeau.core.grad_mode import no_grad
 from flambeau.core.tensor import Tensor
-from flambeau.ops.index import stack
+from flambeau.ops.join import stack
 
 
 def _merged(given: Any) -> dict[str, Tensor]:

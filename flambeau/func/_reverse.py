@@ -347,7 +347,7 @@ def _rows(graph: Graph, chunk_size: int | None) -> list[Tensor]:
         found = [
             graph.gradients([c.select(0, k) for c in cotangents], retain=True) for k in range(count)
         ]
-        from flambeau.ops.index import stack
+        from flambeau.ops.join import stack
 
         return [stack(list(column)) for column in zip(*found, strict=True)]
 

@@ -13,7 +13,7 @@ from flambeau.core.tensor import Tensor
 from flambeau.func import _tree
 from flambeau.func._batching import COMPOSED, align, by_position, in_place, rule_of
 from flambeau.func._levels import Transform, below, highest, running
-from flambeau.ops.index import stack
+from flambeau.ops.join import stack
 
 _warned: set[str] = set()
 
@@ -147,13 +147,14 @@ class Vmap(Transform):
     def _example(self, k: int, args: Any, marks: Any) -> tuple:
         if marks is None:
             return tuple(below(tuple(args), self, example(k)))
+        return tuple(_picked(k, v, m) for v, m in zip(args, marks, strict=True))
 
-        def pick(value: Any, mark: Any) -> Any:
-            if isinstance(mark, (list, tuple)):
-                return type(value)(pick(v, m) for v, m in zip(value, mark, strict=True))
-            return value.select(0, k) if mark is True else value
 
-        return tuple(pick(v, m) for v, m in zip(args, marks, strict=True))
+def _picked(k: int, value: Any, mark: Any) -> Any:
+    """Example `k` of a value, where its mark says that it has the axis of examples."""
+    if isinstance(mark, (list, tuple)):
+        return type(value)(_picked(k, v, m) for v, m in zip(value, mark, strict=True))
+    return value.select(0, k) if mark is True else value
 
 
 class _Ended(Vmap):
@@ -376,7 +377,7 @@ def mapped(func: Any, leaves: list, dims: list, spec: Any, out: Any, randomness:
 
 def _in_chunks(func, leaves, dims, spec, out_dims, randomness, chunk_size, kwargs):
     """Passes over parts of the batch, whose results are joined."""
-    from flambeau.ops.index import cat
+    from flambeau.ops.join import cat
 
     size = _batch_size(leaves, dims)
     pieces, out_spec = [], None

@@ -43,6 +43,8 @@ from flambeau.ops.attention import scaled_dot_product_attention as scaled_dot_pr
 from flambeau.ops.bag import by_frequency as _by_frequency
 from flambeau.ops.bag import embedding_bag as embedding_bag
 from flambeau.ops.bag import one_hot as one_hot
+from flambeau.ops.class_loss import cross_entropy as cross_entropy
+from flambeau.ops.class_loss import nll_loss as nll_loss
 from flambeau.ops.conv import conv1d as conv1d
 from flambeau.ops.conv import conv2d as conv2d
 from flambeau.ops.conv import conv3d as conv3d
@@ -57,33 +59,33 @@ from flambeau.ops.distance import pdist as pdist
 from flambeau.ops.einsum import bilinear as bilinear
 from flambeau.ops.fold import fold as fold
 from flambeau.ops.fold import unfold as unfold
+from flambeau.ops.gather import embedding as _embedding
 from flambeau.ops.grid import affine_grid as affine_grid
 from flambeau.ops.grid import grid_sample as grid_sample
 from flambeau.ops.grouped import grouped_mm as grouped_mm
-from flambeau.ops.index import embedding as _embedding
 from flambeau.ops.linear_loss import linear_cross_entropy as linear_cross_entropy
 from flambeau.ops.loss import binary_cross_entropy as binary_cross_entropy
 from flambeau.ops.loss import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
-from flambeau.ops.loss import cosine_embedding_loss as cosine_embedding_loss
-from flambeau.ops.loss import cosine_similarity as cosine_similarity
-from flambeau.ops.loss import cross_entropy as cross_entropy
 from flambeau.ops.loss import gaussian_nll_loss as gaussian_nll_loss
-from flambeau.ops.loss import hinge_embedding_loss as hinge_embedding_loss
 from flambeau.ops.loss import huber_loss as huber_loss
 from flambeau.ops.loss import kl_div as kl_div
 from flambeau.ops.loss import l1_loss as l1_loss
-from flambeau.ops.loss import margin_ranking_loss as margin_ranking_loss
 from flambeau.ops.loss import mse_loss as mse_loss
-from flambeau.ops.loss import multi_margin_loss as multi_margin_loss
-from flambeau.ops.loss import multilabel_margin_loss as multilabel_margin_loss
-from flambeau.ops.loss import multilabel_soft_margin_loss as multilabel_soft_margin_loss
-from flambeau.ops.loss import nll_loss as nll_loss
-from flambeau.ops.loss import pairwise_distance as pairwise_distance
 from flambeau.ops.loss import poisson_nll_loss as poisson_nll_loss
 from flambeau.ops.loss import smooth_l1_loss as smooth_l1_loss
-from flambeau.ops.loss import soft_margin_loss as soft_margin_loss
-from flambeau.ops.loss import triplet_margin_loss as triplet_margin_loss
-from flambeau.ops.loss import triplet_margin_with_distance_loss as triplet_margin_with_distance_loss
+from flambeau.ops.margin_loss import cosine_embedding_loss as cosine_embedding_loss
+from flambeau.ops.margin_loss import cosine_similarity as cosine_similarity
+from flambeau.ops.margin_loss import hinge_embedding_loss as hinge_embedding_loss
+from flambeau.ops.margin_loss import margin_ranking_loss as margin_ranking_loss
+from flambeau.ops.margin_loss import multi_margin_loss as multi_margin_loss
+from flambeau.ops.margin_loss import multilabel_margin_loss as multilabel_margin_loss
+from flambeau.ops.margin_loss import multilabel_soft_margin_loss as multilabel_soft_margin_loss
+from flambeau.ops.margin_loss import pairwise_distance as pairwise_distance
+from flambeau.ops.margin_loss import soft_margin_loss as soft_margin_loss
+from flambeau.ops.margin_loss import triplet_margin_loss as triplet_margin_loss
+from flambeau.ops.margin_loss import (
+    triplet_margin_with_distance_loss as triplet_margin_with_distance_loss,
+)
 from flambeau.ops.matmul import linear as linear
 from flambeau.ops.multihead import multi_head_attention_forward as multi_head_attention_forward
 from flambeau.ops.networks import embedding_renorm_ as _renorm

@@ -352,7 +352,7 @@ def orthogonal_(tensor, gain=1, generator=None):
         return tensor
     import numpy  # its LAPACK has the factorisation
 
-    from flambeau.ops.creation import from_numpy
+    from flambeau.ops.values import from_numpy
 
     rows = tensor.size(0)
     columns = tensor.numel() // rows

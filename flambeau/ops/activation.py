@@ -13,8 +13,8 @@ from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import conj, of, scipy
 from flambeau.ops.elementwise import minimum
 from flambeau.ops.elementwise import relu as _relu
-from flambeau.ops.index import where
-from flambeau.ops.movement import slice as _slice
+from flambeau.ops.masks import where
+from flambeau.ops.parts import slice as _slice
 from flambeau.ops.unary import exp, sigmoid, tanh
 
 _SHAPES = ((), (5,), (0,), (2, 3), (2, 3, 4))

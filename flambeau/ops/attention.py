@@ -16,7 +16,7 @@ from flambeau.core.errors import DTypeError, RuntimeFailure, ShapeError
 from flambeau.core.registry import checked, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops import random
-from flambeau.ops.index import where
+from flambeau.ops.masks import where
 from flambeau.ops.matmul import matmul
 from flambeau.ops.softmax import softmax
 

@@ -14,9 +14,11 @@ from flambeau.core.errors import (
 )
 from flambeau.core.registry import checked, op
 from flambeau.core.tensor import Tensor
-from flambeau.ops.creation import tensor
-from flambeau.ops.index import cat, embedding, where
+from flambeau.ops.gather import embedding
+from flambeau.ops.join import cat
+from flambeau.ops.masks import where
 from flambeau.ops.networks import embedding_renorm_
+from flambeau.ops.values import tensor
 
 # ---- gradients by frequency ----
 

@@ -8,8 +8,9 @@ from flambeau.core.errors import RuntimeFailure, ShapeError
 from flambeau.core.registry import FUNCTIONS, function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import conj
-from flambeau.ops.index import cat
-from flambeau.ops.movement import _axis, narrow
+from flambeau.ops.join import cat
+from flambeau.ops.parts import narrow
+from flambeau.ops.views import _axis
 
 # ---- differences ----
 

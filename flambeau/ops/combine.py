@@ -7,8 +7,10 @@ import math
 from flambeau import _C
 from flambeau.core.errors import ArgumentValueError, RuntimeFailure, ShapeError
 from flambeau.core.registry import FUNCTIONS, function, op
-from flambeau.ops.index import cat, index_select, scatter_reduce, stack, vstack
-from flambeau.ops.movement import atleast_2d, meshgrid
+from flambeau.ops.gather import index_select, scatter_reduce
+from flambeau.ops.join import cat, stack, vstack
+from flambeau.ops.movement import meshgrid
+from flambeau.ops.views import atleast_2d
 
 row_stack = FUNCTIONS["row_stack"] = vstack
 

@@ -11,9 +11,9 @@ from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core.registry import FUNCTIONS, function, op
 from flambeau.core.tensor import Tensor
-from flambeau.ops import creation
+from flambeau.ops import values
 from flambeau.ops._declare import unary
-from flambeau.ops.movement import as_strided, as_strided_scatter, select
+from flambeau.ops.parts import as_strided, as_strided_scatter, select
 
 
 @op(samples=lambda s: [s(s.tensor(2, 3), s.tensor(2, 3))])
@@ -160,11 +160,11 @@ def imag(input):
 
 
 def _set_real(self, value):
-    real(self).copy_(creation.as_tensor(value))
+    real(self).copy_(values.as_tensor(value))
 
 
 def _set_imag(self, value):
-    imag(self).copy_(creation.as_tensor(value))
+    imag(self).copy_(values.as_tensor(value))
 
 
 Tensor.real = property(real, _set_real)

@@ -10,8 +10,8 @@ from flambeau.core import layout as _layout
 from flambeau.core.errors import DeviceError
 from flambeau.core.registry import FUNCTIONS, function, op
 from flambeau.core.tensor import Tensor
-from flambeau.ops import creation
-from flambeau.ops.movement import cast
+from flambeau.ops import creation, values
+from flambeau.ops.views import cast
 
 _DType = _C.dtype
 
@@ -326,7 +326,7 @@ def __array_wrap__(self, array, context=None, return_scalar=False):
     """The result of a NumPy function of this tensor, as a tensor."""
     import numpy
 
-    return creation.as_tensor(numpy.asarray(array))
+    return values.as_tensor(numpy.asarray(array))
 
 
 Tensor.numpy = numpy
@@ -396,6 +396,6 @@ def from_dlpack(ext_tensor, *, device=None, copy=None):
         except TypeError:  # a producer that knows only the first version of the protocol
             capsule = ext_tensor.__dlpack__()
     if _C.dlpack_read_only(capsule):
-        creation._warn_read_only("The given array")
+        values._warn_read_only("The given array")
     made = _C.from_dlpack(capsule)
     return made.clone() if copy else made

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from flambeau.core.layout import contiguous_format
 from flambeau.core.registry import FUNCTIONS, function
-from flambeau.ops import movement
+from flambeau.ops import movement, parts, views
 from flambeau.ops._declare import stored
 from flambeau.ops.complex import view_as_complex, view_as_real
-from flambeau.ops.index import chunk, index_put, split, unbind
+from flambeau.ops.index import index_put
+from flambeau.ops.join import chunk, split, unbind
 
 
 @function(methods=("split_with_sizes",))
@@ -88,21 +89,21 @@ def resize_as_(input, the_template, *, memory_format=None):
 #: What makes the views whose copies PyTorch names.
 _VIEWS = {
     "alias": _alias,
-    "as_strided": movement.as_strided,
+    "as_strided": parts.as_strided,
     "detach": detach,
     "expand": movement.expand,
-    "permute": movement.permute,
-    "select": movement.select,
-    "slice": movement.slice,
+    "permute": views.permute,
+    "select": parts.select,
+    "slice": parts.slice,
     "split": split,
     "split_with_sizes": split_with_sizes,
-    "squeeze": movement.squeeze,
-    "t": movement.t,
-    "transpose": movement.transpose,
+    "squeeze": views.squeeze,
+    "t": views.t,
+    "transpose": views.transpose,
     "unbind": unbind,
-    "unfold": movement.unfold,
-    "unsqueeze": movement.unsqueeze,
-    "view": movement.view,
+    "unfold": parts.unfold,
+    "unsqueeze": views.unsqueeze,
+    "view": views.view,
     "view_as_complex": view_as_complex,
     "view_as_real": view_as_real,
 }
@@ -129,5 +130,5 @@ def _owned(part):
 
 for _name, _view in _VIEWS.items():
     _copying(_name, _view)
-FUNCTIONS["diagonal_copy"] = movement.diagonal_copy
+FUNCTIONS["diagonal_copy"] = parts.diagonal_copy
 FUNCTIONS["index_put_"] = index_put.inplace

@@ -14,8 +14,8 @@ from flambeau.core.errors import (
 )
 from flambeau.core.registry import checked, op
 from flambeau.core.tensor import Tensor
-from flambeau.ops.creation import tensor
-from flambeau.ops.index import where
+from flambeau.ops.masks import where
+from flambeau.ops.values import tensor
 
 
 def _samples(s):

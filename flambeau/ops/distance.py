@@ -6,7 +6,9 @@ from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core.errors import ArgumentValueError, DTypeError, RuntimeFailure, ShapeError
 from flambeau.core.registry import function, op
-from flambeau.ops.index import cat, index_copy, where
+from flambeau.ops.gather import index_copy
+from flambeau.ops.join import cat
+from flambeau.ops.masks import where
 from flambeau.ops.matmul import matmul
 
 _INF = float("inf")

@@ -7,7 +7,7 @@ from flambeau.backends import kernels
 from flambeau.core.registry import FUNCTIONS, checked, function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import binary, conj, fast, integers, numpy, of, operators, scipy, zeros
-from flambeau.ops.index import where
+from flambeau.ops.masks import where
 from flambeau.ops.unary import exp, exp2, isnan, log
 from flambeau.ops.unary import relu as relu
 

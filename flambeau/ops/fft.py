@@ -13,9 +13,12 @@ from flambeau.backends import kernels
 from flambeau.core.registry import checked, op
 from flambeau.ops._declare import of
 from flambeau.ops.creation import _into as write_into
-from flambeau.ops.creation import arange, as_tensor
-from flambeau.ops.movement import cast, narrow, roll
+from flambeau.ops.movement import roll
 from flambeau.ops.pad import _constant_pad as constant_pad
+from flambeau.ops.parts import narrow
+from flambeau.ops.ranges import arange
+from flambeau.ops.values import as_tensor
+from flambeau.ops.views import cast
 
 _NONE, _BY_ROOT, _BY_COUNT = range(3)  # how results are scaled: FftNorm in csrc/kernels/fft.h
 

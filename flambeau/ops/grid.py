@@ -15,8 +15,9 @@ from flambeau.core.errors import (
 )
 from flambeau.core.registry import checked, function, op
 from flambeau.core.tensor import Tensor
-from flambeau.ops.creation import arange
-from flambeau.ops.index import stack, where
+from flambeau.ops.join import stack
+from flambeau.ops.masks import where
+from flambeau.ops.ranges import arange
 
 _MODES = ("bilinear", "nearest", "bicubic")
 _PADDINGS = ("zeros", "border", "reflection")

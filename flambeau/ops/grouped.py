@@ -6,7 +6,7 @@ from flambeau import _C
 from flambeau.core.errors import DTypeError, RuntimeFailure, ShapeError
 from flambeau.core.registry import checked
 from flambeau.core.tensor import Tensor
-from flambeau.ops.index import cat, stack
+from flambeau.ops.join import cat, stack
 
 
 def _check(a, b, offs, bias, out_dtype):

@@ -6,16 +6,11 @@ from flambeau.backends import kernels
 from flambeau.core import return_types
 from flambeau.core.errors import ArgumentValueError, RuntimeFailure, ShapeError
 from flambeau.core.registry import function, op
-from flambeau.core.tensor import Tensor
-from flambeau.ops.index import cat
 from flambeau.ops.linalg_common import check_matrix, triangle
+from flambeau.ops.linalg_factors import linalg_lu_solve, lu_factor_ex
 from flambeau.ops.linalg_orthogonal import linalg_qr
-from flambeau.ops.linalg_solve import (
-    linalg_lu_solve,
-    lu_factor_ex,
-    solve_triangular,
-)
-from flambeau.ops.linalg_spectral import eigh, linalg_svd, pinv, svdvals
+from flambeau.ops.linalg_solve import solve_triangular
+from flambeau.ops.linalg_spectral import linalg_svd, pinv, svdvals
 
 # ---- other names and orders of arguments ----
 
@@ -269,142 +264,6 @@ def pca_lowrank(A, q=None, center=True, niter=2):
     if center:
         A = A - A.mean(-2, True)
     return svd_lowrank(A, q, niter)
-
-
-# ---- a few eigenpairs of a large matrix ----
-
-
-def _orthonormal(S, B):
-    """A basis V of S's columns with V^H B V = 1; nearly dependent directions are left out."""
-    product = S.mH @ (S if B is None else B @ S)
-    scale = product.diagonal(0, -2, -1).abs().clamp(min=1e-300).rsqrt()
-    scaled = scale.unsqueeze(-1) * product * scale.unsqueeze(-2)
-    values, vectors = eigh(scaled)
-    kept = values > values[-1] * (1e-10 if S.element_size() >= 8 else 1e-5)
-    basis = scale.unsqueeze(-1) * vectors[:, kept] * values[kept].rsqrt()
-    return S @ basis
-
-
-def _lobpcg(A, B, X, precondition, niter, tol, largest):
-    """Knyazev, "Toward the optimal preconditioned eigensolver: locally optimal block preconditioned
-    conjugate gradient method" (2001), for one matrix.
-    """
-    k = X.shape[-1]
-    X, P = _orthonormal(X, B), None
-    size = A.norm()
-    for _ in range(niter):
-        AX = A @ X
-        values, turn = eigh(X.mH @ AX)
-        X, AX = X @ turn, AX @ turn
-        residual = AX - (X if B is None else B @ X) * values
-        if bool((residual.norm(dim=-2) <= tol * (size + values.abs())).all()):
-            break
-        W = residual if precondition is None else precondition @ residual
-        W = W / W.norm(dim=-2, keepdim=True).clamp(min=1e-30)
-        space = _orthonormal(cat((X, W) if P is None else (X, W, P), -1), B)
-        values, vectors = eigh(space.mH @ (A @ space))
-        chosen = vectors[:, -k:] if largest else vectors[:, :k]
-        new = space @ chosen
-        P = new - X @ (X.mH @ (new if B is None else B @ new))
-        lengths = P.norm(dim=-2, keepdim=True)
-        P = None if bool((lengths == 0).any()) else P / lengths
-        X = new
-    values, turn = eigh(X.mH @ (A @ X))
-    X = X @ turn
-    return (values.flip(-1), X.flip(-1)) if largest else (values, X)
-
-
-@function
-def lobpcg(
-    A,
-    k=None,
-    B=None,
-    X=None,
-    n=None,
-    iK=None,
-    niter=None,
-    tol=None,
-    largest=None,
-    method=None,
-    tracker=None,
-    ortho_iparams=None,
-    ortho_fparams=None,
-    ortho_bparams=None,
-):
-    """The k largest or smallest eigenvalues of symmetric matrices, by iteration.
-
-    Args:
-        A: (..., m, m), symmetric (Hermitian).
-        k: how many; as many as X has columns, or 1, unless given.
-        B: (..., m, m), positive definite, for A x = lambda B x.
-        X: (..., m, n): where to start; random unless given.
-        n: how many columns X has where it is random.
-        iK: (..., m, m): a preconditioner, close to A's inverse.
-        niter: how many iterations at most; 1000 unless given.
-        tol: the relative residual to stop at; the root of the precision unless given.
-        largest: the largest eigenvalues, in descending order; else the smallest, ascending.
-        method: "basic" or "ortho"; both stand for the one here.
-        tracker: not called.
-        ortho_iparams: taken and not used, like the two that follow: directions are made
-            orthonormal by an eigendecomposition, which has no parameters.
-
-    Returns:
-        (E, X): eigenvalues (..., k) and eigenvectors (..., m, k).
-
-    Raises:
-        ValueError: if m < 3 n.
-    """
-    check_matrix("lobpcg", A)
-    m = A.shape[-1]
-    if A.shape[-2] != m:
-        raise ShapeError(
-            f"lobpcg: A must be batches of square matrices, but they are {A.shape[-2]} by {m} "
-            "matrices"
-        )
-    if method not in (None, "basic", "ortho"):
-        raise ArgumentValueError(f"lobpcg: expected method='basic' or 'ortho', got {method!r}")
-    k = (1 if X is None else X.shape[-1]) if k is None else k
-    columns = (k if n is None else n) if X is None else X.shape[-1]
-    if not all(isinstance(v, int) for v in (k, columns)) or not 0 < k <= columns:
-        raise ArgumentValueError(f"lobpcg: expected 0 < k <= n, got k={k}, n={columns}")
-    if m < 3 * columns:
-        raise ArgumentValueError(
-            f"LPBPCG algorithm is not applicable when the number of A rows (={m}) is smaller than "
-            f"3 x the number of requested eigenpairs (={columns})"
-        )
-    if X is None:
-        from flambeau.ops.random import randn
-
-        X = randn(*A.shape[:-2], m, columns, dtype=A.dtype)
-    tol = (2.0**-26 if A.element_size() >= 8 else 2.0**-11.5) if tol is None else tol
-    niter = 1000 if niter is None else niter
-    largest = True if largest is None else bool(largest)
-
-    def one(place):
-        parts = (t[place] if isinstance(t, Tensor) and t.ndim > 2 else t for t in (A, B, X, iK))
-        values, vectors = _lobpcg(*parts, niter, tol, largest)
-        return values[:k], vectors[:, :k]
-
-    batch = A.shape[:-2]
-    if not batch:
-        return one(())
-    count = 1
-    for size in batch:
-        count *= size
-    found = [one(_place(i, batch)) for i in range(count)]
-    if not found:
-        return A.new_zeros((*batch, k)), A.new_zeros((*batch, m, k))
-    values = cat([v.unsqueeze(0) for v, _ in found]).reshape(*batch, k)
-    return values, cat([v.unsqueeze(0) for _, v in found]).reshape(*batch, m, k)
-
-
-def _place(i, batch):
-    """The indices of the i-th element of a batch."""
-    place = []
-    for size in reversed(batch):
-        place.insert(0, i % size)
-        i //= size
-    return tuple(place)
 
 
 # ---- names that torch removed ----

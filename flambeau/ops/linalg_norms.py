@@ -9,8 +9,8 @@ from flambeau.core.tensor import Tensor
 from flambeau.ops.linalg_common import check_matrix, regular
 from flambeau.ops.linalg_solve import inv_ex
 from flambeau.ops.linalg_spectral import svdvals
-from flambeau.ops.movement import _axis
 from flambeau.ops.reduce import vector_norm
+from flambeau.ops.views import _axis
 
 _INF = float("inf")
 

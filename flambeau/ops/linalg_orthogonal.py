@@ -6,7 +6,7 @@ from flambeau.backends import kernels
 from flambeau.core import return_types
 from flambeau.core.errors import DTypeError, RuntimeFailure, ShapeError
 from flambeau.core.registry import op
-from flambeau.ops.index import cat
+from flambeau.ops.join import cat
 from flambeau.ops.linalg_common import (
     by_columns,
     half_diagonal,

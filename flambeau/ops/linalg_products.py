@@ -9,11 +9,12 @@ from flambeau.core.layout import contiguous_format
 from flambeau.core.registry import function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import conj
-from flambeau.ops.index import cat, stack
+from flambeau.ops.join import cat, stack
 from flambeau.ops.linalg_common import check_square, identity_like, regular
 from flambeau.ops.linalg_solve import inverse, solve
 from flambeau.ops.matmul import mm
-from flambeau.ops.movement import _axis, diagonal
+from flambeau.ops.parts import diagonal
+from flambeau.ops.views import _axis
 
 # ---- powers and the exponential ----
 

@@ -7,12 +7,8 @@ from flambeau.backends import kernels
 from flambeau.core.errors import ArgumentTypeError, RuntimeFailure, ShapeError
 from flambeau.core.registry import checked, op
 from flambeau.core.tensor import Tensor
-from flambeau.ops.index import cat
-from flambeau.ops.loss import (
-    _position_share,
-    _target_shares,
-    cross_entropy,
-)
+from flambeau.ops.class_loss import _position_share, _target_shares, cross_entropy
+from flambeau.ops.join import cat
 from flambeau.ops.matmul import linear
 
 

@@ -10,7 +10,7 @@ from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import stored
 from flambeau.ops.einsum import _contract
 from flambeau.ops.elementwise import _conj
-from flambeau.ops.movement import _axis
+from flambeau.ops.views import _axis
 
 
 @op(

@@ -12,7 +12,8 @@ from flambeau.core.errors import RuntimeFailure, ShapeError
 from flambeau.core.registry import checked
 from flambeau.ops import random
 from flambeau.ops.attention import scaled_dot_product_attention
-from flambeau.ops.index import cat, where
+from flambeau.ops.join import cat
+from flambeau.ops.masks import where
 from flambeau.ops.matmul import linear, matmul
 from flambeau.ops.pad import pad
 from flambeau.ops.softmax import softmax

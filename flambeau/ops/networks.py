@@ -10,27 +10,34 @@ from flambeau import _C
 from flambeau.core.errors import ArgumentValueError, RuntimeFailure, ShapeError
 from flambeau.core.grad_mode import no_grad
 from flambeau.core.registry import function
-from flambeau.ops import bag, ctc, index, loss, norm, pool
+from flambeau.ops import bag, ctc, gather, loss, margin_loss, norm, pool
 from flambeau.ops.reduce import vector_norm
 
 _REDUCTIONS = ("none", "mean", "sum")
 
 #: Losses and their parameters before the last one, `reduction`.
 _LOSSES = {
-    "binary_cross_entropy_with_logits": ("input", "target", "weight", "pos_weight"),
-    "cosine_embedding_loss": ("input1", "input2", "target", "margin"),
-    "hinge_embedding_loss": ("input", "target", "margin"),
-    "kl_div": ("input", "target"),
-    "margin_ranking_loss": ("input1", "input2", "target", "margin"),
-    "poisson_nll_loss": ("input", "target", "log_input", "full", "eps"),
-    "triplet_margin_loss": ("anchor", "positive", "negative", "margin", "p", "eps", "swap"),
+    loss.binary_cross_entropy_with_logits: ("input", "target", "weight", "pos_weight"),
+    margin_loss.cosine_embedding_loss: ("input1", "input2", "target", "margin"),
+    margin_loss.hinge_embedding_loss: ("input", "target", "margin"),
+    loss.kl_div: ("input", "target"),
+    margin_loss.margin_ranking_loss: ("input1", "input2", "target", "margin"),
+    loss.poisson_nll_loss: ("input", "target", "log_input", "full", "eps"),
+    margin_loss.triplet_margin_loss: (
+        "anchor",
+        "positive",
+        "negative",
+        "margin",
+        "p",
+        "eps",
+        "swap",
+    ),
 }
 
 
-def _numbered(name, parameters):
+def _numbered(below, parameters):
     """The loss whose reduction is a number."""
-    below = getattr(loss, name)
-    parameters = (*parameters, "reduction")
+    name, parameters = below.__name__, (*parameters, "reduction")
 
     def numbered(*args, **kwargs):
         if len(args) > len(parameters):
@@ -59,8 +66,8 @@ def _numbered(name, parameters):
     return function(numbered)
 
 
-for _name, _parameters in _LOSSES.items():
-    _numbered(_name, _parameters)
+for _loss, _parameters in _LOSSES.items():
+    _numbered(_loss, _parameters)
 
 
 @function
@@ -194,7 +201,7 @@ def embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=
         indices: integers.
         padding_idx: the row that gets no gradient; negative for none.
     """
-    return index.embedding(indices, weight, padding_idx if padding_idx >= 0 else None)
+    return gather.embedding(indices, weight, padding_idx if padding_idx >= 0 else None)
 
 
 @function

@@ -99,8 +99,8 @@ def pad(input, pad, mode="constant", value=None):
         raise NotImplementedError(f"Unrecognised padding mode {mode}")
     if value is not None and value != 0:
         raise ValueError(f'Padding mode "{mode}" doesn\'t take in value argument')
-    from flambeau.ops.creation import tensor
-    from flambeau.ops.index import index_select
+    from flambeau.ops.gather import index_select
+    from flambeau.ops.values import tensor
 
     # Channels-last images stay so: the channels wait at the end.
     waits = mode != "circular" and _C.is_channels_last(input.shape, input._strides)

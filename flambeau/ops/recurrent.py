@@ -15,7 +15,7 @@ from flambeau.core.errors import RuntimeFailure, ShapeError
 from flambeau.core.registry import function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops import random
-from flambeau.ops.index import cat, stack
+from flambeau.ops.join import cat, stack
 from flambeau.ops.matmul import linear, mm
 
 # ---- steps ----

@@ -14,7 +14,7 @@ from flambeau.core.registry import function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import stored
 from flambeau.ops.elementwise import _conj
-from flambeau.ops.index import where
+from flambeau.ops.masks import where
 
 # ---- for the rules ----
 

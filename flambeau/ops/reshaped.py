@@ -6,7 +6,7 @@ from flambeau import _C
 from flambeau.core.errors import ShapeError
 from flambeau.core.registry import FUNCTIONS, checked
 from flambeau.core.tensor import Tensor
-from flambeau.ops import movement
+from flambeau.ops import parts, views
 
 
 def _becoming(view, name):
@@ -24,17 +24,17 @@ def _becoming(view, name):
 def _transposed(input):
     if input.ndim > 2:
         raise ShapeError(f"t_() expects a tensor with <= 2 dimensions, but self is {input.ndim}D")
-    return movement.t(input)
+    return views.t(input)
 
 
 for _name, _view in (
     ("t", _transposed),
-    ("transpose", movement.transpose),
-    ("swapaxes", movement.transpose),
-    ("swapdims", movement.transpose),
+    ("transpose", views.transpose),
+    ("swapaxes", views.transpose),
+    ("swapdims", views.transpose),
     ("squeeze", Tensor.squeeze),
-    ("unsqueeze", movement.unsqueeze),
-    ("as_strided", movement.as_strided),
+    ("unsqueeze", views.unsqueeze),
+    ("as_strided", parts.as_strided),
 ):
     setattr(Tensor, _name + "_", _becoming(_view, _name))
 

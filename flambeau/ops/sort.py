@@ -288,14 +288,14 @@ def _quantile(name, input, q, dim, keepdim, interpolation, ignore_nan):
         parts = [part.reshape(kept if keepdim else ()) for part in parts]
     if not many:
         return parts[0]
-    from flambeau.ops.index import stack
+    from flambeau.ops.join import stack
 
     return stack(parts, -1).movedim(-1, 0)
 
 
 def _interpolated(ordered, q, interpolation, ignore_nan):
     """The quantile of each line of a tensor sorted along its last axis, which keeps size one."""
-    from flambeau.ops.index import where
+    from flambeau.ops.masks import where
 
     n = ordered.shape[-1]
     is_nan = ordered.detach() != ordered.detach()
@@ -411,7 +411,7 @@ def _number_beside(value, tensor):
 
 
 def _tensors(*values):
-    from flambeau.ops.creation import as_tensor
+    from flambeau.ops.values import as_tensor
 
     return [v if isinstance(v, Tensor) else as_tensor(v) for v in values]
 

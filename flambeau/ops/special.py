@@ -14,8 +14,8 @@ from flambeau.core.errors import UnsupportedError
 from flambeau.core.registry import FUNCTIONS, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import of, scipy, unary
-from flambeau.ops.creation import arange
-from flambeau.ops.index import where
+from flambeau.ops.masks import where
+from flambeau.ops.ranges import arange
 from flambeau.ops.unary import exp, lgamma, log, log1p, polygamma, sgn
 
 _SQRT_2 = math.sqrt(2)

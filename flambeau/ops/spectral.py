@@ -11,10 +11,10 @@ from flambeau.ops import fft
 from flambeau.ops._declare import of
 from flambeau.ops.complex import view_as_real
 from flambeau.ops.creation import ones
-from flambeau.ops.index import cat
-from flambeau.ops.movement import unfold_backward
+from flambeau.ops.join import cat
 from flambeau.ops.pad import _constant_pad as constant_pad
 from flambeau.ops.pad import pad
+from flambeau.ops.parts import unfold_backward
 
 _SMALLEST_OVERLAP = 1e-11  # sums of squared windows below this cannot be divided by
 

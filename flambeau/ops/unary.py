@@ -9,7 +9,7 @@ from flambeau.backends import kernels
 from flambeau.core.registry import function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import conj, fast, numpy, of, predicate, scipy, unary, zeros
-from flambeau.ops.index import where
+from flambeau.ops.masks import where
 
 _LN2 = math.log(2)
 _LN10 = math.log(10)

@@ -11,7 +11,8 @@ import math
 from flambeau import _C
 from flambeau.core import layout as _layout
 from flambeau.core.registry import function
-from flambeau.ops.creation import _check_storage, arange, ones
+from flambeau.ops.creation import _check_storage, ones
+from flambeau.ops.ranges import arange
 from flambeau.ops.special import i0
 
 # ---- formulas ----

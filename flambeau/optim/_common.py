@@ -4,7 +4,8 @@ from flambeau.backends import kernels
 from flambeau.core.dtype import float32, float64, get_default_dtype
 from flambeau.core.grad_mode import enable_grad, no_grad, set_grad_enabled
 from flambeau.core.tensor import Tensor
-from flambeau.ops.creation import tensor, zeros_like
+from flambeau.ops.creation import zeros_like
+from flambeau.ops.values import tensor
 from flambeau.optim.optimizer import Optimizer
 
 # The options that are pairs, by the names of the two in functions of lists.

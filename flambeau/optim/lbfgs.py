@@ -5,7 +5,7 @@ import math
 from flambeau.backends import kernels
 from flambeau.core.grad_mode import enable_grad, no_grad
 from flambeau.ops.complex import view_as_real
-from flambeau.ops.index import cat
+from flambeau.ops.join import cat
 from flambeau.optim._common import options, require_learning_rate
 from flambeau.optim.optimizer import Optimizer
 

@@ -8,7 +8,7 @@ from flambeau.core.dtype import int64
 from flambeau.core.grad_mode import no_grad
 from flambeau.nn import Module
 from flambeau.nn.modules.batchnorm import _BatchNorm
-from flambeau.ops.creation import tensor
+from flambeau.ops.values import tensor
 from flambeau.optim.lr_scheduler.base import LRScheduler, one_per_group
 
 

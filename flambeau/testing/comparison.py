@@ -21,7 +21,7 @@ TOLERANCES = {
 def _as_tensor(value) -> Tensor:
     if isinstance(value, Tensor):
         return value.detach()
-    from flambeau.ops.creation import as_tensor
+    from flambeau.ops.values import as_tensor
 
     return as_tensor(value)
 

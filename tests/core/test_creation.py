@@ -280,6 +280,6 @@ def test_subclass_of_tensor():
 
 
 def test_read_only_arrays_warn_once(monkeypatch):
-    monkeypatch.setattr(flambeau.ops.creation, "_warned_read_only", False)
+    monkeypatch.setattr(flambeau.ops.values, "_warned_read_only", False)
     with pytest.warns(UserWarning, match="not writable"):
         flambeau.from_numpy(np.frombuffer(b"abcd", dtype=np.uint8))

@@ -354,19 +354,104 @@ def test_low_rank_approximations():
     close((u * s) @ v.T, a - a.mean(0), "float64", 10)
 
 
+@pytest.mark.parametrize("method", ["ortho", "basic"])
 @pytest.mark.parametrize("largest", [False, True])
 @pytest.mark.parametrize("general", [False, True])
-def test_lobpcg(largest, general):
+def test_lobpcg(largest, general, method):
     linalg = pytest.importorskip("scipy.linalg")
     a, b = numbers(2, 30, 30), numbers(30, 30, seed=1)
     a, b = a @ adjoint(a), b @ b.T + 30 * np.eye(30)
     values, vectors = flambeau.lobpcg(
-        ours(a), k=3, B=ours(b) if general else None, largest=largest, tol=1e-9
+        ours(a), k=3, B=ours(b) if general else None, largest=largest, tol=1e-9, method=method
     )
     for matrix, found in zip(a, values.numpy(), strict=True):
         wanted = linalg.eigh(matrix, b if general else None, eigvals_only=True)
         close(found, wanted[::-1][:3] if largest else wanted[:3], "float64", 1e4)
     assert tuple(vectors.shape) == (2, 30, 3)
+
+
+def test_lobpcg_takes_the_steps_of_pytorch():
+    torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
+    a = numbers(60, 60)
+    a = a @ a.T
+    start = numbers(60, 3, seed=1)
+    runs = []
+    for module in (flambeau, torch):
+        seen = []
+        module.lobpcg(
+            module.from_numpy(a),
+            X=module.from_numpy(start),
+            largest=False,
+            niter=40,
+            tracker=lambda run, seen=seen: seen.append((run.ivars["istep"], run.E.tolist())),
+        )
+        runs.append(seen)
+    for (step, values), (their_step, theirs) in zip(*runs, strict=True):
+        assert step == their_step
+        if step > 1:  # before, PyTorch's eigenvalues are zeros
+            close(np.array(values), np.array(theirs), "float64", 10)
+
+
+def test_lobpcg_tells_a_tracker_how_far_it_is_and_stops_for_it():
+    a, seen = flambeau.diag(flambeau.arange(1.0, 100.0)), []
+
+    def watch(run):
+        seen.append((run.ivars["istep"], tuple(run.S.shape)))
+        basis = run.S.mT @ run.S
+        flambeau.testing.assert_close(basis, flambeau.eye(len(basis)), rtol=0, atol=1e-5)
+        residual = a @ run.X - run.X * run.E
+        flambeau.testing.assert_close(run.R, residual, rtol=1e-4, atol=1e-4)
+        assert run.ivars["converged_count"] == 0 and (run.tvars["rerr"] > run.fparams["tol"]).all()
+        run.bvars["force_stop"] = len(seen) == 3
+
+    flambeau.lobpcg(a, k=2, tracker=watch)
+    assert seen == [(1, (99, 2)), (2, (99, 4)), (3, (99, 6))]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"ortho_iparams": {"ortho_i_max": 1, "ortho_j_max": 2}},
+        {"ortho_fparams": {"ortho_tol": 1e-5, "ortho_tol_drop": 1e-5, "ortho_tol_replace": 1e-5}},
+        {"ortho_bparams": {"ortho_use_drop": False}},
+    ],
+)
+def test_lobpcg_with_other_ways_to_make_directions_orthonormal(options):
+    values, _ = flambeau.lobpcg(flambeau.diag(flambeau.arange(1.0, 100.0)), k=2, **options)
+    close(values, np.array([99.0, 98.0]), "float32")
+
+
+def test_lobpcg_refuses_what_it_cannot_use():
+    a = flambeau.diag(flambeau.arange(1.0, 10.0))
+    for options, error, message in (
+        ({"ortho_iparams": {"i_max": 1}}, ValueError, "keys of ortho_iparams must be among"),
+        ({"method": "other"}, ValueError, "expected method='basic' or 'ortho'"),
+        ({"X": flambeau.ones(9, 2)}, ValueError, "columns of X must be independent"),
+        ({"k": 4}, ValueError, "not applicable"),
+    ):
+        with pytest.raises(error, match=message):
+            flambeau.lobpcg(a, **options)
+
+
+def test_lobpcg_finds_pairs_without_a_limit_and_of_zeros():
+    a = flambeau.diag(flambeau.arange(1.0, 10.0))
+    close(flambeau.lobpcg(a, k=2, niter=-1)[0], np.array([9.0, 8.0]), "float32")
+    assert flambeau.lobpcg(flambeau.zeros(9, 9), k=2)[0].tolist() == [0, 0]
+
+
+def test_gradients_of_lobpcg_are_those_of_eigh():
+    a, b = numbers(12, 12), numbers(12, 12, seed=1)
+    a, weights = a + a.T, ours(numbers(12, 2, seed=2))
+    b = ours(b @ b.T + 12 * np.eye(12)).requires_grad_()
+    a = ours(a).requires_grad_()
+    values, vectors = flambeau.lobpcg(a, k=2, B=b, tol=1e-12)
+    found = flambeau.autograd.grad(values.sum() + (vectors**2 * weights).sum(), (a, b))
+    inverse = flambeau.linalg.inv(flambeau.linalg.cholesky(b))
+    every, basis = flambeau.linalg.eigh(inverse @ a @ inverse.mT)
+    basis = (inverse.mT @ basis)[:, -2:].flip(-1)
+    wanted = flambeau.autograd.grad(every[-2:].sum() + (basis**2 * weights).sum(), (a, b))
+    for ours_, theirs in zip(found, wanted, strict=True):
+        close(ours_ + ours_.mT, (theirs + theirs.mT).numpy(), "float64", 1e4)
 
 
 # ---- results do not depend on threads; outputs; named tuples ----

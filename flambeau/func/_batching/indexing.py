@@ -8,7 +8,9 @@ from flambeau import _C
 from flambeau.core.tensor import Tensor
 from flambeau.func._batching import lead, rule, shift, whole
 from flambeau.func._levels import DYNAMIC_SHAPE
-from flambeau.ops.index import embedding, index, index_put, where
+from flambeau.ops.gather import embedding
+from flambeau.ops.index import index, index_put
+from flambeau.ops.masks import where
 
 
 @rule("masked_select")

@@ -67,7 +67,7 @@ def _classes(op, size, values, marks):
 
 def _with_own_weights(op, size, values):
     """Class weights of each example: one call per example."""
-    from flambeau.ops.index import stack
+    from flambeau.ops.join import stack
 
     x, target, weight, *rest = values
     found = [op(x[k], target[k], weight[k], *rest) for k in range(size)]
@@ -99,7 +99,7 @@ def _ctc(op, size, values, marks):
 @rule("_chunked_linear_cross_entropy")
 def _chunked(op, size, values, marks):
     """One call per example of the batch, each in its own chunks."""
-    from flambeau.ops.index import stack
+    from flambeau.ops.join import stack
 
     found = [
         op(*(v[k] if m is True else v for v, m in zip(values, marks, strict=True)))

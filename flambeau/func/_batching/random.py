@@ -6,7 +6,7 @@ from typing import Any
 
 from flambeau.core import generator
 from flambeau.func._batching import align, rule, whole
-from flambeau.ops.index import stack
+from flambeau.ops.join import stack
 
 
 def _randomness() -> str:

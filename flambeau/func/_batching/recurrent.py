@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flambeau.func._batching import merged, rule, split, whole
-from flambeau.ops.index import stack
+from flambeau.ops.join import stack
 
 
 def _one_by_one(op, size, values, marks):

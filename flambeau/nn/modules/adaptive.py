@@ -6,7 +6,7 @@ from flambeau.nn import functional as F
 from flambeau.nn.modules.container import ModuleList, Sequential
 from flambeau.nn.modules.linear import Linear
 from flambeau.nn.modules.module import Module
-from flambeau.ops.index import cat
+from flambeau.ops.join import cat
 
 __all__ = ["AdaptiveLogSoftmaxWithLoss"]
 

@@ -5,8 +5,8 @@ import warnings
 from flambeau.backends import kernels
 from flambeau.core.grad_mode import no_grad
 from flambeau.core.tensor import Tensor
-from flambeau.ops.creation import tensor
-from flambeau.ops.index import stack
+from flambeau.ops.join import stack
+from flambeau.ops.values import tensor
 
 
 def _list_of(tensors):

@@ -1,6 +1,6 @@
 """Parameters as one vector."""
 
-from flambeau.ops.index import cat
+from flambeau.ops.join import cat
 
 
 def parameters_to_vector(parameters):

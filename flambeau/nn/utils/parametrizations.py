@@ -7,8 +7,8 @@ from flambeau.nn import functional as F
 from flambeau.nn.modules.module import Module
 from flambeau.nn.utils import parametrize
 from flambeau.nn.utils._norms import as_matrix, output_axis, power_iteration, scaled
-from flambeau.ops.creation import eye, zeros_like
-from flambeau.ops.index import cat
+from flambeau.ops.creation import zeros_like
+from flambeau.ops.join import cat
 from flambeau.ops.linalg_orthogonal import geqrf
 from flambeau.ops.linalg_orthogonal import orgqr as householder_product
 from flambeau.ops.linalg_products import matrix_exp
@@ -16,6 +16,7 @@ from flambeau.ops.linalg_solve import solve
 from flambeau.ops.matmul import mv
 from flambeau.ops.networks import norm_except_dim
 from flambeau.ops.random import randn
+from flambeau.ops.ranges import eye
 
 __all__ = ["orthogonal", "spectral_norm", "weight_norm"]
 

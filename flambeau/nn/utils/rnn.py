@@ -5,8 +5,10 @@ from collections import namedtuple
 
 from flambeau.core.dtype import int64
 from flambeau.core.tensor import Tensor
-from flambeau.ops.creation import arange, empty_like, tensor
-from flambeau.ops.index import cat
+from flambeau.ops.creation import empty_like
+from flambeau.ops.join import cat
+from flambeau.ops.ranges import arange
+from flambeau.ops.values import tensor
 
 __all__ = [
     "PackedSequence",

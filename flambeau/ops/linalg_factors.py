@@ -1,0 +1,440 @@
+"""Factorizations that solve systems of linear equations: Cholesky, LU, LDL.
+
+The gradient rules are the differentials of the defining equations, see M. Giles, "An extended
+collection of matrix derivative results for forward and reverse mode automatic differentiation"
+(2008). A matrix of which only one triangle is read counts as symmetric (Hermitian): its gradient is
+too.
+"""
+
+from __future__ import annotations
+
+from flambeau.backends import kernels
+from flambeau.core import return_types
+from flambeau.core.errors import ShapeError, UnsupportedError
+from flambeau.core.registry import op
+from flambeau.ops.join import cat
+from flambeau.ops.linalg_common import (
+    check_matrix,
+    identity_like,
+    positive,
+    regular,
+    triangle,
+    wants_grad,
+)
+from flambeau.ops.linalg_solve import _refuse_sizes, solve_triangular
+
+# ---- Cholesky ----
+
+
+def _cholesky_gradient(g, L, upper):
+    if upper:
+        L, g = L.mH, g.mH
+    lower = (L.mH @ g).tril()
+    middle = 0.5 * (lower + lower.tril(-1).mH)
+    left = solve_triangular(L.mH, middle, upper=True)
+    return solve_triangular(L, left, upper=False, left=False)
+
+
+def _positive_samples(s):
+    yield s(positive(s, 3, 3))
+    yield s(positive(s, 2, 2, 4, 4))
+    yield s(positive(s, 3, 3), upper=True)
+    yield s(positive(s, 0, 0))
+    yield s(positive(s, 0, 3, 3))
+
+
+# gradcheck changes one element at a time, of which the one in the other triangle is not read; the
+# tests compose this with a product that is symmetric.
+@op(
+    name="linalg.cholesky",
+    backward_name="LinalgCholeskyEx",
+    public=False,
+    torch="linalg.cholesky",
+    gradcheck=False,
+    samples=_positive_samples,
+)
+def linalg_cholesky(input, *, upper=False):
+    """The Cholesky factor: the triangle L with A = L L^H and a positive diagonal.
+
+    Args:
+        input: symmetric (Hermitian) positive definite matrices (..., n, n); one triangle is read.
+        upper: return U with A = U^H U instead.
+
+    Raises:
+        LinAlgError: if a matrix is not positive definite.
+
+    Example:
+        >>> flambeau.linalg.cholesky(flambeau.tensor([[4., 2.], [2., 5.]]))
+        tensor([[2., 0.],
+                [1., 2.]])
+    """
+    return kernels(input).cholesky(input, bool(upper), True, "linalg.cholesky")[0]
+
+
+linalg_cholesky.vjp("input")(lambda g, out, upper: _cholesky_gradient(g, out, upper))
+
+
+@op(
+    name="linalg.cholesky_ex",
+    public=False,
+    torch="linalg.cholesky_ex",
+    outputs=("L", "info"),
+    result_type=return_types.linalg_cholesky_ex,
+    gradcheck=False,  # as linalg.cholesky
+    samples=_positive_samples,
+)
+def cholesky_ex(input, *, upper=False, check_errors=False):
+    """`linalg.cholesky` that says what failed instead of raising.
+
+    Args:
+        input: matrices (..., n, n).
+        upper: return U with A = U^H U instead.
+        check_errors: raise all the same.
+
+    Returns:
+        (L, info): info is the order of the first leading minor that is not positive, or 0.
+    """
+    return kernels(input).cholesky(input, bool(upper), bool(check_errors), "linalg.cholesky_ex")
+
+
+cholesky_ex.vjp("input")(lambda g, L, upper: _cholesky_gradient(g, L, upper))
+
+
+@op(
+    methods=("cholesky",),
+    torch="linalg.cholesky",  # torch.cholesky warns
+    gradcheck=False,  # as linalg.cholesky
+    samples=_positive_samples,
+)
+def cholesky(input, upper=False):
+    """The Cholesky factor; `linalg.cholesky` with `upper` by position."""
+    return kernels(input).cholesky(input, bool(upper), True, "cholesky")[0]
+
+
+cholesky.vjp("input")(lambda g, out, upper: _cholesky_gradient(g, out, upper))
+
+
+def _cholesky_solve_samples(s):
+    yield s(s.tensor(3, 2), triangle(s, 3, 3))
+    yield s(s.tensor(2, 1, 3, 2), triangle(s, 2, 3, 3))
+    yield s(s.tensor(3, 2), triangle(s, 3, 3, upper=True), True)
+    yield s(s.tensor(0, 2), triangle(s, 0, 0))
+
+
+@op(methods=("cholesky_solve",), samples=_cholesky_solve_samples)
+def cholesky_solve(input, input2, upper=False):
+    """The solution X of A X = B from A's Cholesky factor.
+
+    Args:
+        input: B, (..., n, k).
+        input2: the factor, (..., n, n).
+        upper: whether that is the upper one.
+
+    Example:
+        >>> L = flambeau.tensor([[2., 0.], [1., 2.]])
+        >>> flambeau.cholesky_solve(flambeau.tensor([[6.], [7.]]), L)
+        tensor([[1.],
+                [1.]])
+    """
+    for name, t in (("b", input), ("u", input2)):
+        if t.ndim < 2:
+            raise ShapeError(
+                f"{name} should have at least 2 dimensions, but has {t.ndim} dimensions instead"
+            )
+    if upper:
+        first = solve_triangular(input2.mH, input, upper=False)
+        return solve_triangular(input2, first, upper=True)
+    first = solve_triangular(input2, input, upper=False)
+    return solve_triangular(input2.mH, first, upper=True)
+
+
+def _cholesky_inverse_samples(s):
+    yield s(linalg_cholesky(positive(s, 3, 3)))
+    yield s(linalg_cholesky(positive(s, 2, 3, 3), upper=True), True)
+    yield s(triangle(s, 0, 0))
+
+
+@op(methods=("cholesky_inverse",), samples=_cholesky_inverse_samples)
+def cholesky_inverse(input, upper=False):
+    """The inverse of A from its Cholesky factor.
+
+    Args:
+        input: the factor, (..., n, n).
+        upper: whether that is the upper one.
+
+    Raises:
+        LinAlgError: if there is a zero on the factor's diagonal.
+    """
+    kernels(input).check_diagonal(input, "cholesky_inverse")
+    return cholesky_solve(identity_like(input), input, upper)
+
+
+# ---- LU ----
+
+
+def _parts(LU):
+    """The lower triangle with ones on its diagonal, and the upper one."""
+    k = min(LU.shape[-2:])
+    lower = LU[..., :, :k].tril(-1) + kernels(LU).eye(LU.shape[-2], k, LU.dtype)
+    return lower, LU[..., :k, :].triu()
+
+
+def _factor_samples(s):
+    yield s(regular(s, 3, 3))
+    yield s(s.tensor(2, 3, 5))
+    yield s(s.tensor(2, 5, 3))
+    yield s(s.tensor(0, 3))
+    yield s(s.tensor(0, 2, 2))
+
+
+def _check_pivot(pivot):
+    if not pivot:
+        raise UnsupportedError(
+            "linalg.lu_factor: LU without pivoting is not implemented on the CPU"
+        )
+
+
+@op(
+    name="linalg.lu_factor_ex",
+    public=False,
+    torch="linalg.lu_factor_ex",
+    outputs=("LU", "pivots", "info"),
+    result_type=return_types.linalg_lu_factor_ex,
+    samples=_factor_samples,
+)
+def lu_factor_ex(A, *, pivot=True, check_errors=False):
+    """`linalg.lu_factor` that says what failed instead of raising.
+
+    Returns:
+        (LU, pivots, info): info is the place of a zero on U's diagonal, or 0.
+    """
+    _check_pivot(pivot)
+    return kernels(A).lu_factor(A, bool(check_errors), "torch.linalg.lu_factor_ex")
+
+
+@lu_factor_ex.vjp("A")
+def _(g, LU, pivots):
+    m, n = LU.shape[-2:]
+    k = min(m, n)
+    lower, upper = _parts(LU)
+    g_lower, g_upper = g[..., :, :k].tril(-1), g[..., :k, :].triu()
+    L, U = lower[..., :k, :], upper[..., :, :k]
+    g_l, g_u = g_lower[..., :k, :], g_upper[..., :, :k]
+    below = right = None
+    if n > k:
+        right = solve_triangular(L.mH, g_upper[..., :, k:], upper=True, unitriangular=True)
+        g_l = g_l - right @ upper[..., :, k:].mH
+    if m > k:
+        below = solve_triangular(U.mH, g_lower[..., k:, :], upper=False, left=False)
+        g_u = g_u - lower[..., k:, :].mH @ below
+    middle = (L.mH @ g_l).tril(-1) + (g_u @ U.mH).triu()
+    middle = solve_triangular(L.mH, middle, upper=True, unitriangular=True)
+    whole = solve_triangular(U.mH, middle, upper=False, left=False)
+    if right is not None:
+        whole = cat((whole, right), -1)
+    if below is not None:
+        whole = cat((whole, below), -2)
+    return kernels(LU).permutation_from_pivots(pivots, m, LU.dtype, "lu_factor") @ whole
+
+
+@op(
+    name="linalg.lu_factor",
+    backward_name="LinalgLuFactorEx",
+    public=False,
+    torch="linalg.lu_factor",
+    outputs=("LU", "pivots"),
+    result_type=return_types.linalg_lu_factor,
+    samples=_factor_samples,
+)
+def lu_factor(A, *, pivot=True):
+    """The LU decomposition with exchanges of rows, in compact form.
+
+    Args:
+        A: (..., m, n).
+        pivot: must be true on the CPU.
+
+    Returns:
+        (LU, pivots): L below the diagonal (its own is of ones) and U from it on, in one matrix; row
+        i was exchanged with row pivots[i] - 1.
+
+    Raises:
+        RuntimeError: if there is a zero on U's diagonal.
+
+    Example:
+        >>> flambeau.linalg.lu_factor(flambeau.tensor([[1., 2.], [2., 6.]])).LU
+        tensor([[ 2.0000,  6.0000],
+                [ 0.5000, -1.0000]])
+    """
+    _check_pivot(pivot)
+    LU, pivots, info = lu_factor_ex(A)
+    if not A.is_meta and info.any():
+        kernels(A).lu_factor(A, True, "torch.linalg.lu_factor")  # raises, naming the element
+    return LU, pivots
+
+
+@op(
+    public=True,
+    outputs=("P", "L", "U"),
+    result_type=return_types.lu_unpack,
+    samples=lambda s: [
+        s(*kernels(A).lu_factor(A, False, "lu")[:2]) for A in (regular(s, 3, 3), s.tensor(2, 3, 4))
+    ],
+)
+def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True):
+    """P, L and U with A = P L U from what `linalg.lu_factor` returns.
+
+    Args:
+        LU_data: (..., m, n).
+        LU_pivots: int32, (..., min(m, n)).
+        unpack_data: make L and U; else they are empty.
+        unpack_pivots: make P; else it is empty.
+    """
+    check_matrix("torch.lu_unpack", LU_data, "LU_data")
+    empty = LU_data.new_empty((0,))
+    permutation = empty
+    if unpack_pivots:
+        permutation = kernels(LU_data).permutation_from_pivots(
+            LU_pivots, LU_data.shape[-2], LU_data.dtype, "torch.lu_unpack"
+        )
+    return (permutation, *(_parts(LU_data) if unpack_data else (empty, empty)))
+
+
+@op(
+    name="linalg.lu",
+    public=False,
+    torch="linalg.lu",
+    outputs=("P", "L", "U"),
+    result_type=return_types.linalg_lu,
+    samples=_factor_samples,
+)
+def linalg_lu(A, *, pivot=True):
+    """The LU decomposition A = P L U with exchanges of rows.
+
+    Args:
+        A: (..., m, n).
+        pivot: must be true on the CPU.
+
+    Returns:
+        (P, L, U): a permutation (..., m, m), a lower triangle (..., m, k) with ones on its
+        diagonal, an upper one (..., k, n), where k is the smaller of m and n.
+
+    Example:
+        >>> flambeau.linalg.lu(flambeau.tensor([[1., 2.], [2., 6.]])).U
+        tensor([[ 2.,  6.],
+                [ 0., -1.]])
+    """
+    _check_pivot(pivot)
+    LU, pivots, _ = lu_factor_ex(A)
+    return tuple(lu_unpack(LU, pivots))
+
+
+def _lu_solve_samples(s):
+    for keywords in ({}, {"left": False}, {"adjoint": True}, {"left": False, "adjoint": True}):
+        A = regular(s, 2, 3, 3).flip(-2)  # rows are exchanged
+        LU, pivots, _ = kernels(A).lu_factor(A, False, "lu")
+        yield s(LU, pivots, s.tensor(2, 3, 3), **keywords)
+    yield s(LU[0], pivots[0], s.tensor(4, 3, 2))
+
+
+@op(name="linalg.lu_solve", public=False, torch="linalg.lu_solve", samples=_lu_solve_samples)
+def linalg_lu_solve(LU, pivots, B, *, left=True, adjoint=False):
+    """The solution X of A X = B from what `linalg.lu_factor` returns.
+
+    Args:
+        LU: (..., n, n).
+        pivots: int32, (..., n).
+        B: (..., n, k), or (..., k, n) without `left`; batches broadcast.
+        left: whether A stands on the left of X.
+        adjoint: solve with A^H instead of A.
+
+    Raises:
+        ShapeError: if the sizes do not fit.
+    """
+    name = "linalg.lu_solve"
+    check_matrix(name, LU, "LU")
+    check_matrix(name, B, "B")
+    if not left:  # X A = B is A^H X^H = B^H
+        if LU.shape[-1] != LU.shape[-2] or B.shape[-1] != LU.shape[-1]:
+            _refuse_sizes(name, LU, B, "XA = B")
+        return linalg_lu_solve(LU, pivots, B.mH, adjoint=not adjoint).mH.resolve_conj()
+    if not wants_grad(LU, B):
+        return kernels(LU).lu_solve(LU, pivots, B, "C" if adjoint else "N", name)
+    kernels(LU).lu_solve(LU, pivots, B[..., :0], "N", name)  # checks the arguments
+    permutation = kernels(LU).permutation_from_pivots(pivots, LU.shape[-1], LU.dtype, name)
+    if adjoint:
+        first = solve_triangular(LU.mH, B, upper=False)
+        return permutation @ solve_triangular(LU.mH, first, upper=True, unitriangular=True)
+    first = solve_triangular(LU, permutation.mT @ B, upper=False, unitriangular=True)
+    return solve_triangular(LU, first, upper=True)
+
+
+# ---- LDL ----
+
+
+def _symmetric_samples(s):
+    yield s(positive(s, 3, 3) - 3)
+    yield s(positive(s, 2, 3, 3) - 3, hermitian=True)
+    yield s(positive(s, 0, 0))
+
+
+@op(
+    name="linalg.ldl_factor_ex",
+    public=False,
+    torch="linalg.ldl_factor_ex",
+    outputs=("LD", "pivots", "info"),
+    result_type=return_types.linalg_ldl_factor_ex,
+    samples=_symmetric_samples,
+)
+def ldl_factor_ex(input, *, hermitian=False, check_errors=False):
+    """`linalg.ldl_factor` that says what failed instead of raising.
+
+    Returns:
+        (LD, pivots, info): info is the place of a zero on D's diagonal, or 0.
+    """
+    return kernels(input).ldl_factor(
+        input, bool(hermitian), bool(check_errors), "torch.linalg.ldl_factor_ex"
+    )
+
+
+@op(
+    name="linalg.ldl_factor",
+    public=False,
+    torch="linalg.ldl_factor",
+    outputs=("LD", "pivots"),
+    result_type=return_types.linalg_ldl_factor,
+    samples=_symmetric_samples,
+)
+def ldl_factor(input, *, hermitian=False):
+    """A = L D L^T of symmetric matrices that need not be definite, in compact form.
+
+    Args:
+        input: (..., n, n); the lower triangle is read.
+        hermitian: A = L D L^H of complex Hermitian matrices.
+
+    Returns:
+        (LD, pivots): as LAPACK's sytrf and hetrf have it; for `linalg.ldl_solve`.
+
+    Raises:
+        RuntimeError: if D has a zero on its diagonal.
+    """
+    return kernels(input).ldl_factor(input, bool(hermitian), True, "torch.linalg.ldl_factor")[:2]
+
+
+def _ldl_solve_samples(s):
+    A = positive(s, 2, 3, 3) - 3
+    yield s(*kernels(A).ldl_factor(A, True, True, "ldl")[:2], s.tensor(2, 3, 2), hermitian=True)
+    A = A + A.mT
+    yield s(*kernels(A).ldl_factor(A, False, True, "ldl")[:2], s.tensor(3, 2))
+
+
+@op(name="linalg.ldl_solve", public=False, torch="linalg.ldl_solve", samples=_ldl_solve_samples)
+def ldl_solve(LD, pivots, B, *, hermitian=False):
+    """The solution X of A X = B from what `linalg.ldl_factor` returns.
+
+    Args:
+        LD: (..., n, n).
+        pivots: integers, (..., n).
+        B: (..., n, k); batches broadcast.
+        hermitian: what the factors were made with.
+    """
+    return kernels(LD).ldl_solve(LD, pivots, B, bool(hermitian), "torch.linalg.ldl_solve")

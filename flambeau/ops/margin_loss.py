@@ -1,0 +1,306 @@
+"""Losses with margins, under their names in `nn.functional`, and the distances that some use."""
+
+from __future__ import annotations
+
+from flambeau import _C
+from flambeau.backends import kernels
+from flambeau.core.errors import RuntimeFailure, ShapeError
+from flambeau.core.registry import checked, function, op
+from flambeau.ops.loss import _bce_logits, _reduced, _reduction, _require_tensors, _same_dtype
+from flambeau.ops.masks import where
+from flambeau.ops.reduce import vector_norm
+from flambeau.ops.values import tensor
+
+# ---- margins ----
+
+
+def _check_rows(name, input, target, target_shape):
+    """Scores must be a vector or rows, and the target of the shape that goes with them.
+
+    Raises:
+        RuntimeError: otherwise.
+    """
+    _require_tensors(name, input=input, target=target)
+    if input.ndim not in (1, 2) or input.shape[-1] == 0:
+        raise ShapeError(
+            f"{name}: Expected non-empty vector or matrix with optional 0-dim batch size, but got: "
+            f"{list(input.shape)}"
+        )
+    if target.shape != target_shape and not (target_shape.numel() == target.numel() == 1):
+        raise ShapeError(
+            f"{name}: inconsistent target size: {list(target.shape)} for input of size: "
+            f"{list(input.shape)}"
+        )
+
+
+def _chosen(name, input, numbers):
+    """The scores of the classes with these numbers.
+
+    Raises:
+        RuntimeError: if there is no such class.
+    """
+    try:
+        return input.gather(-1, numbers)
+    except IndexError:
+        raise RuntimeFailure(
+            f"{name}: argument #2 'target' is out of range: input is {tuple(input.shape)}"
+        ) from None
+
+
+@checked
+def hinge_embedding_loss(
+    input, target, margin=1.0, size_average=None, reduce=None, reduction="mean"
+):
+    """The input where the target is 1, max(0, margin - input) where it is -1; see
+    `nn.HingeEmbeddingLoss`."""
+    reduction = _reduction(size_average, reduce, reduction)
+    zero = _C.full((), 0, input.dtype)
+    far = where(target == 1, zero, (margin - input).clamp(min=0))
+    near = where(target == -1, zero, input)
+    return _reduced(far + near, reduction)
+
+
+@checked
+def margin_ranking_loss(
+    input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"
+):
+    """max(0, -target (input1 - input2) + margin); see `nn.MarginRankingLoss`.
+
+    Raises:
+        RuntimeError: if the numbers of axes differ.
+    """
+    reduction = _reduction(size_average, reduce, reduction)
+    if not input1.ndim == input2.ndim == target.ndim:
+        raise RuntimeError(
+            "margin_ranking_loss : All input tensors should have same dimension but got sizes: "
+            f"input1: {input1.shape}, input2: {input2.shape}, target: {target.shape} "
+        )
+    return _reduced((-target * (input1 - input2) + margin).clamp(min=0), reduction)
+
+
+@checked
+def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
+    """log(1 + exp(-target input)); see `nn.SoftMarginLoss`."""
+    reduction = _reduction(size_average, reduce, reduction)
+    _require_tensors("soft_margin_loss", input=input, target=target)
+    return _reduced((-target * input).exp().log1p(), reduction)
+
+
+@checked
+def multilabel_soft_margin_loss(
+    input, target, weight=None, size_average=None, reduce=None, reduction="mean"
+):
+    """The mean over classes of the logistic losses; see `nn.MultiLabelSoftMarginLoss`.
+
+    Args:
+        weight: a factor for each class.
+    """
+    reduction = _reduction(size_average, reduce, reduction)
+    _require_tensors("multilabel_soft_margin_loss", input=input, target=target)
+    shape = _C.broadcast_shapes(input.shape, target.shape)
+    loss = _bce_logits(*_same_dtype(input.expand(shape), target.expand(shape)), "none")
+    if weight is not None:
+        loss = loss * weight
+    return _reduced(loss.mean(-1), reduction)
+
+
+@checked
+def multi_margin_loss(
+    input,
+    target,
+    p=1,
+    margin=1.0,
+    weight=None,
+    size_average=None,
+    reduce=None,
+    reduction="mean",
+):
+    """The mean over the other classes of max(0, margin - x[target] + x[i])^p; see
+    `nn.MultiMarginLoss`.
+
+    Args:
+        p: 1 or 2.
+        weight: a factor for each class.
+
+    Raises:
+        ValueError: for another p or a weight that is not a vector.
+    """
+    reduction = _reduction(size_average, reduce, reduction)
+    if p not in (1, 2):
+        raise ValueError("only p == 1 and p == 2 supported")
+    if weight is not None and weight.ndim != 1:
+        raise ValueError("weight must be one-dimensional")
+    _check_rows("multi_margin_loss", input, target, input.shape[:-1])
+    if weight is not None and weight.shape[0] != input.shape[-1]:
+        raise ShapeError(
+            f"multi_margin_loss: inconsistent weight size, expected {input.shape[-1]} but got "
+            f"{list(weight.shape)}"
+        )
+    numbers = target.reshape(input.shape[:-1]).unsqueeze(-1)
+    terms = (margin - _chosen("multi_margin_loss", input, numbers) + input).clamp(min=0)
+    if p == 2:
+        terms = terms * terms
+    if weight is not None:
+        terms = terms * weight[numbers]
+    others = terms.scatter(-1, numbers, 0)
+    return _reduced(others.sum(-1) / input.shape[-1], reduction)
+
+
+def _multilabel_samples(s):
+    yield s(s.tensor(3, 4), tensor([[3, 0, -1, 1], [0, 2, 1, 3], [-1, 2, 1, 0]]))
+    yield s(s.tensor(0, 4), tensor([[0]], dtype=_C.int64).expand(1, 4)[:0])
+
+
+@op(
+    name="_multilabel_margin",
+    backward_name="MultilabelMarginLoss",
+    public=False,
+    out=False,
+    torch="",
+    samples=_multilabel_samples,
+)
+def _multilabel_margin(input, target):
+    return kernels(input).multilabel_margin(input, target)
+
+
+@_multilabel_margin.vjp("input")
+def _(g, input, target):
+    # Almost everywhere constant: -1 at the target class and +1 at the other of each pair in use.
+    counts = (target >= 0).to(_C.int64).cumprod(-1)
+    numbers = target * counts
+    gaps = 1 - input.gather(-1, numbers).unsqueeze(-1) + input.unsqueeze(-2)
+    is_target = _C.full(input.shape, 0, _C.int64).scatter_add(-1, numbers, counts) > 0
+    used = counts.unsqueeze(-1) * (is_target == 0).unsqueeze(-2) * (gaps > 0)
+    used = used.to(g.dtype)
+    slope = used.sum(-2).scatter_add(-1, numbers, -used.sum(-1))
+    return slope * (g / input.shape[-1]).unsqueeze(-1)
+
+
+@_multilabel_margin.fast_vjp("input")
+def _(g, input, target):
+    return kernels(g).multilabel_margin_backward(g, input, target)
+
+
+@checked
+def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
+    """The mean over pairs of a target class and another of max(0, 1 - x[target] + x[i]); see
+    `nn.MultiLabelMarginLoss`.
+
+    Args:
+        target: class numbers, up to the first -1 of each row.
+    """
+    reduction = _reduction(size_average, reduce, reduction)
+    _check_rows("multilabel_margin_loss", input, target, input.shape)
+    rows = input.reshape(-1, input.shape[-1]), target.reshape(-1, input.shape[-1])
+    loss = _multilabel_margin(*rows).reshape(input.shape[:-1])
+    return _reduced(loss, reduction)
+
+
+# ---- distances ----
+
+
+@function
+def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
+    """The norm of x1 - x2 + eps over the last axis; see `nn.PairwiseDistance`."""
+    return vector_norm(x1 - x2 + eps, p, -1, keepdim)
+
+
+@function
+def cosine_similarity(x1, x2, dim=1, eps=1e-8):
+    """The cosine of the angle between x1 and x2 along one axis; see `nn.CosineSimilarity`.
+
+    Args:
+        eps: the smallest norm that is divided by.
+
+    Example:
+        >>> a, b = flambeau.tensor([[1., 0.]]), flambeau.tensor([[1., 1.]])
+        >>> flambeau.cosine_similarity(a, b)
+        tensor([0.7071])
+    """
+    shape = _C.broadcast_shapes(x1.shape, x2.shape)
+    x1, x2 = _same_dtype(x1.expand(shape), x2.expand(shape))
+    first = vector_norm(x1, 2, dim, True).clamp(min=eps)
+    second = vector_norm(x2, 2, dim, True).clamp(min=eps)
+    return (x1 / first * (x2 / second)).sum(dim)
+
+
+@checked
+def cosine_embedding_loss(
+    input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"
+):
+    """1 - cos where the target is 1, max(0, cos - margin) where it is -1; see
+    `nn.CosineEmbeddingLoss`."""
+    reduction = _reduction(size_average, reduce, reduction)
+    _require_tensors("cosine_embedding_loss", input1=input1, input2=input2, target=target)
+    if target.ndim > 1:
+        raise ShapeError("0D or 1D target tensor expected, multi-target not supported")
+    if not input1.ndim == input2.ndim == target.ndim + 1:
+        raise RuntimeError(
+            f"{target.ndim}D target tensor expects {target.ndim + 1}D input tensors, but found "
+            f"inputs with sizes {list(input1.shape)} and {list(input2.shape)}."
+        )
+    small = 1e-12
+    squares = ((x * x).sum(-1) + small for x in (input1, input2))
+    first, second = squares
+    cosine = (input1 * input2).sum(-1) / (first * second).sqrt()
+    zero = _C.full((), 0, cosine.dtype)
+    loss = where(target == 1, 1 - cosine, zero) + where(
+        target == -1, (cosine - margin).clamp(min=0), zero
+    )
+    return _reduced(loss, reduction)
+
+
+@checked
+def triplet_margin_loss(
+    anchor,
+    positive,
+    negative,
+    margin=1.0,
+    p=2,
+    eps=1e-6,
+    swap=False,
+    size_average=None,
+    reduce=None,
+    reduction="mean",
+):
+    """max(0, d(anchor, positive) - d(anchor, negative) + margin); see `nn.TripletMarginLoss`.
+
+    Args:
+        p: of the norm that measures distances.
+        swap: use the distance from positive to negative if that is smaller.
+    """
+    reduction = _reduction(size_average, reduce, reduction)
+    return triplet_margin_with_distance_loss(
+        anchor,
+        positive,
+        negative,
+        distance_function=lambda a, b: pairwise_distance(a, b, p, eps),
+        margin=margin,
+        swap=swap,
+        reduction=reduction,
+    )
+
+
+@checked
+def triplet_margin_with_distance_loss(
+    anchor, positive, negative, *, distance_function=None, margin=1.0, swap=False, reduction="mean"
+):
+    """The triplet loss with a distance of one's own; see `nn.TripletMarginWithDistanceLoss`.
+
+    Raises:
+        ValueError: if margin is not positive.
+    """
+    if margin <= 0:
+        raise ValueError(f"margin must be greater than 0, got {margin}")
+    _require_tensors("triplet_margin_loss", anchor=anchor, positive=positive, negative=negative)
+    if not anchor.ndim == positive.ndim == negative.ndim:
+        raise ShapeError(
+            "The anchor, positive, and negative tensors are expected to have the same number of "
+            f"dimensions, but got: anchor {anchor.ndim}D, positive {positive.ndim}D, and negative "
+            f"{negative.ndim}D inputs"
+        )
+    distance = distance_function or pairwise_distance
+    near, far = distance(anchor, positive), distance(anchor, negative)
+    if swap:
+        far = where(far < (other := distance(positive, negative)), far, other)
+    return _reduced((near - far + margin).clamp(min=0), reduction)

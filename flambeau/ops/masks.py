@@ -1,0 +1,171 @@
+"""Choosing by conditions: where, masks, the places of what is not zero."""
+
+from __future__ import annotations
+
+from flambeau import _C
+from flambeau.backends import kernels
+from flambeau.core.registry import function, op
+from flambeau.core.tensor import Tensor
+from flambeau.ops._declare import stored
+from flambeau.ops.index import _values_like, _zeros
+from flambeau.ops.join import cat
+
+
+def _where_samples(s):
+    yield s(s.mask(2, 3), s.tensor(2, 3), s.tensor(2, 3))
+    yield s(s.mask(2, 1), s.tensor(3), s.tensor())
+
+
+@op(name="where", public=False, samples=_where_samples)
+def _where(condition, input, other):
+    return kernels(condition).where(condition, input, other)
+
+
+_where.vjp("input")(lambda g, condition: _where(condition, g, g.new_zeros(())))
+_where.vjp("other")(lambda g, condition: _where(condition, g.new_zeros(()), g))
+
+
+@function
+def where(condition, input=None, other=None, *, out=None):
+    """Elements of input where condition holds, of other elsewhere; without them, the indices.
+
+    Raises:
+        RuntimeError: if condition is not a bool tensor.
+    """
+    if input is None and other is None:
+        return nonzero(condition, as_tuple=True)
+    return _where(condition, _operand(input, other), _operand(other, input), out=out)
+
+
+def _operand(value, partner):
+    """A number becomes a 0-dim tensor of its own default dtype: it does not raise the result's."""
+    if isinstance(value, Tensor):
+        return value
+    like = partner if isinstance(partner, Tensor) else _C.scalar_tensor(partner, _kind(partner))
+    return _C.scalar_tensor(value, _C.result_type([like, value]))
+
+
+def _kind(number):
+    if isinstance(number, bool):
+        return _C.bool
+    if isinstance(number, int):
+        return _C.int64
+    return _C.get_default_dtype() if isinstance(number, float) else _C.complex64
+
+
+Tensor.where = lambda self, condition, other=0: where(condition, self, other)
+
+
+def _fill_samples(s):
+    yield s(s.tensor(2, 3), s.mask(2, 3), 0.5)
+    yield s(s.tensor(2, 3), s.mask(3), s.tensor())
+
+
+@op(
+    overloads={"value tensor": "MaskedFillBackward1"},
+    methods=("masked_fill",),
+    inplace=True,
+    samples=_fill_samples,
+)
+def masked_fill(input, mask, value):
+    """A copy of input with one value where mask holds."""
+    if mask.dtype != _C.bool:
+        raise RuntimeError(
+            f"masked_fill_ only supports boolean masks, but got mask with dtype {mask.dtype}"
+        )
+    k = kernels(input)
+    return k.contiguous(k.where(mask, _values_like(value, input), input))
+
+
+masked_fill.vjp("input")(lambda g, mask: g.masked_fill(mask, 0))
+masked_fill.vjp("value")(lambda g, mask: _where(mask, g, g.new_zeros(())))
+
+
+@op(
+    methods=("masked_select",),
+    samples=lambda s: [s(s.tensor(3, 4), s.mask(3, 4)), s(s.tensor(3, 4), s.mask(4))],
+)
+def masked_select(input, mask):
+    """The elements where mask holds, in order, as a vector."""
+    return kernels(input).masked_select(input, mask)
+
+
+@masked_select.vjp("input")
+def _(g, mask, input_shape):
+    shape = _C.broadcast_shapes(input_shape, mask.shape)
+    return _zeros(g, shape).masked_scatter(mask, g)
+
+
+@op(
+    methods=("masked_scatter",),
+    inplace=True,
+    out=False,
+    samples=lambda s: [s(s.tensor(3, 4), s.mask(3, 4), s.tensor(12))],
+)
+def masked_scatter(input, mask, source):
+    """A copy of input with the first elements of source, in order, where mask holds."""
+    shape = _C.broadcast_shapes(input.shape, mask.shape)
+    full_mask = _C.contiguous(_C.expand(mask, shape))
+    places = kernels(input).nonzero(_C.reshape(full_mask, (-1,)))
+    count = places.shape[0]
+    if source._numel < count:
+        raise RuntimeError(
+            f"masked_scatter: expected self and source to have same dtypes and enough elements: "
+            f"mask holds at {count} places, source has {source._numel} elements"
+        )
+    out = _C.reshape(_C.clone(_C.contiguous(_C.expand(input, shape))), (-1,))
+    values = _C.slice(_C.reshape(source, (-1,)), 0, 0, count, 1)
+    kernels(input).index_put(out, [_C.reshape(places, (-1,))], values, False)
+    return _C.reshape(out, shape)
+
+
+masked_scatter.vjp("input")(lambda g, mask: g.masked_fill(mask, 0))
+
+
+@masked_scatter.vjp("source")
+def _(g, mask, source_shape):
+    picked = masked_select(g, mask)
+    n = 1
+    for s in source_shape:
+        n *= s
+    rest = _zeros(g, (n - picked.shape[0],))
+    return cat([picked, rest]).reshape(source_shape)
+
+
+@function(methods=("nonzero",))
+def nonzero(input, *, out=None, as_tuple=False):
+    """The indices of the elements that are not zero: one row each, or a tuple of columns."""
+    found = kernels(input).nonzero(input.unsqueeze(0) if as_tuple and input.ndim == 0 else input)
+    if as_tuple:
+        return tuple(found.select(1, d) for d in range(found.shape[1]))
+    return found if out is None else out.resize_(found.shape).copy_(found)
+
+
+@function(methods=("nonzero_static",))
+def nonzero_static(input, *, size, fill_value=-1, out=None):
+    """The indices of the first `size` elements that are not zero, one row each.
+
+    Args:
+        size: the number of rows.
+        fill_value: what fills the rows that are left over.
+
+    Example:
+        >>> flambeau.nonzero_static(flambeau.tensor([0, 3, 0, 4]), size=3)
+        tensor([[ 1],
+                [ 3],
+                [-1]])
+    """
+    if size < 0:
+        raise RuntimeError(f"nonzero_static: 'size' must be an non-negative integer, got {size}")
+    found = kernels(input).nonzero(input)
+    result = _C.full((size, input.ndim), fill_value, _C.int64)
+    count = min(size, found.shape[0])
+    if count:
+        _C.copy_into(_C.slice(result, 0, 0, count, 1), _C.slice(found, 0, 0, count, 1))
+    return stored("nonzero_static", result, out)
+
+
+@function(methods=("argwhere",))
+def argwhere(input):
+    """The indices of the elements that are not zero, one row each."""
+    return kernels(input).nonzero(input)

@@ -1,0 +1,424 @@
+"""Views of parts: slices, diagonals, windows, any strides; and copies in which a part is other.
+
+A view shares storage with its input and is written through. What flows back to the input is zero
+but in the part.
+"""
+
+from __future__ import annotations
+
+from flambeau import _C
+from flambeau.backends import kernels
+from flambeau.core.errors import require
+from flambeau.core.registry import function, op
+from flambeau.ops._declare import stored
+from flambeau.ops.views import _axis, _row_major, reshape
+
+
+def _into_zeros(g, shape, view):
+    """Zeros of `shape` whose `view` holds g."""
+    out = _C.full(shape, 0, g.dtype)
+    _C.copy_into(view(out), g)
+    return out
+
+
+# ---- parts ----
+
+
+@op(
+    methods=("select",),
+    view=True,
+    out=False,
+    samples=lambda s: [s(s.tensor(2, 3), 1, -1), s(s.tensor(4), 0, 2)],
+    compiled=_C.select,
+)
+def select(input, dim, index):
+    """A view of one slice along `dim`, without that axis."""
+    return _C.select(input, dim, index)
+
+
+@op(
+    public=False,
+    out=False,
+    backward_name="SelectBackwardBackward0",
+    samples=lambda s: [s(s.tensor(2), (2, 3), 1, 2)],
+    torch="",
+)
+def select_backward(g, input_shape, dim, index):
+    """Zeros with g in the place of one slice."""
+    return _into_zeros(g, input_shape, lambda out: _C.select(out, dim, index))
+
+
+select.vjp("input")(lambda g, dim, index, input_shape: select_backward(g, input_shape, dim, index))
+select_backward.vjp("g")(lambda g, dim, index: g.select(dim, index))
+
+
+@op(
+    methods=(),
+    view=True,
+    out=False,
+    public=False,
+    samples=lambda s: [s(s.tensor(2, 5), 1, 1, 5, 2), s(s.tensor(4), 0, -2)],
+    torch="",
+    compiled=_C.slice,
+)
+def slice(input, dim=0, start=None, end=None, step=1):
+    """A view of a range along one axis."""
+    return _C.slice(input, dim, start, end, step)
+
+
+@op(
+    public=False,
+    out=False,
+    backward_name="SliceBackwardBackward0",
+    samples=lambda s: [s(s.tensor(2, 2), (2, 5), 1, 1, 5, 2)],
+    torch="",
+)
+def slice_backward(g, input_shape, dim, start, end, step):
+    """Zeros with g in the place of a range."""
+    return _into_zeros(g, input_shape, lambda out: _C.slice(out, dim, start, end, step))
+
+
+@slice.vjp("input")
+def _(g, input_shape, dim, start, end, step):
+    return slice_backward(g, input_shape, dim, start, end, step)
+
+
+slice_backward.vjp("g")(lambda g, dim, start, end, step: slice(g, dim, start, end, step))
+
+
+@function(methods=("narrow",))
+def narrow(input, dim, start, length):
+    """A view of `length` slices from `start` on along `dim`."""
+    axis = _axis(dim, input.ndim)
+    if input.ndim == 0:
+        raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+    start = int(start)
+    size = input.shape[axis]
+    if length < 0:
+        raise RuntimeError("narrow(): length must be non-negative.")
+    if not -size <= start <= size:
+        raise IndexError(
+            f"start out of range (expected to be in range of [{-size}, {size}], but got {start})"
+        )
+    start += size if start < 0 else 0
+    if start + length > size:
+        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({size}).")
+    return slice(input, axis, start, start + length)
+
+
+@function(methods=("narrow_copy",))
+def narrow_copy(input, dim, start, length, *, out=None):
+    """`narrow` with a storage of its own."""
+    return stored("narrow_copy", narrow(input, dim, start, length).clone(), out)
+
+
+@op(
+    methods=("diagonal",),
+    view=True,
+    out=False,
+    samples=lambda s: [s(s.tensor(3, 4)), s(s.tensor(2, 3, 4), 1, 0, 2)],
+)
+def diagonal(input, offset=0, dim1=0, dim2=1):
+    """A view of a diagonal of the matrices in axes dim1 and dim2; it becomes the last axis."""
+    return _C.diagonal(input, offset, dim1, dim2)
+
+
+@op(
+    public=False,
+    out=False,
+    backward_name="DiagonalBackwardBackward0",
+    samples=lambda s: [s(s.tensor(3), (3, 4), 0, 0, 1)],
+    torch="",
+)
+def diagonal_backward(g, input_shape, offset, dim1, dim2):
+    """Zeros with g on a diagonal."""
+    return _into_zeros(g, input_shape, lambda out: _C.diagonal(out, offset, dim1, dim2))
+
+
+@diagonal.vjp("input")
+def _(g, input_shape, offset, dim1, dim2):
+    return diagonal_backward(g, input_shape, offset, dim1, dim2)
+
+
+diagonal_backward.vjp("g")(lambda g, offset, dim1, dim2: g.diagonal(offset, dim1, dim2))
+
+
+@op(
+    public=False,
+    out=False,
+    backward_name="DiagonalBackward0_copy",
+    samples=lambda s: [s(s.tensor(3, 4))],
+)
+def diagonal_copy(input, offset=0, dim1=0, dim2=1):
+    """`diagonal` with a storage of its own."""
+    return kernels(input).clone(_C.diagonal(input, offset, dim1, dim2))
+
+
+@diagonal_copy.vjp("input")
+def _(g, input_shape, offset, dim1, dim2):
+    return diagonal_backward(g, input_shape, offset, dim1, dim2)
+
+
+@op(methods=("diag_embed",), out=False, samples=lambda s: [s(s.tensor(2, 3)), s(s.tensor(3), 1)])
+def diag_embed(input, offset=0, dim1=-2, dim2=-1):
+    """Matrices, in axes dim1 and dim2, whose diagonals are the last axis of input."""
+    n = input.ndim + 1
+    first, second = _axis(dim1, n), _axis(dim2, n)
+    if first == second:
+        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
+    if not input.ndim:
+        raise IndexError("diag_embed: input must have at least 1 dimension")
+    size = input.shape[-1] + abs(offset)
+    shape = list(input.shape[:-1])
+    for axis in sorted((first, second)):
+        shape.insert(axis, size)
+    return _into_zeros(input, shape, lambda out: _C.diagonal(out, offset, first, second))
+
+
+diag_embed.vjp("input")(lambda g, offset, dim1, dim2: g.diagonal(offset, dim1, dim2))
+
+
+@function(methods=("diag",))
+def diag(input, diagonal=0, *, out=None):
+    """The matrix with a vector on a diagonal, or the diagonal of a matrix."""
+    if input.ndim not in (1, 2):
+        raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {input.ndim}D")
+    made = diag_embed(input, diagonal) if input.ndim == 1 else diagonal_copy(input, diagonal)
+    return made if out is None else out.resize_(made.shape).copy_(made)
+
+
+@function(methods=("diagflat",))
+def diagflat(input, offset=0):
+    """The matrix with all elements of input on a diagonal."""
+    return diag_embed(reshape(input, (-1,)), offset)
+
+
+@op(
+    methods=("unfold",),
+    view=True,
+    out=False,
+    public=False,
+    samples=lambda s: [s(s.tensor(7), 0, 3, 2), s(s.tensor(2, 5), -1, 2, 1)],
+    torch="Tensor.unfold",
+)
+def unfold(input, dimension, size, step):
+    """A view of all windows of `size` at distances of `step` along an axis.
+
+    What is within a window becomes the last axis.
+    """
+    return _C.unfold(input, dimension, size, step)
+
+
+@op(
+    public=False,
+    out=False,
+    backward_name="UnfoldBackwardBackward0",
+    samples=lambda s: [s(s.tensor(3, 3), (7,), 0, 3, 2)],
+    torch="",
+)
+def unfold_backward(g, input_shape, dimension, size, step):
+    """The sum of overlapping windows, each added in its place."""
+    whole = (input_shape, _row_major(input_shape), 0)
+    windows = _C.unfold(_C.empty(input_shape, g.dtype), dimension, size, step)
+    return kernels(g).strided_scatter_add(g, whole, (windows.shape, windows.stride(), 0))
+
+
+@unfold.vjp("input")
+def _(g, input_shape, dimension, size, step):
+    return unfold_backward(g, input_shape, dimension, size, step)
+
+
+unfold_backward.vjp("g")(lambda g, dimension, size, step: g.unfold(dimension, size, step))
+
+# ---- any strides ----
+
+
+def _part(layout, size, stride, storage_offset):
+    """The geometry of an as_strided view; without an offset it starts where its input does."""
+    return size, stride, layout[2] if storage_offset is None else storage_offset
+
+
+@op(
+    methods=("as_strided",),
+    view=True,
+    out=False,
+    samples=lambda s: [s(s.tensor(3, 4), (2, 2), (4, 2), 1), s(s.tensor(6), (2, 3), (1, 1))],
+    layout_dependent=True,
+    compiled=_C.as_strided,
+)
+def as_strided(input, size, stride, storage_offset=None):
+    """A view of the storage with any sizes and strides.
+
+    Raises:
+        RuntimeError: if it would leave the storage.
+    """
+    return _C.as_strided(input, size, stride, storage_offset)
+
+
+@op(
+    public=False,
+    out=False,
+    samples=lambda s: [s(s.tensor(3, 4), ((3, 4), (4, 1), 0), ((2, 2), (4, 2), 1))],
+    torch="",
+    layout_dependent=True,
+)
+def strided_gather(input, layout, part):
+    """What an as_strided view `part` shows of a tensor that lies as `layout`."""
+    return kernels(input).strided_gather(input, layout, part)
+
+
+@op(
+    public=False,
+    out=False,
+    samples=lambda s: [s(s.tensor(2, 2), ((3, 4), (4, 1), 0), ((2, 2), (4, 2), 1))],
+    torch="",
+    layout_dependent=True,
+)
+def strided_scatter_add(input, layout, part):
+    """The transpose of strided_gather: elements of the view added up in their places."""
+    return kernels(input).strided_scatter_add(input, layout, part)
+
+
+@op(
+    public=False,
+    out=False,
+    samples=lambda s: [s(s.tensor(3, 4), ((3, 4), (4, 1), 0), ((2, 2), (4, 2), 1))],
+    torch="",
+    layout_dependent=True,
+)
+def strided_clear(input, layout, part):
+    """A copy of a tensor that lies as `layout`, with zeros where the view `part` looks."""
+    return kernels(input).strided_clear(input, layout, part)
+
+
+strided_gather.vjp("input")(lambda g, layout, part: strided_scatter_add(g, layout, part))
+strided_scatter_add.vjp("input")(lambda g, layout, part: strided_gather(g, layout, part))
+strided_clear.vjp("input")(lambda g, layout, part: strided_clear(g, layout, part))
+
+
+@as_strided.vjp("input")
+def _(g, input_layout, size, stride, storage_offset):
+    return strided_scatter_add(g, input_layout, _part(input_layout, size, stride, storage_offset))
+
+
+@op(
+    methods=("as_strided_scatter",),
+    out=False,
+    samples=lambda s: [s(s.tensor(3, 4), s.tensor(2, 2), (2, 2), (4, 2), 1)],
+    layout_dependent=True,
+    torch="",  # torch 2.13's own gradient of it fails its gradcheck
+)
+def as_strided_scatter(input, src, size, stride, storage_offset=None):
+    """A copy of input in which an as_strided view holds src."""
+    out = kernels(input).clone_strided(input, input.stride())
+    offset = 0 if storage_offset is None else storage_offset - input.storage_offset()
+    target = _C.as_strided(out, size, stride, offset)
+    require(
+        target.shape == src.shape,
+        "as_strided_scatter: src must have the sizes of the view",
+        size=tuple(size),
+        src=src,
+    )
+    _C.copy_into(target, src)
+    return out
+
+
+@as_strided_scatter.vjp("input")
+def _(g, input_layout, size, stride, storage_offset):
+    return strided_clear(g, input_layout, _part(input_layout, size, stride, storage_offset))
+
+
+@as_strided_scatter.vjp("src")
+def _(g, input_layout, size, stride, storage_offset):
+    return strided_gather(g, input_layout, _part(input_layout, size, stride, storage_offset))
+
+
+#: The same under the name of what the engine records for a base when a view of it was written.
+copy_slices = op(
+    as_strided_scatter.__wrapped__,
+    name="copy_slices",
+    backward_name="torch::autograd::CopySlices",
+    public=False,
+    out=False,
+    samples=as_strided_scatter.info.samples,
+    layout_dependent=True,
+    torch="",
+)
+for _arguments, _rule in as_strided_scatter.info.rules.items():
+    copy_slices.vjp(*_arguments)(_rule)
+
+
+def _copy_with_strides(input):
+    """A copy with the very strides of input, gaps and all, where no element lies on another."""
+    if any(
+        stride == 0 and size > 1 for stride, size in zip(input._strides, input.shape, strict=True)
+    ):
+        return kernels(input).clone(input)
+    out = _C.empty_strided(input.shape, input._strides, input.dtype)
+    _C.copy_into(out, input)
+    return out
+
+
+def _scattered(input, src, view, name):
+    out = _copy_with_strides(input)
+    target = view(out)
+    require(
+        target.shape == src.shape,
+        f"{name}: src must have the sizes of the part it replaces",
+        part=target,
+        src=src,
+    )
+    _C.copy_into(target, src)
+    return out
+
+
+@op(
+    methods=("select_scatter",), out=False, samples=lambda s: [s(s.tensor(2, 3), s.tensor(2), 1, 2)]
+)
+def select_scatter(input, src, dim, index):
+    """A copy of input in which one slice along `dim` is src."""
+    return _scattered(input, src, lambda out: _C.select(out, dim, index), "select_scatter")
+
+
+@select_scatter.vjp("input")
+def _(g, dim, index, src_shape):
+    return select_scatter(g, g.new_zeros(src_shape), dim, index)
+
+
+select_scatter.vjp("src")(lambda g, dim, index: g.select(dim, index))
+
+
+@op(
+    methods=("slice_scatter",),
+    out=False,
+    samples=lambda s: [s(s.tensor(2, 5), s.tensor(2, 2), 1, 1, 5, 2)],
+)
+def slice_scatter(input, src, dim=0, start=None, end=None, step=1):
+    """A copy of input in which a range along `dim` is src."""
+    return _scattered(input, src, lambda out: _C.slice(out, dim, start, end, step), "slice_scatter")
+
+
+@slice_scatter.vjp("input")
+def _(g, dim, start, end, step, src_shape):
+    return slice_scatter(g, g.new_zeros(src_shape), dim, start, end, step)
+
+
+slice_scatter.vjp("src")(lambda g, dim, start, end, step: slice(g, dim, start, end, step))
+
+
+@op(methods=("diagonal_scatter",), out=False, samples=lambda s: [s(s.tensor(3, 4), s.tensor(3))])
+def diagonal_scatter(input, src, offset=0, dim1=0, dim2=1):
+    """A copy of input in which a diagonal is src."""
+    return _scattered(
+        input, src, lambda out: _C.diagonal(out, offset, dim1, dim2), "diagonal_scatter"
+    )
+
+
+@diagonal_scatter.vjp("input")
+def _(g, offset, dim1, dim2, src_shape):
+    return diagonal_scatter(g, g.new_zeros(src_shape), offset, dim1, dim2)
+
+
+diagonal_scatter.vjp("src")(lambda g, offset, dim1, dim2: g.diagonal(offset, dim1, dim2))
+_C.set_engine_op("as_strided", as_strided)
+_C.set_engine_op("as_strided_scatter", copy_slices)

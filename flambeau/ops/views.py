@@ -1,0 +1,475 @@
+"""Views of all elements: other sizes, another order of axes; copies and casts.
+
+A view shares storage with its input and is written through. Sizes and axes are checked by the
+kernels.
+"""
+
+from __future__ import annotations
+
+from flambeau import _C
+from flambeau.backends import kernels
+from flambeau.core import layout as _layout
+from flambeau.core.errors import GradError
+from flambeau.core.registry import checked, function, op
+from flambeau.core.tensor import Tensor
+
+
+def _axis(dim, ndim):
+    """An axis in [0, ndim), counting negative ones from the end."""
+    n = max(ndim, 1)
+    if not -n <= dim < n:
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})"
+        )
+    return dim % n
+
+
+# ---- copies and layout ----
+
+
+@op(methods=("clone",), out=False, samples=lambda s: [s(s.tensor(2, 3)), s(s.tensor())])
+def clone(input, *, memory_format=None):
+    """A copy with its own storage; gradients flow back to the original.
+
+    Args:
+        memory_format: `preserve_format` (the default) keeps the order of the axes in memory.
+
+    Example:
+        >>> x = flambeau.ones(2)
+        >>> x.clone().add_(1), x
+        (tensor([2., 2.]), tensor([1., 1.]))
+    """
+    if memory_format is None or memory_format is _layout.preserve_format:
+        return kernels(input).clone(input)
+    if memory_format is _layout.contiguous_format:
+        return kernels(input).clone_strided(input, _row_major(input.shape))
+    return kernels(input).clone_strided(input, _layout.strides_in(input.shape, memory_format))
+
+
+clone.vjp("input")(lambda g: g)
+
+
+def _row_major(shape):
+    strides = [1] * len(shape)
+    for axis in range(len(shape) - 1, 0, -1):
+        strides[axis - 1] = strides[axis] * max(shape[axis], 1)
+    return strides
+
+
+def contiguous(self, memory_format=_layout.contiguous_format):
+    """This tensor, or a copy of it if its elements do not lie in memory in the wanted order."""
+    if memory_format is _layout.contiguous_format:
+        return self if self._is_contiguous() else self.clone(memory_format=memory_format)
+    if self.is_contiguous(memory_format):
+        return self
+    if memory_format is _layout.preserve_format:
+        raise RuntimeError("preserve memory format is unsupported by the contiguous operator")
+    return self.clone(memory_format=memory_format)
+
+
+Tensor.contiguous = contiguous
+
+
+@op(
+    public=False,
+    out=False,
+    name="_to_copy",
+    backward_name="ToCopy",
+    samples=lambda s: [s(s.tensor(2, 3), _C.float64)],
+    torch="",
+)
+def cast(input, dtype):
+    """The elements converted to another dtype."""
+    return kernels(input).cast(input, dtype)
+
+
+cast.vjp("input")(lambda g: g)
+
+# ---- other sizes, same elements ----
+
+
+@op(
+    methods=("view",),
+    view=True,
+    out=False,
+    pack="size",
+    public=False,
+    synonyms={"dtype": "size"},
+    samples=lambda s: [s(s.tensor(2, 6), (3, 4)), s(s.tensor(2, 3), (-1,))],
+    layout_dependent=True,
+    compiled=_C.view,
+)
+def view(input, size):
+    """The same data under other sizes, without copying; one size may be -1.
+
+    Args:
+        size: the sizes; or a dtype, to read the bytes as another element type.
+
+    Raises:
+        RuntimeError: if the strides do not allow it.
+    """
+    return _C.view(input, size)
+
+
+@view.vjp("input")
+def _(g, size, input_shape):
+    if isinstance(size, _C.dtype):
+        raise GradError("view: gradients do not flow through a change of the element type")
+    return g.reshape(input_shape)
+
+
+@op(
+    name="_alias",
+    backward_name="Alias",
+    view=True,
+    out=False,
+    public=False,
+    torch="",
+    samples=lambda s: [s(s.tensor(2, 3)), s(s.tensor())],
+)
+def alias(input):
+    """The same data again: what `x[...]` is."""
+    return _C.view(input, input.shape)
+
+
+alias.vjp("input")(lambda g: g)
+
+
+@op(
+    overloads={"input copied": "UnsafeViewBackward0", "input gapped": "ReshapeAliasBackward0"},
+    methods=("reshape",),
+    view=True,
+    out=False,
+    pack="shape",
+    backward_name="View",
+    samples=lambda s: [
+        s(s.tensor(2, 6), (3, 4)),
+        s(s.tensor(2, 3), (-1,)),
+        s(s.tensor(2, 0), (0, 5)),
+    ],
+    compiled=_C.reshape,
+)
+def reshape(input, shape):
+    """The same elements under other sizes: a view if the strides allow it, else a copy.
+
+    Example:
+        >>> flambeau.arange(4).reshape(2, -1)
+        tensor([[0, 1],
+                [2, 3]])
+    """
+    return _C.reshape(input, shape)
+
+
+reshape.vjp("input")(lambda g, input_shape: g.reshape(input_shape))
+
+
+@op(
+    overloads={"input copied": "UnsafeViewBackward0", "input gapped": "ReshapeAliasBackward0"},
+    methods=("flatten",),
+    view=True,
+    out=False,
+    backward_name="View",
+    samples=lambda s: [
+        s(s.tensor(2, 3, 4), 1),
+        s(s.tensor(2, 0, 3), 0, 1),
+        s(s.tensor()),
+        s(s.tensor(2)),
+    ],
+)
+def flatten(input, start_dim=0, end_dim=-1):
+    """The axes from start_dim to end_dim joined into one.
+
+    Example:
+        >>> flambeau.zeros(2, 3, 4).flatten(1).shape
+        torch.Size([2, 12])
+    """
+    return _C.flatten(input, start_dim, end_dim)
+
+
+flatten.vjp("input")(lambda g, input_shape: g.reshape(input_shape))
+
+
+@function(methods=("unflatten",))
+def unflatten(input, dim, sizes):
+    """Axis `dim` split into several; one of their sizes may be -1."""
+    sizes = (sizes,) if hasattr(sizes, "__index__") else tuple(sizes)
+    if not sizes:
+        raise RuntimeError("unflatten: sizes must be non-empty")
+    if input.ndim == 0:
+        raise RuntimeError("unflatten: Dimension specified as 0 but tensor has no dimensions")
+    axis = _axis(dim, input.ndim)
+    length = input.shape[axis]
+    known = 1
+    for size in sizes:
+        known *= 1 if size == -1 else size
+    fits = length % known == 0 if -1 in sizes and known else known == length
+    if not fits:
+        raise RuntimeError(
+            f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {axis}"
+            f" ({length}) in the input tensor"
+        )
+    return view(input, (*input.shape[:axis], *sizes, *input.shape[axis + 1 :]))
+
+
+@function(methods=("ravel",))
+def ravel(input):
+    """All elements in one axis: a view if possible."""
+    return view(input.contiguous(), (-1,))
+
+
+def view_as(self, other):
+    """A view with the sizes of `other`."""
+    return view(self, other.shape)
+
+
+def reshape_as(self, other):
+    """`reshape` to the sizes of `other`."""
+    return reshape(self, other.shape)
+
+
+Tensor.view_as = checked(view_as)
+Tensor.reshape_as = checked(reshape_as)
+
+
+@op(
+    view=True,
+    out=False,
+    public=False,
+    name="_squeeze_all",
+    backward_name="Squeeze",
+    samples=lambda s: [s(s.tensor(1, 3, 1))],
+    torch="squeeze",
+)
+def _squeeze_all(input):
+    return _C.squeeze(input, None)
+
+
+@op(
+    view=True,
+    out=False,
+    public=False,
+    name="_squeeze_dim",
+    backward_name="SqueezeBackward1",
+    samples=lambda s: [s(s.tensor(1, 3, 1), -1), s(s.tensor(2, 3), 0)],
+    torch="squeeze",
+)
+def _squeeze_dim(input, dim):
+    return _C.squeeze(input, dim)
+
+
+@op(
+    view=True,
+    out=False,
+    public=False,
+    name="_squeeze_dims",
+    backward_name="SqueezeBackward2",
+    samples=lambda s: [s(s.tensor(1, 3, 1), (0, 2))],
+    torch="squeeze",
+)
+def _squeeze_dims(input, dim):
+    return _C.squeeze(input, dim)
+
+
+for _variant in (_squeeze_all, _squeeze_dim, _squeeze_dims):
+    _variant.vjp("input")(lambda g, input_shape: g.reshape(input_shape))
+
+
+@function(methods=("squeeze",))
+def squeeze(input, dim=None):
+    """A view without axes of size one: all of them, or those of the named ones that have it."""
+    if dim is None:
+        return _squeeze_all(input)
+    return (_squeeze_dims if isinstance(dim, (tuple, list)) else _squeeze_dim)(input, dim)
+
+
+@op(
+    methods=("unsqueeze",),
+    view=True,
+    out=False,
+    samples=lambda s: [s(s.tensor(2, 3), 1), s(s.tensor(), -1)],
+    compiled=_C.unsqueeze,
+)
+def unsqueeze(input, dim):
+    """A view with a new axis of size one at `dim`."""
+    return _C.unsqueeze(input, dim)
+
+
+unsqueeze.vjp("input")(lambda g, dim: g.squeeze(dim))
+
+# ---- the order of axes ----
+
+
+@op(
+    methods=("transpose", "swapaxes", "swapdims"),
+    aliases=("swapaxes", "swapdims"),
+    view=True,
+    out=False,
+    synonyms={"axis0": "dim0", "axis1": "dim1"},  # of swapaxes
+    samples=lambda s: [s(s.tensor(2, 3, 4), 0, -1)],
+    compiled=_C.transpose,
+)
+def transpose(input, dim0, dim1):
+    """A view with two axes exchanged."""
+    return _C.transpose(input, dim0, dim1)
+
+
+transpose.vjp("input")(lambda g, dim0, dim1: g.transpose(dim0, dim1))
+
+
+@op(
+    methods=("permute",),
+    view=True,
+    out=False,
+    pack="dims",
+    samples=lambda s: [s(s.tensor(2, 3, 4), (2, 0, 1)), s(s.tensor(2, 3), (-1, 0))],
+    compiled=_C.permute,
+)
+def permute(input, dims):
+    """A view with the axes in another order.
+
+    Example:
+        >>> flambeau.zeros(2, 3, 4).permute(2, 0, 1).shape
+        torch.Size([4, 2, 3])
+    """
+    return _C.permute(input, dims)
+
+
+@permute.vjp("input")
+def _(g, dims):
+    n = g.ndim
+    inverse = [0] * n
+    for at, axis in enumerate(dims):
+        inverse[axis % n] = at
+    return g.permute(inverse)
+
+
+@op(methods=("t",), view=True, out=False, samples=lambda s: [s(s.tensor(2, 3)), s(s.tensor(3))])
+def t(input):
+    """The transpose of a matrix; vectors and numbers as they are."""
+    if input.ndim > 2:
+        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D")
+    return _C.transpose(input, 0, input.ndim - 1) if input.ndim else _C.alias(input)
+
+
+t.vjp("input")(lambda g: g.t())
+
+
+@function(methods=("movedim", "moveaxis"), aliases=("moveaxis",))
+def movedim(input, source, destination):
+    """A view with some axes moved to other places, the rest in their order."""
+    source = (source,) if hasattr(source, "__index__") else tuple(source)
+    destination = (destination,) if hasattr(destination, "__index__") else tuple(destination)
+    if len(source) != len(destination):
+        raise RuntimeError(
+            f"movedim: Invalid source or destination dims: source ({list(source)} dims) should"
+            f" contain the same number of dims as destination ({list(destination)} dims)"
+        )
+    from_axes = [_axis(d, input.ndim) for d in source]
+    to_axes = [_axis(d, input.ndim) for d in destination]
+    for name, given, axes in (("source", source, from_axes), ("destination", destination, to_axes)):
+        if len(set(axes)) != len(axes):
+            raise RuntimeError(f"movedim: repeated dim in `{name}` ({list(given)})")
+    order = [None] * max(input.ndim, 1)
+    for source_axis, axis in zip(from_axes, to_axes, strict=True):
+        order[axis] = source_axis
+    if not input.ndim:
+        return view(input, ())
+    rest = iter([d for d in range(input.ndim) if d not in from_axes])
+    return permute(input, [next(rest) if axis is None else axis for axis in order])
+
+
+def _reversed(self):
+    """The axes in reverse order; on matrices the transpose."""
+    if self.ndim != 2:
+        import warnings
+
+        warnings.warn(
+            "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is"
+            " deprecated and it will throw an error in a future release. Consider `x.mT` to"
+            " transpose batches of matrices or `x.permute(*torch.arange(x.ndim - 1, -1, -1))` to"
+            " reverse the dimensions of a tensor.",
+            stacklevel=2,
+        )
+    return permute(self, tuple(range(self.ndim - 1, -1, -1)))
+
+
+def _matrix_transpose(self):
+    """The last two axes exchanged."""
+    if self.ndim < 2:
+        raise RuntimeError(
+            "tensor.mT is only supported on matrices or batches of matrices."
+            f" Got {self.ndim}-D tensor."
+        )
+    return transpose(self, -2, -1)
+
+
+def _adjoint(self):
+    """The conjugate transpose of a matrix."""
+    if self.ndim != 2 and self.ndim != 0:
+        raise RuntimeError(
+            f"tensor.H is only supported on matrices (2-D tensors). Got {self.ndim}-D tensor."
+            + (" For batches of matrices, consider using tensor.mH" if self.ndim > 2 else "")
+        )
+    return (transpose(self, 0, 1) if self.ndim else self).conj()
+
+
+def _matrix_adjoint(self, name="tensor.mH"):
+    """The conjugate of the last two axes exchanged."""
+    if self.ndim < 2:
+        raise RuntimeError(
+            f"{name} is only supported on matrices or batches of matrices."
+            f" Got {self.ndim}-D tensor."
+        )
+    return transpose(self, -2, -1).conj()
+
+
+Tensor.T = property(_reversed)
+Tensor.mT = property(_matrix_transpose)
+Tensor.H = property(_adjoint)
+Tensor.mH = property(_matrix_adjoint)
+
+
+@function(methods=("adjoint",))
+def adjoint(input):
+    """The conjugate of the last two axes exchanged, as a view."""
+    return _matrix_adjoint(input, "tensor.adjoint()") if input.ndim else input.conj()
+
+
+# ---- dimensions at least, grids ----
+
+
+def _at_least(n, name, raise_one):
+    def at_least(*tensors):
+        if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
+            return tuple(raise_one(x) for x in tensors[0])
+        made = tuple(raise_one(x) for x in tensors)
+        return made[0] if len(made) == 1 else made
+
+    at_least.__name__ = at_least.__qualname__ = name
+    at_least.__doc__ = f"The tensors as views with at least {n} axes."
+    return function(at_least)
+
+
+def _one_axis(x):
+    return x.reshape(1) if x.ndim == 0 else x
+
+
+def _two_axes(x):
+    return x.reshape(1, 1) if x.ndim == 0 else x.unsqueeze(0) if x.ndim == 1 else x
+
+
+def _three_axes(x):
+    if x.ndim == 0:
+        return x.reshape(1, 1, 1)
+    if x.ndim == 1:
+        return x.unsqueeze(0).unsqueeze(-1)
+    return x.unsqueeze(-1) if x.ndim == 2 else x
+
+
+atleast_1d = _at_least(1, "atleast_1d", _one_axis)
+atleast_2d = _at_least(2, "atleast_2d", _two_axes)
+atleast_3d = _at_least(3, "atleast_3d", _three_axes)
+
+
+_C.set_engine_op("clone", clone)
+_C.set_engine_op("cast_grad", cast)
