@@ -11,6 +11,7 @@ from .inputs import normal
 # A matrix of 182x182 and a vector of 182 are one of 30 layers.
 WIDTH, LAYERS = 182, 30
 
+# SparseAdam has no row: it refuses dense gradients, as in PyTorch, and there are no sparse ones.
 OPTIONS: dict[str, dict[str, Any]] = {
     "SGD": {"momentum": 0.9},
     "Adam": {},
@@ -103,5 +104,22 @@ def ema(T: ModuleType) -> Step:
     def step():
         average(averages, values, None)
         return averages[0]
+
+    return step
+
+
+@row("AveragedModel.update_parameters, 60 parameters, 1M numbers", 0.60)
+def averaged_model(T: ModuleType) -> Step:
+    """The same averages as a copy of a model, which is what training loops keep."""
+    model = T.nn.Sequential(*[T.nn.Linear(WIDTH, WIDTH) for _ in range(LAYERS)])
+    for p in model.parameters():
+        p.data = normal(T, *p.shape)
+    averages = T.optim.swa_utils
+    averaged = averages.AveragedModel(model, multi_avg_fn=averages.get_ema_multi_avg_fn(0.99))
+    averaged.update_parameters(model)
+
+    def step():
+        averaged.update_parameters(model)
+        return next(averaged.parameters())
 
     return step

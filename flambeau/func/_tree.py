@@ -79,14 +79,15 @@ def flatten(value: Any) -> tuple[list, Any]:
 
 def unflatten(leaves: Any, spec: Any) -> Any:
     """The structure with other leaves."""
-    iterator = iter(leaves)
+    return _built(iter(leaves), spec)
 
-    def build(spec: Any) -> Any:
-        if isinstance(spec, Leaf):
-            return next(iterator)
-        return rebuild(spec.kind, spec.keys, [build(part) for part in spec.parts])
 
-    return build(spec)
+# Not a function inside `unflatten`: one that calls itself is a reference cycle, and would keep the
+# leaves until the collector runs.
+def _built(leaves: Any, spec: Any) -> Any:
+    if isinstance(spec, Leaf):
+        return next(leaves)
+    return rebuild(spec.kind, spec.keys, [_built(leaves, part) for part in spec.parts])
 
 
 def tree_map(function: Any, value: Any) -> Any:

@@ -147,13 +147,14 @@ class Vmap(Transform):
     def _example(self, k: int, args: Any, marks: Any) -> tuple:
         if marks is None:
             return tuple(below(tuple(args), self, example(k)))
+        return tuple(_picked(k, v, m) for v, m in zip(args, marks, strict=True))
 
-        def pick(value: Any, mark: Any) -> Any:
-            if isinstance(mark, (list, tuple)):
-                return type(value)(pick(v, m) for v, m in zip(value, mark, strict=True))
-            return value.select(0, k) if mark is True else value
 
-        return tuple(pick(v, m) for v, m in zip(args, marks, strict=True))
+def _picked(k: int, value: Any, mark: Any) -> Any:
+    """Example `k` of a value, where its mark says that it has the axis of examples."""
+    if isinstance(mark, (list, tuple)):
+        return type(value)(_picked(k, v, m) for v, m in zip(value, mark, strict=True))
+    return value.select(0, k) if mark is True else value
 
 
 class _Ended(Vmap):

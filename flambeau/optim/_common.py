@@ -1,19 +1,85 @@
-"""What the optimizers share: checks of options and the parameters of a step."""
+"""What the optimizers share: steps by group and by kernel, options, the parameters of a step."""
 
+from flambeau.backends import kernels
 from flambeau.core.dtype import float32, float64, get_default_dtype
 from flambeau.core.grad_mode import enable_grad, no_grad, set_grad_enabled
 from flambeau.core.tensor import Tensor
+from flambeau.ops.creation import zeros_like
 from flambeau.ops.values import tensor
 from flambeau.optim.optimizer import Optimizer
 
+# The options that are pairs, by the names of the two in functions of lists.
+_PAIRS = {
+    "betas": ("beta1", "beta2"),
+    "etas": ("etaminus", "etaplus"),
+    "step_sizes": ("step_size_min", "step_size_max"),
+}
 
-class FusedOptimizer(Optimizer):
+
+class GroupedOptimizer(Optimizer):
+    """An optimizer that steps group by group: `_step_group(group, params, grads)`."""
+
+    def step(self, closure=None):
+        """Change the parameters by one step.
+
+        Args:
+            closure: A function that computes the loss anew and returns it.
+
+        Returns:
+            The loss, if there is a closure.
+
+        Raises:
+            RuntimeError: If the optimizer does not support a parameter or its gradient.
+        """
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            params, grads = _with_gradients(group)
+            if params:
+                self._step_group(group, params, grads)
+        return loss
+
+
+class StepKernel:
+    """The kernel that makes the step of an optimizer for lists of tensors.
+
+    Args:
+        name: The kernel's.
+        state: The entries of a parameter's state that it takes, in order, "step" apart.
+        options: The options that it takes, in order; pairs are two arguments.
+        only_with: For the entries that not every state has, the option that asks for them.
+    """
+
+    def __init__(self, name, state, options, **only_with):
+        self.name = name
+        self.state = state.split()
+        self.options = options.split()
+        self.only_with = only_with
+
+    def entries(self, group):
+        """The entries of a state with the options of a group."""
+        asked = self.only_with
+        return [name for name in self.state if name not in asked or group[asked[name]]]
+
+    def __call__(self, group, params, grads, lists):
+        """Make the step; `lists` has the list of each entry, and of "step"."""
+        entries = self.entries(group)
+        given = [lists[name] if name in entries else None for name in self.state]
+        numbers = []
+        for name in self.options:
+            value = group[name]
+            for number in value if name in _PAIRS else (value,):
+                numbers.append(number if isinstance(number, bool) else float(number))
+        getattr(kernels(params[0]), self.name)(params, grads, *given, lists["step"], *numbers)
+
+
+class FusedOptimizer(GroupedOptimizer):
     """An optimizer that counts its steps and makes each with one kernel for a whole group.
 
-    A subclass defines `_new_state(group, param)`, the state before the first step;
-    `_step_fused(group, params, grads, states)`, which calls the kernel; and
-    `_step_recorded(group, param, grad, state)`, the same step as operations on tensors, in the
-    graph where the group asks for it with "differentiable".
+    A subclass has a `_kernel`, and `_step_recorded(group, param, grad, state)`, the same step as
+    operations on tensors, in the graph where the group asks for it with "differentiable".
     """
 
     def __setstate__(self, state):
@@ -24,44 +90,37 @@ class FusedOptimizer(Optimizer):
             if step is not None and not isinstance(step, Tensor):
                 param_state["step"] = counter(step)
 
-    def step(self, closure=None):
-        """Change the parameters by one step.
-
-        Args:
-            closure: A function that computes the loss anew and returns it.
-
-        Returns:
-            The loss, if there is a closure.
-        """
-        loss = loss_of(closure)
-        for group in self.param_groups:
-            params, grads = with_gradients(group)
-            if not params:
-                continue
-            states = [self.state[param] or self._start(group, param) for param in params]
-            if group["differentiable"]:
-                with set_grad_enabled(True):
-                    for param, grad, state in zip(params, grads, states, strict=True):
-                        state["step"] = state["step"] + 1
-                        self._step_recorded(group, param, grad, state)
-            else:
-                self._step_fused(group, params, grads, states)
-        return loss
+    def _step_group(self, group, params, grads):
+        states = [self.state[param] or self._start(group, param) for param in params]
+        if group["differentiable"]:
+            with set_grad_enabled(True):
+                for param, grad, state in zip(params, grads, states, strict=True):
+                    state["step"] = state["step"] + 1
+                    self._step_recorded(group, param, grad, state)
+            return
+        entries = ("step", *self._kernel.entries(group))
+        lists = {name: [state[name] for state in states] for name in entries}
+        self._kernel(group, params, grads, lists)
 
     def _start(self, group, param):
         state = self.state[param]
+        state["step"] = counter(0)
         state.update(self._new_state(group, param))
         return state
+
+    def _new_state(self, group, param):
+        """A parameter's state before the first step."""
+        return {name: zeros_like(param) for name in self._kernel.entries(group)}
+
+
+def options(given, names):
+    """The options of an optimizer in the order of `names`, from the `locals()` it has them in."""
+    return {name: given[name] for name in names.split()}
 
 
 def counter(value):
     """A number of a parameter's state, which is kept in a tensor so that it can be saved as one."""
     return tensor(float(value), dtype=float64 if get_default_dtype() == float64 else float32)
-
-
-def column(states, name):
-    """The entry `name` of each state."""
-    return [state[name] for state in states]
 
 
 def decayed(group, param, grad):
@@ -82,41 +141,41 @@ def decoupled(group, param, grad):
     return -grad if group["maximize"] else grad
 
 
-def take_step(kind, params, grads, states, *, differentiable=False, **options):
+def take_step(kind, given):
     """One step of an optimizer on lists of tensors, without an optimizer.
 
     Args:
         kind: The optimizer's class.
-        params: The parameters, changed in place.
-        grads: Their gradients.
-        states: For each entry of a parameter's state the list of it, changed in place; one that the
-            options do not need may be empty.
-        differentiable: Record the step in the graph; the lists then get new tensors.
-        options: The other options of a group.
+        given: What its function of lists was given, by name: the lists, which are changed in place
+            and with "differentiable" get new tensors, and the options.
 
     Raises:
-        RuntimeError: If the step counts are not tensors.
+        RuntimeError: If the step counts are not tensors, or gradients are to be scaled back.
     """
-    if not all(isinstance(step, Tensor) for step in states["step"]):
+    refuse_scaling(kind.__name__.lower(), given.get("grad_scale"), given.get("found_inf"))
+    params, grads, steps = given["params"], given["grads"], given["state_steps"]
+    if not all(isinstance(step, Tensor) for step in steps):
         raise RuntimeError(
             "API has changed, `state_steps` argument must contain a list of singleton tensors"
         )
     if not params:
         return
-    names = [name for name, entries in states.items() if entries]
-    each = [
-        dict(zip(names, entries, strict=True))
-        for entries in zip(*map(states.get, names), strict=True)
-    ]
-    if not differentiable:
+    kernel = kind._kernel
+    lists = {name: _list_of(name, given) for name in ("step", *kernel.entries(given))}
+    pairs = {
+        pair: [given[name] for name in names] for pair, names in _PAIRS.items() if names[0] in given
+    }
+    group = {**given, **pairs}
+    if not given["differentiable"]:
         with no_grad():
-            kind._step_fused(None, options, list(params), list(grads), each)
+            kernel(group, list(params), list(grads), lists)
         return
-    for i, (param, grad, state) in enumerate(zip(params, grads, each, strict=True)):
+    for i, (param, grad) in enumerate(zip(params, grads, strict=True)):
+        state = {name: entries[i] for name, entries in lists.items()}
         state["step"] = state["step"] + 1
-        kind._step_recorded(None, options, param, grad, state)
-        for name in names:
-            states[name][i] = state[name]
+        kind._step_recorded(group, param, grad, state)
+        for name, entries in lists.items():
+            entries[i] = state[name]
 
 
 def refuse_scaling(name, grad_scale, found_inf):
@@ -125,15 +184,13 @@ def refuse_scaling(name, grad_scale, found_inf):
         raise RuntimeError(f"{name}: grad_scale and found_inf are not supported")
 
 
-def loss_of(closure):
-    """The loss that `closure` computes with gradients, or None where there is no closure."""
-    if closure is None:
-        return None
-    with enable_grad():
-        return closure()
+def _list_of(entry, given):
+    """The list of an entry of the states, whose name has one of three forms."""
+    names = f"{entry}s", f"state_{entry}s", f"{entry}_list"
+    return next(given[name] for name in names if name in given)
 
 
-def with_gradients(group):
+def _with_gradients(group):
     """The parameters of a group that have a gradient, and these gradients."""
     parameters, gradients = [], []
     for parameter in group["params"]:
@@ -144,14 +201,23 @@ def with_gradients(group):
     return parameters, gradients
 
 
-def require_at_least(minimum, what, value):
-    """Check an option that must not be smaller than `minimum`.
+def require_valid(*, lr, betas=(), **at_least_zero):
+    """Check the options that several optimizers have.
+
+    Args:
+        lr: The learning rate.
+        betas: The factors of running averages.
+        at_least_zero: Options that must not be negative, nor NaN.
 
     Raises:
-        ValueError: Otherwise; NaN is never accepted.
+        ValueError: If one is out of its range.
     """
-    if not value >= minimum:
-        raise ValueError(f"Invalid {what}: {value}")
+    require_learning_rate(lr)
+    require_betas(betas)
+    for name, value in at_least_zero.items():
+        if not value >= 0.0:
+            what = "epsilon" if name == "eps" else name
+            raise ValueError(f"Invalid {what} value: {value}")
 
 
 def require_learning_rate(lr):
@@ -162,7 +228,8 @@ def require_learning_rate(lr):
     """
     if isinstance(lr, Tensor) and lr.numel() != 1:
         raise ValueError("Tensor lr must be 1-element")
-    require_at_least(0.0, "learning rate", lr)
+    if not lr >= 0.0:
+        raise ValueError(f"Invalid learning rate: {lr}")
 
 
 def require_betas(betas):

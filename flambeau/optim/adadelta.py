@@ -1,14 +1,11 @@
 """Adadelta."""
 
-from flambeau.backends import kernels
-from flambeau.ops.creation import zeros_like
 from flambeau.optim._common import (
     FusedOptimizer,
-    column,
-    counter,
+    StepKernel,
     decayed,
-    require_at_least,
-    require_learning_rate,
+    options,
+    require_valid,
     take_step,
 )
 
@@ -38,6 +35,10 @@ class Adadelta(FusedOptimizer):
         >>> optimizer.step()
     """
 
+    _kernel = StepKernel(
+        "adadelta_step", state="square_avg acc_delta", options="lr rho eps weight_decay maximize"
+    )
+
     def __init__(
         self,
         params,
@@ -51,41 +52,14 @@ class Adadelta(FusedOptimizer):
         maximize=False,
         differentiable=False,
     ):
-        require_learning_rate(lr)
+        require_valid(lr=lr, eps=eps, weight_decay=weight_decay)
         if not 0.0 <= rho <= 1.0:
             raise ValueError(f"Invalid rho value: {rho}")
-        require_at_least(0.0, "epsilon value", eps)
-        require_at_least(0.0, "weight_decay value", weight_decay)
-        defaults = {
-            "lr": lr,
-            "rho": rho,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "maximize": maximize,
-            "capturable": capturable,
-            "foreach": foreach,
-            "differentiable": differentiable,
-        }
-        super().__init__(params, defaults)
+        names = "lr rho eps weight_decay maximize capturable foreach differentiable"
+        super().__init__(params, options(locals(), names))
 
-    def _new_state(self, group, param):
-        return {"step": counter(0), "square_avg": zeros_like(param), "acc_delta": zeros_like(param)}
-
-    def _step_fused(self, group, params, grads, states):
-        kernels(params[0]).adadelta_step(
-            params,
-            grads,
-            column(states, "square_avg"),
-            column(states, "acc_delta"),
-            column(states, "step"),
-            float(group["lr"]),
-            group["rho"],
-            group["eps"],
-            group["weight_decay"],
-            group["maximize"],
-        )
-
-    def _step_recorded(self, group, param, grad, state):
+    @staticmethod
+    def _step_recorded(group, param, grad, state):
         rho, eps = group["rho"], group["eps"]
         grad = decayed(group, param, grad)
         square = state["square_avg"] = state["square_avg"] * rho + grad * grad * (1 - rho)
@@ -122,16 +96,4 @@ def adadelta(
         foreach, capturable, has_complex: Accepted for programs that set them.
         differentiable: Record the step in the graph.
     """
-    states = {"square_avg": square_avgs, "acc_delta": acc_deltas, "step": state_steps}
-    take_step(
-        Adadelta,
-        params,
-        grads,
-        states,
-        differentiable=differentiable,
-        lr=lr,
-        rho=rho,
-        eps=eps,
-        weight_decay=weight_decay,
-        maximize=maximize,
-    )
+    take_step(Adadelta, locals())

@@ -5,11 +5,10 @@ import math
 from flambeau.core.grad_mode import no_grad
 from flambeau.core.numeric import finfo
 from flambeau.ops.creation import zeros_like
-from flambeau.optim._common import counter, loss_of, with_gradients
-from flambeau.optim.optimizer import Optimizer
+from flambeau.optim._common import GroupedOptimizer, counter, options
 
 
-class Adafactor(Optimizer):
+class Adafactor(GroupedOptimizer):
     """Steps relative to the parameters, with the squares of matrices kept as two vectors.
 
     The mean square of a matrix' gradients is the product of a column and a row (Shazeer & Stern,
@@ -50,40 +49,18 @@ class Adafactor(Optimizer):
         maximize=False,
     ):
         _check(lr, beta2_decay, eps, d, weight_decay)
-        defaults = {
-            "lr": lr,
-            "beta2_decay": beta2_decay,
-            "eps": eps,
-            "d": d,
-            "weight_decay": weight_decay,
-            "foreach": foreach,
-            "maximize": maximize,
-        }
-        super().__init__(params, defaults)
+        names = "lr beta2_decay eps d weight_decay foreach maximize"
+        super().__init__(params, options(locals(), names))
 
     @no_grad()
-    def step(self, closure=None):
-        """Change the parameters by one step.
-
-        Args:
-            closure: A function that computes the loss anew and returns it.
-
-        Returns:
-            The loss, if there is a closure.
-
-        Raises:
-            RuntimeError: If a parameter is complex.
-        """
-        loss = loss_of(closure)
-        for group in self.param_groups:
-            for param, grad in zip(*with_gradients(group), strict=True):
-                if param.is_complex():
-                    raise RuntimeError("Adafactor does not support complex parameters")
-                state = self.state[param]
-                if not state:
-                    state.update(_new_state(grad))
-                _update(group, param, -grad if group["maximize"] else grad, state)
-        return loss
+    def _step_group(self, group, params, grads):
+        for param, grad in zip(params, grads, strict=True):
+            if param.is_complex():
+                raise RuntimeError("Adafactor does not support complex parameters")
+            state = self.state[param]
+            if not state:
+                state.update(_new_state(grad))
+            _update(group, param, -grad if group["maximize"] else grad, state)
 
 
 def _check(lr, beta2_decay, eps, d, weight_decay):

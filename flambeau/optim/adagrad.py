@@ -1,16 +1,13 @@
 """Adagrad."""
 
-from flambeau.backends import kernels
 from flambeau.ops.creation import full_like
 from flambeau.optim._common import (
     FusedOptimizer,
-    column,
-    counter,
+    StepKernel,
     decayed,
-    refuse_scaling,
-    require_at_least,
-    require_learning_rate,
+    options,
     require_one_implementation,
+    require_valid,
     take_step,
 )
 
@@ -41,6 +38,10 @@ class Adagrad(FusedOptimizer):
         >>> optimizer.step()
     """
 
+    _kernel = StepKernel(
+        "adagrad_step", state="sum", options="lr lr_decay eps weight_decay maximize"
+    )
+
     def __init__(
         self,
         params,
@@ -55,23 +56,18 @@ class Adagrad(FusedOptimizer):
         differentiable=False,
         fused=None,
     ):
-        require_learning_rate(lr)
-        require_at_least(0.0, "lr_decay value", lr_decay)
-        require_at_least(0.0, "weight_decay value", weight_decay)
-        require_at_least(0.0, "initial_accumulator_value value", initial_accumulator_value)
-        require_at_least(0.0, "epsilon value", eps)
-        defaults = {
-            "lr": lr,
-            "lr_decay": lr_decay,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "initial_accumulator_value": initial_accumulator_value,
-            "foreach": foreach,
-            "maximize": maximize,
-            "differentiable": differentiable,
-            "fused": fused,
-        }
-        super().__init__(params, defaults)
+        require_valid(
+            lr=lr,
+            lr_decay=lr_decay,
+            weight_decay=weight_decay,
+            initial_accumulator_value=initial_accumulator_value,
+            eps=eps,
+        )
+        names = (
+            "lr lr_decay eps weight_decay initial_accumulator_value foreach maximize "
+            "differentiable fused"
+        )
+        super().__init__(params, options(locals(), names))
         require_one_implementation(foreach, fused, differentiable)
         for group in self.param_groups:
             for param in group["params"]:
@@ -86,22 +82,10 @@ class Adagrad(FusedOptimizer):
         initial = group["initial_accumulator_value"]
         if param.is_complex():
             initial = complex(initial, initial)
-        return {"step": counter(0), "sum": full_like(param, initial)}
+        return {"sum": full_like(param, initial)}
 
-    def _step_fused(self, group, params, grads, states):
-        kernels(params[0]).adagrad_step(
-            params,
-            grads,
-            column(states, "sum"),
-            column(states, "step"),
-            float(group["lr"]),
-            group["lr_decay"],
-            group["eps"],
-            group["weight_decay"],
-            group["maximize"],
-        )
-
-    def _step_recorded(self, group, param, grad, state):
+    @staticmethod
+    def _step_recorded(group, param, grad, state):
         grad = decayed(group, param, grad)
         total = state["sum"] = state["sum"] + grad * grad
         lr = group["lr"] / (1 + (float(state["step"]) - 1) * group["lr_decay"])
@@ -137,17 +121,4 @@ def adagrad(
         foreach, fused, has_sparse_grad, has_complex: Accepted for programs that set them.
         differentiable: Record the step in the graph.
     """
-    refuse_scaling("adagrad", grad_scale, found_inf)
-    states = {"sum": state_sums, "step": state_steps}
-    take_step(
-        Adagrad,
-        params,
-        grads,
-        states,
-        differentiable=differentiable,
-        lr=lr,
-        lr_decay=lr_decay,
-        eps=eps,
-        weight_decay=weight_decay,
-        maximize=maximize,
-    )
+    take_step(Adagrad, locals())

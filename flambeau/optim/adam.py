@@ -1,18 +1,13 @@
 """Adam and AdamW."""
 
-from flambeau.backends import kernels
 from flambeau.core.tensor import Tensor
-from flambeau.ops.creation import zeros_like
 from flambeau.optim._common import (
     FusedOptimizer,
-    column,
-    counter,
+    StepKernel,
     decoupled,
-    refuse_scaling,
-    require_at_least,
-    require_betas,
-    require_learning_rate,
+    options,
     require_one_implementation,
+    require_valid,
     take_step,
 )
 
@@ -45,6 +40,13 @@ class Adam(FusedOptimizer):
         >>> optimizer.step()
     """
 
+    _kernel = StepKernel(
+        "adam_step",
+        state="exp_avg exp_avg_sq max_exp_avg_sq",
+        options="lr betas eps weight_decay decoupled_weight_decay maximize",
+        max_exp_avg_sq="amsgrad",
+    )
+
     def __init__(
         self,
         params,
@@ -62,55 +64,16 @@ class Adam(FusedOptimizer):
         decoupled_weight_decay=False,
     ):
         _check_tensor_options(lr, betas, foreach, capturable)
-        require_learning_rate(lr)
-        require_at_least(0.0, "epsilon value", eps)
-        require_betas(betas)
-        require_at_least(0.0, "weight_decay value", weight_decay)
-        defaults = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "amsgrad": amsgrad,
-            "maximize": maximize,
-            "foreach": foreach,
-            "capturable": capturable,
-            "differentiable": differentiable,
-            "fused": fused,
-            "decoupled_weight_decay": decoupled_weight_decay,
-        }
-        super().__init__(params, defaults)
+        require_valid(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
+        names = (
+            "lr betas eps weight_decay amsgrad maximize foreach capturable differentiable fused "
+            "decoupled_weight_decay"
+        )
+        super().__init__(params, options(locals(), names))
         require_one_implementation(foreach, fused, differentiable)
 
-    def _new_state(self, group, param):
-        state = {
-            "step": counter(0),
-            "exp_avg": zeros_like(param),
-            "exp_avg_sq": zeros_like(param),
-        }
-        if group["amsgrad"]:
-            state["max_exp_avg_sq"] = zeros_like(param)
-        return state
-
-    def _step_fused(self, group, params, grads, states):
-        beta1, beta2 = group["betas"]
-        kernels(params[0]).adam_step(
-            params,
-            grads,
-            column(states, "exp_avg"),
-            column(states, "exp_avg_sq"),
-            column(states, "max_exp_avg_sq") if group["amsgrad"] else None,
-            column(states, "step"),
-            float(group["lr"]),
-            float(beta1),
-            float(beta2),
-            group["eps"],
-            group["weight_decay"],
-            group["decoupled_weight_decay"],
-            group["maximize"],
-        )
-
-    def _step_recorded(self, group, param, grad, state):
+    @staticmethod
+    def _step_recorded(group, param, grad, state):
         lr, (beta1, beta2) = group["lr"], group["betas"]
         grad = decoupled(group, param, grad)
         step = float(state["step"])
@@ -170,24 +133,4 @@ def adam(
         foreach, capturable, fused, has_complex: Accepted for programs that set them.
         differentiable: Record the step in the graph.
     """
-    refuse_scaling("adam", grad_scale, found_inf)
-    states = {
-        "exp_avg": exp_avgs,
-        "exp_avg_sq": exp_avg_sqs,
-        "max_exp_avg_sq": max_exp_avg_sqs,
-        "step": state_steps,
-    }
-    take_step(
-        Adam,
-        params,
-        grads,
-        states,
-        differentiable=differentiable,
-        lr=lr,
-        betas=(beta1, beta2),
-        eps=eps,
-        weight_decay=weight_decay,
-        amsgrad=amsgrad,
-        maximize=maximize,
-        decoupled_weight_decay=decoupled_weight_decay,
-    )
+    take_step(Adam, locals())

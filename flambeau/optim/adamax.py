@@ -1,15 +1,11 @@
 """Adamax."""
 
-from flambeau.backends import kernels
-from flambeau.ops.creation import zeros_like
 from flambeau.optim._common import (
     FusedOptimizer,
-    column,
-    counter,
+    StepKernel,
     decayed,
-    require_at_least,
-    require_betas,
-    require_learning_rate,
+    options,
+    require_valid,
     take_step,
 )
 
@@ -42,6 +38,10 @@ class Adamax(FusedOptimizer):
         tensor([0.9000], requires_grad=True)
     """
 
+    _kernel = StepKernel(
+        "adamax_step", state="exp_avg exp_inf", options="lr betas eps weight_decay maximize"
+    )
+
     def __init__(
         self,
         params,
@@ -55,40 +55,12 @@ class Adamax(FusedOptimizer):
         differentiable=False,
         capturable=False,
     ):
-        require_learning_rate(lr)
-        require_at_least(0.0, "epsilon value", eps)
-        require_betas(betas)
-        require_at_least(0.0, "weight_decay value", weight_decay)
-        defaults = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "foreach": foreach,
-            "maximize": maximize,
-            "differentiable": differentiable,
-            "capturable": capturable,
-        }
-        super().__init__(params, defaults)
+        require_valid(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
+        names = "lr betas eps weight_decay foreach maximize differentiable capturable"
+        super().__init__(params, options(locals(), names))
 
-    def _new_state(self, group, param):
-        return {"step": counter(0), "exp_avg": zeros_like(param), "exp_inf": zeros_like(param)}
-
-    def _step_fused(self, group, params, grads, states):
-        kernels(params[0]).adamax_step(
-            params,
-            grads,
-            column(states, "exp_avg"),
-            column(states, "exp_inf"),
-            column(states, "step"),
-            float(group["lr"]),
-            *group["betas"],
-            group["eps"],
-            group["weight_decay"],
-            group["maximize"],
-        )
-
-    def _step_recorded(self, group, param, grad, state):
+    @staticmethod
+    def _step_recorded(group, param, grad, state):
         beta1, beta2 = group["betas"]
         grad = decayed(group, param, grad)
         mean = state["exp_avg"] = state["exp_avg"] * beta1 + grad * (1 - beta1)
@@ -126,16 +98,4 @@ def adamax(
         foreach, capturable, has_complex: Accepted for programs that set them.
         differentiable: Record the step in the graph.
     """
-    states = {"exp_avg": exp_avgs, "exp_inf": exp_infs, "step": state_steps}
-    take_step(
-        Adamax,
-        params,
-        grads,
-        states,
-        differentiable=differentiable,
-        lr=lr,
-        betas=(beta1, beta2),
-        eps=eps,
-        weight_decay=weight_decay,
-        maximize=maximize,
-    )
+    take_step(Adamax, locals())

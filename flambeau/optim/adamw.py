@@ -1,6 +1,6 @@
 """AdamW."""
 
-from flambeau.optim._common import refuse_scaling, take_step
+from flambeau.optim._common import take_step
 from flambeau.optim.adam import Adam
 
 
@@ -95,24 +95,4 @@ def adamw(
         foreach, capturable, fused, has_complex: Accepted for programs that set them.
         differentiable: Record the step in the graph.
     """
-    refuse_scaling("adamw", grad_scale, found_inf)
-    states = {
-        "exp_avg": exp_avgs,
-        "exp_avg_sq": exp_avg_sqs,
-        "max_exp_avg_sq": max_exp_avg_sqs,
-        "step": state_steps,
-    }
-    take_step(
-        AdamW,
-        params,
-        grads,
-        states,
-        differentiable=differentiable,
-        lr=lr,
-        betas=(beta1, beta2),
-        eps=eps,
-        weight_decay=weight_decay,
-        amsgrad=amsgrad,
-        maximize=maximize,
-        decoupled_weight_decay=True,
-    )
+    take_step(AdamW, {**locals(), "decoupled_weight_decay": True})

@@ -1,14 +1,13 @@
 """Averaged stochastic gradient descent."""
 
-from flambeau.backends import kernels
 from flambeau.ops.creation import zeros_like
 from flambeau.optim._common import (
     FusedOptimizer,
-    column,
+    StepKernel,
     counter,
     decayed,
-    require_at_least,
-    require_learning_rate,
+    options,
+    require_valid,
     take_step,
 )
 
@@ -41,6 +40,10 @@ class ASGD(FusedOptimizer):
         >>> optimizer.step()
     """
 
+    _kernel = StepKernel(
+        "asgd_step", state="ax eta mu", options="lr lambd alpha t0 weight_decay maximize"
+    )
+
     def __init__(
         self,
         params,
@@ -54,46 +57,15 @@ class ASGD(FusedOptimizer):
         differentiable=False,
         capturable=False,
     ):
-        require_learning_rate(lr)
-        require_at_least(0.0, "weight_decay value", weight_decay)
-        defaults = {
-            "lr": lr,
-            "lambd": lambd,
-            "alpha": alpha,
-            "t0": t0,
-            "weight_decay": weight_decay,
-            "foreach": foreach,
-            "maximize": maximize,
-            "differentiable": differentiable,
-            "capturable": capturable,
-        }
-        super().__init__(params, defaults)
+        require_valid(lr=lr, weight_decay=weight_decay)
+        names = "lr lambd alpha t0 weight_decay foreach maximize differentiable capturable"
+        super().__init__(params, options(locals(), names))
 
     def _new_state(self, group, param):
-        return {
-            "step": counter(0),
-            "eta": counter(group["lr"]),
-            "mu": counter(1),
-            "ax": zeros_like(param),
-        }
+        return {"eta": counter(group["lr"]), "mu": counter(1), "ax": zeros_like(param)}
 
-    def _step_fused(self, group, params, grads, states):
-        kernels(params[0]).asgd_step(
-            params,
-            grads,
-            column(states, "ax"),
-            column(states, "eta"),
-            column(states, "mu"),
-            column(states, "step"),
-            float(group["lr"]),
-            group["lambd"],
-            group["alpha"],
-            group["t0"],
-            group["weight_decay"],
-            group["maximize"],
-        )
-
-    def _step_recorded(self, group, param, grad, state):
+    @staticmethod
+    def _step_recorded(group, param, grad, state):
         lr, lambd, step = group["lr"], group["lambd"], float(state["step"])
         grad = decayed(group, param, grad)
         eta = float(state["eta"])
@@ -134,17 +106,4 @@ def asgd(
         foreach, capturable, has_complex: Accepted for programs that set them.
         differentiable: Record the step in the graph.
     """
-    states = {"ax": axs, "mu": mus, "eta": etas, "step": state_steps}
-    take_step(
-        ASGD,
-        params,
-        grads,
-        states,
-        differentiable=differentiable,
-        lr=lr,
-        lambd=lambd,
-        alpha=alpha,
-        t0=t0,
-        weight_decay=weight_decay,
-        maximize=maximize,
-    )
+    take_step(ASGD, locals())

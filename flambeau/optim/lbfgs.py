@@ -6,7 +6,7 @@ from flambeau.backends import kernels
 from flambeau.core.grad_mode import enable_grad, no_grad
 from flambeau.ops.complex import view_as_real
 from flambeau.ops.join import cat
-from flambeau.optim._common import require_learning_rate
+from flambeau.optim._common import options, require_learning_rate
 from flambeau.optim.optimizer import Optimizer
 
 
@@ -58,16 +58,10 @@ class LBFGS(Optimizer):
         line_search_fn=None,
     ):
         require_learning_rate(lr)
-        defaults = {
-            "lr": lr,
-            "max_iter": max_iter,
-            "max_eval": max_iter * 5 // 4 if max_eval is None else max_eval,
-            "tolerance_grad": tolerance_grad,
-            "tolerance_change": tolerance_change,
-            "history_size": history_size,
-            "line_search_fn": line_search_fn,
-        }
-        super().__init__(params, defaults)
+        if max_eval is None:
+            max_eval = max_iter * 5 // 4
+        names = "lr max_iter max_eval tolerance_grad tolerance_change history_size line_search_fn"
+        super().__init__(params, options(locals(), names))
         if len(self.param_groups) != 1:
             raise ValueError("LBFGS doesn't support per-parameter options (parameter groups)")
 

@@ -6,14 +6,13 @@ from flambeau.backends import kernels
 from flambeau.core.grad_mode import no_grad
 from flambeau.core.tensor import Tensor
 from flambeau.ops.creation import zeros_like
-from flambeau.optim._common import loss_of, with_gradients
-from flambeau.optim.optimizer import Optimizer
+from flambeau.optim._common import GroupedOptimizer, options
 
 # A power that amplifies the smallest singular values needs only a few iterations.
 _MOST_ITERATIONS = 100
 
 
-class Muon(Optimizer):
+class Muon(GroupedOptimizer):
     """Momentum whose matrices are made orthogonal before each step (Jordan et al., 2024).
 
     For the matrices of hidden layers; vectors and embeddings go to another optimizer.
@@ -64,17 +63,8 @@ class Muon(Optimizer):
             raise ValueError(f"weight decay should be >= 0 but is: {weight_decay}")
         if adjust_lr_fn not in (None, "original", "match_rms_adamw"):
             raise ValueError(f"Adjust learning rate function {adjust_lr_fn} is not supported")
-        defaults = {
-            "lr": lr,
-            "weight_decay": weight_decay,
-            "momentum": momentum,
-            "nesterov": nesterov,
-            "ns_coefficients": ns_coefficients,
-            "eps": eps,
-            "ns_steps": ns_steps,
-            "adjust_lr_fn": adjust_lr_fn,
-        }
-        super().__init__(params, defaults)
+        names = "lr weight_decay momentum nesterov ns_coefficients eps ns_steps adjust_lr_fn"
+        super().__init__(params, options(locals(), names))
         for group in self.param_groups:
             for param in group["params"]:
                 if param.ndim != 2:
@@ -84,31 +74,11 @@ class Muon(Optimizer):
                     )
 
     @no_grad()
-    def step(self, closure=None):
-        """Change the parameters by one step.
-
-        Args:
-            closure: A function that computes the loss anew and returns it.
-
-        Returns:
-            The loss, if there is a closure.
-
-        Raises:
-            RuntimeError: If a parameter is complex.
-        """
-        loss = loss_of(closure)
-        for group in self.param_groups:
-            params, grads = with_gradients(group)
-            if any(param.is_complex() for param in params):
-                raise RuntimeError("Muon does not support complex parameters")
-            if params:
-                _update(
-                    group,
-                    params,
-                    grads,
-                    [self._mean(p, g) for p, g in zip(params, grads, strict=True)],
-                )
-        return loss
+    def _step_group(self, group, params, grads):
+        if any(param.is_complex() for param in params):
+            raise RuntimeError("Muon does not support complex parameters")
+        means = [self._mean(param, grad) for param, grad in zip(params, grads, strict=True)]
+        _update(group, params, grads, means)
 
     def _mean(self, param, grad):
         state = self.state[param]

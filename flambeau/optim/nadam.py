@@ -1,15 +1,13 @@
 """NAdam."""
 
-from flambeau.backends import kernels
 from flambeau.ops.creation import zeros_like
 from flambeau.optim._common import (
     FusedOptimizer,
-    column,
+    StepKernel,
     counter,
     decoupled,
-    require_at_least,
-    require_betas,
-    require_learning_rate,
+    options,
+    require_valid,
     take_step,
 )
 
@@ -41,6 +39,12 @@ class NAdam(FusedOptimizer):
         >>> optimizer.step()
     """
 
+    _kernel = StepKernel(
+        "nadam_step",
+        state="exp_avg exp_avg_sq mu_product",
+        options="lr betas eps weight_decay momentum_decay decoupled_weight_decay maximize",
+    )
+
     def __init__(
         self,
         params,
@@ -56,51 +60,21 @@ class NAdam(FusedOptimizer):
         capturable=False,
         differentiable=False,
     ):
-        require_learning_rate(lr)
-        require_at_least(0.0, "epsilon value", eps)
-        require_betas(betas)
-        require_at_least(0.0, "weight_decay value", weight_decay)
-        require_at_least(0.0, "momentum_decay value", momentum_decay)
-        defaults = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "momentum_decay": momentum_decay,
-            "decoupled_weight_decay": decoupled_weight_decay,
-            "maximize": maximize,
-            "foreach": foreach,
-            "capturable": capturable,
-            "differentiable": differentiable,
-        }
-        super().__init__(params, defaults)
+        require_valid(
+            lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, momentum_decay=momentum_decay
+        )
+        names = (
+            "lr betas eps weight_decay momentum_decay decoupled_weight_decay maximize foreach "
+            "capturable differentiable"
+        )
+        super().__init__(params, options(locals(), names))
 
     def _new_state(self, group, param):
-        return {
-            "step": counter(0),
-            "mu_product": counter(1),
-            "exp_avg": zeros_like(param),
-            "exp_avg_sq": zeros_like(param),
-        }
+        means = {name: zeros_like(param) for name in ("exp_avg", "exp_avg_sq")}
+        return {"mu_product": counter(1), **means}
 
-    def _step_fused(self, group, params, grads, states):
-        kernels(params[0]).nadam_step(
-            params,
-            grads,
-            column(states, "exp_avg"),
-            column(states, "exp_avg_sq"),
-            column(states, "mu_product"),
-            column(states, "step"),
-            float(group["lr"]),
-            *group["betas"],
-            group["eps"],
-            group["weight_decay"],
-            group["momentum_decay"],
-            group["decoupled_weight_decay"],
-            group["maximize"],
-        )
-
-    def _step_recorded(self, group, param, grad, state):
+    @staticmethod
+    def _step_recorded(group, param, grad, state):
         lr, (beta1, beta2) = group["lr"], group["betas"]
         grad = decoupled(group, param, grad)
         step = float(state["step"])
@@ -149,23 +123,4 @@ def nadam(
         foreach, capturable, has_complex: Accepted for programs that set them.
         differentiable: Record the step in the graph.
     """
-    states = {
-        "exp_avg": exp_avgs,
-        "exp_avg_sq": exp_avg_sqs,
-        "mu_product": mu_products,
-        "step": state_steps,
-    }
-    take_step(
-        NAdam,
-        params,
-        grads,
-        states,
-        differentiable=differentiable,
-        lr=lr,
-        betas=(beta1, beta2),
-        eps=eps,
-        weight_decay=weight_decay,
-        momentum_decay=momentum_decay,
-        decoupled_weight_decay=decoupled_weight_decay,
-        maximize=maximize,
-    )
+    take_step(NAdam, locals())

@@ -1,15 +1,11 @@
 """RAdam."""
 
-from flambeau.backends import kernels
-from flambeau.ops.creation import zeros_like
 from flambeau.optim._common import (
     FusedOptimizer,
-    column,
-    counter,
+    StepKernel,
     decoupled,
-    require_at_least,
-    require_betas,
-    require_learning_rate,
+    options,
+    require_valid,
     take_step,
 )
 
@@ -42,6 +38,12 @@ class RAdam(FusedOptimizer):
         >>> optimizer.step()
     """
 
+    _kernel = StepKernel(
+        "radam_step",
+        state="exp_avg exp_avg_sq",
+        options="lr betas eps weight_decay decoupled_weight_decay maximize",
+    )
+
     def __init__(
         self,
         params,
@@ -56,42 +58,15 @@ class RAdam(FusedOptimizer):
         capturable=False,
         differentiable=False,
     ):
-        require_learning_rate(lr)
-        require_at_least(0.0, "epsilon value", eps)
-        require_betas(betas)
-        require_at_least(0.0, "weight_decay value", weight_decay)
-        defaults = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "maximize": maximize,
-            "foreach": foreach,
-            "capturable": capturable,
-            "decoupled_weight_decay": decoupled_weight_decay,
-            "differentiable": differentiable,
-        }
-        super().__init__(params, defaults)
-
-    def _new_state(self, group, param):
-        return {"step": counter(0), "exp_avg": zeros_like(param), "exp_avg_sq": zeros_like(param)}
-
-    def _step_fused(self, group, params, grads, states):
-        kernels(params[0]).radam_step(
-            params,
-            grads,
-            column(states, "exp_avg"),
-            column(states, "exp_avg_sq"),
-            column(states, "step"),
-            float(group["lr"]),
-            *group["betas"],
-            group["eps"],
-            group["weight_decay"],
-            group["decoupled_weight_decay"],
-            group["maximize"],
+        require_valid(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
+        names = (
+            "lr betas eps weight_decay maximize foreach capturable decoupled_weight_decay "
+            "differentiable"
         )
+        super().__init__(params, options(locals(), names))
 
-    def _step_recorded(self, group, param, grad, state):
+    @staticmethod
+    def _step_recorded(group, param, grad, state):
         beta1, beta2 = group["betas"]
         grad = decoupled(group, param, grad)
         step = float(state["step"])
@@ -137,17 +112,4 @@ def radam(
         foreach, capturable, has_complex: Accepted for programs that set them.
         differentiable: Record the step in the graph.
     """
-    states = {"exp_avg": exp_avgs, "exp_avg_sq": exp_avg_sqs, "step": state_steps}
-    take_step(
-        RAdam,
-        params,
-        grads,
-        states,
-        differentiable=differentiable,
-        lr=lr,
-        betas=(beta1, beta2),
-        eps=eps,
-        weight_decay=weight_decay,
-        decoupled_weight_decay=decoupled_weight_decay,
-        maximize=maximize,
-    )
+    take_step(RAdam, locals())

@@ -1,14 +1,11 @@
 """RMSprop."""
 
-from flambeau.backends import kernels
-from flambeau.ops.creation import zeros_like
 from flambeau.optim._common import (
     FusedOptimizer,
-    column,
-    counter,
+    StepKernel,
     decayed,
-    require_at_least,
-    require_learning_rate,
+    options,
+    require_valid,
     take_step,
 )
 
@@ -40,6 +37,14 @@ class RMSprop(FusedOptimizer):
         >>> optimizer.step()
     """
 
+    _kernel = StepKernel(
+        "rmsprop_step",
+        state="square_avg grad_avg momentum_buffer",
+        options="lr alpha eps momentum weight_decay maximize",
+        grad_avg="centered",
+        momentum_buffer="momentum",
+    )
+
     def __init__(
         self,
         params,
@@ -54,50 +59,21 @@ class RMSprop(FusedOptimizer):
         maximize=False,
         differentiable=False,
     ):
-        require_learning_rate(lr)
-        require_at_least(0.0, "epsilon value", eps)
-        require_at_least(0.0, "momentum value", momentum)
-        require_at_least(0.0, "weight_decay value", weight_decay)
-        require_at_least(0.0, "alpha value", alpha)
-        defaults = {
-            "lr": lr,
-            "momentum": momentum,
-            "alpha": alpha,
-            "eps": eps,
-            "centered": centered,
-            "weight_decay": weight_decay,
-            "capturable": capturable,
-            "foreach": foreach,
-            "maximize": maximize,
-            "differentiable": differentiable,
-        }
-        super().__init__(params, defaults)
+        require_valid(lr=lr, eps=eps, momentum=momentum, weight_decay=weight_decay, alpha=alpha)
+        names = (
+            "lr momentum alpha eps centered weight_decay capturable foreach maximize differentiable"
+        )
+        super().__init__(params, options(locals(), names))
 
     def _new_state(self, group, param):
-        state = {"step": counter(0), "square_avg": zeros_like(param)}
-        if group["momentum"] > 0:
-            state["momentum_buffer"] = zeros_like(param)
+        state = super()._new_state(group, param)
+        # Last in a state dict, as in PyTorch's.
         if group["centered"]:
-            state["grad_avg"] = zeros_like(param)
+            state["grad_avg"] = state.pop("grad_avg")
         return state
 
-    def _step_fused(self, group, params, grads, states):
-        kernels(params[0]).rmsprop_step(
-            params,
-            grads,
-            column(states, "square_avg"),
-            column(states, "grad_avg") if group["centered"] else None,
-            column(states, "momentum_buffer") if group["momentum"] > 0 else None,
-            column(states, "step"),
-            float(group["lr"]),
-            group["alpha"],
-            group["eps"],
-            group["momentum"],
-            group["weight_decay"],
-            group["maximize"],
-        )
-
-    def _step_recorded(self, group, param, grad, state):
+    @staticmethod
+    def _step_recorded(group, param, grad, state):
         alpha = group["alpha"]
         grad = decayed(group, param, grad)
         square = state["square_avg"] = state["square_avg"] * alpha + grad * grad * (1 - alpha)
@@ -143,23 +119,4 @@ def rmsprop(
         foreach, capturable, has_complex: Accepted for programs that set them.
         differentiable: Record the step in the graph.
     """
-    states = {
-        "square_avg": square_avgs,
-        "grad_avg": grad_avgs,
-        "momentum_buffer": momentum_buffer_list,
-        "step": state_steps,
-    }
-    take_step(
-        RMSprop,
-        params,
-        grads,
-        states,
-        differentiable=differentiable,
-        lr=lr,
-        alpha=alpha,
-        eps=eps,
-        momentum=momentum,
-        centered=centered,
-        weight_decay=weight_decay,
-        maximize=maximize,
-    )
+    take_step(RMSprop, locals())

@@ -1,14 +1,7 @@
 """Rprop."""
 
-from flambeau.backends import kernels
 from flambeau.ops.creation import full_like, ones_like, zeros_like
-from flambeau.optim._common import (
-    FusedOptimizer,
-    column,
-    counter,
-    require_learning_rate,
-    take_step,
-)
+from flambeau.optim._common import FusedOptimizer, StepKernel, options, require_valid, take_step
 
 
 class Rprop(FusedOptimizer):
@@ -40,6 +33,8 @@ class Rprop(FusedOptimizer):
         tensor([0.5000], requires_grad=True)
     """
 
+    _kernel = StepKernel("rprop_step", state="prev step_size", options="etas step_sizes maximize")
+
     def __init__(
         self,
         params,
@@ -52,41 +47,19 @@ class Rprop(FusedOptimizer):
         maximize=False,
         differentiable=False,
     ):
-        require_learning_rate(lr)
+        require_valid(lr=lr)
         if not 0.0 < etas[0] < 1.0 < etas[1]:
             raise ValueError(f"Invalid eta values: {etas[0]}, {etas[1]}")
-        defaults = {
-            "lr": lr,
-            "etas": etas,
-            "step_sizes": step_sizes,
-            "foreach": foreach,
-            "maximize": maximize,
-            "differentiable": differentiable,
-            "capturable": capturable,
-        }
-        super().__init__(params, defaults)
+        names = "lr etas step_sizes foreach maximize differentiable capturable"
+        super().__init__(params, options(locals(), names))
 
     def _new_state(self, group, param):
         lr = float(group["lr"])
-        return {
-            "step": counter(0),
-            "prev": zeros_like(param),
-            "step_size": full_like(param, complex(lr, lr) if param.is_complex() else lr),
-        }
+        first = complex(lr, lr) if param.is_complex() else lr
+        return {"prev": zeros_like(param), "step_size": full_like(param, first)}
 
-    def _step_fused(self, group, params, grads, states):
-        kernels(params[0]).rprop_step(
-            params,
-            grads,
-            column(states, "prev"),
-            column(states, "step_size"),
-            column(states, "step"),
-            *group["etas"],
-            *group["step_sizes"],
-            group["maximize"],
-        )
-
-    def _step_recorded(self, group, param, grad, state):
+    @staticmethod
+    def _step_recorded(group, param, grad, state):
         eta_minus, eta_plus = group["etas"]
         if group["maximize"]:
             grad = -grad
@@ -127,14 +100,4 @@ def rprop(
         foreach, capturable, has_complex: Accepted for programs that set them.
         differentiable: Record the step in the graph.
     """
-    states = {"prev": prevs, "step_size": step_sizes, "step": state_steps}
-    take_step(
-        Rprop,
-        params,
-        grads,
-        states,
-        differentiable=differentiable,
-        etas=(etaminus, etaplus),
-        step_sizes=(step_size_min, step_size_max),
-        maximize=maximize,
-    )
+    take_step(Rprop, locals())

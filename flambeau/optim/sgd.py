@@ -4,17 +4,16 @@ from flambeau.backends import kernels
 from flambeau.core.grad_mode import no_grad, set_grad_enabled
 from flambeau.ops.creation import empty_like
 from flambeau.optim._common import (
-    loss_of,
+    GroupedOptimizer,
+    decayed,
+    options,
     refuse_scaling,
-    require_at_least,
-    require_learning_rate,
     require_one_implementation,
-    with_gradients,
+    require_valid,
 )
-from flambeau.optim.optimizer import Optimizer
 
 
-class SGD(Optimizer):
+class SGD(GroupedOptimizer):
     """Stochastic gradient descent, with momentum and weight decay.
 
     Args:
@@ -57,72 +56,29 @@ class SGD(Optimizer):
         differentiable=False,
         fused=None,
     ):
-        require_learning_rate(lr)
-        require_at_least(0.0, "momentum value", momentum)
-        require_at_least(0.0, "weight_decay value", weight_decay)
+        require_valid(lr=lr, momentum=momentum, weight_decay=weight_decay)
         if nesterov and (momentum <= 0 or dampening != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
-        defaults = {
-            "lr": lr,
-            "momentum": momentum,
-            "dampening": dampening,
-            "weight_decay": weight_decay,
-            "nesterov": nesterov,
-            "maximize": maximize,
-            "foreach": foreach,
-            "differentiable": differentiable,
-            "fused": fused,
-        }
-        super().__init__(params, defaults)
+        names = "lr momentum dampening weight_decay nesterov maximize foreach differentiable fused"
+        super().__init__(params, options(locals(), names))
         require_one_implementation(foreach, fused, differentiable)
 
-    def step(self, closure=None):
-        """Change the parameters by one step.
-
-        Args:
-            closure: A function that computes the loss anew and returns it.
-
-        Returns:
-            The loss, if there is a closure.
-        """
-        loss = loss_of(closure)
-        for group in self.param_groups:
-            params, grads = with_gradients(group)
-            if not params:
-                continue
-            if group["differentiable"]:
-                with set_grad_enabled(True):
-                    self._step_recorded(group, params, grads)
-            elif group["momentum"] == 0:
-                _step_fused(group, params, grads, None, False)
-            else:
-                self._step_with_momentum(group, params, grads)
-        return loss
-
-    def _step_with_momentum(self, group, params, grads):
-        """One kernel for the parameters that have a momentum, one for those that start it."""
-        state = self.state
-        started, new = ([], [], []), ([], [], [])
-        for param, grad in zip(params, grads, strict=True):
-            momentum = state[param].get("momentum_buffer")
-            chosen = started
-            if momentum is None:
-                momentum = state[param]["momentum_buffer"] = empty_like(param).detach()
-                chosen = new
-            chosen[0].append(param)
-            chosen[1].append(grad)
-            chosen[2].append(momentum)
-        if started[0]:
-            _step_fused(group, *started, False)
-        if new[0]:
-            _step_fused(group, *new, True)
+    def _step_group(self, group, params, grads):
+        if group["differentiable"]:
+            with set_grad_enabled(True):
+                self._step_recorded(group, params, grads)
+        elif group["momentum"] == 0:
+            _step_fused(group, params, grads, None, False)
+        else:
+            states = [self.state[param] for param in params]
+            momenta = [state.get("momentum_buffer") for state in states]
+            _step_with_momentum(group, params, grads, momenta)
+            for state, momentum in zip(states, momenta, strict=True):
+                state["momentum_buffer"] = momentum
 
     def _step_recorded(self, group, params, grads):
         for param, grad in zip(params, grads, strict=True):
-            if group["maximize"]:
-                grad = -grad
-            if group["weight_decay"] != 0:
-                grad = grad.add(param, alpha=group["weight_decay"])
+            grad = decayed(group, param, grad)
             if group["momentum"] != 0:
                 state = self.state[param]
                 momentum = state.get("momentum_buffer")
@@ -136,6 +92,24 @@ class SGD(Optimizer):
                     grad.add(momentum, alpha=group["momentum"]) if group["nesterov"] else momentum
                 )
             param.add_(grad, alpha=-group["lr"])
+
+
+def _step_with_momentum(group, params, grads, momenta):
+    """One kernel for the parameters that have a momentum, one for those that start it.
+
+    `momenta` has None in place of the momentum of the latter, which comes there.
+    """
+    new = [i for i, momentum in enumerate(momenta) if momentum is None]
+    if not new:
+        _step_fused(group, params, grads, momenta, False)
+        return
+    for i in new:
+        momenta[i] = empty_like(params[i]).detach()
+    started = [i for i in range(len(params)) if i not in new]
+    for chosen, first_step in ((started, False), (new, True)):
+        if chosen:
+            lists = ([each[i] for i in chosen] for each in (params, grads, momenta))
+            _step_fused(group, *lists, first_step)
 
 
 def _step_fused(group, params, grads, momenta, first_step):
@@ -179,24 +153,12 @@ def sgd(
         has_sparse_grad, foreach, fused: Accepted for programs that set them.
     """
     refuse_scaling("sgd", grad_scale, found_inf)
-    group = {
-        "lr": lr,
-        "momentum": momentum,
-        "dampening": dampening,
-        "weight_decay": weight_decay,
-        "nesterov": nesterov,
-        "maximize": maximize,
-    }
+    group = options(locals(), "lr momentum dampening weight_decay nesterov maximize")
+    params, grads = list(params), list(d_p_list)
+    if not params:
+        return
     with no_grad():
         if momentum == 0:
-            if params:
-                _step_fused(group, list(params), list(d_p_list), None, False)
-            return
-        new = [i for i, buffer in enumerate(momentum_buffer_list) if buffer is None]
-        for i in new:
-            momentum_buffer_list[i] = empty_like(params[i]).detach()
-        started = [i for i in range(len(params)) if i not in new]
-        for chosen, first_step in ((started, False), (new, True)):
-            if chosen:
-                lists = (params, d_p_list, momentum_buffer_list)
-                _step_fused(group, *([part[i] for i in chosen] for part in lists), first_step)
+            _step_fused(group, params, grads, None, False)
+        else:
+            _step_with_momentum(group, params, grads, momentum_buffer_list)

@@ -1,11 +1,10 @@
 """SparseAdam."""
 
 from flambeau.core.tensor import Tensor
-from flambeau.optim._common import loss_of, require_betas, with_gradients
-from flambeau.optim.optimizer import Optimizer
+from flambeau.optim._common import GroupedOptimizer, options, require_betas
 
 
-class SparseAdam(Optimizer):
+class SparseAdam(GroupedOptimizer):
     """Adam for sparse gradients; every gradient here is dense, which `step` reports.
 
     Programs that build it but give it nothing to do run; those that do are told of `Adam`.
@@ -29,23 +28,9 @@ class SparseAdam(Optimizer):
         if not eps > 0.0:
             raise ValueError(f"Invalid epsilon value: {eps}")
         require_betas(betas)
-        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "maximize": maximize})
+        super().__init__(params, options(locals(), "lr betas eps maximize"))
 
-    def step(self, closure=None):
-        """Report dense gradients, if there are any.
-
-        Args:
-            closure: A function that computes the loss anew and returns it.
-
-        Returns:
-            The loss, if there is a closure.
-
-        Raises:
-            RuntimeError: If a parameter has a gradient.
-        """
-        loss = loss_of(closure)
-        if any(with_gradients(group)[0] for group in self.param_groups):
-            raise RuntimeError(
-                "SparseAdam does not support dense gradients, please consider Adam instead"
-            )
-        return loss
+    def _step_group(self, group, params, grads):
+        raise RuntimeError(
+            "SparseAdam does not support dense gradients, please consider Adam instead"
+        )

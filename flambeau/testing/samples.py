@@ -25,28 +25,15 @@ class Sample:
         self.kwargs = kwargs
 
     def __repr__(self) -> str:
-        def show(value: Any) -> str:
-            if isinstance(value, Tensor):
-                return f"<{value.dtype.name} {tuple(value.shape)}>"
-            if isinstance(value, (list, tuple)):
-                return "[" + ", ".join(show(v) for v in value) + "]"
-            return repr(value)
-
-        parts = [show(a) for a in self.args] + [f"{k}={show(v)}" for k, v in self.kwargs.items()]
+        parts = [_shown(a) for a in self.args]
+        parts += [f"{k}={_shown(v)}" for k, v in self.kwargs.items()]
         return "(" + ", ".join(parts) + ")"
 
     def map(self, function) -> Sample:
         """The same call with `function` applied to every tensor, also inside lists."""
-
-        def apply(value: Any) -> Any:
-            if isinstance(value, Tensor):
-                return function(value)
-            if isinstance(value, (list, tuple)) and any(isinstance(v, Tensor) for v in value):
-                return type(value)(apply(v) for v in value)
-            return value
-
         return Sample(
-            tuple(apply(a) for a in self.args), {k: apply(v) for k, v in self.kwargs.items()}
+            tuple(_applied(function, a) for a in self.args),
+            {k: _applied(function, v) for k, v in self.kwargs.items()},
         )
 
     def tensors(self) -> list[Tensor]:
@@ -54,6 +41,22 @@ class Sample:
         found: list[Tensor] = []
         self.map(lambda t: (found.append(t), t)[1])
         return found
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"<{value.dtype.name} {tuple(value.shape)}>"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(_shown, value)) + "]"
+    return repr(value)
+
+
+def _applied(function: Any, value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return function(value)
+    if isinstance(value, (list, tuple)) and any(isinstance(v, Tensor) for v in value):
+        return type(value)(_applied(function, v) for v in value)
+    return value
 
 
 class SampleMaker:

@@ -121,7 +121,8 @@ def jacobians(x):
 
 
 def checked(x):
-    autograd.gradcheck(lambda t: t.exp() * t, (x,), check_forward_ad=True)
+    batched = {"check_batched_grad": True, "check_batched_forward_grad": True}
+    autograd.gradcheck(lambda t: t.exp() * t, (x,), check_forward_ad=True, **batched)
     return plain(x)
 
 
@@ -183,9 +184,9 @@ def without_collector():
 @pytest.mark.parametrize("program", PROGRAMS, ids=name_of)
 def test_nothing_waits_for_the_collector(program, used, without_collector):
     x = leaf()
-    for _ in range(2):  # first the modules load, and fill their tables
+    for _ in range(2):
+        gc.collect()  # the first time modules load, and fill their tables
         out = program(x)
-        gc.collect()
         node = weakref.ref(out.grad_fn)
         if used and program is not mutated:
             out.backward()
