@@ -49,6 +49,8 @@ def matrix_power(input, n):
     """
     check_square("linalg.matrix_power", input)
     n = _integer(n, "matrix_power")
+    if n == -1:
+        return inverse(input)
     if n < 0:
         input, n = inverse(input), -n
     if n == 0:

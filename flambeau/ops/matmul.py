@@ -470,7 +470,7 @@ def kron(input, other):
     spread = [size for x in first for size in (x, 1)]
     within = [size for x in second for size in (1, x)]
     left, right = input.reshape(spread), other.reshape(within)
-    if n > 1:
+    if n > 1 and input.is_contiguous() and other.is_contiguous():
         # The last axis is written out in both, so that they are multiplied line by line.
         pair = (first[-1], second[-1])
         left = left.expand(*spread[:-2], *pair).reshape(*spread[:-2], sizes[-1])
