@@ -128,7 +128,7 @@ def __getattr__(name):
         value = getattr(import_module(home), name)
         globals()[name] = value
         return value
-    if not name.startswith("_") or name == "__config__":
+    if not name.startswith("_") or name in ("__config__", "__future__"):
         full_name = f"flambeau.{name}"
         try:
             return import_module(full_name)

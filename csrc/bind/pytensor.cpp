@@ -222,6 +222,26 @@ int set_grad(PyObject* self, PyObject* value, void* closure) {
   return set_object<&PyTensor::grad>(self, value, closure);
 }
 
+PyObject* get_grad(PyObject* self, void*) {
+  const PyTensor* t = as_tensor(self);
+  if (t->grad) return Py_NewRef(t->grad);
+  FB_PY_TRY
+  if (!current_grad_fn(as_tensor(self))) Py_RETURN_NONE;
+  FB_PY_CATCH(nullptr)
+  PyObject* retains = PyObject_GetAttrString(self, "retains_grad");
+  if (!retains) return nullptr;
+  const bool will_come = retains == Py_True;
+  Py_DECREF(retains);
+  if (!will_come &&
+      PyErr_WarnEx(PyExc_UserWarning,
+                   "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed: "
+                   "backward() does not fill it. Call retain_grad() on the tensor first if you "
+                   "want its gradient, or read that of a leaf.",
+                   1) < 0)
+    return nullptr;
+  Py_RETURN_NONE;
+}
+
 PyGetSetDef getset[] = {
     {"shape", get_shape, nullptr, "The sizes, a flambeau.Size.", nullptr},
     {"_strides", get_strides, nullptr, nullptr, nullptr},
@@ -239,7 +259,7 @@ PyGetSetDef getset[] = {
      "Whether gradients flow to this tensor.", nullptr},
     {"is_leaf", get_is_leaf, nullptr, "True when no recorded operation made this tensor.", nullptr},
     {"grad_fn", get_grad_fn, nullptr, "The graph node that made this tensor, or None.", nullptr},
-    {"grad", get_object<&PyTensor::grad>, set_grad, "The accumulated gradient, or None.", nullptr},
+    {"grad", get_grad, set_grad, "The accumulated gradient, or None.", nullptr},
     {"output_nr", get_output_nr, nullptr, nullptr, nullptr},
     {"_base", get_object<&PyTensor::base>, nullptr, "The tensor this is a view of, or None.",
      nullptr},

@@ -224,6 +224,13 @@ def set_default_tensor_type(t: Any) -> None:
     Raises:
         TypeError: if it is not a floating point type.
     """
+    import warnings
+
+    warnings.warn(
+        "torch.set_default_tensor_type() is deprecated as of PyTorch 2.1, please use "
+        "torch.set_default_dtype() and torch.set_default_device() as alternatives.",
+        stacklevel=2,
+    )
     name = t
     if not isinstance(t, str):
         name = f"{getattr(t, '__module__', '')}.{getattr(t, '__name__', t)}"

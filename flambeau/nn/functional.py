@@ -166,10 +166,25 @@ def dropout1d(input, p=0.5, training=True, inplace=False):
     return _drop_channels(input, p, training, inplace)
 
 
+def _warn_of_sizes(name, input, spatial):
+    """Warn of an input that has neither channels nor a batch of them."""
+    if input.dim() not in (spatial + 1, spatial + 2):
+        warnings.warn(
+            f"{name}: Received a {input.dim()}-D input to {name}, which is deprecated and will "
+            "result in an error in a future release. To retain the behavior and silence this "
+            "warning, please use dropout instead. Note that "
+            f"{name} exists to provide channel-wise dropout on inputs with {spatial} spatial "
+            "dimensions, a channel dimension, and an optional batch dimension (i.e. "
+            f"{spatial + 1}D or {spatial + 2}D inputs).",
+            stacklevel=3,
+        )
+
+
 @checked
 def dropout2d(input, p=0.5, training=True, inplace=False):
     """Zeroes channels of `(N, C, H, W)` with probability `p`; see `nn.Dropout2d`."""
     _check_probability(p)
+    _warn_of_sizes("dropout2d", input, 2)
     if input.dim() == 3:
         warnings.warn(
             "dropout2d: Received a 3D input to dropout2d and assuming that channel-wise 1D "
@@ -187,16 +202,8 @@ def dropout3d(input, p=0.5, training=True, inplace=False):
     """Zeroes channels of `(C, D, H, W)` or `(N, C, D, H, W)` with probability `p`; see
     `nn.Dropout3d`."""
     _check_probability(p)
-    if input.dim() not in (4, 5):
-        warnings.warn(
-            f"dropout3d: Received a {input.dim()}-D input to dropout3d, which is deprecated and "
-            "will result in an error in a future release. To retain the behavior and silence this "
-            "warning, please use dropout instead. Note that dropout3d exists to provide "
-            "channel-wise dropout on inputs with 3 spatial dimensions, a channel dimension, and an "
-            "optional batch dimension (i.e. 4D or 5D inputs).",
-            stacklevel=2,
-        )
-    if input.dim() == 4:
+    _warn_of_sizes("dropout3d", input, 3)
+    if input.dim() != 5:
         return _drop_channels(input.unsqueeze(0), p, training, inplace).squeeze(0)
     return _drop_channels(input, p, training, inplace)
 

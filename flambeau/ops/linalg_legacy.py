@@ -46,9 +46,18 @@ def lu(A, pivot=True, get_infos=False, out=None):
         (LU, pivots) or (LU, pivots, info), as `linalg.lu_factor_ex`.
 
     Example:
-        >>> flambeau.lu(flambeau.eye(2))[1]
+        >>> import warnings
+        >>> with warnings.catch_warnings(action="ignore"):
+        ...     flambeau.lu(flambeau.eye(2))[1]
         tensor([1, 2], dtype=torch.int32)
     """
+    import warnings
+
+    warnings.warn(
+        "torch.lu is deprecated in favor of torch.linalg.lu_factor / torch.linalg.lu_factor_ex and "
+        "will be removed in a future PyTorch release.",
+        stacklevel=2,
+    )
     found = tuple(lu_factor_ex(A, pivot=pivot))[: 3 if get_infos else 2]
     if out is None:
         return found

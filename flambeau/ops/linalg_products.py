@@ -294,9 +294,18 @@ def chain_matmul(*matrices, out=None):
     """The product of matrices: `linalg.multi_dot` with the matrices one by one.
 
     Example:
-        >>> flambeau.chain_matmul(flambeau.ones(1, 2), flambeau.ones(2, 3), flambeau.ones(3, 1))
-        tensor([[6.]])
+        >>> import warnings
+        >>> with warnings.catch_warnings(action="ignore"):
+        ...     flambeau.chain_matmul(flambeau.ones(1, 2), flambeau.ones(2, 3))
+        tensor([[2., 2., 2.]])
     """
+    import warnings
+
+    warnings.warn(
+        "torch.chain_matmul is deprecated and will be removed in a future PyTorch release. Use "
+        "torch.linalg.multi_dot instead, which takes a list of matrices.",
+        stacklevel=2,
+    )
     if len(matrices) == 1 and isinstance(matrices[0], (list, tuple)):
         matrices = tuple(matrices[0])
     if not matrices:

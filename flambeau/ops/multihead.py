@@ -19,7 +19,7 @@ from flambeau.ops.pad import pad
 from flambeau.ops.softmax import softmax
 
 
-class AttentionError(ShapeError, AssertionError):
+class AttentionError(AssertionError, ShapeError):
     """An argument breaks a rule of the many-headed form, which PyTorch states as an assertion."""
 
 

@@ -179,10 +179,15 @@ def test_settings():
     flambeau.set_float32_matmul_precision("highest")
     with pytest.raises(ValueError, match="medium"):
         flambeau.set_float32_matmul_precision("low")
-    flambeau.set_default_tensor_type(flambeau.DoubleTensor)
+    with pytest.warns(UserWarning, match="deprecated"):
+        flambeau.set_default_tensor_type(flambeau.DoubleTensor)
     assert flambeau.ones(1).dtype == flambeau.float64
-    flambeau.set_default_tensor_type("torch.FloatTensor")
-    with pytest.raises(TypeError, match="floating"):
+    with pytest.warns(UserWarning, match="deprecated"):
+        flambeau.set_default_tensor_type("torch.FloatTensor")
+    with (
+        pytest.warns(UserWarning, match="deprecated"),
+        pytest.raises(TypeError, match="floating"),
+    ):
         flambeau.set_default_tensor_type(flambeau.LongTensor)
     assert "flambeau" in flambeau.__config__.show()
 

@@ -151,13 +151,23 @@ def _spread(gradients, places, count):
 
 
 def _as_many(replaced, expected, hook, what):
-    replaced = _tuple_of(replaced)
+    """The gradients that a hook gives in the place of others: as many, and of their sizes.
+
+    A tensor is a sequence of its rows here, as in PyTorch, and is refused for their sizes.
+    """
     if len(replaced) != len(expected):
         raise RuntimeError(
             f"Backward {hook} returned an invalid number of {what}, got {len(replaced)}, but "
             f"expected {len(expected)}"
         )
-    return replaced
+    for new, old in zip(replaced, expected, strict=True):
+        if new is None or old is None:
+            continue
+        if not isinstance(new, Tensor):
+            raise TypeError(f"expected Variable, but hook returned '{type(new).__name__}'")
+        if new.shape != old.shape:
+            raise RuntimeError("hook 'hook' has changed the size of value")
+    return tuple(replaced)
 
 
 def hook_last_operation(module, inputs, result, hooks):

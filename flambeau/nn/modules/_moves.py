@@ -3,11 +3,13 @@
 import warnings
 from types import NoneType
 
+from flambeau.__future__ import get_overwrite_module_params_on_conversion
 from flambeau.core.device import device as Device
 from flambeau.core.dtype import bfloat16, dtype, float16, float32, float64
 from flambeau.core.grad_mode import no_grad
 from flambeau.core.tensor import Tensor
 from flambeau.nn.modules._registry import registry_of
+from flambeau.nn.parameter import Parameter, is_lazy
 
 
 class MoveMixin:
@@ -18,14 +20,21 @@ class MoveMixin:
         if recurse:
             for module in self.children():
                 module._apply(fn)
-        for parameter in self._parameters.values():
+        anew = get_overwrite_module_params_on_conversion()
+        for name, parameter in list(self._parameters.items()):
             if parameter is None:
                 continue
             with no_grad():
-                parameter.data = fn(parameter)
-                gradient = parameter.grad
-                if gradient is not None:
-                    gradient.data = fn(gradient)
+                values, gradient = fn(parameter), parameter.grad
+                if anew:
+                    parameter = Parameter(values, parameter.requires_grad)
+                    registry_of(self, "_parameters")[name] = parameter
+                    if gradient is not None:
+                        parameter.grad = fn(gradient).requires_grad_(gradient.requires_grad)
+                else:
+                    parameter.data = values
+                    if gradient is not None:
+                        gradient.data = fn(gradient)
         buffers = registry_of(self, "_buffers")
         for name, buffer in list(buffers.items()):
             if buffer is not None:
@@ -82,10 +91,17 @@ class MoveMixin:
 
         Returns:
             The module.
+
+        Raises:
+            ValueError: If a tensor of the module has no sizes yet.
         """
         from flambeau.ops.creation import empty_like
 
-        return self._apply(lambda tensor: empty_like(tensor, device=device), recurse=recurse)
+        def emptied(tensor):
+            # A lazy one has no size to be empty in: its method tells.
+            return tensor.new_empty(()) if is_lazy(tensor) else empty_like(tensor, device=device)
+
+        return self._apply(emptied, recurse=recurse)
 
     def cpu(self):
         """Move the module to the CPU, in place."""

@@ -3,6 +3,7 @@
 import math
 
 from flambeau.nn import functional as F
+from flambeau.nn._reduction import legacy_get_string
 from flambeau.nn.modules.linear import Linear
 from flambeau.nn.modules.module import Module
 
@@ -22,21 +23,6 @@ __all__ = [
 ]
 
 
-def reduction_of(size_average, reduce):
-    """The reduction that two former arguments, now deprecated, stand for."""
-    import warnings
-
-    reduction = "mean" if size_average is None or size_average else "sum"
-    if reduce is not None and not reduce:
-        reduction = "none"
-    warnings.warn(
-        "size_average and reduce args will be deprecated, please use "
-        f"reduction='{reduction}' instead.",
-        stacklevel=4,
-    )
-    return reduction
-
-
 class _Loss(Module):
     """A loss.
 
@@ -51,7 +37,7 @@ class _Loss(Module):
     def __init__(self, size_average=None, reduce=None, reduction="mean"):
         super().__init__()
         if size_average is not None or reduce is not None:
-            reduction = reduction_of(size_average, reduce)
+            reduction = legacy_get_string(size_average, reduce)
         self.reduction = reduction
 
 

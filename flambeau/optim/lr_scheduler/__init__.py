@@ -20,3 +20,8 @@ from flambeau.optim.lr_scheduler.decay import StepLR as StepLR
 from flambeau.optim.lr_scheduler.plateau import ReduceLROnPlateau as ReduceLROnPlateau
 
 _LRScheduler = LRScheduler
+
+# What is printed and pickled names them here, where programs find them.
+for _schedule in list(globals().values()):
+    if isinstance(_schedule, type):
+        _schedule.__module__ = __name__
