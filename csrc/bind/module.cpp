@@ -15,6 +15,7 @@ NB_MODULE(_C, m) {
   fb::py::init_dtype(m);
   fb::py::init_tensor(m);
   fb::py::init_op(m);
+  fb::py::init_node(m);
   fb::py::init_engine(m);
   fb::py::init_transform(m);
 #define FB_FAMILY(name) fb::py::bind_##name(m);

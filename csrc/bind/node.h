@@ -213,6 +213,12 @@ void add_overload(PyOp* op, PyObject* name, nb::list tests);
 void move_retained(PyTensor* t, PyNode* to);
 // Hands what the node saved to the hooks of `saved_tensors_hooks`, if there are any.
 void pack_saved(PyNode* node);
+// Frees what the node saved. One that saved no tensor has nothing to free, and may run again.
+void release_saved(PyNode* node);
+// Calls a Python function with positional arguments.
+nb::object call(PyObject* f, std::initializer_list<PyObject*> arguments);
+// ---- engine.cpp ----
+
 std::int64_t now_ns();
 // ---- versions.cpp ----
 

@@ -84,6 +84,7 @@ void init_tensor(nb::module_& m);
 void init_dtype(nb::module_& m);
 void init_op(nb::module_& m);
 void init_engine(nb::module_& m);
+void init_node(nb::module_& m);
 void init_transform(nb::module_& m);
 
 // The name that torch has for a parameter by NumPy's name (axis: dim), which it takes too; or null.
