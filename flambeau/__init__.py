@@ -140,3 +140,16 @@ def __getattr__(name):
 
 def __dir__():
     return sorted({*globals(), *_HOME})
+
+
+def _named_in_extension(name):
+    """Names of `torch._C` that are written in Python here."""
+    from flambeau import _extension
+
+    try:
+        return vars(_extension)[name]
+    except KeyError:
+        raise AttributeError(f"module 'flambeau._C' has no attribute '{name}'") from None
+
+
+_C.__getattr__ = _named_in_extension

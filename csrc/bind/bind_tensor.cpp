@@ -153,7 +153,10 @@ void bind_tensor(nb::module_& m) {
   m.def("arange", [](const Scalar& start, const Scalar& step, std::int64_t count, DType dtype) {
     return arange(start, step, count, dtype);
   });
-  m.def("copy_into", [](const Lazy& dst, const Lazy& src) { copy_into(dst, src); });
+  m.def("copy_into", [](const Lazy& dst, const Lazy& src) {
+    if (dst->sizes() == src->sizes()) check_overlap(dst, src, "copy_");
+    copy_into(dst, src);
+  });
   m.def("fill", lazy(fill));
   m.def("cast", lazy(cast));
   m.def("clone", lazy(clone));

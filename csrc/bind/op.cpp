@@ -264,6 +264,28 @@ PyObject* call_forward(const PyOp* op, const Call& call) {
   return result;
 }
 
+template <class F>
+void for_each_output(PyObject* result, F&& f) {
+  if (is_tensor(result)) {
+    f(result, 0);
+  } else if (PyTuple_Check(result) || PyList_Check(result)) {
+    PyObject** items = PySequence_Fast_ITEMS(result);
+    const Py_ssize_t n = PySequence_Fast_GET_SIZE(result);
+    for (Py_ssize_t k = 0; k < n; ++k)
+      if (is_tensor(items[k])) f(items[k], static_cast<int>(k));
+  }
+}
+
+// A forward may end in a view of what it made: once nobody else can name the base it is no view.
+void forget_lost_bases(PyObject* result) {
+  for_each_output(result, [](PyObject* o, int) {
+    PyTensor* t = as_tensor(o);
+    if (!t->base || Py_REFCNT(t->base) != 1) return;
+    Py_CLEAR(t->base);
+    t->creation = Creation::Default;
+  });
+}
+
 nb::object run_kernel(PyOp* op, const Call& call) {
   PyObject* result;
   if (engine_ops.recall) [[unlikely]] {
@@ -277,6 +299,7 @@ nb::object run_kernel(PyOp* op, const Call& call) {
   } else if (op->rule_count) {
     NoGrad guard;
     result = call_forward(op, call);
+    if (result && !op->view) forget_lost_bases(result);
   } else {
     result = call_forward(op, call);
   }
@@ -295,18 +318,6 @@ void mark_view(PyObject* result, PyTensor* source, bool multi_output) {
                 : !grad_mode.enabled ? Creation::NoGrad
                 : multi_output       ? Creation::MultiOutput
                                      : source->creation;
-}
-
-template <class F>
-void for_each_output(PyObject* result, F&& f) {
-  if (is_tensor(result)) {
-    f(result, 0);
-  } else if (PyTuple_Check(result) || PyList_Check(result)) {
-    PyObject** items = PySequence_Fast_ITEMS(result);
-    const Py_ssize_t n = PySequence_Fast_GET_SIZE(result);
-    for (Py_ssize_t k = 0; k < n; ++k)
-      if (is_tensor(items[k])) f(items[k], static_cast<int>(k));
-  }
 }
 
 // A rule-bearing op may hand back one of its inputs; recording needs an object of its own.
@@ -358,7 +369,8 @@ nb::object call_op(PyOp* op, const Call& call) {
   const std::uint32_t needs =
       grad_mode.enabled && op->differentiable ? tensors_wanting_grad(op, call.slots) : 0;
   nb::object result = run_kernel(op, call);
-  if (needs) {
+  const bool nothing_made = op->view && result.ptr() == call.slots[0];
+  if (needs && !nothing_made) {
     result = fresh_output(std::move(result), op, call);
     PyNode* node = make_node(op, call.slots, needs, result.ptr(), nullptr);
     nb::object owner = nb::steal(reinterpret_cast<PyObject*>(node));
@@ -492,8 +504,19 @@ void rebase(PyTensor* self) {
   set_grad_fn(base, owner.ptr(), 0);
 }
 
+// The operands of an elementwise operation are not partly where its result goes.
+void check_operands(const PyOp* op, const Call& call, int first, const Tensor& target) {
+  for (int i = first; i < op->native_arity; ++i) {
+    if (!is_tensor(call.slots[i])) continue;
+    const Tensor& operand = as_tensor(call.slots[i])->t;
+    if (operand.storage() == target.storage()) [[unlikely]]
+      check_overlap(target, operand, PyUnicode_AsUTF8(op->name));
+  }
+}
+
 // Runs the in-place kernel: `call.slots[0]` holds what it had, and gets what the op makes of it.
 void run_inplace(const PyOp* op, const Call& call, const Tensor& target) {
+  check_operands(op, call, 1, target);
   if (run_native(op, call, &target)) return;
   if (op->writer) {
     NoGrad guard;
@@ -634,7 +657,7 @@ nb::object call_out(PyOp* op, const Call& call) {
   for (int i = 0; i < op->param_count; ++i) refuse_grad(call.slots[i]);
   refuse_grad(call.out);
   if (is_tensor(call.out)) {
-    const Tensor target = as_tensor(call.out)->t;
+    check_operands(op, call, 0, as_tensor(call.out)->t);
     nb::object value;
     {
       NoGrad guard;

@@ -190,20 +190,43 @@ void check_writable(const Tensor& out, const char* op) {
            "Please clone() the tensor before performing the operation.");
 }
 
+namespace {
+
+// The first byte, and the one behind the last, of a tensor that is not empty.
+std::pair<char*, char*> memory_of(const Tensor& t) {
+  char* last = t.bytes();
+  for (int d = 0; d < t.ndim(); ++d)
+    last += (t.size(d) - 1) * t.stride(d) * static_cast<std::int64_t>(t.itemsize());
+  return {t.bytes(), last + t.itemsize()};
+}
+
+bool share_storage(const Tensor& a, const Tensor& b) {
+  return a.storage() == b.storage() && a.numel() != 0 && b.numel() != 0;
+}
+
+bool meet(const std::pair<char*, char*>& a, const std::pair<char*, char*>& b) {
+  return a.first < b.second && b.first < a.second;
+}
+
+}  // namespace
+
+void check_overlap(const Tensor& out, const Tensor& in, const char* op) {
+  if (!share_storage(out, in) || out.is_meta()) return;
+  if (!out.is_non_overlapping_and_dense() || !in.is_non_overlapping_and_dense()) return;
+  const auto written = memory_of(out), read = memory_of(in);
+  if (written == read && out.strides() == in.strides()) return;
+  FB_CHECK(!meet(written, read), Runtime, op,
+           ": unsupported operation: some elements of the input tensor and the written-to tensor "
+           "refer to a single memory location. Please clone() the tensor before performing the "
+           "operation.");
+}
+
 bool needs_copy_before_write(const Tensor& out, const Tensor& in) {
-  if (!(out.storage() == in.storage()) || out.numel() == 0 || in.numel() == 0) return false;
+  if (!share_storage(out, in)) return false;
   if (out.offset() == in.offset() && out.itemsize() == in.itemsize() && out.sizes() == in.sizes() &&
       out.strides() == in.strides())
     return false;
-  auto range = [](const Tensor& t) {
-    char* last = t.bytes();
-    for (int d = 0; d < t.ndim(); ++d)
-      last += (t.size(d) - 1) * t.stride(d) * static_cast<std::int64_t>(t.itemsize());
-    return std::pair<char*, char*>(t.bytes(), last + t.itemsize());
-  };
-  const auto [out_begin, out_end] = range(out);
-  const auto [in_begin, in_end] = range(in);
-  return out_begin < in_end && in_begin < out_end;
+  return meet(memory_of(out), memory_of(in));
 }
 
 }  // namespace fb

@@ -52,6 +52,9 @@ Tensor empty_result(const Dims& shape, DType dtype, const Operand* operands, int
 
 // Checks before writing into `out`: no element twice. Error(Runtime) with torch's text.
 void check_writable(const Tensor& out, const char* op);
+// Checks before writing into `out` what is computed from `in`, with torch's rule and text: dense
+// tensors may not share memory, unless they show the same.
+void check_overlap(const Tensor& out, const Tensor& in, const char* op);
 // True when writing `out` element by element could change elements of `in` still to be read.
 bool needs_copy_before_write(const Tensor& out, const Tensor& in);
 

@@ -330,6 +330,16 @@ void check_subtraction(const Argument& a, const Argument& b) {
        "invert a mask, use the `~` or `logical_not()` operator instead.");
 }
 
+void check_heaviside(const Argument& a, const Argument& b, const Tensor* out) {
+  FB_CHECK(a.tensor && b.tensor, Type,
+           "heaviside(): argument 'values' (position 2) must be Tensor, not a number");
+  const DType dtype = a.tensor->dtype();
+  FB_CHECK(!is_complex(dtype) && !is_complex(b.tensor->dtype()), Runtime,
+           "heaviside: heaviside is not yet implemented for complex tensors.");
+  FB_CHECK(dtype == b.tensor->dtype() && (!out || dtype == out->dtype()), Runtime,
+           "heaviside: heaviside is not yet implemented for tensors with different dtypes.");
+}
+
 void check_exponent(const Argument& base, const Scalar& exponent) {
   FB_CHECK(
       !(is_integral(base.tensor->dtype(), true) && exponent.is_integral(true) && exponent.i < 0),
@@ -399,6 +409,7 @@ Tensor binary(int id, const Argument& a, const Argument& b, const Tensor* out,
               const double* params) {
   if (id == static_cast<int>(BinaryId::sub)) check_subtraction(a, b);
   if (id == static_cast<int>(BinaryId::pow) && !b.tensor) check_exponent(a, b.scalar);
+  if (id == static_cast<int>(BinaryId::heaviside)) check_heaviside(a, b, out);
   const Argument arguments[] = {a, b};
   return elementwise(binary_infos[id], table().binary[id], arguments, params, out);
 }

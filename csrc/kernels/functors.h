@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/dtype.h"
+#include "kernels/complex_arithmetic.h"
 
 namespace fb {
 namespace {
@@ -122,7 +123,7 @@ struct SquareFn {
   }
   template <Complex T>
   FB_INLINE T apply(T a) {
-    return a * a;
+    return product(a, a);
   }
 };
 struct IdentityFn {  // rounding
@@ -232,9 +233,9 @@ struct ThresholdFn {
       return expression;                \
     }                                   \
   };
-FB_COMPLEX_FN(ReciprocalFn, T(1) / a)
+FB_COMPLEX_FN(ReciprocalFn, quotient(T(1), a))
 FB_COMPLEX_FN(SqrtFn, std::sqrt(a))
-FB_COMPLEX_FN(RsqrtFn, T(1) / std::sqrt(a))
+FB_COMPLEX_FN(RsqrtFn, quotient(T(1), std::sqrt(a)))
 FB_COMPLEX_FN(ExpFn, std::exp(a))
 FB_COMPLEX_FN(Exp2Fn, std::exp(a* typename T::value_type(0.6931471805599453)))
 FB_COMPLEX_FN(LogFn, std::log(a))
@@ -252,8 +253,8 @@ FB_COMPLEX_FN(TanhFn, std::tanh(a))
 FB_COMPLEX_FN(AsinhFn, std::asinh(a))
 FB_COMPLEX_FN(AcoshFn, std::acosh(a))
 FB_COMPLEX_FN(AtanhFn, std::atanh(a))
-FB_COMPLEX_FN(SigmoidFn, T(1) / (T(1) + std::exp(-a)))
-FB_COMPLEX_FN(SiluFn, a / (T(1) + std::exp(-a)))
+FB_COMPLEX_FN(SigmoidFn, quotient(T(1), T(1) + std::exp(-a)))
+FB_COMPLEX_FN(SiluFn, quotient(a, T(1) + std::exp(-a)))
 FB_COMPLEX_FN(SoftsignFn, a / (typename T::value_type(1) + std::abs(a)))
 FB_COMPLEX_FN(TanhshrinkFn, a - std::tanh(a))
 #undef FB_COMPLEX_FN
@@ -263,7 +264,7 @@ struct SincFn {
   FB_INLINE T apply(T a) {
     if (a == T(0)) return T(1);
     const T x = a * typename T::value_type(3.14159265358979323846);
-    return std::sin(x) / x;
+    return quotient(std::sin(x), x);
   }
 };
 // Both keep their accuracy near zero, where the plain formulas cancel.
@@ -329,13 +330,13 @@ struct MulFn {
   }
   template <Complex T>
   FB_INLINE T apply(T a, T b) {
-    return a * b;
+    return product(a, b);
   }
 };
 struct DivFn {
   template <Complex T>
   FB_INLINE T apply(T a, T b) {
-    return a / b;
+    return quotient(a, b);
   }
 };
 // The smallest integer divided by -1 wraps around; the processor would trap.
@@ -400,7 +401,7 @@ struct PowFn {
   template <Complex T>
   FB_INLINE T apply(T a, T b) {
     if (b == T(0)) return T(1);
-    if (b == T(2)) return a * a;
+    if (b == T(2)) return product(a, a);
     return std::pow(a, b);
   }
 };
@@ -564,19 +565,19 @@ struct AddcmulFn {
   }
   template <Complex T>
   FB_INLINE T apply(T a, T b, T c, const double* p) {
-    return a + static_cast<typename T::value_type>(p[0]) * b * c;
+    return a + product(static_cast<typename T::value_type>(p[0]) * b, c);
   }
 };
 struct AddcdivFn {
   template <Complex T>
   FB_INLINE T apply(T a, T b, T c, const double* p) {
-    return a + static_cast<typename T::value_type>(p[0]) * b / c;
+    return a + quotient(static_cast<typename T::value_type>(p[0]) * b, c);
   }
 };
 struct LerpFn {
   template <Complex T>
   FB_INLINE T apply(T a, T b, T weight) {
-    return a + weight * (b - a);
+    return a + product(weight, b - a);
   }
 };
 struct ClampFn {

@@ -9,6 +9,7 @@
 
 #include "core/dtype.h"
 #include "core/isa.h"
+#include "kernels/complex_arithmetic.h"
 #include "kernels/copy_lines.h"
 #include "kernels/reduce.h"
 
@@ -228,13 +229,24 @@ struct NansumOp : SumOp<T> {
   }
 };
 
+// s * x, of complex numbers as everywhere.
+template <class S>
+void multiply(S& s, S x) {
+  if constexpr (is_complex_v<S>)
+    s = product(s, x);
+  else
+    s *= x;
+}
+
 template <class T>
 struct ProdOp : OpOf<T> {
   using State = wide_t<T>;
   static constexpr Fold vector_form = Fold::product;
   static State start() { return State(1); }
-  static void fold(State& s, const char* p, std::int64_t, const ReduceParams&) { s *= wide<T>(p); }
-  static void merge(State& s, const State& other) { s *= other; }
+  static void fold(State& s, const char* p, std::int64_t, const ReduceParams&) {
+    merge(s, wide<T>(p));
+  }
+  static void merge(State& s, const State& other) { multiply(s, other); }
   static void write(char* const* out, std::int64_t at, State s, std::int64_t, const ReduceParams&) {
     OpOf<T>::put(out, 0, at, narrow_to<wide_result_t<T>>(s));
   }

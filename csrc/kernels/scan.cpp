@@ -108,7 +108,7 @@ struct RunningProduct {
   using T = T_;
   using State = wide_t<T>;
   static State start() { return State(1); }
-  static void step(State& s, T x, std::int64_t) { s *= widen(x); }
+  static void step(State& s, T x, std::int64_t) { multiply(s, widen(x)); }
   static void store(char* const* out, std::int64_t at, const State& s) {
     put(out[0], at, narrow_to<T>(s));
   }

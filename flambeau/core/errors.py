@@ -23,8 +23,11 @@ class DeviceError(Error, RuntimeError):
     """Tensors are on the wrong device, or the device is not there."""
 
 
-class OutOfRangeError(Error, IndexError):
-    """An index or an axis is outside what the tensor has."""
+class OutOfRangeError(Error, IndexError, RuntimeError):
+    """An index or an axis is outside what the tensor has.
+
+    Also a RuntimeError, which is what PyTorch raises where it gathers, scatters or adds by index.
+    """
 
 
 class ArgumentValueError(Error, ValueError):

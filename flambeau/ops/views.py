@@ -177,13 +177,14 @@ reshape.vjp("input")(lambda g, input_shape: g.reshape(input_shape))
     ],
 )
 def flatten(input, start_dim=0, end_dim=-1):
-    """The axes from start_dim to end_dim joined into one.
+    """The axes from start_dim to end_dim joined into one; the input itself if that is one axis.
 
     Example:
         >>> flambeau.zeros(2, 3, 4).flatten(1).shape
         torch.Size([2, 12])
     """
-    return _C.flatten(input, start_dim, end_dim)
+    joined = _C.flatten(input, start_dim, end_dim)
+    return input if joined.ndim == input.ndim else joined
 
 
 flatten.vjp("input")(lambda g, input_shape: g.reshape(input_shape))

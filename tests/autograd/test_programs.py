@@ -75,3 +75,15 @@ def test_a_failing_program_shrinks_to_what_fails(monkeypatch):
     assert len(code.splitlines()) == 2  # the input, and its cosine
     assert "torch.cos(a)" in code
     exec(programs.PRELUDE + code, {})  # what is shown runs as it is
+
+
+def test_a_chain_that_does_nothing_is_left_out():
+    lines = ["v1 = torch.sin(a)", "v2 = v1.reshape(3)", "v2.mul_(2)", "v3 = torch.cos(v2)"]
+    inputs = ["a = torch.ones(3, dtype=torch.float64, requires_grad=True)"]
+    program = programs.Program(["a"], inputs, lines, ["a", "v1", "v2", "v3"])
+
+    def fails(p):
+        return "cos" in str(p) and not programs.run(p, flambeau).error
+
+    short = programs.shortened(program, fails)
+    assert (short.lines, short.values) == (["v3 = torch.cos(a)"], ["a", "v3"])

@@ -1,5 +1,6 @@
 """Elementwise operations against NumPy and PyTorch: values, dtypes, special numbers, forms."""
 
+import itertools
 import math
 import warnings
 
@@ -435,12 +436,52 @@ def test_strided_results():
     assert (spread[:, 1::2] == 0).all()
 
 
-def test_overlapping_operands_are_read_before_they_are_written():
-    x = flambeau.arange(10.0)
-    x[1:].add_(x[:-1])
-    assert x.tolist() == [0, 1, 3, 5, 7, 9, 11, 13, 15, 17]
+def test_operands_that_partly_lie_in_the_target_are_refused():
+    """As in torch; indexed writes, and tensors with gaps, are read before they are written."""
+    x = flambeau.arange(6.0)
+    for write in (
+        lambda: x[1:].add_(x[:-1]),
+        lambda: x.div_(x[1]),
+        lambda: x[1:].copy_(x[:-1]),
+        lambda: flambeau.sin(x[1:], out=x[:-1]),
+    ):
+        with pytest.raises(RuntimeError, match="some elements of the input tensor"):
+            write()
+    assert x.tolist() == [0, 1, 2, 3, 4, 5]
+    x[::2].add_(x[:3])
+    assert x.tolist() == [0, 1, 3, 3, 6, 5]
     with pytest.raises(RuntimeError, match="single memory location"):
         flambeau.zeros(1).expand(3).add_(1)
+
+
+def test_complex_products_and_quotients_of_infinities_are_those_of_torch():
+    torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
+    parts = (0.0, -0.0, 1.0, -2.5, math.inf, -math.inf, math.nan)
+    values = [complex(a, b) for a in parts for b in parts]
+    first, second = zip(*itertools.product(values, values), strict=True)
+
+    def results(module):
+        a = module.tensor(first, dtype=module.complex128)
+        b = module.tensor(second, dtype=module.complex128)
+        pairs = module.stack([a, b], -1)
+        yield from (a * b, a / b, a.reciprocal(), a / 2, a.square(), a.rsqrt())
+        yield from (pairs.prod(-1), pairs.cumprod(-1))
+
+    for ours, theirs in zip(results(flambeau), results(torch), strict=True):
+        ours, theirs = ours.numpy(), theirs.numpy()
+        np.testing.assert_allclose(ours.real, theirs.real, rtol=1e-12, atol=1e-15)
+        np.testing.assert_allclose(ours.imag, theirs.imag, rtol=1e-12, atol=1e-15)
+
+
+def test_heaviside_takes_tensors_of_one_real_dtype():
+    x = flambeau.tensor([-1.0, 0.0, 2.0], requires_grad=True)
+    assert not flambeau.heaviside(x, flambeau.tensor([0.5], requires_grad=True)).requires_grad
+    with pytest.raises(RuntimeError, match="different dtypes"):
+        flambeau.heaviside(x, flambeau.tensor(1))
+    with pytest.raises(RuntimeError, match="complex"):
+        flambeau.heaviside(x, flambeau.tensor([1j]))
+    with pytest.raises(TypeError, match="must be Tensor"):
+        flambeau.heaviside(x, 0.5)
 
 
 def test_in_place_results_keep_the_dtype():
