@@ -473,6 +473,11 @@ PyObject* tensor_index(PyObject* self) {
 
 template <PyObject* (*convert)(PyObject*)>
 PyObject* tensor_number(PyObject* self) {
+  if (as_tensor(self)->t.numel() != 1) {
+    PyErr_SetString(PyExc_ValueError,
+                    "only one element tensors can be converted to Python scalars");
+    return nullptr;
+  }
   PyObject* value = tensor_item(self, nullptr);
   if (!value) return nullptr;
   PyObject* out = convert(value);

@@ -246,9 +246,10 @@ Tensor baddbmm(const Tensor& input, const Tensor& a, const Tensor& b, const Scal
 
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   check_dtypes(x, weight, "linear");
-  FB_CHECK(weight.ndim() == 2, Shape, "linear: expected a weight of two axes, got ",
-           weight.sizes());
   FB_CHECK(x.ndim() > 0, Shape, "linear: the input needs at least one axis");
+  if (weight.ndim() == 1 && !bias.defined()) return matmul(x, weight);
+  FB_CHECK(weight.ndim() == 2, Shape, "linear: expected a weight of two axes",
+           bias.defined() ? " beside a bias" : "", ", got ", weight.sizes());
   const std::int64_t features = weight.size(1);
   FB_CHECK(x.size(x.ndim() - 1) == features, Shape,
            "linear: mat1 and mat2 shapes cannot be multiplied (",

@@ -137,7 +137,7 @@ def _(g, sizes, dim, input_shape):
     return cat(parts, dim)
 
 
-@function(methods=("split",))
+@function
 def split(tensor, split_size_or_sections, dim=0):
     """Splits along `dim` into pieces of one size (the last may be smaller) or of the sizes given.
 
@@ -170,6 +170,13 @@ def split(tensor, split_size_or_sections, dim=0):
             )
     return _split_sizes(tensor, tuple(sizes), dim, isinstance(split_size_or_sections, int))
 
+
+def _split(self, split_size, dim=0):
+    """`flambeau.split` of this tensor, whose argument has a name of its own here."""
+    return split(self, split_size, dim)
+
+
+Tensor.split = _split
 
 #: More views than this are a mistake, and would fill the memory before they are all made.
 _MOST_PIECES = 1 << 20

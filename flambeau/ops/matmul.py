@@ -210,6 +210,7 @@ def _linear_samples(s):
     yield s(s.tensor(2, 3), s.tensor(4, 3), s.tensor(4))
     yield s(s.tensor(2, 2, 3), s.tensor(4, 3), None)
     yield s(s.tensor(3), s.tensor(4, 3), s.tensor(4))
+    yield s(s.tensor(2, 2, 3), s.tensor(3), None)
 
 
 @op(
@@ -230,11 +231,11 @@ def linear(input, weight, bias=None):
 
     Args:
         input: (..., in_features).
-        weight: (out_features, in_features) or (in_features).
+        weight: (out_features, in_features), or without a bias (in_features).
         bias: (out_features) or nothing.
 
     Returns:
-        (..., out_features).
+        (..., out_features), or (...) for a weight of one axis.
 
     Raises:
         ShapeError: if the sizes do not fit.
