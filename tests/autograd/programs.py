@@ -289,7 +289,9 @@ class Builder:
 
     def extremum(self, s: Numbers) -> Any:
         x = self.pick(s, len)
-        name = s.of(("max({})[0]", "sort({})[0]", "median({})[0]", "cummax({})[0]", "min({})[0]"))
+        # The order of equal elements, and with it their gradients, is only defined by a stable sort.
+        names = ("max({})", "sort(stable=True, dim={})", "median({})", "cummax({})", "min({})")
+        name = s.of(names) + "[0]"
         return f"{x}.{name.format(self.axis(s, x))}", 1
 
     def whole(self, s: Numbers) -> Any:
