@@ -289,7 +289,7 @@ class Builder:
 
     def extremum(self, s: Numbers) -> Any:
         x = self.pick(s, len)
-        # The order of equal elements, and with it their gradients, is only defined by a stable sort.
+        # Only a stable sort says in which order equal elements, and so their gradients, come.
         names = ("max({})", "sort(stable=True, dim={})", "median({})", "cummax({})", "min({})")
         name = s.of(names) + "[0]"
         return f"{x}.{name.format(self.axis(s, x))}", 1
