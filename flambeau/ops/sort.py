@@ -47,7 +47,13 @@ def _sort_samples(s):
     yield s(s.tensor(0, 3), 0)
 
 
-@op(methods=("sort",), outputs=_PICKED, result_type=return_types.sort, samples=_sort_samples)
+@op(
+    overloads={"stable given": "SortBackward1"},
+    methods=("sort",),
+    outputs=_PICKED,
+    result_type=return_types.sort,
+    samples=_sort_samples,
+)
 def sort(input, dim=-1, descending=False, *, stable=False):
     """The elements along one axis in order, and where they were, as (values, indices).
 

@@ -289,7 +289,9 @@ class Builder:
 
     def extremum(self, s: Numbers) -> Any:
         x = self.pick(s, len)
-        name = s.of(("max({})[0]", "sort({})[0]", "median({})[0]", "cummax({})[0]", "min({})[0]"))
+        # Only a stable sort says in which order equal elements, and so their gradients, come.
+        names = ("max({})", "sort(stable=True, dim={})", "median({})", "cummax({})", "min({})")
+        name = s.of(names) + "[0]"
         return f"{x}.{name.format(self.axis(s, x))}", 1
 
     def whole(self, s: Numbers) -> Any:
@@ -616,7 +618,7 @@ STRICTER = ("modified by an inplace", "has been detached in-place", "is not impl
 def difference(program: Program, oracle: Any) -> str:
     """In what the two libraries disagree on a program; empty if they agree."""
     ours, theirs = run(program, flambeau), run(program, oracle)
-    if "some elements of the input tensor and the written-to" in theirs.text and not ours.error:
+    if "some elements of the input tensor and the written-to" in theirs.text:
         return ""  # indexed writes read before they write here
     if ours.error != theirs.error:
         return f"statement and error: {ours.error} {ours.text}, torch: {theirs.error} {theirs.text}"
