@@ -22,8 +22,8 @@ void product(std::int64_t m, std::int64_t n, std::int64_t k, float alpha, const 
   gemm<float>({1, m, n, k, alpha, a, 0, b, 0, 0.0f, c, c_stride, 0});
 }
 
-// Copies what is left of the diagonal blocks in rows `begin` to `end` to above them, in tiles of one
-// cache line's width.
+// Copies what is left of the diagonal blocks in rows `begin` to `end` to above them, in tiles of
+// one cache line's width.
 void mirror(std::int64_t n, std::int64_t begin, std::int64_t end, float* c) {
   constexpr std::int64_t tile = 16;
   for (std::int64_t first = 0; first < begin; first += tile)
