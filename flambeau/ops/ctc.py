@@ -6,12 +6,7 @@ import math
 
 from flambeau import _C
 from flambeau.backends import kernels
-from flambeau.core.errors import (
-    ArgumentValueError,
-    RuntimeFailure,
-    ShapeError,
-    UnsupportedError,
-)
+from flambeau.core.errors import ArgumentValueError, RuntimeFailure, ShapeError, UnsupportedError
 from flambeau.core.registry import checked, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops.masks import where
@@ -40,27 +35,9 @@ def _ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, zero_i
 
 
 @_ctc_loss.vjp("log_probs")
-def _(
-    g,
-    log_probs,
-    targets,
-    input_lengths,
-    target_lengths,
-    blank,
-    zero_infinity,
-    loss,
-    log_alpha,
-):
+def _(g, log_probs, targets, input_lengths, target_lengths, blank, zero_infinity, loss, log_alpha):
     return _ctc_loss_backward(
-        g,
-        log_probs,
-        targets,
-        input_lengths,
-        target_lengths,
-        loss,
-        log_alpha,
-        blank,
-        zero_infinity,
+        g, log_probs, targets, input_lengths, target_lengths, loss, log_alpha, blank, zero_infinity
     )
 
 
@@ -99,17 +76,7 @@ def _ctc_loss_backward(
 
 
 @_ctc_loss_backward.vjp("grad")
-def _(
-    g,
-    log_probs,
-    targets,
-    input_lengths,
-    target_lengths,
-    loss,
-    log_alpha,
-    blank,
-    zero_infinity,
-):
+def _(g, log_probs, targets, input_lengths, target_lengths, loss, log_alpha, blank, zero_infinity):
     ones = loss.new_ones(loss.shape)
     slope = _ctc_loss_backward(
         ones,
