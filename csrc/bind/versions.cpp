@@ -15,8 +15,10 @@ namespace {
 // The folder of the package, with a slash at its end.
 const std::string& package_folder() {
   static const std::string folder = [] {
-    nb::object path = nb::module_::import_("flambeau").attr("__path__")[0];
-    return std::string(PyUnicode_AsUTF8(path.ptr())) + "/";
+    // Not __path__: an editable installation has the folder of the compiled module in it too.
+    nb::object file = nb::module_::import_("flambeau").attr("__file__");
+    const std::string name = PyUnicode_AsUTF8(file.ptr());
+    return name.substr(0, name.rfind('/') + 1);
   }();
   return folder;
 }
