@@ -254,9 +254,16 @@ Tensor clone_strided(const Tensor& t, const Dims& strides) {
 
 namespace {
 
+// Fails if a place of the view cannot be counted.
 std::int64_t last_place(const Geometry& g) {
-  std::int64_t last = g.offset;
-  for (int d = 0; d < g.sizes.size(); ++d) last += (g.sizes[d] - 1) * g.strides[d];
+  std::int64_t last = g.offset, step = 0;
+  bool counts = g.offset >= 0;
+  for (int d = 0; d < g.sizes.size() && counts; ++d)
+    counts = g.strides[d] >= 0 && !__builtin_mul_overflow(g.sizes[d] - 1, g.strides[d], &step) &&
+             !__builtin_add_overflow(last, step, &last);
+  FB_CHECK(counts && last < INT64_MAX, Runtime,
+           "as_strided: no storage has such places: sizes are ", g.sizes, ", strides are ",
+           g.strides, ", the offset is ", g.offset);
   return last;
 }
 
@@ -268,6 +275,7 @@ struct Stage {
     const bool has_whole = numel(whole_at.sizes) > 0, has_part = numel(part_at.sizes) > 0;
     const std::int64_t low = std::min(has_whole ? whole_at.offset : part_at.offset,
                                       has_part ? part_at.offset : whole_at.offset);
+    FB_CHECK(low >= 0, Runtime, "as_strided: the offset must not be negative, got ", low);
     const std::int64_t high = std::max(has_whole ? last_place(whole_at) : low - 1,
                                        has_part ? last_place(part_at) : low - 1);
     memory = full({high - low + 1}, Scalar(0), dtype);
