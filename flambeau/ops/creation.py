@@ -79,6 +79,15 @@ def _into(out, value, dtype):
     return out.copy_(value)
 
 
+def _handed_out(made, out, dtype, requires_grad):
+    """What was made: stored in `out=`, or itself, which may ask for gradients."""
+    if out is not None:
+        return _into(out, made, dtype)
+    if requires_grad:
+        made.requires_grad = True
+    return made
+
+
 @function
 def scalar_tensor(
     s, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False
@@ -130,11 +139,7 @@ def _filled(op, value):
             _check_storage(op, layout, pin_memory)
         if memory_format is not None:
             made = _in_format(made, memory_format)
-        if out is not None:
-            return _into(out, made, dtype)
-        if requires_grad:
-            made.requires_grad = True
-        return made
+        return _handed_out(made, out, dtype, requires_grad)
 
     create.__name__ = create.__qualname__ = op
     return function(create)
@@ -248,11 +253,7 @@ def full(
     if layout is not None or pin_memory:
         _check_storage("full", layout, pin_memory)
     made = _fill(_place(device).new_empty("full", size, dtype), value, "full")
-    if out is not None:
-        return _into(out, made, dtype)
-    if requires_grad:
-        made.requires_grad = True
-    return made
+    return _handed_out(made, out, dtype, requires_grad)
 
 
 @function

@@ -6,7 +6,7 @@ from flambeau import _C
 from flambeau.core import dtype as _dtypes
 from flambeau.core.registry import FUNCTIONS, function
 from flambeau.core.tensor import Tensor
-from flambeau.ops.creation import _check_storage, _default_dtype, _dtype, _into, _place
+from flambeau.ops.creation import _check_storage, _default_dtype, _dtype, _handed_out, _place
 
 # ---- ranges ----
 
@@ -77,11 +77,7 @@ def arange(
         _check_storage("arange", layout, pin_memory)
     place = _place(device)
     made = place.arange(start, step, count, dtype)
-    if out is not None:
-        return _into(out, made, dtype)
-    if requires_grad:
-        made.requires_grad = True
-    return made
+    return _handed_out(made, out, dtype, requires_grad)
 
 
 def _check_range(start, end, step):
@@ -137,11 +133,7 @@ def inclusive_range(
     dtype = _default_dtype() if dtype is None else _dtype(dtype, "range")
     _check_range(start, end, step)
     made = _place(device).arange(start, step, int((end - start) / step) + 1, dtype)
-    if out is not None:
-        return _into(out, made, dtype)
-    if requires_grad:
-        made.requires_grad = True
-    return made
+    return _handed_out(made, out, dtype, requires_grad)
 
 
 FUNCTIONS["range"] = inclusive_range  # the builtin keeps its name in this file
@@ -182,11 +174,7 @@ def linspace(
     if layout is not None or pin_memory:
         _check_storage("linspace", layout, pin_memory)
     made = _place(device).linspace(start, end, steps, dtype)
-    if out is not None:
-        return _into(out, made, dtype)
-    if requires_grad:
-        made.requires_grad = True
-    return made
+    return _handed_out(made, out, dtype, requires_grad)
 
 
 @function
@@ -213,11 +201,7 @@ def logspace(
     if layout is not None or pin_memory:
         _check_storage("logspace", layout, pin_memory)
     made = _place(device).logspace(start, end, steps, float(base), dtype)
-    if out is not None:
-        return _into(out, made, dtype)
-    if requires_grad:
-        made.requires_grad = True
-    return made
+    return _handed_out(made, out, dtype, requires_grad)
 
 
 # ---- matrices ----
@@ -242,11 +226,7 @@ def eye(
     if layout is not None or pin_memory:
         _check_storage("eye", layout, pin_memory)
     made = _place(device).eye(n, n if m is None else m, dtype)
-    if out is not None:
-        return _into(out, made, dtype)
-    if requires_grad:
-        made.requires_grad = True
-    return made
+    return _handed_out(made, out, dtype, requires_grad)
 
 
 def _triangle_indices(op, upper):
