@@ -20,33 +20,19 @@ struct PyFunction {
 PyTypeObject* function_type;
 PyFunction* as_function(PyObject* o) { return reinterpret_cast<PyFunction*>(o); }
 
-// What a parameter takes, as errors spell it.
-const char* expected_of(PyObject* parameter) {
-  struct Entry {
-    const char* name;
-    const char* type;
-  };
-  static constexpr Entry entries[] = {{"dtype", "torch.dtype"},
-                                      {"device", "torch.device"},
-                                      {"generator", "torch.Generator"},
-                                      {"memory_format", "torch.memory_format"}};
-  for (const Entry& e : entries)
-    if (PyUnicode_CompareWithASCIIString(parameter, e.name) == 0) return e.type;
-  return "Tensor";
-}
-
-bool is_element(PyObject* sequence, PyObject* o) {
-  if (PyUnicode_Check(sequence) && PyUnicode_Check(o)) return PyUnicode_Contains(sequence, o) == 1;
-  if (!PyList_CheckExact(sequence) && !PyTuple_CheckExact(sequence)) return false;
-  PyObject** items = PySequence_Fast_ITEMS(sequence);
-  const Py_ssize_t n = PySequence_Fast_GET_SIZE(sequence);
-  return std::find(items, items + n, o) != items + n;
-}
-
-void raise_wrong_argument(PyObject* function, PyObject* parameter, bool element, PyObject* o) {
-  PyErr_Format(PyExc_TypeError, "%U(): argument '%U' must be %s%s, not %s", function, parameter,
-               element ? "a sequence of " : "", element ? "Tensors" : expected_of(parameter),
-               Py_TYPE(o)->tp_name);
+// What core/blame.py makes of a failed call: an exception or None. Null: it failed itself.
+nb::object explained(PyObject* function, PyObject* names, Py_ssize_t positional, Py_ssize_t rest,
+                     PyObject* const* args, Py_ssize_t n, PyObject* kwnames, PyObject* error) {
+  const nb::object by_place = nb::steal(PyTuple_GetSlice(names, 0, positional));
+  const nb::object given = nb::steal(PyTuple_New(n));
+  const nb::object named = nb::steal(PyDict_New());
+  if (!by_place || !given || !named) return {};
+  for (Py_ssize_t k = 0; k < n; ++k) PyTuple_SET_ITEM(given.ptr(), k, Py_NewRef(args[k]));
+  for (Py_ssize_t k = 0; kwnames && k < PyTuple_GET_SIZE(kwnames); ++k)
+    if (PyDict_SetItem(named.ptr(), PyTuple_GET_ITEM(kwnames, k), args[n + k])) return {};
+  return nb::steal(PyObject_CallFunctionObjArgs(engine_ops.explain, function, by_place.ptr(),
+                                                rest < 0 ? Py_None : PyTuple_GET_ITEM(names, rest),
+                                                given.ptr(), named.ptr(), error, nullptr));
 }
 
 bool has_wrapper(PyObject* const* args, std::size_t flags) {
@@ -128,13 +114,12 @@ PyObject* function_call(PyObject* self, PyObject* const* args, std::size_t flags
   }
   if (live_wrapped && PyErr_ExceptionMatches(PyExc_TypeError) && has_wrapper(args, flags))
     return call_composite(self, args, flags, kwnames);
-  if (!PyErr_ExceptionMatches(PyExc_AttributeError)) return nullptr;
   PyCodeObject* code = reinterpret_cast<PyCodeObject*>(PyFunction_GET_CODE(target));
   PyObject* names = PyCode_GetVarnames(code);
   if (!names) return nullptr;
   const Py_ssize_t rest =
       code->co_flags & CO_VARARGS ? code->co_argcount + code->co_kwonlyargcount : -1;
-  name_wrong_argument(reinterpret_cast<PyFunctionObject*>(target)->func_name, names,
+  explain_failed_call(reinterpret_cast<PyFunctionObject*>(target)->func_name, names,
                       code->co_argcount, rest, args, PyVectorcall_NARGS(flags), kwnames);
   Py_DECREF(names);
   return nullptr;
@@ -207,29 +192,26 @@ nb::object make_function(nb::object target) {
 
 }  // namespace
 
-void name_wrong_argument(PyObject* function, PyObject* names, Py_ssize_t positional,
+void explain_failed_call(PyObject* function, PyObject* names, Py_ssize_t positional,
                          Py_ssize_t rest, PyObject* const* args, Py_ssize_t n, PyObject* kwnames) {
+  if (!engine_ops.explain ||
+      !(PyErr_ExceptionMatches(PyExc_TypeError) || PyErr_ExceptionMatches(PyExc_AttributeError)))
+    return;
+  if (live_wrapped && top_wrapped(args, static_cast<int>(n))) return;  // a transform will catch it
   PyObject *type, *value, *trace;
   PyErr_Fetch(&type, &value, &trace);
   PyErr_NormalizeException(&type, &value, &trace);
-  PyObject* o = reinterpret_cast<PyAttributeErrorObject*>(value)->obj;
-  if (o && !is_tensor(o)) {
-    const Py_ssize_t keywords = kwnames ? PyTuple_GET_SIZE(kwnames) : 0;
-    for (Py_ssize_t k = 0; k < n + keywords; ++k) {
-      const bool element = args[k] != o && is_element(args[k], o);
-      if (args[k] != o && !element) continue;
-      const Py_ssize_t place = k < positional ? k : rest;
-      if (k < n && place < 0) break;
-      raise_wrong_argument(
-          function, k < n ? PyTuple_GET_ITEM(names, place) : PyTuple_GET_ITEM(kwnames, k - n),
-          element || (k < n && place == rest), o);
-      Py_XDECREF(type);
-      Py_XDECREF(value);
-      Py_XDECREF(trace);
-      return;
-    }
+  if (trace) PyException_SetTraceback(value, trace);
+  nb::object made = explained(function, names, positional, rest, args, n, kwnames, value);
+  if (!made) PyErr_Clear();
+  if (!made || made.is_none()) {
+    PyErr_Restore(type, value, trace);
+    return;
   }
-  PyErr_Restore(type, value, trace);
+  PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(made.ptr())), made.ptr());
+  Py_XDECREF(type);
+  Py_XDECREF(value);
+  Py_XDECREF(trace);
 }
 
 void bind_function(nb::module_& m) {

@@ -257,6 +257,7 @@ struct EngineOps {
   PyObject* recall = nullptr;       // called with an op before it runs: its result, or None
   PyObject* on_write = nullptr;     // called with a tensor that is about to be written in place
   PyObject* composite = nullptr;    // called with (function, args, kwargs) under transforms
+  PyObject* explain = nullptr;      // called with a failed call: the error in plain words, or None
 };
 extern EngineOps engine_ops;
 

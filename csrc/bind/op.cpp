@@ -103,6 +103,11 @@ void fill_slots(const PyOp* op, Call& call, PyObject* const* args, Py_ssize_t n,
   }
   if (given > op->positional_count) {
     if (fill_factor_first(op, call, args, n, kwnames)) return;
+    if (op->pack_from >= 0 && !PySequence_Check(args[op->pack_from]))
+      wrong_call(op_name(op) + "(): argument '" +
+                 PyUnicode_AsUTF8(PyTuple_GET_ITEM(op->params, op->pack_from)) +
+                 "' must be tuple of ints, but found element of type " +
+                 Py_TYPE(args[op->pack_from])->tp_name + " at pos 0");
     wrong_call(op_name(op) + "(): takes " + std::to_string(op->positional_count) +
                " positional arguments but " + std::to_string(n) + " were given");
   }
@@ -131,6 +136,14 @@ void fill_slots(const PyOp* op, Call& call, PyObject* const* args, Py_ssize_t n,
       wrong_call(op_name(op) + "(): missing required argument '" +
                  PyUnicode_AsUTF8(PyTuple_GET_ITEM(op->params, i)) + "' (pos " +
                  std::to_string(i + 1) + ")");
+}
+
+// A tensor's rows are not taken for a list of tensors: forgetting the brackets is a mistake.
+void check_list(const PyOp* op, const Call& call) {
+  if (op->list_param >= 0 && is_tensor(call.slots[op->list_param]))
+    wrong_call(op_name(op) + "(): argument '" +
+               PyUnicode_AsUTF8(PyTuple_GET_ITEM(op->params, op->list_param)) + "' (position " +
+               std::to_string(op->list_param + 1) + ") must be tuple of Tensors, not Tensor");
 }
 
 bool wants_grad(PyObject* o, int level) {
@@ -745,6 +758,7 @@ PyObject* checked_call(PyObject* self, PyObject* const* args, std::size_t flags,
     take_slots(op, call, args, n);
   else
     fill_slots(op, call, args, n, kwnames);
+  check_list(op, call);
   if (variant->operator_form && op->param_count > 1 && foreign_operand(call))
     return Py_NewRef(Py_NotImplemented);
   if (variant->reflected) std::swap(call.slots[0], call.slots[1]);
@@ -758,9 +772,9 @@ PyObject* checked_call(PyObject* self, PyObject* const* args, std::size_t flags,
 
 PyObject* op_call(PyObject* self, PyObject* const* args, std::size_t flags, PyObject* kwnames) {
   PyObject* result = checked_call(self, args, flags, kwnames);
-  if (!result && PyErr_ExceptionMatches(PyExc_AttributeError)) [[unlikely]] {
+  if (!result) [[unlikely]] {
     PyOp* op = as_op(self)->target ? as_op(self)->target : as_op(self);
-    name_wrong_argument(op->name, op->params, op->positional_count, -1, args,
+    explain_failed_call(op->name, op->params, op->positional_count, -1, args,
                         PyVectorcall_NARGS(flags), kwnames);
   }
   return result;
@@ -1047,7 +1061,8 @@ void init_op(nb::module_& m) {
                                             {"pack_saved", &EngineOps::pack_saved},
                                             {"recall", &EngineOps::recall},
                                             {"on_write", &EngineOps::on_write},
-                                            {"composite", &EngineOps::composite}};
+                                            {"composite", &EngineOps::composite},
+                                            {"explain", &EngineOps::explain}};
         for (const Entry& e : entries)
           if (name == e.name) {
             PyObject* before = engine_ops.*e.field;

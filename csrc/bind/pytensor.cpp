@@ -524,6 +524,12 @@ PyObject* along_axes(PyObject* self, PyObject* const* args, Py_ssize_t n, PyObje
   }
   PyObject* everything = all(self, nullptr);
   if (!everything || n + keywords == 0 || args[0] == Py_None) return everything;
+  if (!PyIndex_Check(args[0])) {
+    Py_DECREF(everything);
+    PyErr_Format(PyExc_TypeError, "%s(): argument 'dim' (position 1) must be int, not %s",
+                 all == get_shape ? "size" : "stride", Py_TYPE(args[0])->tp_name);
+    return nullptr;
+  }
   const Py_ssize_t dim = PyNumber_AsSsize_t(args[0], PyExc_IndexError);
   PyObject* one = nullptr;
   if (!(dim == -1 && PyErr_Occurred())) {

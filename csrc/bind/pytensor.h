@@ -90,10 +90,10 @@ void init_transform(nb::module_& m);
 // The name that torch has for a parameter by NumPy's name (axis: dim), which it takes too; or null.
 const char* spelling_of_numpy(PyObject* name);
 
-// An AttributeError on an argument that is no tensor becomes the TypeError that names the argument;
-// any other error stays. `names` are the parameters, of which `positional` may be given by
-// position; `rest` is the place of the name that takes further ones, or -1.
-void name_wrong_argument(PyObject* function, PyObject* names, Py_ssize_t positional,
+// A TypeError or AttributeError of a call that failed becomes the error that names the argument to
+// blame (core/blame.py); any other stays. `names` are the parameters, of which `positional` may be
+// given by position; `rest` is the place of the name that takes further ones, or -1.
+void explain_failed_call(PyObject* function, PyObject* names, Py_ssize_t positional,
                          Py_ssize_t rest, PyObject* const* args, Py_ssize_t n, PyObject* kwnames);
 
 // RAII: recording on or off.

@@ -37,6 +37,9 @@ class ArgumentValueError(Error, ValueError):
 class ArgumentTypeError(Error, TypeError):
     """An argument has the wrong Python type."""
 
+    # The argument's value and what is wrong with it (core/blame.py).
+    blamed: tuple[object, str] | None = None
+
 
 class OutOfMemory(Error, RuntimeError, MemoryError):
     """The allocator could not get the memory asked for."""

@@ -343,8 +343,17 @@ def _publish(name: str, target: Any) -> None:
     FUNCTIONS[name] = target
 
 
+def _explain(*failed_call: Any) -> Exception | None:
+    from flambeau.core.blame import explain
+
+    return explain(*failed_call)
+
+
+_C.set_engine_op("explain", _explain)
+
+
 def checked(plain: Callable[..., Any]) -> Any:
-    """The function, whose AttributeError on an argument is a TypeError that names the argument."""
+    """The function, whose failure on an argument of a wrong type names the argument."""
     target = _C.make_function(plain)
     target.__name__ = plain.__name__
     target.__qualname__ = plain.__qualname__
@@ -352,6 +361,11 @@ def checked(plain: Callable[..., Any]) -> Any:
     target.__doc__ = plain.__doc__
     target.__wrapped__ = plain
     return target
+
+
+# Methods written in core/tensor.py, before there was a way to explain.
+for _method in ("backward", "is_set_to", "resize_", "set_"):
+    setattr(Tensor, _method, checked(getattr(Tensor, _method)))
 
 
 def function(

@@ -109,6 +109,12 @@ for _name, _to in _CONVERSIONS.items():
     setattr(_Common, _name, _conversion(_name, _to))
 
 
+def _length(elements: int) -> tuple[int]:
+    if not 0 <= elements < 2**63:
+        raise RuntimeError(f"a storage cannot have {elements} elements")
+    return (elements,)
+
+
 class UntypedStorage(_Common):
     """The bytes that a tensor and its views share.
 
@@ -130,11 +136,7 @@ class UntypedStorage(_Common):
         _device.require_available(device)
         self.filename = None
         if isinstance(source, int):
-            if source < 0:
-                raise RuntimeError(
-                    f"UntypedStorage(): the number of bytes must not be negative, got {source}"
-                )
-            self._holder = _C.empty((source,), _C.uint8)
+            self._holder = _C.empty(_length(source), _C.uint8)
         elif isinstance(source, (list, tuple)):
             self._holder = _C.tensor_from(source, _C.uint8)
         else:
@@ -380,7 +382,7 @@ class TypedStorage(_Common):
         if wrap_storage is not None:
             self._untyped_storage = wrap_storage
         elif isinstance(source, int):
-            self._untyped_storage = UntypedStorage._of(_C.empty((source,), self.dtype))
+            self._untyped_storage = UntypedStorage._of(_C.empty(_length(source), self.dtype))
         else:
             self._untyped_storage = UntypedStorage._of(_C.tensor_from(source, self.dtype))
 

@@ -6,7 +6,7 @@ take arguments that are no matter of an operation: in-place variants, modes, red
 
 import warnings
 
-from flambeau.core.registry import checked
+from flambeau.core.registry import checked as _checked
 from flambeau.core.tensor import Tensor
 from flambeau.ops import random as _random
 from flambeau.ops.activation import celu as celu
@@ -144,14 +144,14 @@ from flambeau.ops.unary import tanh as tanh
 native_channel_shuffle = channel_shuffle
 
 
-@checked
+@_checked
 def dropout(input, p=0.5, training=True, inplace=False):
     """Zeroes elements with probability `p`; see `nn.Dropout`."""
     _check_probability(p)
     return _random.dropout_(input, p, training) if inplace else _random.dropout(input, p, training)
 
 
-@checked
+@_checked
 def dropout1d(input, p=0.5, training=True, inplace=False):
     """Zeroes channels of `(C, L)` or `(N, C, L)` with probability `p`; see `nn.Dropout1d`."""
     _check_probability(p)
@@ -180,7 +180,7 @@ def _warn_of_sizes(name, input, spatial):
         )
 
 
-@checked
+@_checked
 def dropout2d(input, p=0.5, training=True, inplace=False):
     """Zeroes channels of `(N, C, H, W)` with probability `p`; see `nn.Dropout2d`."""
     _check_probability(p)
@@ -197,7 +197,7 @@ def dropout2d(input, p=0.5, training=True, inplace=False):
     return _drop_channels(input, p, training, inplace)
 
 
-@checked
+@_checked
 def dropout3d(input, p=0.5, training=True, inplace=False):
     """Zeroes channels of `(C, D, H, W)` or `(N, C, D, H, W)` with probability `p`; see
     `nn.Dropout3d`."""
@@ -208,7 +208,7 @@ def dropout3d(input, p=0.5, training=True, inplace=False):
     return _drop_channels(input, p, training, inplace)
 
 
-@checked
+@_checked
 def alpha_dropout(input, p=0.5, training=False, inplace=False):
     """Sets elements to the negative limit of SELU; see `nn.AlphaDropout`."""
     _check_probability(p)
@@ -216,7 +216,7 @@ def alpha_dropout(input, p=0.5, training=False, inplace=False):
     return drop(input, p, training)
 
 
-@checked
+@_checked
 def feature_alpha_dropout(input, p=0.5, training=False, inplace=False):
     """Sets channels to the negative limit of SELU; see `nn.FeatureAlphaDropout`."""
     _check_probability(p)
@@ -235,7 +235,7 @@ def _drop_channels(input, p, training, inplace):
     return _random.feature_dropout(input, p, training)
 
 
-@checked
+@_checked
 def embedding(
     input,
     weight,
@@ -261,25 +261,25 @@ def embedding(
     return _by_frequency(rows, input) if scale_grad_by_freq else rows
 
 
-@checked
+@_checked
 def softmax(input, dim=None, _stacklevel=3, dtype=None):
     """Scores along `dim` as probabilities; see `nn.Softmax`."""
     return _softmax(input, _chosen_dim("softmax", input, dim, _stacklevel), dtype)
 
 
-@checked
+@_checked
 def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
     """Logarithms of the probabilities along `dim`; see `nn.LogSoftmax`."""
     return _log_softmax(input, _chosen_dim("log_softmax", input, dim, _stacklevel), dtype)
 
 
-@checked
+@_checked
 def softmin(input, dim=None, _stacklevel=3, dtype=None):
     """`softmax(-input)`: the smallest score gets the largest probability; see `nn.Softmin`."""
     return _softmax(-input, _chosen_dim("softmin", input, dim, _stacklevel), dtype)
 
 
-@checked
+@_checked
 def gumbel_softmax(logits, tau=1, hard=False, eps=1e-10, dim=-1):
     """A draw from the relaxed categorical distribution (Jang et al., 2017).
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from flambeau import _C
 from flambeau.backends import kernels
-from flambeau.core.registry import function, op
+from flambeau.core.registry import checked, function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import conj, of, scipy
 from flambeau.ops.elementwise import minimum
@@ -437,6 +437,7 @@ def elu(input, alpha=1.0, inplace=False):
 _SELU = (1.6732632423543772848170429916717, 1.0507009873554804934193349852946)
 
 
+@function
 def selu(input, inplace=False):
     """elu with the scales that keep activations normalised.
 
@@ -454,6 +455,7 @@ def selu(input, inplace=False):
     return _elu.inplace(input, *_SELU) if inplace else _elu(input, *_SELU)
 
 
+@function
 def celu(input, alpha=1.0, inplace=False):
     """input where it is positive, alpha * (exp(input / alpha) - 1) elsewhere.
 
@@ -764,6 +766,7 @@ _mul_sigmoid.fast_vjp("gate")(
 )
 
 
+@checked
 def glu(input, dim=-1):
     """The first half of the input along `dim`, times the sigmoid of the second.
 
@@ -793,6 +796,7 @@ def glu(input, dim=-1):
     return _mul_sigmoid(_slice(input, dim, 0, half), _slice(input, dim, half, size))
 
 
+@function
 def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     """leaky_relu whose slope is drawn from [lower, upper] for each element, in training.
 
@@ -845,14 +849,11 @@ def _inplace_form(target):
     return form
 
 
-celu_ = _inplace_form(celu)
-elu_ = _inplace_form(elu)
-hardtanh_ = _inplace_form(hardtanh)
-leaky_relu_ = _inplace_form(leaky_relu)
-relu_ = _inplace_form(relu)
-rrelu_ = _inplace_form(rrelu)
-selu_ = _inplace_form(selu)
-threshold_ = _inplace_form(threshold)
-
-for _target in (celu, celu_, relu_, rrelu, rrelu_, selu, selu_, threshold_):
-    function(_target)
+celu_ = function(_inplace_form(celu))
+elu_ = checked(_inplace_form(elu))
+hardtanh_ = checked(_inplace_form(hardtanh))
+leaky_relu_ = checked(_inplace_form(leaky_relu))
+relu_ = function(_inplace_form(relu))
+rrelu_ = function(_inplace_form(rrelu))
+selu_ = function(_inplace_form(selu))
+threshold_ = function(_inplace_form(threshold))

@@ -31,9 +31,12 @@ def where(condition, input=None, other=None, *, out=None):
 
     Raises:
         RuntimeError: if condition is not a bool tensor.
+        TypeError: if one of input and other is missing.
     """
     if input is None and other is None:
         return nonzero(condition, as_tuple=True)
+    if input is None or other is None:
+        raise TypeError("where(): takes a condition alone, or with both input and other")
     return _where(condition, _operand(input, other), _operand(other, input), out=out)
 
 

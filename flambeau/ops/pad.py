@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flambeau import _C
-from flambeau.core.registry import op
+from flambeau.core.registry import checked, op
 
 
 def _samples(s):
@@ -75,6 +75,7 @@ def _places(mode, size, before, after):
     return places
 
 
+@checked
 def pad(input, pad, mode="constant", value=None):
     """Widens (or, with negative numbers, trims) the last axes.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flambeau import _C
 from flambeau.core import dtype as _dtypes
-from flambeau.core.registry import FUNCTIONS, function
+from flambeau.core.registry import FUNCTIONS, checked, function
 from flambeau.core.tensor import Tensor
 from flambeau.ops.creation import _check_storage, _default_dtype, _dtype, _handed_out, _place
 
@@ -136,7 +136,7 @@ def inclusive_range(
     return _handed_out(made, out, dtype, requires_grad)
 
 
-FUNCTIONS["range"] = inclusive_range  # the builtin keeps its name in this file
+FUNCTIONS["range"] = checked(inclusive_range)  # the builtin keeps its name in this file
 
 
 def _spaced(op, start, end, steps, dtype, out):

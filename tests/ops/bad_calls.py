@@ -15,6 +15,7 @@ import json
 import math
 import os
 import random
+import re
 import resource
 import signal
 import subprocess
@@ -55,6 +56,11 @@ ALLOWED = (
 MEMORY = 1 << 30  # bytes that the whole walk may ask for beyond what it starts with
 SECONDS = 5  # that one function may take for all its calls
 SEVERAL = 120  # mixed calls per function
+#: Beginnings of what C++ or Python say of an argument of a wrong type, which names no argument.
+UNEXPLAINED = re.compile(
+    r".*incompatible function arguments|'[\w.]+' (object|not supported)|unsupported operand type"
+    r"|object of type|cannot unpack"
+)
 
 HUGE = 2**62
 
@@ -168,7 +174,9 @@ def public(namespace: str) -> list[str]:
 
 
 #: Not functions of tensors: they take what they are given into the process's state or its files.
-_ASIDE = {"save", "load", "from_file", "mro", "set_num_threads"}
+_ASIDE = {"save", "load", "from_file", "mro", "set_num_threads", "set_printoptions"}
+#: They take no arguments, and C++ says so itself.
+_ASIDE |= {"get_num_threads", "is_grad_enabled", "is_inference_mode_enabled"}
 
 
 def _parameters(function: Any) -> list[inspect.Parameter]:
@@ -244,6 +252,8 @@ def _complaint(call: Call, function: Callable[..., Any]) -> str | None:
     except ALLOWED as error:
         if not str(error).strip():
             return f"{call}: {type(error).__name__} without a text"
+        if UNEXPLAINED.match(str(error)) and not isinstance(function, type):
+            return f"{call}: names no argument: {error}"
     except Exception as error:
         return f"{call}: {type(error).__name__}: {error}"
     return None

@@ -1,0 +1,254 @@
+"""The argument to blame for a call that failed, in plain words.
+
+Consulted only once a call has failed with a TypeError or an AttributeError: arguments are not
+checked beforehand, which would cost every call time.
+"""
+
+import re
+from collections.abc import Iterator
+from types import TracebackType
+
+from flambeau._C import TensorBase
+from flambeau.core.errors import ArgumentTypeError, ArgumentValueError
+
+# What parameters of these names take, as errors spell it.
+_OF_NAME = {
+    "dtype": "torch.dtype",
+    "device": "torch.device",
+    "generator": "torch.Generator",
+    "memory_format": "torch.memory_format",
+}
+# What a kernel's declaration asks for, likewise.
+_OF_DECLARATION = {
+    "object": "Tensor or Number",
+    "Sequence[int]": "tuple of ints",
+    "Sequence[float]": "tuple of floats",
+    "Sequence[Tensor]": "tuple of Tensors",
+    "dtype": "torch.dtype",
+    "flambeau._C.dtype": "torch.dtype",
+    "Generator": "torch.Generator",
+    "flambeau._C.Generator": "torch.Generator",
+}
+_ELEMENTS = {"tuple of ints": (int,), "tuple of floats": (int, float)}
+# Types that several arguments of a call have as a rule.
+_COMMON = ("Tensor", "int", "float", "bool", "tuple", "list")
+_NAMES_A_CALL = re.compile(r"[\w.]+(\(\))?: |[\w.]+\(\) (missing|got|takes) ")
+_INT64 = range(-(2**63), 2**63)
+
+
+class Culprit:
+    """An argument of a call: its name, its place (None: given by keyword) and its value."""
+
+    def __init__(self, name: str, place: int | None, value: object) -> None:
+        self.name = name
+        self.place = place
+        self.value = value
+
+    def elements(self) -> Iterator[object]:
+        """What the value contains, if it is a list or a tuple."""
+        if type(self.value) in (list, tuple):
+            yield from self.value  # type: ignore[misc]
+
+
+def explain(
+    function: str,
+    names: tuple[str, ...],
+    rest: str | None,
+    positional: tuple[object, ...],
+    keywords: dict[str, object],
+    error: Exception,
+) -> Exception | None:
+    """The error that names the argument, or None where the error that was says enough.
+
+    Args:
+        function: name of what was called.
+        names: its parameters that may be given by position.
+        rest: the parameter that takes all further ones, if there is one.
+        positional: the arguments given by position.
+        keywords: those given by name.
+        error: what the call raised.
+    """
+    given = [
+        Culprit(names[k] if k < len(names) else rest or "", k, value)
+        for k, value in enumerate(positional)
+    ] + [Culprit(name, None, value) for name, value in keywords.items()]
+    made = _explained(function, rest, given, error)
+    if made is None:
+        return None
+    made.__suppress_context__ = True
+    return made.with_traceback(error.__traceback__)
+
+
+def _explained(
+    function: str, rest: str | None, given: list[Culprit], error: Exception
+) -> Exception | None:
+    if isinstance(error, ArgumentTypeError):
+        return _renamed(function, given, error)
+    if isinstance(error, AttributeError):
+        return _no_tensor(function, rest, given, error)
+    if type(error) is not TypeError:
+        return None
+    text = str(error)
+    if "incompatible function arguments" in text:
+        return _refused_by_kernel(function, given, text)
+    if _NAMES_A_CALL.match(text) or not _raised_here(error.__traceback__):
+        return None
+    return _failed_inside(function, given, text)
+
+
+def _wrong(function: str, culprit: Culprit, what: str, value: object) -> ArgumentTypeError:
+    place = "" if culprit.place is None else f" (position {culprit.place + 1})"
+    made = ArgumentTypeError(f"{function}(): argument '{culprit.name}'{place} {what}")
+    # A function that called this one with an argument of its own says so in its own words.
+    made.blamed = (value, what)
+    return made
+
+
+def _renamed(
+    function: str, given: list[Culprit], error: ArgumentTypeError
+) -> ArgumentTypeError | None:
+    """The error of an inner call in terms of the outer, whose argument was handed on."""
+    if error.blamed is None:
+        return None
+    value, what = error.blamed
+    for culprit in given:
+        if culprit.value is value:
+            return _wrong(function, culprit, what, value)
+    return None
+
+
+def _no_tensor(
+    function: str, rest: str | None, given: list[Culprit], error: AttributeError
+) -> ArgumentTypeError | None:
+    """Something that lacks what a tensor has was given in a tensor's place."""
+    found = error.obj
+    if (found is None and error.name is None) or isinstance(found, TensorBase):
+        return None
+    kind = type(found).__name__
+    for culprit in given:
+        element = culprit.name == rest or any(e is found for e in culprit.elements())
+        if isinstance(culprit.value, str) and isinstance(found, str):
+            element = element or (culprit.value is not found and found in culprit.value)
+        if culprit.value is found or element:
+            wanted = "a sequence of Tensors" if element else _OF_NAME.get(culprit.name, "Tensor")
+            unplaced = Culprit(culprit.name, None, culprit.value)
+            return _wrong(function, unplaced, f"must be {wanted}, not {kind}", found)
+    return None
+
+
+def _refused_by_kernel(function: str, given: list[Culprit], text: str) -> Exception:
+    """A kernel's own refusal, which lists C++ parameters, in terms of the caller's arguments."""
+    for culprit in given:
+        numbers = list(culprit.elements()) or [culprit.value]
+        if any(isinstance(n, int) and n not in _INT64 for n in numbers):
+            place = "" if culprit.place is None else f" (position {culprit.place + 1})"
+            return ArgumentValueError(
+                f"{function}(): argument '{culprit.name}'{place} is out of range: {culprit.value}"
+            )
+    declared, kinds = _declarations(text)
+    for wanted, kind in zip(declared, kinds, strict=False):
+        if not _fits(wanted, kind):
+            return _of_wrong_type(function, given, _spelled(wanted), kind)
+    for wanted in map(_spelled, declared):
+        if wanted in _ELEMENTS and (found := _of_wrong_elements(function, given, wanted)):
+            return found
+    return _unexplained(function, given, "arguments of other types")
+
+
+def _of_wrong_type(
+    function: str, given: list[Culprit], wanted: str, kind: str
+) -> ArgumentTypeError:
+    for culprit in given:
+        if _kind(culprit.value) == kind:
+            return _wrong(function, culprit, f"must be {wanted}, not {kind}", culprit.value)
+    return _unexplained(function, given, f"{wanted}, got {kind}")
+
+
+def _of_wrong_elements(
+    function: str, given: list[Culprit], wanted: str
+) -> ArgumentTypeError | None:
+    """A list or tuple with something in it that is no number, or what was made one."""
+    fitting = _ELEMENTS[wanted]
+    for culprit in given:
+        if isinstance(culprit.value, (*fitting, TensorBase, type(None))):
+            continue
+        elements = list(culprit.elements())
+        if not elements:
+            what = f"must be {wanted}, not {_kind(culprit.value)}"
+            return _wrong(function, culprit, what, culprit.value)
+        for k, element in enumerate(elements):
+            if not isinstance(element, (*fitting, TensorBase)):
+                what = f"must be {wanted}, but found element of type {_kind(element)} at pos {k}"
+                return _wrong(function, culprit, what, culprit.value)
+    return None
+
+
+def _unexplained(function: str, given: list[Culprit], wanted: str) -> ArgumentTypeError:
+    return ArgumentTypeError(f"{function}(): expected {wanted}: {_seen(given)}")
+
+
+def _seen(given: list[Culprit]) -> str:
+    return ", ".join(f"{culprit.name} is {_kind(culprit.value)}" for culprit in given)
+
+
+def _kind(value: object) -> str:
+    return type(value).__name__
+
+
+def _declarations(text: str) -> tuple[list[str], list[str]]:
+    """The types that the kernel declares (its last overload, the general one), and those given.
+
+    `text` is nanobind's: a numbered declaration per overload, then the types of the call.
+    """
+    listed = re.findall(r"^ +\d+\. \w+\((.*)\) ->", text, re.MULTILINE)
+    parameters = _split(listed[-1]) if listed else []
+    declared = [p.partition(": ")[2].partition(" = ")[0] for p in parameters if ": " in p]
+    invoked = _split(text.rpartition("Invoked with types: ")[2])
+    return declared, [kind.rpartition(".")[2] for kind in invoked]
+
+
+def _split(listed: str) -> list[str]:
+    """The items of a list separated by commas outside of brackets."""
+    return re.split(r", (?![^\[\(\{]*[\]\)\}])", listed)
+
+
+def _spelled(wanted: str) -> str:
+    wanted = wanted.removesuffix(" | None")
+    return _OF_DECLARATION.get(wanted, wanted)
+
+
+def _fits(wanted: str, kind: str) -> bool:
+    """Whether values of a type are taken in general."""
+    options = wanted.split(" | ")
+    if kind == "NoneType":
+        return "None" in options
+    if kind in ("tuple", "list"):
+        return any(option.startswith(("Sequence", "list", "tuple", "object")) for option in options)
+    taken = {
+        "bool": {"bool", "int", "float"},
+        "int": {"int", "float", "Sequence[int]"},
+        "Size": {"Sequence[int]"},
+    }
+    names = {option.rpartition(".")[2] for option in options}
+    return bool(({"object", kind} | taken.get(kind, set())) & names)
+
+
+def _raised_here(trace: TracebackType | None) -> bool:
+    """Whether the error arose in code of this package, not in what a caller handed to it."""
+    if trace is None:
+        return True  # in C++
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return str(trace.tb_frame.f_globals.get("__name__")).startswith("flambeau.")
+
+
+def _failed_inside(function: str, given: list[Culprit], text: str) -> ArgumentTypeError:
+    """Python refused something inside the function: one of the types that it names is to blame."""
+    named = re.findall(r"'([\w.]+)'|not (?=[\w.]+$)([\w.]+)", text)
+    kinds = ["".join(found).rpartition(".")[2] for found in named]
+    for kind in sorted(kinds, key=_COMMON.__contains__):
+        culprits = [c for c in given if _kind(c.value) == kind]
+        if len(culprits) == 1 or (culprits and kind not in _COMMON):
+            what = f"cannot be of type {kind}: {text}"
+            return _wrong(function, culprits[0], what, culprits[0].value)
+    return ArgumentTypeError(f"{function}(): {text}: {_seen(given)}")
