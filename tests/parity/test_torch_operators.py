@@ -1,0 +1,190 @@
+"""Every operator in torch's table of operators, over the inputs that torch tests it with.
+
+The table gives the function, inputs of several forms for each dtype, and calls that must be
+refused. Compared are values, dtypes, shapes, gradients and second gradients.
+"""
+
+import itertools
+import warnings
+
+import numpy as np
+import pytest
+from twins import NoTwin, Twins, array, function_twin, torch
+
+import flambeau
+
+pytest.importorskip("expecttest", reason="torch's table of operators needs it")
+
+from torch.testing._internal.common_methods_invocations import op_db  # noqa: E402
+
+SAMPLES = 6  # of each operator and dtype
+DTYPES = [torch.float64, torch.complex128, torch.int64, torch.bool, torch.bfloat16]
+#: Relative and absolute; others are exact.
+TOLERANCES = {
+    torch.float64: 1e-7,
+    torch.complex128: 1e-7,
+    torch.float32: 1e-4,
+    torch.complex64: 1e-4,
+    torch.bfloat16: 3e-2,
+}
+#: What is in the table and not in flambeau.
+ABSENT = ("_", "jiterator", "masked.", "sparse", "to_sparse", "torch.ops.")
+#: Operators whose results are not comparable.
+UNSPECIFIED = {
+    "empty": "memory that nothing was written to",
+    "empty_like": "memory that nothing was written to",
+    "empty_permuted": "memory that nothing was written to",
+    "empty_strided": "memory that nothing was written to",
+    "new_empty": "memory that nothing was written to",
+    "new_empty_strided": "memory that nothing was written to",
+    "resize_": "memory that nothing was written to",
+    "resize_as_": "memory that nothing was written to",
+}
+OPERATORS = [op for op in op_db if not op.name.startswith(ABSENT) and op.name not in UNSPECIFIED]
+
+
+def samples_of(op, dtype, requires_grad=False):
+    """A few of torch's inputs for one dtype; none where torch has no such operator."""
+    if not op.supports_dtype(dtype, "cpu"):
+        return []
+    return itertools.islice(op.sample_inputs("cpu", dtype, requires_grad=requires_grad), SAMPLES)
+
+
+def tensors_in(result):
+    """The tensors of a result of either library, in order."""
+    if isinstance(result, (torch.Tensor, flambeau.Tensor)):
+        return [result]
+    if isinstance(result, dict):
+        result = result.values()
+    elif not isinstance(result, (list, tuple)):
+        return []
+    return [t for part in result for t in tensors_in(part)]
+
+
+def compare(expected, actual, looser=1):
+    """Values, shapes and dtypes of two lists of tensors."""
+    assert len(expected) == len(actual)
+    for wanted, found in zip(expected, actual, strict=True):
+        assert tuple(found.shape) == tuple(wanted.shape)
+        assert str(found.dtype) == str(wanted.dtype)
+        if wanted.layout == torch.strided and not wanted.is_meta:
+            tolerance = looser * TOLERANCES.get(wanted.dtype, 0)
+            np.testing.assert_allclose(
+                array(found), array(wanted), rtol=tolerance, atol=tolerance, equal_nan=True
+            )
+
+
+def outcome(call):
+    """What a call returns, or the exception it raises; random numbers start anew."""
+    torch.manual_seed(0)
+    flambeau.manual_seed(0)
+    try:
+        return call()
+    except Exception as error:
+        return error
+
+
+class Case:
+    """One sample, for both libraries."""
+
+    def __init__(self, op, sample):
+        self.op, self.sample, self.twins = op, sample, Twins()
+        arguments = (sample.input, *sample.args)
+        own_arguments, own_keywords = self.twins.of(arguments), self.twins.of(sample.kwargs)
+        own = function_twin(op.op)
+        self.expected = outcome(lambda: op.op(*arguments, **sample.kwargs))
+        self.actual = outcome(lambda: own(*own_arguments, **own_keywords))
+
+    def check_values(self):
+        """Both raise, or both give the same."""
+        if isinstance(self.expected, Exception) or isinstance(self.actual, Exception):
+            assert isinstance(self.expected, Exception) == isinstance(self.actual, Exception), (
+                f"torch: {self.expected!r}, flambeau: {self.actual!r}"
+            )
+            return
+        compare(tensors_in(self.expected), tensors_in(self.actual))
+
+    def check_gradients(self):
+        """First and second gradients of all inputs for the same incoming gradients."""
+        leaves = self.twins.leaves()
+        processed = self.sample.output_process_fn_grad
+        wanted = [t for t in tensors_in(processed(self.expected)) if t.requires_grad]
+        found = [t for t in tensors_in(processed(self.actual)) if t.requires_grad]
+        assert len(wanted) == len(found)
+        second = self.op.supports_gradgrad
+        for _ in range(1 + second):
+            if not wanted or not leaves:
+                return
+            given = [_incoming(t, second) for t in wanted]
+            theirs = torch.autograd.grad(
+                wanted, [a for a, _ in leaves], [a for a, _ in given], True, second, True
+            )
+            ours = flambeau.autograd.grad(
+                found, [b for _, b in leaves], [b for _, b in given], True, second, True
+            )
+            kept = [(a, b) for a, b in zip(theirs, ours, strict=True) if a is not None]
+            assert all(
+                b is None or not b.any() for a, b in zip(theirs, ours, strict=True) if a is None
+            )
+            wanted, found = [a for a, _ in kept], [b for _, b in kept]
+            compare(wanted, found, looser=10)
+            leaves = leaves + given
+            both = [k for k, t in enumerate(wanted) if t.requires_grad]
+            wanted, found = [wanted[k] for k in both], [found[k] for k in both]
+            second = False
+
+
+def _incoming(like, requires_grad):
+    """An incoming gradient for an output, for both libraries."""
+    draw = np.random.default_rng(like.numel())
+    values = draw.standard_normal(tuple(like.shape))
+    if like.is_complex():
+        values = values + 1j * draw.standard_normal(tuple(like.shape))
+    theirs = torch.from_numpy(np.asarray(values)).to(like.dtype).requires_grad_(requires_grad)
+    return theirs, Twins().of(theirs)
+
+
+def each_case(op, dtype, requires_grad=False):
+    """The cases of an operator; samples with no twin are passed over."""
+    for sample in samples_of(op, dtype, requires_grad):
+        try:
+            yield Case(op, sample)
+        except NoTwin:
+            continue
+
+
+@pytest.mark.parametrize("op", OPERATORS, ids=lambda op: op.formatted_name)
+def test_values(op):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for dtype in DTYPES:
+            for case in each_case(op, dtype):
+                case.check_values()
+
+
+@pytest.mark.parametrize(
+    "op", [op for op in OPERATORS if op.supports_autograd], ids=lambda op: op.formatted_name
+)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.complex128], ids=str)
+def test_gradients(op, dtype):
+    if dtype not in op.supported_backward_dtypes("cpu"):
+        pytest.skip("no gradient in torch")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for case in each_case(op, dtype, requires_grad=True):
+            if not isinstance(case.expected, Exception):
+                case.check_gradients()
+
+
+@pytest.mark.parametrize(
+    "op", [op for op in OPERATORS if op.error_inputs_func], ids=lambda op: op.formatted_name
+)
+def test_refusals(op):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for refused in op.error_inputs("cpu"):
+            try:
+                case = Case(op, refused.sample_input)
+            except NoTwin:
+                continue
+            case.check_values()
