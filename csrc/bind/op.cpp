@@ -655,7 +655,9 @@ nb::object call_out(PyOp* op, const Call& call) {
       const std::size_t needed =
           static_cast<std::size_t>(v.numel() + o->t.offset()) * o->t.itemsize();
       if (resized.storage()->nbytes < needed) resized.storage()->resize(needed);
-      o->t = resized.restride(v.sizes(), contiguous_strides(v.sizes()), resized.offset());
+      const Dims strides =
+          v.is_non_overlapping_and_dense() ? v.strides() : contiguous_strides(v.sizes());
+      o->t = resized.restride(v.sizes(), strides, resized.offset());
     }
     copy_into(o->t, v);
     o->t.bump_version();

@@ -159,7 +159,7 @@ TwoTensors cholesky(const Tensor& a, bool upper, bool check, const char* op) {
            code, " is not positive-definite).");
     });
   }
-  return {out, info};
+  return {upper ? out : by_columns(out), info};
 }
 
 ThreeTensors lu_factor(const Tensor& a, bool check, const char* op) {

@@ -97,6 +97,8 @@ Tensor product_onto(const Tensor& input, const Tensor& a, const Tensor& b, Dims 
   FB_CHECK(input.dtype() == a.dtype(), DType, op,
            ": expected operands of the same dtype: input is ", dtype_name(input.dtype()), ", a is ",
            dtype_name(a.dtype()));
+  FB_CHECK(is_complex(a.dtype()) || (beta.im == 0 && alpha.im == 0), Runtime, op,
+           ": beta and alpha must not be complex for values of ", dtype_name(a.dtype()));
   const Tensor start = input.expand(sizes, op);
   const Tensor out = empty(sizes, a.dtype());
   const bool reads_input = beta.re != 0 || beta.im != 0;

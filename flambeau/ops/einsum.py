@@ -7,6 +7,7 @@ gradients are contractions too, with the labels in other roles.
 
 from __future__ import annotations
 
+from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core.errors import ArgumentValueError, RuntimeFailure, ShapeError
 from flambeau.core.registry import function, op
@@ -248,9 +249,10 @@ class _Plan:
         steps: contractions (i, j, labels of i, labels of j, labels of the result): the operands i
             and j are replaced by their contraction, which becomes the last operand.
         order: the permutation of the only operand that is left; None where it fits.
+        sums: whether one of several operands is summed by itself, which makes integers int64.
     """
 
-    __slots__ = ("order", "readied", "steps")
+    __slots__ = ("order", "readied", "steps", "sums")
 
     def __init__(self, inputs, output, shapes):
         sizes = _sizes(inputs, shapes)
@@ -262,7 +264,8 @@ class _Plan:
             summed = tuple(axis for axis, x in enumerate(labels) if x not in needed)
             terms.append([x for x in labels if x in needed])
             ready = diagonals or squeezed is not None or summed
-            self.readied.append((diagonals, squeezed, summed, alone) if ready else None)
+            self.readied.append((diagonals, squeezed, summed) if ready else None)
+        self.sums = not alone and any(ready and ready[2] for ready in self.readied)
         self.steps = _steps(terms, output, sizes)
         self.order = None
         if alone and not (summed and terms[0] == output):
@@ -270,6 +273,8 @@ class _Plan:
 
     def run(self, operands):
         """The result for operands of the shapes that the plan was made for."""
+        if self.sums:
+            operands = [_widened(x) for x in operands]
         values = [
             x if ready is None else _readied(x, *ready)
             for x, ready in zip(operands, self.readied, strict=True)
@@ -304,14 +309,17 @@ def _cut(labels, shape, sizes):
     return diagonals, squeezed, [labels[k] for k in kept]
 
 
-def _readied(x, diagonals, squeezed, summed, alone):
+def _widened(x):
+    dtype = x.dtype
+    return x if dtype.is_floating_point or dtype.is_complex else x.to(_C.int64)
+
+
+def _readied(x, diagonals, squeezed, summed):
     for first, second in diagonals:
         x = x.diagonal(0, first, second)
     if squeezed is not None:
         x = x.reshape(squeezed)
-    if not summed:
-        return x
-    return _sum(x, summed) if alone else _sum(x, summed, dtype=x.dtype)
+    return _sum(x, summed) if summed else x
 
 
 def _size(labels, sizes):

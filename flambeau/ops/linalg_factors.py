@@ -121,7 +121,20 @@ def _cholesky_solve_samples(s):
     yield s(s.tensor(0, 2), triangle(s, 0, 0))
 
 
-@op(methods=("cholesky_solve",), samples=_cholesky_solve_samples)
+def _factor_gradient(both, factor, upper):
+    """Of the factor L, where `both` + `both`^H is minus the gradient of A = L L^H.
+
+    As in torch, elements of the other triangle count as zeros, but get gradients of any order.
+    """
+    triangle = factor.triu() if upper else factor.tril()
+    factor = factor - (factor - triangle).detach()
+    both = both + both.mH
+    return -(factor @ both if upper else both @ factor)
+
+
+# gradcheck finds no derivative with respect to the triangle that is not read, here and below; the
+# tests check what is left of it after `tril`.
+@op(methods=("cholesky_solve",), gradcheck=False, samples=_cholesky_solve_samples)
 def cholesky_solve(input, input2, upper=False):
     """The solution X of A X = B from A's Cholesky factor.
 
@@ -148,13 +161,21 @@ def cholesky_solve(input, input2, upper=False):
     return solve_triangular(input2.mH, first, upper=True)
 
 
+@cholesky_solve.vjp("input", "input2")
+def _(g, input2, upper, out, needs):
+    g_input = cholesky_solve(g, input2, upper)
+    if not needs[1]:
+        return g_input, None
+    return g_input, _factor_gradient(g_input @ out.mH, input2, upper)
+
+
 def _cholesky_inverse_samples(s):
     yield s(linalg_cholesky(positive(s, 3, 3)))
     yield s(linalg_cholesky(positive(s, 2, 3, 3), upper=True), True)
     yield s(triangle(s, 0, 0))
 
 
-@op(methods=("cholesky_inverse",), samples=_cholesky_inverse_samples)
+@op(methods=("cholesky_inverse",), gradcheck=False, samples=_cholesky_inverse_samples)
 def cholesky_inverse(input, upper=False):
     """The inverse of A from its Cholesky factor.
 
@@ -167,6 +188,11 @@ def cholesky_inverse(input, upper=False):
     """
     kernels(input).check_diagonal(input, "cholesky_inverse")
     return cholesky_solve(identity_like(input), input, upper)
+
+
+cholesky_inverse.vjp("input")(
+    lambda g, input, upper, out: _factor_gradient(out @ g @ out, input, upper)
+)
 
 
 # ---- LU ----

@@ -6,7 +6,7 @@ from flambeau.backends import kernels
 from flambeau.core import return_types
 from flambeau.core.errors import ArgumentValueError, RuntimeFailure, ShapeError
 from flambeau.core.registry import function, op
-from flambeau.ops.linalg_common import check_matrix, triangle
+from flambeau.ops.linalg_common import by_columns, check_matrix, triangle
 from flambeau.ops.linalg_factors import linalg_lu_solve, lu_factor_ex
 from flambeau.ops.linalg_orthogonal import linalg_qr
 from flambeau.ops.linalg_solve import solve_triangular
@@ -175,7 +175,7 @@ def triangular_solve(input, A, upper=True, transpose=False, unitriangular=False)
             )
     triangle, side = (A.mT, not upper) if transpose else (A, bool(upper))
     solution = solve_triangular(triangle, input, upper=side, unitriangular=unitriangular)
-    return solution, A.expand((*solution.shape[:-2], *A.shape[-2:])).clone()
+    return solution, by_columns(A.expand((*solution.shape[:-2], *A.shape[-2:])))
 
 
 # ---- approximations from random projections ----

@@ -143,7 +143,7 @@ def orgqr(input, tau):
     kernels(input).householder_product(input.detach(), tau.detach(), name)  # checks the arguments
     V = _reflectors(input, tau)
     columns = kernels(input).eye(*input.shape[-2:], input.dtype)
-    return columns - V @ (_compact(V, tau) @ V[..., : input.shape[-1], :].mH)
+    return by_columns(columns - V @ (_compact(V, tau) @ V[..., : input.shape[-1], :].mH))
 
 
 def _ormqr_samples(s):

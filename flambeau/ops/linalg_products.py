@@ -54,7 +54,7 @@ def matrix_power(input, n):
     if n < 0:
         input, n = inverse(input), -n
     if n == 0:
-        return identity_like(input).expand(input.shape).clone()
+        return input.clone(memory_format=contiguous_format).copy_(identity_like(input))
     result = None
     while True:
         if n & 1:
@@ -478,6 +478,7 @@ def _vander_samples(s):
     yield s(s.tensor(3))
     yield s(s.tensor(2, 3), N=4)
     yield s(s.tensor(3), N=2)
+    yield s(s.tensor(), N=3)
 
 
 @op(name="linalg.vander", public=False, torch="linalg.vander", samples=_vander_samples)
@@ -485,7 +486,7 @@ def linalg_vander(x, *, N=None):
     """The powers 1, x, x^2, ... of each element, along a new last axis.
 
     Args:
-        x: (..., n).
+        x: (..., n); a single element counts as one of one axis.
         N: how many; n unless given.
 
     Raises:
@@ -499,8 +500,9 @@ def linalg_vander(x, *, N=None):
     count = (x.shape[-1] if x.ndim else 1) if N is None else N
     if isinstance(count, bool) or not isinstance(count, int):
         raise TypeError(f"linalg_vander(): argument 'N' must be int, not {type(count).__name__}")
-    if count <= 1 or not x.ndim:
+    if count <= 1:
         raise ShapeError("N must be greater than 1.")
+    x = x if x.ndim else x.unsqueeze(0)
     x = x.to(_C.int64) if x.dtype == _C.bool else x
     _C.empty((*x.shape, count), x.dtype)  # refuses what does not fit into memory
     powers = x.unsqueeze(-1).expand((*x.shape, count - 1)).cumprod(-1)

@@ -105,6 +105,7 @@ def _(g, eigenvalues, eigenvectors):
     turns = V.mH @ g_vectors
     _check_phase(turns, V, "linalg_eigh")
     middle = without_diagonal(turns / _differences(eigenvalues))
+    middle = 0.5 * (middle + middle.mH)
     if g_values is not None:
         middle = middle + g_values.diag_embed()
     return V @ middle @ V.mH

@@ -7,7 +7,7 @@ from flambeau.backends import kernels
 from flambeau.core.errors import DTypeError, OutOfRangeError, RuntimeFailure, ShapeError, require
 from flambeau.core.registry import FUNCTIONS, function, op
 from flambeau.core.tensor import Tensor
-from flambeau.ops._declare import stored
+from flambeau.ops._declare import conj, stored
 from flambeau.ops.einsum import _contract
 from flambeau.ops.elementwise import _conj
 from flambeau.ops.views import _axis
@@ -83,6 +83,7 @@ def _batched_samples(s):
     yield s(s.tensor(2, 1, 2, 3), s.tensor(3, 3, 2))
     yield s(s.tensor(3), s.tensor(2, 3, 4))
     yield s(s.tensor(2, 2, 3), s.tensor(3))
+    yield s(s.tensor(2, 2, 0), s.tensor(0, 3))
 
 
 @op(
@@ -111,6 +112,11 @@ def _(g, other, input_shape):
     return matmul(g, other.mH)
 
 
+def _rows(t):
+    """All rows of a tensor in one matrix."""
+    return t.flatten(0, -2) if t.ndim > 1 else t.unsqueeze(0)
+
+
 @_matmul.vjp("other")
 def _(g, input, other_shape):
     if len(other_shape) == 1:
@@ -118,8 +124,7 @@ def _(g, input, other_shape):
     if input.ndim == 1:
         return _conj(input).unsqueeze(-1) * g.unsqueeze(-2)
     if len(other_shape) == 2:  # one product instead of a batch that would be summed
-        k, m = other_shape
-        return mm(input.reshape(-1, k).mH, g.reshape(-1, m))
+        return mm(_rows(input).mH, _rows(g))
     return matmul(input.mH, g)
 
 
@@ -174,9 +179,15 @@ Tensor.__rmatmul__ = lambda self, other: matmul(other, self)
 Tensor.__imatmul__ = lambda self, other: self.copy_(matmul(self, other))
 
 
+def _factors(s):
+    """Factors for samples, complex for complex numbers."""
+    unit = 1j if s.dtype.is_complex else 0
+    return {"beta": 0.5 + 2 * unit, "alpha": 2 + 3 * unit}
+
+
 def _addmm_samples(s):
     yield s(s.tensor(2, 4), s.tensor(2, 3), s.tensor(3, 4))
-    yield s(s.tensor(4), s.tensor(2, 3), s.tensor(3, 4), beta=0.5, alpha=2)
+    yield s(s.tensor(4), s.tensor(2, 3), s.tensor(3, 4), **_factors(s))
 
 
 @op(methods=("addmm",), inplace=True, samples=_addmm_samples)
@@ -185,14 +196,14 @@ def addmm(input, mat1, mat2, *, beta=1, alpha=1):
     return kernels(input).addmm(input, mat1, mat2, beta, alpha)
 
 
-addmm.vjp("input")(lambda g, beta: g if beta == 1 else g * beta)
-addmm.vjp("mat1")(lambda g, mat2, alpha: (g @ mat2.mH) if alpha == 1 else (g @ mat2.mH) * alpha)
-addmm.vjp("mat2")(lambda g, mat1, alpha: (mat1.mH @ g) if alpha == 1 else (mat1.mH @ g) * alpha)
+addmm.vjp("input")(lambda g, beta: _scaled(g, conj(beta)))
+addmm.vjp("mat1")(lambda g, mat2, alpha: _scaled(g @ mat2.mH, conj(alpha)))
+addmm.vjp("mat2")(lambda g, mat1, alpha: _scaled(mat1.mH @ g, conj(alpha)))
 
 
 def _baddbmm_samples(s):
     yield s(s.tensor(2, 2, 4), s.tensor(2, 2, 3), s.tensor(2, 3, 4))
-    yield s(s.tensor(4), s.tensor(2, 2, 3), s.tensor(2, 3, 4), beta=0.5, alpha=2)
+    yield s(s.tensor(4), s.tensor(2, 2, 3), s.tensor(2, 3, 4), **_factors(s))
 
 
 @op(methods=("baddbmm",), inplace=True, samples=_baddbmm_samples)
@@ -201,9 +212,9 @@ def baddbmm(input, batch1, batch2, *, beta=1, alpha=1):
     return kernels(input).baddbmm(input, batch1, batch2, beta, alpha)
 
 
-baddbmm.vjp("input")(lambda g, beta: g if beta == 1 else g * beta)
-baddbmm.vjp("batch1")(lambda g, batch2, alpha: g.bmm(batch2.mH) * alpha)
-baddbmm.vjp("batch2")(lambda g, batch1, alpha: batch1.mH.bmm(g) * alpha)
+baddbmm.vjp("input")(lambda g, beta: _scaled(g, conj(beta)))
+baddbmm.vjp("batch1")(lambda g, batch2, alpha: _scaled(g.bmm(batch2.mH), conj(alpha)))
+baddbmm.vjp("batch2")(lambda g, batch1, alpha: _scaled(batch1.mH.bmm(g), conj(alpha)))
 
 
 def _linear_samples(s):
@@ -211,6 +222,7 @@ def _linear_samples(s):
     yield s(s.tensor(2, 2, 3), s.tensor(4, 3), None)
     yield s(s.tensor(3), s.tensor(4, 3), s.tensor(4))
     yield s(s.tensor(2, 2, 3), s.tensor(3), None)
+    yield s(s.tensor(2, 2, 0), s.tensor(4, 0), s.tensor(4))
 
 
 @op(
@@ -256,7 +268,7 @@ def _(g, input, weight_shape):
         return (g.unsqueeze(-1) * input).reshape(-1, weight_shape[0]).sum(0)
     if g.ndim == 2:
         return mm(g.mT, input)
-    return mm(g.reshape(-1, weight_shape[0]).mT, input.reshape(-1, weight_shape[1]))
+    return mm(_rows(g).mT, _rows(input))
 
 
 linear.vjp("bias")(lambda g: g)
@@ -343,15 +355,19 @@ def _added(name, input, product, beta, alpha):
         input=input,
         product=product,
     )
+    dtype = _C.promote(input.dtype, product.dtype)
+    for factor in (beta, alpha):
+        if isinstance(factor, complex) and factor.imag and not dtype.is_complex:
+            raise RuntimeFailure(f"{name}: a complex factor for values of {dtype.name}: {factor}")
     product = _scaled(product, alpha)
     if beta == 0:
-        return product.to(_C.promote(input.dtype, product.dtype))
+        return product.to(dtype)
     return _scaled(input, beta) + product
 
 
 def _addmv_samples(s):
     yield s(s.tensor(2), s.tensor(2, 3), s.tensor(3))
-    yield s(s.tensor(2), s.tensor(2, 3), s.tensor(3), beta=0.5, alpha=2)
+    yield s(s.tensor(2), s.tensor(2, 3), s.tensor(3), **_factors(s))
     yield s(s.tensor(1), s.tensor(2, 3), s.tensor(3), beta=2)
 
 
@@ -374,16 +390,28 @@ def addmv(input, mat, vec, *, beta=1, alpha=1):
     return _added("addmv", input, kernels(mat).mv(mat, vec), beta, alpha)
 
 
-addmv.vjp("input")(lambda g, beta: _scaled(g, beta))
-addmv.vjp("mat")(lambda g, vec, alpha: _scaled(g.unsqueeze(1) * _conj(vec), alpha))
-addmv.vjp("vec")(lambda g, mat, alpha: _scaled(mv(mat.mH, g), alpha))
+addmv.vjp("input")(lambda g, beta: _scaled(g, conj(beta)))
+addmv.vjp("mat")(lambda g, vec, alpha: _scaled(g.unsqueeze(1) * _conj(vec), conj(alpha)))
+addmv.vjp("vec")(lambda g, mat, alpha: _scaled(mv(mat.mH, g), conj(alpha)))
 FUNCTIONS["addmv_"] = addmv.inplace
 
 
 def _addr_samples(s):
     yield s(s.tensor(2, 3), s.tensor(2), s.tensor(3))
     yield s(s.tensor(2, 3), s.tensor(2), s.tensor(3), beta=2, alpha=3)
+    yield s(s.tensor(2, 3), s.tensor(2), s.tensor(3), **_factors(s))
     yield s(s.tensor(3), s.tensor(2), s.tensor(3), beta=2)
+
+
+def _check_addr_factors(dtype, **factors):
+    for name, factor in factors.items():
+        if isinstance(factor, bool) and dtype is not _C.bool:
+            raise RuntimeFailure(f"addr: Boolean {name} only supported for Boolean results.")
+        if isinstance(factor, float) and not (dtype.is_floating_point or dtype.is_complex):
+            raise RuntimeFailure(
+                f"addr: For integral input tensors, argument {name} must not be a floating point"
+                " number."
+            )
 
 
 @op(methods=("addr",), inplace=True, samples=_addr_samples)
@@ -395,21 +423,22 @@ def addr(input, vec1, vec2, *, beta=1, alpha=1):
         tensor([[1., 1.],
                 [2., 2.]])
     """
+    _check_addr_factors(_C.result_type([input, vec1, vec2]), beta=beta, alpha=alpha)
     vectors = vec1.ndim == vec2.ndim == 1
     alike = input.dtype == vec1.dtype == vec2.dtype and input._is_contiguous()
-    if vectors and alike and input.dtype.is_floating_point:
+    if vectors and alike and input.dtype.is_floating_point and alpha != 0:
         return kernels(input).addmm(input, vec1.unsqueeze(1), vec2.unsqueeze(0), beta, alpha)
     return _added("addr", input, outer(vec1, vec2), beta, alpha)
 
 
-addr.vjp("input")(lambda g, beta: _scaled(g, beta))
-addr.vjp("vec1")(lambda g, vec2, alpha: _scaled(mv(g, _conj(vec2).to(g.dtype)), alpha))
-addr.vjp("vec2")(lambda g, vec1, alpha: _scaled(mv(g.mT, _conj(vec1).to(g.dtype)), alpha))
+addr.vjp("input")(lambda g, beta: _scaled(g, conj(beta)))
+addr.vjp("vec1")(lambda g, vec2, alpha: _scaled(mv(g, _conj(vec2).to(g.dtype)), conj(alpha)))
+addr.vjp("vec2")(lambda g, vec1, alpha: _scaled(mv(g.mT, _conj(vec1).to(g.dtype)), conj(alpha)))
 
 
 def _addbmm_samples(s):
     yield s(s.tensor(2, 4), s.tensor(3, 2, 3), s.tensor(3, 3, 4))
-    yield s(s.tensor(4), s.tensor(3, 2, 3), s.tensor(3, 3, 4), beta=0.5, alpha=2)
+    yield s(s.tensor(4), s.tensor(3, 2, 3), s.tensor(3, 3, 4), **_factors(s))
     yield s(s.tensor(2, 4), s.tensor(0, 2, 3), s.tensor(0, 3, 4))
 
 
@@ -441,9 +470,9 @@ def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
     return _C.contiguous(_added("addbmm", input, product, beta, alpha))
 
 
-addbmm.vjp("input")(lambda g, beta: _scaled(g, beta))
-addbmm.vjp("batch1")(lambda g, batch2, alpha: _scaled(matmul(g, batch2.mH), alpha))
-addbmm.vjp("batch2")(lambda g, batch1, alpha: _scaled(matmul(batch1.mH, g), alpha))
+addbmm.vjp("input")(lambda g, beta: _scaled(g, conj(beta)))
+addbmm.vjp("batch1")(lambda g, batch2, alpha: _scaled(matmul(g, batch2.mH), conj(alpha)))
+addbmm.vjp("batch2")(lambda g, batch1, alpha: _scaled(matmul(batch1.mH, g), conj(alpha)))
 
 
 def _kron_samples(s):
@@ -515,8 +544,8 @@ def tensordot(a, b, dims=2):
                 f" {tuple(a.shape)}, b is {tuple(b.shape)}"
             )
         if sizes[0] != sizes[1]:  # the axis of one element multiplies the sum of the other
-            a = a.sum(d, True) if sizes[1] == 1 else a
-            b = b.sum(e, True) if sizes[0] == 1 else b
+            a = a.sum(d, True, dtype=a.dtype) if sizes[1] == 1 else a
+            b = b.sum(e, True, dtype=b.dtype) if sizes[0] == 1 else b
     a_labels = list(range(a.ndim))
     b_labels = list(range(a.ndim, a.ndim + b.ndim))
     for d, e in zip(dims_a, dims_b, strict=True):

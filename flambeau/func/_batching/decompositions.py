@@ -10,6 +10,7 @@ from flambeau.func._batching import lead, rule, whole
 @rule(
     "_linalg_det",
     "cholesky",
+    "cholesky_inverse",
     "inverse",
     "linalg.cholesky",
     "linalg.cholesky_ex",
@@ -32,8 +33,8 @@ def _leading(op: Any, size: int, values: Any, marks: Any) -> Any:
     return op(*values)
 
 
-@rule("linalg.solve_triangular")
-def _solve_triangular(op, size, values, marks):
+@rule("cholesky_solve", "linalg.solve_triangular")
+def _two_matrices(op, size, values, marks):
     a, b, *rest = values
     rank = max(v.ndim - int(m is True) for v, m in zip((a, b), marks, strict=False))
     a, b = (lead(whole(size, v, m), rank) for v, m in zip((a, b), marks, strict=False))
