@@ -67,6 +67,17 @@ def _classes(op, size, values, marks):
     return loss, total
 
 
+@rule("_soft_cross_entropy")
+def _probabilities(op, size, values, marks):
+    x, target, weight, reduction, smoothing = values
+    if marks[2] is True:
+        return _one_by_one(op, size, values, marks)
+    x, target = whole(size, x, marks[0]), whole(size, target, marks[1])
+    scores, shape = _positions(x)
+    loss, log_probabilities = op(scores, target.reshape(scores.shape), weight, "none", smoothing)
+    return _reduced(loss.reshape(shape), reduction), log_probabilities.reshape(x.shape)
+
+
 @rule("_ctc_loss", "_ctc_loss_backward")
 def _ctc(op, size, values, marks):
     """The examples of all batches are one batch."""
