@@ -234,7 +234,9 @@ def cross_entropy(
         _check_probabilities(input, target, weight, ignore_index)
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)[0]
     _check_weight(weight)
-    return _cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)[0]
+    if label_smoothing:
+        return _cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)[0]
+    return _cross_entropy(input, target, weight, ignore_index, reduction)[0]
 
 
 def _check_weight(weight):

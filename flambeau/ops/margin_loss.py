@@ -110,9 +110,6 @@ def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="m
     _require_tensors("soft_margin_loss", input=input, target=target)
     shape = _C.broadcast_shapes(input.shape, target.shape)
     input, target = _same_dtype(input.expand(shape), target.expand(shape))
-    if not input.is_floating_point():
-        default = _C.get_default_dtype()
-        input, target = input.to(default), target.to(default)
     return _soft_margin(input, target, reduction)
 
 
@@ -128,11 +125,11 @@ def multilabel_soft_margin_loss(
     reduction = _reduction(size_average, reduce, reduction)
     _require_tensors("multilabel_soft_margin_loss", input=input, target=target)
     shape = _C.broadcast_shapes(input.shape, target.shape)
-    loss = _bce_logits(*_same_dtype(input.expand(shape), target.expand(shape)), "none")
+    input, target = _same_dtype(input.expand(shape), target.expand(shape))
+    loss = _bce_logits(input, target, "none")
     if weight is not None:
         loss = loss * weight
-    classes = shape[-1] if shape else 1
-    return _reduced(loss.sum(-1) / classes, reduction)
+    return _reduced(loss.sum(-1) / input.size(-1), reduction)
 
 
 def _row_share(g, input, reduction):
