@@ -68,6 +68,7 @@ struct NameTest {
     Tensor,
     Vector,
     Matrix,
+    Image,
     Wanted,
     Gapped,
     Copied,

@@ -41,6 +41,8 @@ bool holds(const PyOp* op, const NameTest& test, PyObject* value, PyObject* resu
       return is_tensor(value) && as_tensor(value)->t.ndim() == 1;
     case NameTest::Kind::Matrix:
       return is_tensor(value) && as_tensor(value)->t.ndim() == 2;
+    case NameTest::Kind::Image:
+      return is_tensor(value) && as_tensor(value)->t.ndim() == 4;
     case NameTest::Kind::Wanted:
       return is_tensor(value) && as_tensor(value)->requires_grad;
     case NameTest::Kind::Gapped:
@@ -71,9 +73,10 @@ PyTypeObject* make_node_type(PyObject* name) {
 }
 
 NameTest::Kind kind_named(std::string_view word) {
-  static constexpr std::string_view words[] = {"given",  "missing", "number", "tensor", "vector",
-                                               "matrix", "wanted",  "gapped", "copied", "="};
-  for (int k = 0; k < 10; ++k)
+  static constexpr std::string_view words[] = {"given",  "missing", "number", "tensor",
+                                               "vector", "matrix",  "image",  "wanted",
+                                               "gapped", "copied",  "="};
+  for (int k = 0; k < 11; ++k)
     if (words[k] == word) return static_cast<NameTest::Kind>(k);
   throw nb::value_error(("unknown condition " + std::string(word)).c_str());
 }

@@ -18,7 +18,8 @@ constexpr const char* pointwise_names[] = {"mse_loss",
                                            "binary_cross_entropy",
                                            "binary_cross_entropy_with_logits",
                                            "kl_div",
-                                           "kl_div_log_target"};
+                                           "kl_div_log_target",
+                                           "soft_margin_loss"};
 
 template <class T>
 const LossLoopsOf<T>& loops() {

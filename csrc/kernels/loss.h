@@ -21,6 +21,7 @@ enum class Pointwise : std::uint8_t {
   bce_with_logits,
   kl_div,
   kl_div_log_target,
+  soft_margin,
   count,
 };
 // Error(Value) for an unknown name.

@@ -156,6 +156,19 @@ struct KlDivLogTarget {
   }
 };
 
+// y is the sign of the side that x should be on.
+struct SoftMargin {
+  template <class T>
+  FB_SIMD static Vec<T> loss(Vec<T> x, Vec<T> y, Vec<T>) {
+    const Vec<T> z = -y * x;
+    return max(z, Vec<T>(T(0))) + log1p(exp(-abs(z)));
+  }
+  template <class T>
+  FB_SIMD static Vec<T> slope(Vec<T> x, Vec<T> y, Vec<T>) {
+    return -y * sigmoid(-y * x);
+  }
+};
+
 template <class Loss, class T>
 double forward(const T* x, const T* y, T* out, std::int64_t n, T param) {
   const Vec<T> p(param);
@@ -189,10 +202,11 @@ constexpr LossLoopsOf<T> all_loops() {
       softmax_rows<T>,
       softmax_columns<T>,
       {forward<Mse, T>, forward<L1, T>, forward<SmoothL1, T>, forward<Huber, T>, forward<Bce, T>,
-       forward<BceWithLogits, T>, forward<KlDiv, T>, forward<KlDivLogTarget, T>},
+       forward<BceWithLogits, T>, forward<KlDiv, T>, forward<KlDivLogTarget, T>,
+       forward<SoftMargin, T>},
       {backward<Mse, T>, backward<L1, T>, backward<SmoothL1, T>, backward<Huber, T>,
        backward<Bce, T>, backward<BceWithLogits, T>, backward<KlDiv, T>,
-       backward<KlDivLogTarget, T>},
+       backward<KlDivLogTarget, T>, backward<SoftMargin, T>},
   };
 }
 

@@ -240,7 +240,8 @@ def op(
         overloads: names of nodes for some arguments, where torch has several overloads:
             {"dim given": "SumBackward1"}. The first entry counts whose conditions all hold (two at
             most, joined by "and"): an argument is "given", "missing", a "number", a "tensor",
-            a "vector", a "matrix", "copied" (the result is no view of it), or "= text" by its str.
+            a "vector", a "matrix", an "image" (four axes), "copied" (the result is no view of it),
+            or "= text" by its str.
         methods: names under which the op becomes a method of Tensor; operators (`__add__`,
             `__radd__`, `__iadd__`) get their calling convention from their name.
         aliases: further names at torch level and as methods.

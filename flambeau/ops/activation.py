@@ -11,7 +11,6 @@ from flambeau.backends import kernels
 from flambeau.core.registry import checked, function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import conj, of, scipy
-from flambeau.ops.elementwise import minimum
 from flambeau.ops.elementwise import relu as _relu
 from flambeau.ops.masks import where
 from flambeau.ops.parts import slice as _slice
@@ -72,9 +71,17 @@ def relu(input, inplace=False):
     return _relu.inplace(input) if inplace else _relu(input)
 
 
-@_activation("leaky_relu", parameters=((0.2,), (-0.5,)))
-def _leaky_relu(input, negative_slope=0.01):
-    """input where it is positive, negative_slope * input elsewhere."""
+@_activation(
+    "leaky_relu",
+    overloads={"randomized given": "RreluWithNoiseBackward0"},
+    parameters=((0.2,), (-0.5,)),
+)
+def _leaky_relu(input, negative_slope=0.01, randomized=False):
+    """input where it is positive, negative_slope * input elsewhere.
+
+    Args:
+        randomized: the slope is the mean of those that `rrelu` draws in training.
+    """
     return kernels(of(input)).unary("leaky_relu", input, negative_slope)
 
 
@@ -103,9 +110,8 @@ def leaky_relu(input, negative_slope=0.01, inplace=False):
         >>> flambeau.nn.functional.leaky_relu(flambeau.tensor([-1., 2.]), 0.1)
         tensor([-0.1000,  2.0000])
     """
-    if inplace:
-        return _leaky_relu.inplace(input, negative_slope)
-    return _leaky_relu(input, negative_slope)
+    form = _leaky_relu.inplace if inplace else _leaky_relu
+    return form(input, negative_slope)
 
 
 @_activation("hardtanh", parameters=((-2.0, 0.5),))
@@ -271,15 +277,16 @@ def _softshrink(input, lambd=0.5):
     return kernels(of(input)).unary("softshrink", input, lambd)
 
 
-def softshrink(input, lambd=0.5):
+def softshrink(input, lambd=0.5, *, out=None):
     """input moved by lambd towards zero, and zero within lambd of it.
 
     Args:
         input: a tensor.
         lambd: how far, not negative.
+        out: where to write the result.
 
     Returns:
-        A new tensor.
+        A new tensor, or `out`.
 
     Raises:
         RuntimeError: if lambd is negative.
@@ -290,7 +297,7 @@ def softshrink(input, lambd=0.5):
     """
     if lambd < 0:
         raise RuntimeError(f"softshrink: lambda must be greater or equal to 0, but found {lambd}")
-    return _softshrink(input, lambd)
+    return _softshrink(input, lambd, out=out)
 
 
 @op(methods=("hardshrink",), native="hardshrink", native_arity=1, samples=_calls((1.5,)))
@@ -405,7 +412,7 @@ def _elu(input, alpha=1.0, scale=1.0, input_scale=1.0):
 
 @_elu.vjp("input")
 def _(g, input, alpha, scale, input_scale):
-    below = minimum(input, 0.0)  # where its exponential is used
+    below = where(input < 0, input, 0.0)  # where its exponential is used
     slope = exp(below * input_scale) * (alpha * scale * input_scale)
     return where(input <= 0, g * slope, g * scale)
 
@@ -823,10 +830,34 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
             f" {lower} and {upper}"
         )
     if not training:
-        return leaky_relu(input, (lower + upper) / 2, inplace)
+        form = _leaky_relu.inplace if inplace else _leaky_relu
+        return form(input, (lower + upper) / 2, True)
     _check_tensor(input)
     slopes = _random_slopes(input.detach(), lower, upper)
-    return input.mul_(slopes) if inplace else input * slopes
+    form = _times_slopes.inplace if inplace else _times_slopes
+    return form(input, slopes)
+
+
+@op(
+    name="_rrelu_with_slopes",
+    backward_name="RreluWithNoise",
+    public=False,
+    torch="",
+    native="mul",
+    native_arity=2,
+    domain=(-3.0, 3.0),
+    arity=2,
+    elementwise=True,
+)
+def _times_slopes(input, slopes):
+    """input * slopes, the slope of each element."""
+    return kernels(of(input)).binary("mul", input, slopes)
+
+
+_times_slopes.inplace = _C.make_variant(_times_slopes, True, False, False)
+_times_slopes.info.inplace = True
+_times_slopes.vjp("input")(lambda g, slopes: g * conj(slopes))
+_times_slopes.vjp("slopes")(lambda g, input: g * conj(input))
 
 
 def _random_slopes(input, lower, upper):

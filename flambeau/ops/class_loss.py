@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flambeau import _C
 from flambeau.backends import kernels
-from flambeau.core.errors import ArgumentValueError
+from flambeau.core.errors import ArgumentValueError, GradError
 from flambeau.core.registry import checked, op
 from flambeau.ops.loss import _reduced, _reduction
 from flambeau.ops.masks import where
@@ -50,9 +50,20 @@ def _class_samples(smoothing=True):
     return samples
 
 
+#: Nodes by the number of the scores' axes: torch has a function for two and one for four, whose
+#: result it views where there are more or fewer.
+_NAMES = {
+    "input vector": "NllLossBackward0",
+    "input matrix": "NllLossBackward0",
+    "reduction = none and input image": "NllLoss2DBackward0",
+    "reduction = none": "ViewBackward0",
+}
+
+
 @op(
     name="_cross_entropy",
-    backward_name="NllLoss",
+    backward_name="NllLoss2D",
+    overloads={"label_smoothing given": "AddBackward0", **_NAMES},
     public=False,
     out=False,
     outputs=("out", "lse", "total_weight"),
@@ -83,7 +94,8 @@ def _(g, input, target, weight, ignore_index, reduction, label_smoothing, lse, t
 
 @op(
     name="_nll_loss",
-    backward_name="NllLoss",
+    backward_name="NllLoss2D",
+    overloads=_NAMES,
     public=False,
     out=False,
     outputs=("out", "total_weight"),
@@ -104,6 +116,89 @@ def _(g, input, target, weight, ignore_index, reduction, total_weight):
     return kernels(g).nll_loss_backward(
         g, input, target, weight, total_weight, ignore_index, reduction
     )
+
+
+# ---- probabilities as target ----
+
+
+def _by_class(weight, input):
+    """Class weights in a shape that broadcasts with the scores."""
+    axis = _class_axis(input)
+    return weight.reshape([-1 if d == axis else 1 for d in range(input.ndim)])
+
+
+def _soft_shares(input, target, weight, smoothing):
+    """How much each class of each position counts, in the shape of the scores."""
+    if smoothing:
+        target = target * (1 - smoothing) + smoothing / input.shape[_class_axis(input)]
+    return target if weight is None else target * _by_class(weight, input)
+
+
+def _soft_position_share(g, input, reduction):
+    """The gradient that reaches each position's loss, so that it broadcasts with the scores."""
+    axis = _class_axis(input)
+    return _position_share(g, reduction, _positions(input), axis)
+
+
+def _positions(input):
+    return input._numel / max(input.shape[_class_axis(input)], 1)
+
+
+def _soft_samples(s):
+    for shape in ((4, 3), (2, 3, 5), (3,)):
+        for reduction in ("mean", "sum", "none"):
+            yield s(s.tensor(*shape), s.tensor(*shape, low=0, high=1), reduction=reduction)
+    for smoothing in (0.0, 0.3):
+        probabilities, weight = s.tensor(2, 3, 2, low=0, high=1), s.tensor(3, low=0.5, high=2)
+        yield s(s.tensor(2, 3, 2), probabilities, weight, label_smoothing=smoothing)
+
+
+@op(
+    backward_name="Neg",
+    overloads={"reduction = mean": "DivBackward1"},
+    public=False,
+    out=False,
+    outputs=("out", "log_probabilities"),
+    samples=_soft_samples,
+)
+def _soft_cross_entropy(input, target, weight=None, reduction="mean", label_smoothing=0.0):
+    axis = _class_axis(input)
+    log_probabilities = kernels(input).softmax(input, axis, None, True)
+    terms = log_probabilities * _soft_shares(input, target, weight, label_smoothing)
+    if reduction == "mean":
+        return -terms.sum() / _positions(input), log_probabilities
+    return _reduced(-terms.sum(axis), reduction), log_probabilities
+
+
+@_soft_cross_entropy.vjp("input")
+def _(g, input, target, weight, reduction, label_smoothing):
+    axis = _class_axis(input)
+    shares = _soft_shares(input, target, weight, label_smoothing)
+    slope = shares.sum(axis, True) * input.softmax(axis) - shares
+    return slope * _soft_position_share(g, input, reduction)
+
+
+@_soft_cross_entropy.fast_vjp("input")
+def _(g, input, target, weight, reduction, label_smoothing, log_probabilities):
+    shares = _soft_shares(input, target, weight, label_smoothing)
+    slope = log_probabilities.exp().mul_(shares.sum(_class_axis(input), True)).sub_(shares)
+    return slope.mul_(_soft_position_share(g, input, reduction))
+
+
+@_soft_cross_entropy.vjp("target")
+def _(g, input, weight, reduction, label_smoothing):
+    slope = log_softmax(input, _class_axis(input)) * (label_smoothing - 1)
+    if weight is not None:
+        slope = slope * _by_class(weight, input)
+    return slope * _soft_position_share(g, input, reduction)
+
+
+@_soft_cross_entropy.vjp("weight")
+def _(g, input, target, reduction, label_smoothing):
+    axis = _class_axis(input)
+    terms = log_softmax(input, axis) * _soft_shares(input, target, None, label_smoothing)
+    by_position = -terms * _soft_position_share(g, input, reduction)
+    return by_position.movedim(axis, 0).reshape(input.shape[axis], -1).sum(1)
 
 
 @checked
@@ -136,33 +231,45 @@ def cross_entropy(
     """
     reduction = _reduction(size_average, reduce, reduction)
     if input.shape == target.shape:
-        return _soft_cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
-    return _cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)[0]
+        _check_probabilities(input, target, weight, ignore_index)
+        return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)[0]
+    _check_weight(weight)
+    if label_smoothing:
+        return _cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)[0]
+    return _cross_entropy(input, target, weight, ignore_index, reduction)[0]
 
 
-def _soft_cross_entropy(input, target, weight, ignore_index, reduction, smoothing):
-    """Cross entropy with probabilities as target."""
+def _check_weight(weight):
+    """The gradient of class weights is not there.
+
+    Raises:
+        RuntimeError: if one is wanted.
+    """
+    if weight is not None and weight.requires_grad and _C.is_grad_enabled():
+        raise GradError(
+            "The function 'nll_loss_forward' is not differentiable with respect to argument "
+            "'weight'. This input cannot have requires_grad True."
+        )
+
+
+def _check_probabilities(input, target, weight, ignore_index):
+    """Arguments of the cross entropy with probabilities as target.
+
+    Raises:
+        RuntimeError: if they are not what it takes.
+    """
     if not target.is_floating_point():
         raise RuntimeError(
             f"Expected floating point type for target with class probabilities, got {target.dtype}"
         )
     if ignore_index >= 0:
         raise RuntimeError("ignore_index is not supported for floating point target")
-    axis = _class_axis(input)
-    classes = input.shape[axis]
-    if smoothing:
-        target = target * (1 - smoothing) + smoothing / classes
-    terms = log_softmax(input, axis) * target
-    if weight is not None:
-        if tuple(weight.shape) != (classes,):
-            raise RuntimeError(
-                f"cross_entropy: weight tensor should be defined either for all {classes} classes "
-                f"or no classes but got weight tensor of shape: {list(weight.shape)}"
-            )
-        terms = terms * weight.reshape([-1 if d == axis else 1 for d in range(input.ndim)])
-    if reduction == "mean":
-        return -terms.sum() / (input._numel / max(classes, 1))
-    return _reduced(-terms.sum(axis), reduction)
+    classes = input.shape[_class_axis(input)]
+    if weight is not None and tuple(weight.shape) != (classes,):
+        raise RuntimeError(
+            f"cross_entropy: weight tensor should be defined either for all {classes} classes "
+            f"or no classes but got weight tensor of shape: {list(weight.shape)}"
+        )
 
 
 @checked
@@ -190,4 +297,5 @@ def nll_loss(
     reduction = _reduction(size_average, reduce, reduction)
     if input.ndim == 0:
         raise ArgumentValueError("nll_loss: Expected 1 or more dimensions (got 0)")
+    _check_weight(weight)
     return _nll_loss(input, target, weight, ignore_index, reduction)[0]

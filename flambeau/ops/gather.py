@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flambeau import _C
 from flambeau.backends import kernels
+from flambeau.core.errors import ShapeError
 from flambeau.core.registry import checked, function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import conj, stored
@@ -442,7 +443,13 @@ def _embedding_samples(s):
     samples=_embedding_samples,
 )
 def embedding(input, weight, padding_idx):
-    """Rows of `weight` named by `input`."""
+    """Rows of `weight` named by `input`.
+
+    Raises:
+        RuntimeError: if the weight is no matrix.
+    """
+    if weight.ndim != 2:
+        raise ShapeError(f"embedding: 'weight' must be 2-D, got {tuple(weight.shape)}")
     rows = kernels(weight).index_select(weight, 0, _C.reshape(input, (-1,)))
     return _C.reshape(rows, (*input.shape, *weight.shape[1:]))
 

@@ -10,6 +10,7 @@ import math
 
 from flambeau import _C
 from flambeau.backends import kernels
+from flambeau.core.errors import ShapeError
 from flambeau.core.registry import checked, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops.activation import logsigmoid
@@ -59,6 +60,23 @@ def _require_tensors(name, **arguments):
             raise TypeError(
                 f"{name}(): argument '{parameter}' must be Tensor, not {type(value).__name__}"
             )
+
+
+def _factor(name, parameter, weight, input):
+    """A weight that broadcasts to the input, in its dtype; or None.
+
+    Raises:
+        RuntimeError: if it does not broadcast.
+    """
+    if weight is None:
+        return None
+    shape = _C.broadcast_shapes(input.shape, weight.shape)
+    if shape != input.shape:
+        raise ShapeError(
+            f"{name}: {parameter} must broadcast to the input: output with shape "
+            f"{list(input.shape)} doesn't match the broadcast shape {list(shape)}"
+        )
+    return weight.to(input.dtype)
 
 
 def _same_dtype(input, target):
@@ -249,6 +267,8 @@ def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mea
     if beta < 0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
     input, target = _paired(input, target)
+    if beta == 0:
+        return _l1(input, target, reduction)
     return _smooth_l1(input, target, reduction, beta)
 
 
@@ -274,22 +294,131 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
 
 # ---- two classes ----
 
-_bce = _pointwise(
-    "_binary_cross_entropy",
-    "binary_cross_entropy",
-    "BinaryCrossEntropy",
-    _pointwise_samples(0.1, 0.9),
-    lambda input, target: (input - target) / ((1 - input) * input).clamp(min=1e-12),
-    lambda input, target: (1 - input).log().clamp(min=-100) - input.log().clamp(min=-100),
+
+def _weighted_samples(low, high, *names):
+    """Calls without and with weights, which broadcast to the input."""
+
+    def samples(s):
+        yield from _pointwise_samples(low, high)(s)
+        for reduction in ("none", "mean"):
+            for shape in ((2, 3), (3,), (1,)):
+                x, y = (s.tensor(2, 3, low=low, high=high) for _ in range(2))
+                weights = {name: s.tensor(*shape, low=0.5, high=2.0) for name in names}
+                yield s(x, y, reduction=reduction, **weights)
+
+    return samples
+
+
+def _weighted_share(g, input, reduction, weight):
+    """The gradient that reaches each element's loss before its weight."""
+    share = _share(g, input, reduction)
+    return share if weight is None else share * weight
+
+
+@op(
+    name="_binary_cross_entropy",
+    backward_name="BinaryCrossEntropy",
+    public=False,
+    out=False,
+    samples=_weighted_samples(0.1, 0.9, "weight"),
 )
-_bce_logits = _pointwise(
-    "_binary_cross_entropy_with_logits",
-    "binary_cross_entropy_with_logits",
-    "BinaryCrossEntropyWithLogits",
-    _pointwise_samples(),
-    lambda input, target: input.sigmoid() - target,
-    lambda input, target: -input,
+def _bce(input, target, reduction="mean", weight=None):
+    """The weight broadcasts to the input."""
+    plain = "none" if weight is not None else reduction
+    loss = kernels(input).pointwise_loss("binary_cross_entropy", input, target, 0.0, plain)
+    return loss if weight is None else _reduced(loss.mul_(weight), reduction)
+
+
+@_bce.vjp("input")
+def _(g, input, target, reduction, weight):
+    slope = (input - target) / ((1 - input) * input).clamp(min=1e-12)
+    return slope * _weighted_share(g, input, reduction, weight)
+
+
+@_bce.vjp("target")
+def _(g, input, target, reduction, weight):
+    slope = (1 - input).log().clamp(min=-100) - input.log().clamp(min=-100)
+    return slope * _weighted_share(g, input, reduction, weight)
+
+
+@op(
+    name="_binary_cross_entropy_with_logits",
+    backward_name="BinaryCrossEntropyWithLogits",
+    public=False,
+    out=False,
+    samples=_weighted_samples(-2.0, 2.0, "weight", "pos_weight"),
 )
+def _bce_logits(input, target, reduction="mean", weight=None, pos_weight=None):
+    """The weights broadcast to the input."""
+    kernel = kernels(input)
+    if pos_weight is None:
+        name = "binary_cross_entropy_with_logits"
+        plain = "none" if weight is not None else reduction
+        loss = kernel.pointwise_loss(name, input, target, 0.0, plain)
+        if weight is None:
+            return loss
+    else:
+        loss = kernel.unary("logsigmoid", input).mul_(-_positive_share(target, pos_weight))
+        loss.add_((1 - target) * input)
+    return _reduced(loss if weight is None else loss.mul_(weight), reduction)
+
+
+def _positive_share(target, pos_weight):
+    """The factor of -log(sigmoid(input)) when that of the input is 1 - target."""
+    return (pos_weight - 1) * target + 1
+
+
+@_bce_logits.vjp("input")
+def _(g, input, target, reduction, weight, pos_weight):
+    if pos_weight is None:
+        slope = input.sigmoid() - target
+    else:
+        slope = 1 - target - _positive_share(target, pos_weight) * (-input).sigmoid()
+    return slope * _weighted_share(g, input, reduction, weight)
+
+
+@_bce_logits.vjp("target")
+def _(g, input, reduction, weight, pos_weight):
+    slope = -input
+    if pos_weight is not None:
+        slope = slope - (pos_weight - 1) * logsigmoid(input)
+    return slope * _weighted_share(g, input, reduction, weight)
+
+
+@_bce.vjp("weight")
+def _(g, input, target, reduction):
+    return _bce(input, target, "none") * _share(g, input, reduction)
+
+
+@_bce_logits.vjp("weight")
+def _(g, input, target, reduction, pos_weight):
+    return _bce_logits(input, target, "none", None, pos_weight) * _share(g, input, reduction)
+
+
+@_bce_logits.vjp("pos_weight")
+def _(g, input, target, reduction, weight):
+    return -target * logsigmoid(input) * _weighted_share(g, input, reduction, weight)
+
+
+def _fused_slope(kernel, g, input, target, reduction, weight):
+    """The gradient of the input by the loss's kernel."""
+    if weight is not None:
+        g = _weighted_share(g, input, reduction, weight).expand(input.shape)
+        reduction = "none"
+    return kernels(g).pointwise_loss_backward(kernel, g, input, target, 0.0, reduction)
+
+
+@_bce.fast_vjp("input")
+def _(g, input, target, reduction, weight):
+    return _fused_slope("binary_cross_entropy", g, input, target, reduction, weight)
+
+
+@_bce_logits.fast_vjp("input")
+def _(g, input, target, reduction, weight, pos_weight):
+    if pos_weight is not None:
+        return _bce_logits.info.rules[("input",)](g, input, target, reduction, weight, pos_weight)
+    kernel = "binary_cross_entropy_with_logits"
+    return _fused_slope(kernel, g, input, target, reduction, weight)
 
 
 @checked
@@ -313,7 +442,7 @@ def binary_cross_entropy(
         )
     if weight is None:
         return _bce(input, target, reduction)
-    return _reduced(_bce(input, target, "none") * weight, reduction)
+    return _bce(input, target, reduction, _factor("binary_cross_entropy", "weight", weight, input))
 
 
 @checked
@@ -338,12 +467,10 @@ def binary_cross_entropy_with_logits(
     input, target = _same_dtype(input, target)
     if weight is None and pos_weight is None:
         return _bce_logits(input, target, reduction)
-    if pos_weight is None:
-        loss = _bce_logits(input, target, "none")
-    else:
-        positive = (pos_weight - 1) * target + 1
-        loss = (1 - target) * input - positive * logsigmoid(input)
-    return _reduced(loss if weight is None else loss * weight, reduction)
+    name = "binary_cross_entropy_with_logits"
+    weight = _factor(name, "weight", weight, input)
+    pos_weight = _factor(name, "pos_weight", pos_weight, input)
+    return _bce_logits(input, target, reduction, weight, pos_weight)
 
 
 # ---- divergence ----

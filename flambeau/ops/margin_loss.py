@@ -6,7 +6,15 @@ from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core.errors import RuntimeFailure, ShapeError
 from flambeau.core.registry import checked, function, op
-from flambeau.ops.loss import _bce_logits, _reduced, _reduction, _require_tensors, _same_dtype
+from flambeau.ops.loss import (
+    _bce_logits,
+    _pointwise,
+    _pointwise_samples,
+    _reduced,
+    _reduction,
+    _require_tensors,
+    _same_dtype,
+)
 from flambeau.ops.masks import where
 from flambeau.ops.reduce import vector_norm
 from flambeau.ops.values import tensor
@@ -14,23 +22,30 @@ from flambeau.ops.values import tensor
 # ---- margins ----
 
 
-def _check_rows(name, input, target, target_shape):
-    """Scores must be a vector or rows, and the target of the shape that goes with them.
+def _rows(name, input, target, per_class):
+    """Scores and their target, a single score as a vector of one.
+
+    Args:
+        per_class: the target is of the scores' shape; otherwise it is a number for each row.
 
     Raises:
-        RuntimeError: otherwise.
+        RuntimeError: if the scores are no vector or rows, or the target does not go with them.
     """
     _require_tensors(name, input=input, target=target)
-    if input.ndim not in (1, 2) or input.shape[-1] == 0:
+    if input.ndim == 0:
+        input = input.unsqueeze(0)
+    if input.ndim > 2 or input.shape[-1] == 0:
         raise ShapeError(
             f"{name}: Expected non-empty vector or matrix with optional 0-dim batch size, but got: "
             f"{list(input.shape)}"
         )
-    if target.shape != target_shape and not (target_shape.numel() == target.numel() == 1):
+    shape = input.shape if per_class else input.shape[:-1]
+    if target.shape != shape and not (shape.numel() == target.numel() == 1):
         raise ShapeError(
             f"{name}: inconsistent target size: {list(target.shape)} for input of size: "
             f"{list(input.shape)}"
         )
+    return input, target.reshape(shape)
 
 
 def _chosen(name, input, numbers):
@@ -75,7 +90,17 @@ def margin_ranking_loss(
             "margin_ranking_loss : All input tensors should have same dimension but got sizes: "
             f"input1: {input1.shape}, input2: {input2.shape}, target: {target.shape} "
         )
-    return _reduced((-target * (input1 - input2) + margin).clamp(min=0), reduction)
+    return _reduced((-target * (input1 - input2) + float(margin)).clamp_min(0), reduction)
+
+
+_soft_margin = _pointwise(
+    "_soft_margin_loss",
+    "soft_margin_loss",
+    "SoftMarginLoss",
+    _pointwise_samples(),
+    lambda input, target: -target * (-target * input).sigmoid(),
+    lambda input, target: -input * (-target * input).sigmoid(),
+)
 
 
 @checked
@@ -83,7 +108,9 @@ def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="m
     """log(1 + exp(-target input)); see `nn.SoftMarginLoss`."""
     reduction = _reduction(size_average, reduce, reduction)
     _require_tensors("soft_margin_loss", input=input, target=target)
-    return _reduced((-target * input).exp().log1p(), reduction)
+    shape = _C.broadcast_shapes(input.shape, target.shape)
+    input, target = _same_dtype(input.expand(shape), target.expand(shape))
+    return _soft_margin(input, target, reduction)
 
 
 @checked
@@ -98,10 +125,60 @@ def multilabel_soft_margin_loss(
     reduction = _reduction(size_average, reduce, reduction)
     _require_tensors("multilabel_soft_margin_loss", input=input, target=target)
     shape = _C.broadcast_shapes(input.shape, target.shape)
-    loss = _bce_logits(*_same_dtype(input.expand(shape), target.expand(shape)), "none")
+    input, target = _same_dtype(input.expand(shape), target.expand(shape))
+    loss = _bce_logits(input, target, "none")
     if weight is not None:
         loss = loss * weight
-    return _reduced(loss.mean(-1), reduction)
+    return _reduced(loss.sum(-1) / input.size(-1), reduction)
+
+
+def _row_share(g, input, reduction):
+    """The gradient that reaches each row's loss, over the number of classes."""
+    rows = input.shape[0] if input.ndim > 1 and reduction == "mean" else 1
+    return (g / (input.shape[-1] * max(rows, 1))).unsqueeze(-1)
+
+
+def _multi_margin_samples(s):
+    for p, reduction in ((1, "none"), (2, "none"), (2, "sum"), (1, "mean")):
+        yield s(s.tensor(3, 4), s.indices(3, high=4), p, 0.7, s.tensor(4), reduction)
+    yield s(s.tensor(4), s.indices(high=4))
+    yield s(s.tensor(0, 4), s.indices(0, high=4), 2)
+
+
+@op(
+    name="_multi_margin_loss",
+    backward_name="MultiMarginLoss",
+    public=False,
+    out=False,
+    samples=_multi_margin_samples,
+)
+def _multi_margin(input, target, p=1, margin=1.0, weight=None, reduction="mean"):
+    """Scores (rows, classes) or (classes); the number of the class of each row."""
+    numbers = target.unsqueeze(-1)
+    terms = (margin - _chosen("multi_margin_loss", input, numbers) + input).clamp_(min=0)
+    if p == 2:
+        terms.square_()
+    if weight is not None:
+        terms.mul_(weight[numbers])
+    return _reduced(terms.scatter_(-1, numbers, 0).sum(-1) / input.shape[-1], reduction)
+
+
+@_multi_margin.vjp("input")
+def _(g, input, target, p, margin, weight, reduction):
+    numbers = target.unsqueeze(-1)
+    gaps = margin - input.gather(-1, numbers) + input
+    slope = (gaps > 0).to(input.dtype) if p == 1 else 2 * gaps.clamp(min=0)
+    if weight is not None:
+        slope = slope * weight[numbers]
+    others = slope.scatter(-1, numbers, 0)
+    return others.scatter_add(-1, numbers, -others.sum(-1, True)) * _row_share(g, input, reduction)
+
+
+@_multi_margin.vjp("weight")
+def _(g, input, target, p, margin, reduction, weight_shape):
+    each = _multi_margin(input, target, p, margin, None, "none") * input.shape[-1]
+    share = (each * _row_share(g, input, reduction).squeeze(-1)).reshape(-1)
+    return share.new_zeros(weight_shape).index_add(0, target.reshape(-1), share)
 
 
 @checked
@@ -130,41 +207,39 @@ def multi_margin_loss(
         raise ValueError("only p == 1 and p == 2 supported")
     if weight is not None and weight.ndim != 1:
         raise ValueError("weight must be one-dimensional")
-    _check_rows("multi_margin_loss", input, target, input.shape[:-1])
+    input, target = _rows("multi_margin_loss", input, target, per_class=False)
     if weight is not None and weight.shape[0] != input.shape[-1]:
         raise ShapeError(
             f"multi_margin_loss: inconsistent weight size, expected {input.shape[-1]} but got "
             f"{list(weight.shape)}"
         )
-    numbers = target.reshape(input.shape[:-1]).unsqueeze(-1)
-    terms = (margin - _chosen("multi_margin_loss", input, numbers) + input).clamp(min=0)
-    if p == 2:
-        terms = terms * terms
-    if weight is not None:
-        terms = terms * weight[numbers]
-    others = terms.scatter(-1, numbers, 0)
-    return _reduced(others.sum(-1) / input.shape[-1], reduction)
+    return _multi_margin(input, target, p, margin, weight, reduction)
 
 
 def _multilabel_samples(s):
-    yield s(s.tensor(3, 4), tensor([[3, 0, -1, 1], [0, 2, 1, 3], [-1, 2, 1, 0]]))
-    yield s(s.tensor(0, 4), tensor([[0]], dtype=_C.int64).expand(1, 4)[:0])
+    rows = tensor([[3, 0, -1, 1], [0, 2, 1, 3], [-1, 2, 1, 0]])
+    for reduction in ("none", "sum", "mean"):
+        yield s(s.tensor(3, 4), rows, reduction)
+    yield s(s.tensor(4), rows[0])
+    yield s(s.tensor(0, 4), rows[:0])
 
 
 @op(
-    name="_multilabel_margin",
+    name="_multilabel_margin_loss",
     backward_name="MultilabelMarginLoss",
     public=False,
     out=False,
-    torch="",
     samples=_multilabel_samples,
 )
-def _multilabel_margin(input, target):
-    return kernels(input).multilabel_margin(input, target)
+def _multilabel_margin(input, target, reduction="mean"):
+    """Scores (rows, classes) or (classes); the classes of each row up to the first -1."""
+    shape = -1, input.shape[-1]
+    loss = kernels(input).multilabel_margin(input.reshape(shape), target.reshape(shape))
+    return _reduced(loss.reshape(input.shape[:-1]), reduction)
 
 
 @_multilabel_margin.vjp("input")
-def _(g, input, target):
+def _(g, input, target, reduction):
     # Almost everywhere constant: -1 at the target class and +1 at the other of each pair in use.
     counts = (target >= 0).to(_C.int64).cumprod(-1)
     numbers = target * counts
@@ -173,12 +248,18 @@ def _(g, input, target):
     used = counts.unsqueeze(-1) * (is_target == 0).unsqueeze(-2) * (gaps > 0)
     used = used.to(g.dtype)
     slope = used.sum(-2).scatter_add(-1, numbers, -used.sum(-1))
-    return slope * (g / input.shape[-1]).unsqueeze(-1)
+    return slope * _row_share(g, input, reduction)
 
 
 @_multilabel_margin.fast_vjp("input")
-def _(g, input, target):
-    return kernels(g).multilabel_margin_backward(g, input, target)
+def _(g, input, target, reduction):
+    shape = -1, input.shape[-1]
+    rows = input.reshape(shape)
+    share = (g / len(rows) if reduction == "mean" and len(rows) else g).reshape(-1)
+    if reduction != "none":
+        share = share.expand(len(rows))
+    slope = kernels(g).multilabel_margin_backward(share, rows, target.reshape(shape))
+    return slope.reshape(input.shape)
 
 
 @checked
@@ -190,10 +271,8 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
         target: class numbers, up to the first -1 of each row.
     """
     reduction = _reduction(size_average, reduce, reduction)
-    _check_rows("multilabel_margin_loss", input, target, input.shape)
-    rows = input.reshape(-1, input.shape[-1]), target.reshape(-1, input.shape[-1])
-    loss = _multilabel_margin(*rows).reshape(input.shape[:-1])
-    return _reduced(loss, reduction)
+    input, target = _rows("multilabel_margin_loss", input, target, per_class=True)
+    return _multilabel_margin(input, target, reduction)
 
 
 # ---- distances ----
@@ -303,4 +382,4 @@ def triplet_margin_with_distance_loss(
     near, far = distance(anchor, positive), distance(anchor, negative)
     if swap:
         far = where(far < (other := distance(positive, negative)), far, other)
-    return _reduced((near - far + margin).clamp(min=0), reduction)
+    return _reduced((near - far + margin).clamp_min(0), reduction)

@@ -628,7 +628,7 @@ def _alpha_dropout(input, p, train, by_feature):
     if _inactive(input, p, train):
         return input
     factor, shift = _alpha_noise(input, p, by_feature)
-    return input * factor + shift
+    return input * factor if p == 1 else input * factor + shift
 
 
 def _alpha_dropout_(input, p, train, by_feature):

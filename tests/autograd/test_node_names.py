@@ -50,6 +50,19 @@ F.mse_loss(x, y) | F.l1_loss(x, y) | F.l1_loss(x, y, reduction='sum') | F.nll_lo
 F.l1_loss(x, y, reduction='none') | F.kl_div(x, y, reduction='sum') | F.cross_entropy(x, c)
 F.kl_div(x, y, reduction='batchmean') | F.huber_loss(x, y) | F.smooth_l1_loss(x, y)
 F.binary_cross_entropy_with_logits(x, y.sigmoid()) | F.dropout(x) | F.embedding(i, x)
+F.binary_cross_entropy_with_logits(x, t, w3) | F.binary_cross_entropy(x.sigmoid(), t, w3)
+F.binary_cross_entropy_with_logits(x, t, pos_weight=w3) | F.soft_margin_loss(x, t)
+F.multi_margin_loss(x, c) | F.multi_margin_loss(x, c, reduction='none')
+F.smooth_l1_loss(x, y, beta=0) | F.rrelu(x) | F.rrelu(x, training=True)
+F.alpha_dropout(x, 1.0, True)
+F.multilabel_margin_loss(x, i2) | F.multilabel_margin_loss(x, i2, reduction='none')
+F.multilabel_soft_margin_loss(x, t, reduction='none') | F.multilabel_soft_margin_loss(x, t, w3)
+F.margin_ranking_loss(x, y, t, reduction='none') | F.triplet_margin_loss(x, y, t, reduction='none')
+F.cross_entropy(x, t) | F.cross_entropy(x, t, reduction='sum') | F.cross_entropy(x, t, w3)
+F.cross_entropy(x, t, reduction='none') | F.cross_entropy(x, c, label_smoothing=0.1)
+F.cross_entropy(x, c, label_smoothing=0.0) | F.cross_entropy(x[0], c[0]) | F.nll_loss(x, c, w3)
+F.cross_entropy(b, c2) | F.cross_entropy(b, c2, reduction='none') | F.nll_loss(b, c2)
+F.cross_entropy(b[..., None], c2[..., None], reduction='none') | F.linear_cross_entropy(x, y, c)
 F.layer_norm(x, (3,)) | F.group_norm(im, 1) | F.batch_norm(x, None, None, training=True)
 F.conv2d(im, w) | F.max_pool2d(im, 2) | F.avg_pool2d(im, 2) | F.adaptive_avg_pool2d(im, 2)
 F.adaptive_avg_pool2d(im, 1) | F.pad(x, (1, 1)) | x.to(torch.float16) | x.double() | x.type_as(v)
@@ -137,6 +150,11 @@ def names_of(module):
         "F": importlib.import_module(module + ".nn.functional"),
         **{"x": x, "y": values(3, 3), "v": values(3), "s": values(), "b": values(2, 3, 3)},
         **{"im": values(1, 2, 4, 4), "w": values(2, 2, 1, 1), "bw": values(2, 3, 2)},
+        **{"t": values(3, 3).detach().sigmoid(), "w3": torch_like.tensor([0.5, 1.0, 2.0])},
+        **{
+            "c2": torch_like.tensor([[0, 1, 2], [2, 1, 0]]),
+            "i2": torch_like.tensor([[0, -1, 1]] * 3),
+        },
         **{"i": torch_like.tensor([0, 1]), "c": torch_like.tensor([0, 1, 2])},
         **{"written": written, "view_of_written": view_of_written},
     }

@@ -222,3 +222,22 @@ def test_second_derivatives(torch):
                 (slope * slope).sum().backward()
             results.append(x.grad.numpy() if x.grad is not None else np.zeros(4))
         np.testing.assert_allclose(*results, rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+@pytest.mark.parametrize("name", ["elu", "selu", "celu"])
+def test_second_derivative_at_kinks(torch, name):
+    def second(module):
+        x = module.tensor([0.0, math.nan, math.inf, -math.inf, -0.5, 2.0], requires_grad=True)
+        first = getattr(module.nn.functional, name)(x)
+        (slope,) = module.autograd.grad(first, x, module.ones(6), create_graph=True)
+        return module.autograd.grad(slope, x, module.ones(6))[0].tolist()
+
+    assert second(flambeau) == pytest.approx(second(torch))
+
+
+def test_softshrink_writes_to_out(torch):
+    for module in (flambeau, torch):
+        out = module.empty(0)
+        found = module.nn.functional.softshrink(module.tensor([2.0, 0.1]), out=out)
+        assert found is out
+        assert out.tolist() == [1.5, 0.0]

@@ -105,10 +105,14 @@ WRONG = [
     ("mse_loss", [(3, 2), (1, 4)], {}),
     ("mse_loss", [(3, 4), (3, 4)], {"weight": (4,)}),
     ("binary_cross_entropy", [(3, 4), (4,)], {}),
+    ("binary_cross_entropy", [(3, 4), (3, 4)], {"weight": (2, 3, 4)}),
+    ("binary_cross_entropy_with_logits", [(3, 4), (3, 4)], {"weight": (2, 3, 4)}),
+    ("binary_cross_entropy_with_logits", [(3, 4), (3, 4)], {"pos_weight": (2, 3, 4)}),
     ("cross_entropy", [(3, 4), (3, 4)], {"ignore_index": 1}),
     ("cross_entropy", [(3, 4), (3,)], {}),
     ("cross_entropy", [(3, 4), "iii"], {"label_smoothing": 1.5}),
     ("cross_entropy", [(3, 4), "iii"], {"weight": (3,)}),
+    ("multilabel_soft_margin_loss", [(), ()], {}),
     ("gaussian_nll_loss", [(3, 4), (3, 4), (2, 4)], {}),
     ("margin_ranking_loss", [(3, 4), (3, 4), (3,)], {}),
 ]
@@ -136,3 +140,36 @@ def test_errors_are_torchs(name, arguments, options):
         call(torch)
     with pytest.raises(expected.type):
         call(flambeau)
+
+
+@pytest.mark.parametrize("name", ["nll_loss", "cross_entropy"])
+def test_class_weights_have_no_gradient(name):
+    with pytest.raises(RuntimeError, match="'nll_loss_forward' is not differentiable"):
+        getattr(F, name)(normal(3, 4), LABELS, unit(4))
+
+
+CALLS = [
+    ("multi_margin_loss", lambda m: (m.tensor(0.3), m.tensor(0)), {}),
+    ("multilabel_margin_loss", lambda m: (m.tensor(0.3), m.tensor(0)), {}),
+    ("margin_ranking_loss", lambda m: [m.tensor([k, 3, -2]) for k in (1, 0, 2)], {}),
+    ("margin_ranking_loss", lambda m: [m.tensor([k, 3]) for k in (1, 0, 2)], {"reduction": "sum"}),
+    ("soft_margin_loss", lambda m: (m.tensor([2.0, -1.0]), m.tensor([1, 1])), {}),
+    ("soft_margin_loss", lambda m: (m.ones(2, 3), m.tensor([1.0, -1.0, 1.0])), {}),
+    (
+        "binary_cross_entropy_with_logits",
+        lambda m: (m.tensor([0.3, 2.0]), m.tensor([0.0, 1.0])),
+        {"weight": [0.5, 2.0], "pos_weight": [3.0]},
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "make", "options"), CALLS)
+def test_results_are_torchs(name, make, options):
+    torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
+
+    def call(m):
+        given = {k: v if isinstance(v, str) else m.tensor(v).double() for k, v in options.items()}
+        result = getattr(m.nn.functional, name)(*make(m), **given)
+        return repr(result), str(result.dtype).split(".")[-1]
+
+    assert call(flambeau) == call(torch)

@@ -6,11 +6,19 @@ from typing import Any
 
 from flambeau import _C
 from flambeau.core.tensor import Tensor
-from flambeau.func._batching import lead, rule, shift, whole
+from flambeau.func._batching import align, elementwise, lead, rule, shift, whole
 from flambeau.func._levels import DYNAMIC_SHAPE
 from flambeau.ops.gather import embedding
 from flambeau.ops.index import index, index_put
 from flambeau.ops.masks import where
+
+
+@rule("masked_fill")
+def _masked_fill(op, size, values, marks):
+    if marks[2] is not True:
+        return elementwise(op, size, values, marks)
+    x, mask, value = align(size, values, marks)  # the value of each example
+    return where(mask, value.to(x.dtype), x)
 
 
 @rule("masked_select")

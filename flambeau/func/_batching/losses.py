@@ -24,13 +24,15 @@ def _reduced(loss: Tensor, reduction: str) -> Tensor:
     "_binary_cross_entropy_with_logits",
     "_kl_div",
     "_kl_div_log_target",
+    "_soft_margin_loss",
 )
 def _pointwise(op, size, values, marks):
-    x, target, reduction, *bend = values
+    x, target, reduction, *rest = values
     ndim = max(v.ndim - int(m is True) for v, m in ((x, marks[0]), (target, marks[1])))
     x, target = (lead(v, ndim) if m is True else v for v, m in ((x, marks[0]), (target, marks[1])))
     x, target = whole(size, x, marks[0]), whole(size, target, marks[1])
-    return _reduced(op(x, target, "none", *bend), reduction)
+    rest = [lead(v, ndim) if m is True else v for v, m in zip(rest, marks[3:], strict=True)]
+    return _reduced(op(x, target, "none", *rest), reduction)
 
 
 def _positions(x: Tensor) -> Any:
@@ -47,7 +49,7 @@ def _classes(op, size, values, marks):
     scores, shape = _positions(x)
     flat = target.reshape((scores.shape[0], *scores.shape[2:]))
     if marks[2] is True:
-        return _with_own_weights(op, size, (x, target, *values[2:]))
+        return _one_by_one(op, size, values, marks)
     loss, *rest = op(scores, flat, weight, ignore_index, "none", *smoothing)
     loss = loss.reshape(shape)
     kept = (flat != ignore_index).reshape(size, -1)
@@ -65,13 +67,15 @@ def _classes(op, size, values, marks):
     return loss, total
 
 
-def _with_own_weights(op, size, values):
-    """Class weights of each example: one call per example."""
-    from flambeau.ops.join import stack
-
-    x, target, weight, *rest = values
-    found = [op(x[k], target[k], weight[k], *rest) for k in range(size)]
-    return tuple(stack(list(column)) for column in zip(*found, strict=True))
+@rule("_soft_cross_entropy")
+def _probabilities(op, size, values, marks):
+    x, target, weight, reduction, smoothing = values
+    if marks[2] is True:
+        return _one_by_one(op, size, values, marks)
+    x, target = whole(size, x, marks[0]), whole(size, target, marks[1])
+    scores, shape = _positions(x)
+    loss, log_probabilities = op(scores, target.reshape(scores.shape), weight, "none", smoothing)
+    return _reduced(loss.reshape(shape), reduction), log_probabilities.reshape(x.shape)
 
 
 @rule("_ctc_loss", "_ctc_loss_backward")
@@ -96,20 +100,27 @@ def _ctc(op, size, values, marks):
     return split(out, size, 1)
 
 
+@rule("_multi_margin_loss", "_multilabel_margin_loss")
+def _margins(op, size, values, marks):
+    """Rows of all batches are rows."""
+    x, target, *rest, reduction = values
+    if True in marks[2:]:
+        return _one_by_one(op, size, values, marks)
+    x, target = whole(size, x, marks[0]), whole(size, target, marks[1])
+    labels = target.reshape((-1, *target.shape[2:]) if x.ndim == 3 else target.shape)
+    loss = op(x.reshape(-1, x.shape[-1]), labels, *rest, "none")
+    return _reduced(loss.reshape(x.shape[:-1]), reduction)
+
+
 @rule("_chunked_linear_cross_entropy")
-def _chunked(op, size, values, marks):
-    """One call per example of the batch, each in its own chunks."""
+def _one_by_one(op, size, values, marks):
+    """One call per example of the batch."""
     from flambeau.ops.join import stack
 
     found = [
         op(*(v[k] if m is True else v for v, m in zip(values, marks, strict=True)))
         for k in range(size)
     ]
+    if isinstance(found[0], Tensor):
+        return stack(found)
     return tuple(stack(list(column)) for column in zip(*found, strict=True))
-
-
-@rule("_multilabel_margin")
-def _rows(op, size, values, marks):
-    """Rows of all batches are rows."""
-    x, target = (merged(whole(size, v, m)) for v, m in zip(values, marks, strict=True))
-    return split(op(x, target), size)
