@@ -215,7 +215,6 @@ def _linear_samples(s):
 
 @op(
     public=False,
-    out=False,
     backward_name="View",
     overloads={
         "bias missing and input matrix": "MmBackward0",
