@@ -12,6 +12,8 @@ from flambeau.core.tensor import Tensor
 from flambeau.ops.masks import where
 from flambeau.ops.pool_primitives import picked
 
+_PADS = [f"_{mode}_pad{n}d" for mode in ("reflect", "replicate", "circular") for n in (1, 2, 3)]
+
 #: Arguments in each of which an op is linear while the others stay as they are.
 LINEAR: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(
@@ -43,6 +45,9 @@ LINEAR: dict[str, tuple[str, ...]] = {
             "masked_select",
             "mean",
             "neg",
+            "channel_shuffle",
+            "pixel_shuffle",
+            "pixel_unshuffle",
             "permute",
             "repeat",
             "reshape",
@@ -70,6 +75,7 @@ LINEAR: dict[str, tuple[str, ...]] = {
             "_interpolate",
             *[f"_{kind}_pool{n}d" for kind in ("avg", "adaptive_avg") for n in (1, 2, 3)],
             *[f"_max_unpool{n}d" for n in (1, 2, 3)],
+            *_PADS,
         ],
         ("input",),
     ),
@@ -84,6 +90,7 @@ LINEAR: dict[str, tuple[str, ...]] = {
                 for kind in ("adaptive_spread", "avg_spread", "max_place")
                 for n in (1, 2, 3)
             ],
+            *[f"{name}_backward" for name in _PADS],
         ],
         ("grad",),
     ),

@@ -37,11 +37,13 @@ def _inside(image, shape, padding):
 def _unfold_samples(s):
     yield s(s.tensor(2, 3, 4, 5), (2, 3), (1, 1), (0, 0), (1, 1))
     yield s(s.tensor(1, 2, 5, 4), (2, 2), (2, 1), (1, 0), (2, 1))
+    yield s(s.tensor(0, 2, 3, 3), (2, 2), (1, 1), (0, 0), (1, 1))
 
 
 def _fold_samples(s):
     yield s(s.tensor(2, 18, 9), (4, 5), (2, 3), (1, 1), (0, 0), (1, 1))
     yield s(s.tensor(1, 8, 9), (5, 4), (2, 2), (2, 1), (1, 0), (2, 1))
+    yield s(s.tensor(0, 8, 4), (3, 3), (2, 2), (1, 1), (0, 0), (1, 1))
 
 
 @op(name="im2col", public=False, out=False, torch="", dtypes="all", samples=_unfold_samples)
@@ -58,7 +60,8 @@ def _im2col(input, kernel_size, dilation, padding, stride):
         for j in range(kernel_size[1]):
             place = _C.select(_C.select(out, 2, i), 2, j)
             _C.copy_into(place, _element(image, i, j, dilation, stride, blocks))
-    return _C.reshape(out, (batch, channels * kernel_size[0] * kernel_size[1], -1))
+    columns = channels * kernel_size[0] * kernel_size[1]
+    return _C.reshape(out, (batch, columns, blocks[0] * blocks[1]))
 
 
 @op(name="col2im", public=False, out=False, torch="", samples=_fold_samples)

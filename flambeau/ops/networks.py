@@ -11,6 +11,7 @@ from flambeau.core.errors import ArgumentValueError, RuntimeFailure, ShapeError
 from flambeau.core.grad_mode import no_grad
 from flambeau.core.registry import function
 from flambeau.ops import bag, ctc, gather, loss, margin_loss, norm, pool
+from flambeau.ops._declare import stored
 from flambeau.ops.reduce import vector_norm
 
 _REDUCTIONS = ("none", "mean", "sum")
@@ -121,17 +122,30 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5, cudnn_enable
     return norm.group_norm(input, num_groups, weight, bias, eps)
 
 
+def _with_statistics(found, input, weight):
+    """The results of a primitive, whose statistics get the dtype of the weight, or the input's."""
+    out, mean, rstd = found
+    dtype = (input if weight is None else weight).dtype
+    return out, mean.to(dtype), rstd.to(dtype)
+
+
 @function
-def native_batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps):
+def native_batch_norm(
+    input, weight, bias, running_mean, running_var, training, momentum, eps, *, out=None
+):
     """`batch_norm` with the means and reciprocal standard deviations of the batch.
 
     Returns:
-        (result, means, reciprocals); without `training` the last two are empty.
+        (result, means, reciprocals); without `training` the last two are empty. `out`: the three
+        tensors to fill.
     """
-    out, mean, rstd = norm._native_batch_norm(
+    found = norm._native_batch_norm(
         input, weight, bias, running_mean, running_var, training, momentum, eps
     )
-    return (out, mean, rstd) if training else (out, mean.new_empty((0,)), mean.new_empty((0,)))
+    result, mean, rstd = _with_statistics(found, input, weight)
+    if not training:
+        mean, rstd = mean.new_empty((0,)), rstd.new_empty((0,))
+    return stored("native_batch_norm", (result, mean, rstd), out)
 
 
 @function
@@ -154,7 +168,7 @@ def native_group_norm(input, weight, bias, N, C, HxW, group, eps):
             "Expected number of channels in input to be divisible by num_groups, but got input of "
             f"shape {list(input.shape)} and num_groups={group}"
         )
-    return norm._native_group_norm(input, group, weight, bias, eps)
+    return _with_statistics(norm._native_group_norm(input, group, weight, bias, eps), input, weight)
 
 
 @function
@@ -164,7 +178,8 @@ def native_layer_norm(input, normalized_shape, weight, bias, eps):
     Returns:
         (result, means, reciprocals), the last two with ones in place of the normalised sizes.
     """
-    return norm._native_layer_norm(input, tuple(normalized_shape), weight, bias, eps)
+    found = norm._native_layer_norm(input, tuple(normalized_shape), weight, bias, eps)
+    return _with_statistics(found, input, weight)
 
 
 @function

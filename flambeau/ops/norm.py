@@ -6,8 +6,10 @@ derivatives come from the plain rules, which compute the statistics again from t
 
 from __future__ import annotations
 
+from math import prod
+
 from flambeau.backends import kernels
-from flambeau.core.errors import ArgumentValueError
+from flambeau.core.errors import ArgumentValueError, DTypeError, ShapeError
 from flambeau.core.registry import checked, function, op
 from flambeau.ops._declare import stored
 from flambeau.ops.pad import pad
@@ -95,10 +97,7 @@ def _(g, input, weight, training, mean, rstd):
 
 
 def _require_several_values(shape):
-    count = shape[0]
-    for size in shape[2:]:
-        count *= size
-    if count == 1:
+    if shape[0] * prod(shape[2:]) == 1:
         raise ValueError(
             f"Expected more than 1 value per channel when training, got input size {shape}"
         )
@@ -156,15 +155,13 @@ def instance_norm(
     """
     if not use_input_stats:
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
-    channels = input.shape[1]
-    count = 1
-    for size in input.shape[2:]:
-        count *= size
+    count = prod(input.shape[2:])
     if count == 1:
         raise ValueError(
             f"Expected more than 1 spatial element when training, got input size {input.shape}"
         )
-    out, mean, rstd = _native_group_norm(input.contiguous(), channels, weight, bias, eps)
+    groups = input.shape[1] or 1
+    out, mean, rstd = _native_group_norm(input.contiguous(), groups, weight, bias, eps)
     if running_mean is not None:
         _update_running(running_mean, mean, momentum)
         biased = 1 / (rstd * rstd) - eps
@@ -186,6 +183,8 @@ def _group_samples(s):
     yield s(s.tensor(2, 4, 3), 2, s.tensor(4), s.tensor(4), 1e-5)
     yield s(s.tensor(2, 4), 2, s.tensor(4), s.tensor(4), 1e-5)
     yield s(s.tensor(2, 6, 2, 2), 3, None, None, 1e-5)
+    yield s(s.tensor(0, 2), 1, s.tensor(2), s.tensor(2), 1e-5)
+    yield s(s.tensor(2, 2, 0), 2, s.tensor(2), s.tensor(2), 1e-5)
 
 
 @op(
@@ -204,7 +203,7 @@ def _native_group_norm(input, groups, weight, bias, eps):
 @_native_group_norm.vjp("input", "weight", "bias")
 def _(g, input, groups, weight, eps, needs):
     shape = input.shape
-    rows = (shape[0], groups, -1)
+    rows = (shape[0], groups, prod(shape[1:]) // groups)
     normal, factor = _normal(input.reshape(rows), -1, eps)
     u = g if weight is None else g * _per_channel(weight, input)
     of_input = _input_gradient(u.reshape(rows), normal, factor, -1).reshape(shape)
@@ -333,11 +332,28 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
     Raises:
         RuntimeError: if the input's last axes have other sizes.
     """
+    dtype = input.dtype
+    if not (dtype.is_floating_point or dtype.is_complex):
+        raise DTypeError(f"rms_norm: expected a floating point input, got {dtype.name}")
     if eps is None:
         from flambeau import finfo
 
         eps = finfo(input.dtype).eps
+    if dtype.is_complex:
+        return _complex_rms_norm(input, normalized_shape, weight, eps)
     return _native_rms_norm(input, normalized_shape, weight, eps)[0]
+
+
+def _complex_rms_norm(input, normalized_shape, weight, eps):
+    """The same of complex numbers, as torch has it: with the mean of squares, not of magnitudes."""
+    last, _ = _last_and_first(input, normalized_shape)
+    if tuple(input.shape[last[0] :] if last else ()) != tuple(normalized_shape):
+        raise ShapeError(
+            f"rms_norm: the input's last axes must have the sizes {list(normalized_shape)}, but "
+            f"it is {tuple(input.shape)}"
+        )
+    normal = input * (input.square().mean(last, True) + eps).rsqrt()
+    return normal if weight is None else normal * weight
 
 
 # ---- norms of vectors, and over neighbouring channels ----

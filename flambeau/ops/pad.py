@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from flambeau import _C
+from operator import index
+
+from flambeau.backends import kernels
+from flambeau.core.errors import RuntimeFailure
 from flambeau.core.registry import checked, op
 
 
 def _samples(s):
     yield s(s.tensor(2, 3), (1, 2), 0.5)
     yield s(s.tensor(2, 3, 4), (1, 0, -1, 2), 0)
+    yield s(s.tensor(2, 0), (1, 1, 0, 1), 2)
+    yield s(s.tensor(3, 2), (-1, -1, 1, 1))
+    yield s(s.tensor(), ())
 
 
 @op(backward_name="ConstantPadNd", samples=_samples, name="constant_pad_nd")
@@ -27,52 +33,69 @@ def _constant_pad(input, pad, value=0):
         >>> flambeau.constant_pad_nd(flambeau.tensor([1, 2]), (1, 0))
         tensor([0, 1, 2])
     """
-    if len(pad) % 2 or len(pad) > 2 * input.ndim:
-        raise RuntimeError(
-            "pad: Padding length must be divisible by 2 and at most twice the number of "
-            f"dimensions of the input, got {list(pad)} for {input.ndim}"
-        )
-    shape, source, starts = list(input.shape), input, []
-    for k in range(len(pad) // 2):
-        axis = input.ndim - 1 - k
-        before, after = pad[2 * k], pad[2 * k + 1]
-        shape[axis] += before + after
-        if shape[axis] < 0:
-            raise RuntimeError(
-                f"pad: The input size {input.shape[axis]}, plus negative padding {before} and "
-                f"{after}, resulted in a negative output size, which is invalid (dimension "
-                f"{axis})"
-            )
-        source = _C.slice(source, axis, max(0, -before), input.shape[axis] - max(0, -after), 1)
-        starts.append((axis, max(0, before)))
-    out = _C.empty_in_format_of(input, shape)
-    _C.fill(out, value)
-    inner = out
-    for axis, start in starts:
-        inner = _C.slice(inner, axis, start, start + source.shape[axis], 1)
-    _C.copy_into(inner, source)
-    return out
+    return kernels(input).pad(input, pad, "constant", value)
 
 
 _constant_pad.vjp("input")(lambda g, pad: _constant_pad(g, tuple(-p for p in pad), 0))
 
 
-def _places(mode, size, before, after):
-    """For every position of the widened axis, the one of the input that it repeats."""
-    if mode == "reflect":
-        if before >= size or after >= size:
-            raise RuntimeError(
-                "Argument #4: Padding size should be less than the corresponding input "
-                f"dimension, but got: padding ({before}, {after}) for an axis of {size}"
-            )
-        places = [*range(before, 0, -1), *range(size), *range(size - 2, size - 2 - after, -1)]
-    elif mode == "replicate":
-        places = [0] * before + list(range(size)) + [size - 1] * after
-    else:
-        if before > size or after > size:
-            raise RuntimeError("Padding value causes wrapping around more than once.")
-        places = [*range(size - before, size), *range(size), *range(after)]
-    return places
+#: The stems of torch's nodes. Those of circular padding are its last step: an end is written.
+_NODES = {
+    "reflect": "ReflectionPad{}D",
+    "replicate": "ReplicationPad{}D",
+    "circular": "torch::autograd::CopySlices",
+}
+_KERNELS = {"reflect": "reflection_pad", "replicate": "replication_pad"}
+
+
+def _declare_edges(mode, n):
+    """The op that continues the last n axes as the mode says; its adjoint is one, too."""
+    node = _NODES[mode].format(n)
+    sizes, widths = (*(2, 1, 3, 4)[: 1 + n], 4), (1, 2, 2, 0, 0, 1)[: 2 * n]
+    trimmed = (-1, 2, 1, -1, 0, 0)[: 2 * n]
+
+    def samples(s):
+        yield s(s.tensor(*sizes), widths)
+        yield s(s.tensor(*sizes), trimmed)
+
+    def adjoint_samples(s):
+        for width in (widths, trimmed):
+            pairs = zip(width[::2], width[1::2], strict=True)
+            wide = [size + a + b for size, (a, b) in zip(reversed(sizes), pairs, strict=False)]
+            yield s(s.tensor(*sizes[: len(sizes) - n], *reversed(wide)), width, sizes)
+
+    @op(
+        name=f"_{mode}_pad{n}d",
+        backward_name=node,
+        public=False,
+        out=False,
+        batch=lambda op, size, values, marks: op(*values),
+        torch=f"_C._nn.{_KERNELS[mode]}{n}d" if mode in _KERNELS else "",
+        samples=samples,
+    )
+    def widened(input, pad):
+        """The input with its last axes continued."""
+        return kernels(input).pad(input, pad, mode, 0)
+
+    @op(
+        name=f"_{mode}_pad{n}d_backward",
+        backward_name=node if "::" in node else node + "Backward",
+        public=False,
+        out=False,
+        batch=lambda op, size, values, marks: op(values[0], values[1], (size, *values[2])),
+        torch="",
+        samples=adjoint_samples,
+    )
+    def summed(grad, pad, size):
+        """What stands in each place of the continued tensor, added up where it came from."""
+        return kernels(grad).pad_backward(grad, pad, mode, size)
+
+    widened.vjp("input")(lambda g, pad, input_shape: summed(g, pad, tuple(input_shape)))
+    summed.vjp("grad")(lambda g, pad: widened(g, pad))
+    return widened
+
+
+_edges = {(mode, n): _declare_edges(mode, n) for mode in _NODES for n in (1, 2, 3)}
 
 
 @checked
@@ -82,7 +105,8 @@ def pad(input, pad, mode="constant", value=None):
     Args:
         input: any tensor; the other modes than "constant" leave the first axes (batch, channels)
             alone.
-        pad: (before, after) of the last axis, then of the one before it, and so on.
+        pad: (before, after) of the last axis, then of the one before it, and so on; three axes at
+            most in the other modes than "constant".
         mode: "constant", "reflect", "replicate" or "circular".
         value: what to fill with, for "constant"; 0 by default.
 
@@ -93,30 +117,19 @@ def pad(input, pad, mode="constant", value=None):
         >>> flambeau.nn.functional.pad(flambeau.ones(2), (1, 0))
         tensor([0., 1., 1.])
     """
-    pad = tuple(int(p) for p in pad)
+    pad = tuple(map(index, pad))
     if mode == "constant":
         return _constant_pad(input, pad, 0 if value is None else value)
-    if mode not in ("reflect", "replicate", "circular"):
+    if mode not in _NODES:
         raise NotImplementedError(f"Unrecognised padding mode {mode}")
     if value is not None and value != 0:
         raise ValueError(f'Padding mode "{mode}" doesn\'t take in value argument')
-    from flambeau.ops.gather import index_select
-    from flambeau.ops.values import tensor
-
-    # Channels-last images stay so: the channels wait at the end.
-    waits = mode != "circular" and _C.is_channels_last(input.shape, input._strides)
-    if waits:
-        input = input.movedim(1, -1)
-    for k in range(len(pad) // 2):
-        before, after = pad[2 * k], pad[2 * k + 1]
-        axis = input.ndim - 1 - k
-        if waits and axis:
-            axis = axis - 1 if axis > 1 else input.ndim - 1
-        places = _places(mode, input.shape[axis], max(before, 0), max(after, 0))
-        if before < 0:
-            places = places[-before:]
-        if after < 0:
-            places = places[:after]
-        if before or after:
-            input = index_select(input, axis, tensor(places, dtype=_C.int64))
-    return input.movedim(-1, 1) if waits else input
+    if len(pad) % 2:
+        raise RuntimeFailure(f"pad: Padding length must be divisible by 2, got {len(pad)}")
+    edges = _edges.get((mode, len(pad) // 2))
+    if edges is None or len(pad) > 2 * input.ndim:
+        raise NotImplementedError(
+            f"pad: Padding size {len(pad)} is not supported for {input.ndim}D input tensor: "
+            "one to three axes can be padded, and any number in the mode constant"
+        )
+    return edges(input, pad)

@@ -10,6 +10,7 @@ from math import inf, prod
 from flambeau.core.errors import ArgumentTypeError, ArgumentValueError, ShapeError
 from flambeau.core.registry import checked, function
 from flambeau.ops import pool_primitives as primitives
+from flambeau.ops._declare import stored
 from flambeau.ops.activation import relu
 from flambeau.ops.conv import _pair
 from flambeau.ops.random import rand
@@ -125,6 +126,11 @@ max_pool3d, max_pool3d_with_indices = _make_max(3)
 
 
 def _output_size(input, output_size, n, name):
+    if n > 1 and isinstance(output_size, (tuple, list)) and len(output_size) >= input.ndim:
+        raise ArgumentValueError(
+            f"{name}: Input dimension should be at least {len(output_size) + 1}, got "
+            f"{list(input.shape)}"
+        )
     _need(input, n, name)
     if isinstance(output_size, int) or output_size is None:
         output_size = (output_size,) * n
@@ -346,6 +352,8 @@ def _make_avg(n):
         ceil_mode=False,
         count_include_pad=True,
         divisor_override=None,
+        *,
+        out=None,
     ):
         """Means of windows over the last {axes}.
 
@@ -357,6 +365,7 @@ def _make_avg(n):
             ceil_mode: round the output size up.
             count_include_pad: whether padding counts in the mean.
             divisor_override: divide by this instead of the size of the window.
+            out: the tensor to fill.
 
         Raises:
             RuntimeError: if the window does not fit.
@@ -366,7 +375,8 @@ def _make_avg(n):
             tensor(1.)
         """
         options = stride, padding, ceil_mode, count_include_pad, divisor_override
-        return means(input, kernel_size, *options)
+        result = means(input, kernel_size, *options)
+        return result if out is None else stored(name, result, out)
 
     return _named(signals if n == 1 else pool, name)
 

@@ -1,9 +1,10 @@
-"""Moves between channels and positions, and among channels: views, put in order."""
+"""Moves between channels and positions, and among channels: views, copied into order."""
 
 from __future__ import annotations
 
+from flambeau import _C
 from flambeau.core.errors import RuntimeFailure, ShapeError
-from flambeau.core.registry import function
+from flambeau.core.registry import op
 
 
 def _check_pixels(name, input, factor, factor_name):
@@ -16,7 +17,38 @@ def _check_pixels(name, input, factor, factor_name):
         raise RuntimeFailure(f"{name} expects a positive {factor_name}, but got {factor}")
 
 
-@function
+def _copied(input, split, order, shape):
+    """The input, its axes split into others of the sizes `split`, in another order, joined again.
+
+    The result has `shape`, and is channels-last if the input is.
+    """
+    out = _C.empty_in_format_of(input, shape)
+    parts = _C.reshape(out, tuple(split[axis] for axis in order))
+    _C.copy_into(parts, _C.permute(_C.reshape(input, split), order))
+    return out
+
+
+def _shuffle_samples(s):
+    yield s(s.tensor(2, 8, 2, 3), 2)
+    yield s(s.tensor(9, 1, 2), 3)
+    yield s(s.tensor(2, 1, 3, 2, 2), 1)
+
+
+def _unshuffle_samples(s):
+    yield s(s.tensor(2, 2, 4, 6), 2)
+    yield s(s.tensor(1, 3, 6), 3)
+    yield s(s.tensor(2, 1, 3, 2, 2), 1)
+
+
+def _every_example(op, size, values, marks):
+    """The batching rule of what leaves all axes but the last three alone."""
+    input, factor = values
+    if input.ndim < 4:
+        _check_pixels(op.name, input[0], factor, "factor")
+    return op(input, factor)
+
+
+@op(out=False, dtypes="all", batch=_every_example, samples=_shuffle_samples)
 def pixel_shuffle(input, upscale_factor):
     """(..., C r^2, H, W) as (..., C, H r, W r); see `nn.PixelShuffle`.
 
@@ -45,12 +77,12 @@ def pixel_shuffle(input, upscale_factor):
         )
     # (batch, c, r, r, h, w) -> (batch, c, h, r, w, r)
     c, n = channels // (r * r), len(batch)
-    split = input.reshape(*batch, c, r, r, height, width)
     order = (*range(n + 1), n + 3, n + 1, n + 4, n + 2)
-    return split.permute(order).reshape(*batch, c, height * r, width * r)
+    shape = (*batch, c, height * r, width * r)
+    return _copied(input, (*batch, c, r, r, height, width), order, shape)
 
 
-@function
+@op(out=False, dtypes="all", batch=_every_example, samples=_unshuffle_samples)
 def pixel_unshuffle(input, downscale_factor):
     """(..., C, H r, W r) as (..., C r^2, H, W), the inverse of `pixel_shuffle`.
 
@@ -79,12 +111,34 @@ def pixel_unshuffle(input, downscale_factor):
             )
     # (batch, c, h, r, w, r) -> (batch, c, r, r, h, w)
     n = len(batch)
-    split = input.reshape(*batch, channels, height // r, r, width // r, r)
+    split = (*batch, channels, height // r, r, width // r, r)
     order = (*range(n + 1), n + 2, n + 4, n + 1, n + 3)
-    return split.permute(order).reshape(*batch, channels * r * r, height // r, width // r)
+    return _copied(input, split, order, (*batch, channels * r * r, height // r, width // r))
 
 
-@function(aliases=("native_channel_shuffle",))
+pixel_shuffle.vjp("input")(lambda g, upscale_factor: pixel_unshuffle(g, upscale_factor))
+pixel_unshuffle.vjp("input")(lambda g, downscale_factor: pixel_shuffle(g, downscale_factor))
+
+
+def _channel_samples(s):
+    yield s(s.tensor(2, 6, 2, 2), 3)
+    yield s(s.tensor(2, 6, 2), 2)
+    yield s(s.tensor(0, 4, 1, 2, 1), 2)
+
+
+def _channels_of_examples(op, size, values, marks):
+    """The examples' batches in one."""
+    input, groups = values
+    return op(input.flatten(0, 1), groups).unflatten(0, input.shape[:2])
+
+
+@op(
+    out=False,
+    dtypes="all",
+    aliases=("native_channel_shuffle",),
+    batch=_channels_of_examples,
+    samples=_channel_samples,
+)
 def channel_shuffle(input, groups):
     """The channels (axis 1) of groups in turn; see `nn.ChannelShuffle`.
 
@@ -117,5 +171,11 @@ def channel_shuffle(input, groups):
             f"Number of channels must be divisible by groups. Got {channels} channels and "
             f"{groups} groups."
         )
-    split = input.reshape(batch, groups, channels // groups, *rest)
-    return split.transpose(1, 2).reshape(batch, channels, *rest)
+    split = (batch, groups, channels // groups, *rest)
+    order = (0, 2, 1, *range(3, input.ndim + 1))
+    return _copied(input, split, order, tuple(input.shape))
+
+
+@channel_shuffle.vjp("input")
+def _(g, groups):
+    return channel_shuffle(g, g.shape[1] // groups) if g.numel() else g

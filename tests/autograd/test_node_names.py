@@ -71,7 +71,8 @@ x.clone().copy_(y) | x.clone().masked_fill_(x > 0, 0.) | x.clone().index_add_(0,
 x.index_fill(0, i, 1.) | x.scatter(0, i.reshape(1, 2), 1.) | x.scatter(0, i.reshape(1, 2), y)
 x.masked_select(x > 0) | x.as_strided((2, 2), (1, 1)) | x.unfold(0, 2, 1) | written
 x.clone().normal_() | x.clone().uniform_() | x.clone().exponential_() | x.clone().bernoulli_(0.5)
-F.conv1d(b, bw) | x.clone().random_(0, 3)
+F.conv1d(b, bw) | x.clone().random_(0, 3) | F.pixel_shuffle(im, 1) | F.pixel_unshuffle(im, 2)
+F.channel_shuffle(im, 2) | F.pad(x, (1, 1), mode='reflect') | F.pad(im, (1,) * 4, mode='circular')
 view_of_written | torch.complex(x, y).abs() | torch.view_as_real(torch.complex(x, y)) | x.atan2(y)
 """
 

@@ -48,6 +48,9 @@ x.detach() | x.data | x.bool() | x.pow(2) | x**y | x / 2 | -x | x.abs() | x.sigm
 t.addcmul(x, x, y) | t.lerp(x, y, 0.5) | t.maximum(x, y) | x == y | x.isnan() | x.round()
 x.new_zeros(2, 3, 4, 5) | x.type(t.float64) | F.mse_loss(x, y, reduction='none') | x.mT
 F.l1_loss(x, y, reduction='none') | t.matmul(x, r.transpose(2, 3)) | x.movedim(1, -1)
+F.channel_shuffle(x, 3) | F.pixel_unshuffle(x[:, :, :, :4], 2)
+F.pixel_shuffle(t.cat([x, y, x, y], 1), 2)
+F.pad(x, (1, 0, 2, 1), mode='reflect') | F.pad(x, (1, 0, 2, 1), mode='circular')
 t.complex(x, y) | t.complex(x, r) | t.view_as_real(t.complex(x, y))
 copy.deepcopy(x) | pickle.loads(pickle.dumps(x)) | t.as_tensor(x, dtype=t.float64)
 t.zeros(2, 3, 4, 5).resize_(2, 3, 4, 6, memory_format=t.channels_last) | t.zeros(1).resize_as_(x)

@@ -278,3 +278,16 @@ def test_meta():
     values, indices = F.max_pool2d(x, 2, return_indices=True)
     assert values.device == indices.device == flambeau.device("meta")
     assert F.max_unpool2d(values, indices, 2).shape == (2, 3, 8, 8)
+
+
+def test_means_fill_a_tensor():
+    for get, shape in ((F.avg_pool2d, (1, 2, 4, 4)), (F.avg_pool3d, (1, 2, 4, 4, 4))):
+        x, out = flambeau.rand(shape), flambeau.empty(0)
+        assert get(x, 2, out=out) is out
+        assert flambeau.equal(out, get(x, 2))
+
+
+def test_a_list_of_sizes_needs_as_many_axes():
+    for pool in (F.adaptive_avg_pool2d, F.adaptive_max_pool3d):
+        with pytest.raises(ValueError, match="Input dimension should be at least 3"):
+            pool(flambeau.ones(2, 2), (2, 2))

@@ -92,7 +92,6 @@ ROWS = {
     ],
     "celu": lambda s: [s(s.tensor(2, 3)), s(s.tensor(2, 3), alpha=0.5)],
     "chain_matmul": lambda s: [s(s.tensor(2, 3), s.tensor(3, 4), s.tensor(4, 2))],
-    "channel_shuffle": lambda s: [s(s.tensor(2, 6, 2, 2), 3)],
     "chunk": _sections((2,), (3, 1), (5, -1)),
     "column_stack": _joined,
     "combinations": lambda s: [
@@ -191,8 +190,6 @@ ROWS = {
     ],
     "pdist": lambda s: [s(s.tensor(4, 3)), s(s.tensor(4, 3), 1)],
     "permute_copy": lambda s: [s(s.tensor(2, 3, 4), (2, 0, 1))],
-    "pixel_shuffle": lambda s: [s(s.tensor(2, 8, 2, 3), 2)],
-    "pixel_unshuffle": lambda s: [s(s.tensor(2, 2, 4, 6), 2)],
     "poisson_nll_loss": lambda s: [
         s(s.tensor(4), s.tensor(4, low=0.5, high=3), log, full, 1e-8, 1)
         for log in (False, True)

@@ -192,3 +192,58 @@ def test_errors():
     wrong(F.group_norm, x, 3, match="divisible by num_groups")
     wrong(F.group_norm, x, 0, match="num groups to be greater than 0")
     wrong(F.instance_norm, x[:, :, :1], error=ValueError, match="more than 1 spatial element")
+
+
+@pytest.mark.parametrize("weighted", ["none", "float32", "bfloat16"])
+def test_the_statistics_have_the_dtype_of_the_weight(weighted):
+    def dtypes(m):
+        x = m.arange(24.0).reshape(2, 4, 3).to(m.bfloat16)
+        four, three = (
+            None if weighted == "none" else m.ones(n, dtype=getattr(m, weighted)) for n in (4, 3)
+        )
+        results = (
+            *m.native_batch_norm(x, four, four, None, None, True, 0.1, 1e-5),
+            *m.native_group_norm(x, four, four, 2, 4, 3, 2, 1e-5),
+            *m.native_layer_norm(x, (3,), three, three, 1e-5),
+        )
+        return [str(r.dtype).split(".")[-1] for r in results]
+
+    assert dtypes(flambeau) == dtypes(torch)
+
+
+def test_batch_norm_fills_tensors():
+    def filled(m):
+        x, out = m.arange(12.0).reshape(2, 3, 2), tuple(m.empty(0) for _ in range(3))
+        m.native_batch_norm(x, None, None, None, None, True, 0.1, 0.5, out=out)
+        return [t.tolist() for t in out]
+
+    for ours, theirs in zip(filled(flambeau), filled(torch), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+
+
+def test_group_norm_of_nothing_has_gradients():
+    x = flambeau.zeros(0, 2, requires_grad=True)
+    weight = flambeau.ones(2, requires_grad=True)
+    out = F.group_norm(x, 1, weight, weight)
+    (found,) = flambeau.autograd.grad(out.sum(), weight, create_graph=True)
+    assert found.tolist() == [0, 0]
+
+
+def test_instance_norm_of_no_channels():
+    assert F.instance_norm(flambeau.ones(2, 0, 3)).shape == (2, 0, 3)
+    with pytest.raises(ValueError, match="more than 1 spatial element"):
+        F.instance_norm(flambeau.ones(3))
+
+
+def test_rms_norm_of_complex_numbers():
+    x = torch.randn(2, 3, 4, dtype=torch.complex128, requires_grad=True)
+    w = torch.randn(4, dtype=torch.complex128)
+    mine = flambeau.tensor(x.detach().numpy()).requires_grad_()
+    theirs = torch.nn.functional.rms_norm(x, (4,), w, 1e-3)
+    ours = F.rms_norm(mine, (4,), flambeau.tensor(w.numpy()), 1e-3)
+    np.testing.assert_allclose(ours.detach().numpy(), theirs.detach().numpy())
+    ours.real.sum().backward()
+    theirs.real.sum().backward()
+    np.testing.assert_allclose(mine.grad.numpy(), x.grad.numpy())
+    with pytest.raises(RuntimeError, match="last axes must have the sizes"):
+        F.rms_norm(mine, (3,))
