@@ -73,6 +73,11 @@ def masked_fill(input, mask, value):
         raise RuntimeError(
             f"masked_fill_ only supports boolean masks, but got mask with dtype {mask.dtype}"
         )
+    if isinstance(value, Tensor) and value.ndim:
+        raise RuntimeError(
+            "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with"
+            f" {value.ndim} dimension(s)."
+        )
     k = kernels(input)
     return k.contiguous(k.where(mask, _values_like(value, input), input))
 
@@ -104,6 +109,10 @@ def _(g, mask, input_shape):
 )
 def masked_scatter(input, mask, source):
     """A copy of input with the first elements of source, in order, where mask holds."""
+    if mask.dtype != _C.bool:
+        raise RuntimeError(
+            f"masked_scatter_ only supports boolean masks, but got mask with dtype {mask.dtype}"
+        )
     shape = _C.broadcast_shapes(input.shape, mask.shape)
     full_mask = _C.contiguous(_C.expand(mask, shape))
     places = kernels(input).nonzero(_C.reshape(full_mask, (-1,)))

@@ -6,7 +6,7 @@ from typing import Any
 
 from flambeau import _C
 from flambeau.core.tensor import Tensor
-from flambeau.func._batching import lead, rule, shift, whole
+from flambeau.func._batching import align, lead, rule, shift, whole
 from flambeau.func._levels import DYNAMIC_SHAPE
 from flambeau.ops.gather import embedding
 from flambeau.ops.index import index, index_put
@@ -21,6 +21,14 @@ def _masked_select(op, size, values, marks):
     shape = tuple(_C.broadcast_shapes(x.shape[1:], mask.shape))
     places = mask.expand(shape).reshape(-1).nonzero().reshape(-1)
     return lead(x, len(shape)).expand((size, *shape)).reshape(size, -1).index_select(1, places)
+
+
+@rule("masked_fill")
+def _masked_fill(op, size, values, marks):
+    x, mask, value = align(size, values, marks)
+    if marks[2] is True:  # an example's number is of its own; the op itself takes one for all
+        return where(mask, value.to(x.dtype), x)
+    return op(x, mask, value)
 
 
 # ---- x[index tensors] ----
