@@ -206,6 +206,7 @@ PyNode* make_node(PyOp* op, PyObject* const* slots, std::uint32_t needs, PyObjec
 PyNode* new_node(PyTypeObject* type);
 // The type of the nodes with this name (what follows the last "::" of it).
 PyTypeObject* node_type_named(PyObject* name);
+void rename_node(PyNode* node, PyObject* name);
 // What a node is called that `op` records for these arguments; `result` may be null.
 NodeName& choose_name(PyOp* op, PyObject* const* slots, PyObject* result);
 void add_overload(PyOp* op, PyObject* name, nb::list tests);

@@ -94,6 +94,15 @@ PyTypeObject* node_type_named(PyObject* name) {
   return made;
 }
 
+void rename_node(PyNode* node, PyObject* name) {
+  PyTypeObject* type = node_type_named(name);  // of the same layout as every node's
+  Py_SETREF(node->name, Py_NewRef(name));
+  PyTypeObject* before = Py_TYPE(reinterpret_cast<PyObject*>(node));
+  Py_SET_TYPE(reinterpret_cast<PyObject*>(node),
+              reinterpret_cast<PyTypeObject*>(Py_NewRef(reinterpret_cast<PyObject*>(type))));
+  Py_DECREF(before);
+}
+
 NodeName& choose_name(PyOp* op, PyObject* const* slots, PyObject* result) {
   for (int k = 0; k < op->overload_count; ++k) {
     Overload& overload = op->overloads[k];

@@ -1032,6 +1032,10 @@ void init_op(nb::module_& m) {
     t->t.bump_version();
     t->view_version = t->t.version();
   });
+  m.def("rename_node", [](nb::handle node, nb::str name) {
+    if (!is_node(node.ptr())) throw nb::type_error("rename_node: expected a node");
+    rename_node(as_node(node.ptr()), name.ptr());
+  });
   // The name of nodes for arguments that pass the tests: (parameter, condition, text) each.
   m.def("add_overload", [](nb::handle op, nb::str name, nb::list tests) {
     PyOp* target = as_op(op.ptr());

@@ -30,6 +30,7 @@ LINEAR: dict[str, tuple[str, ...]] = {
             "_squeeze_dim",
             "_squeeze_dims",
             "_to_copy",
+            "_unsafe_split",
             "as_strided",
             "clone",
             "cumsum",

@@ -28,6 +28,18 @@ def conj(value):
     return value.conjugate() if isinstance(value, complex) else value
 
 
+def named(node, result):
+    """The new tensor `result` of composed operations, whose node is called as that of torch's one.
+
+    Args:
+        node: the name, such as "PolarBackward0".
+        result: a tensor that the last of the operations has just made.
+    """
+    if result.grad_fn is not None:
+        _C.rename_node(result.grad_fn, node)
+    return result
+
+
 def stored(name, result, out):
     """The result of a function, in the tensor or tensors given as `out=` if there are any.
 

@@ -8,7 +8,7 @@ from flambeau import _C
 from flambeau.core.errors import ArgumentValueError, RuntimeFailure, ShapeError
 from flambeau.core.registry import FUNCTIONS, function, op
 from flambeau.ops.gather import index_select, scatter_reduce
-from flambeau.ops.join import cat, stack, vstack
+from flambeau.ops.join import cat, stack, unbind, vstack
 from flambeau.ops.movement import meshgrid
 from flambeau.ops.views import atleast_2d
 
@@ -210,7 +210,9 @@ def unravel_index(indices, shape):
     for size in reversed(sizes):
         found.append(rest % max(size, 1))
         rest = rest // max(size, 1)
-    return tuple(reversed(found))
+    if len(found) < 2:
+        return tuple(found)
+    return unbind(stack(found[::-1], -1), -1)  # the columns of one tensor, as torch's lie
 
 
 # ---- segments ----

@@ -11,6 +11,7 @@ from flambeau.core.errors import DeviceError
 from flambeau.core.registry import FUNCTIONS, function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops import creation, values
+from flambeau.ops._declare import named
 from flambeau.ops.views import cast
 
 _DType = _C.dtype
@@ -129,12 +130,13 @@ def _converted(self, dtype, copy=False, memory_format=None):
             _warn_complex_to_real()
         self = cast(self, dtype)
     elif copy:
-        return self.clone(memory_format=memory_format)
+        return named("ToCopyBackward0", self.clone(memory_format=memory_format))
     elif memory_format is _layout.suggested(self):
         return self
     if memory_format is None or memory_format is _layout.preserve_format:
         return self
-    return self.contiguous(memory_format)
+    moved = self.contiguous(memory_format)
+    return moved if moved is self else named("ToCopyBackward0", moved)
 
 
 def to(self, *args, **kwargs):

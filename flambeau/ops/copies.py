@@ -9,10 +9,10 @@ from __future__ import annotations
 from flambeau.core.layout import contiguous_format
 from flambeau.core.registry import FUNCTIONS, function
 from flambeau.ops import movement, parts, views
-from flambeau.ops._declare import stored
+from flambeau.ops._declare import named, stored
 from flambeau.ops.complex import view_as_complex, view_as_real
 from flambeau.ops.index import index_put
-from flambeau.ops.join import chunk, split, unbind
+from flambeau.ops.join import _chunk_size, _pieces, _unsafe_split, split, unbind
 
 
 @function(methods=("split_with_sizes",))
@@ -31,24 +31,37 @@ def split_with_sizes(input, split_sizes, dim=0):
 
 @function(methods=("unsafe_split",))
 def unsafe_split(input, split_size, dim=0):
-    """`split` into pieces of one size."""
+    """`split` into pieces of one size, which the graph does not take for views.
+
+    Each piece may be changed in place by itself; nothing warns where gradients of others would be
+    wrong then.
+
+    Args:
+        split_size: the length of a piece; the last may be shorter.
+        dim: the axis.
+
+    Example:
+        >>> flambeau.unsafe_split(flambeau.tensor([1, 2, 3]), 2)
+        (tensor([1, 2]), tensor([3]))
+    """
     if not hasattr(split_size, "__index__"):
         raise TypeError(
             "unsafe_split(): argument 'split_size' must be int, not " + type(split_size).__name__
         )
-    return split(input, split_size, dim)
+    return _unsafe_split(input, *_pieces(input, split_size, dim))
 
 
 @function(methods=("unsafe_split_with_sizes",))
 def unsafe_split_with_sizes(input, split_sizes, dim=0):
-    """`split_with_sizes` under another name."""
-    return split(input, _listed("unsafe_split_with_sizes", split_sizes), dim)
+    """`split_with_sizes` into pieces that the graph does not take for views; see `unsafe_split`."""
+    sizes = _listed("unsafe_split_with_sizes", split_sizes)
+    return _unsafe_split(input, *_pieces(input, sizes, dim))
 
 
 @function(methods=("unsafe_chunk",))
 def unsafe_chunk(input, chunks, dim=0):
-    """`chunk` under another name."""
-    return chunk(input, chunks, dim)
+    """`chunk` into pieces that the graph does not take for views; see `unsafe_split`."""
+    return _unsafe_split(input, *_pieces(input, _chunk_size(input, chunks, dim), dim))
 
 
 def _listed(name, sizes):
@@ -60,7 +73,7 @@ def _listed(name, sizes):
 
 
 def _alias(input):
-    return input.view_as(input)
+    return named("AliasBackward0", input.view_as(input))
 
 
 @function
@@ -125,7 +138,8 @@ def _copying(name, view):
 
 
 def _owned(part):
-    return part.clone(memory_format=contiguous_format)
+    copy = part.clone(memory_format=contiguous_format)
+    return named(part.grad_fn.name() + "_copy", copy) if copy.requires_grad else copy
 
 
 for _name, _view in _VIEWS.items():

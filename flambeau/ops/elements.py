@@ -10,7 +10,7 @@ from flambeau.core import return_types
 from flambeau.core.errors import GradError, RuntimeFailure, ShapeError, UnsupportedError
 from flambeau.core.registry import FUNCTIONS, checked, function, op
 from flambeau.core.tensor import Tensor
-from flambeau.ops._declare import stored
+from flambeau.ops._declare import named, stored
 from flambeau.ops.elementwise import float_power, where
 
 _FLOATS = (_C.float16, _C.bfloat16, _C.float32, _C.float64)
@@ -103,7 +103,8 @@ def polar(abs, angle):
             f"Expected object of scalar type {abs.dtype} but got scalar type {angle.dtype} for"
             " second argument"
         )
-    return FUNCTIONS["complex"](abs * angle.cos(), abs * angle.sin())
+    made = FUNCTIONS["complex"](abs * angle.cos(), abs * angle.sin())
+    return named("PolarBackward0", made)
 
 
 @function(methods=("isreal",))

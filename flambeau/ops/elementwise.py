@@ -6,7 +6,18 @@ from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core.registry import FUNCTIONS, checked, function, op
 from flambeau.core.tensor import Tensor
-from flambeau.ops._declare import binary, conj, fast, integers, numpy, of, operators, scipy, zeros
+from flambeau.ops._declare import (
+    binary,
+    conj,
+    fast,
+    integers,
+    named,
+    numpy,
+    of,
+    operators,
+    scipy,
+    zeros,
+)
 from flambeau.ops.masks import where
 from flambeau.ops.unary import exp, exp2, isnan, log
 from flambeau.ops.unary import relu as relu
@@ -146,7 +157,7 @@ def rsub(input, other, *, alpha=1):
         >>> flambeau.rsub(flambeau.tensor([1, 2]), 10)
         tensor([9, 8])
     """
-    return sub(other, input, alpha=alpha)
+    return named("RsubBackward0", sub(other, input, alpha=alpha))
 
 
 mul = binary(

@@ -7,8 +7,9 @@ from flambeau.backends import kernels
 from flambeau.core.errors import ShapeError
 from flambeau.core.registry import checked, function, op
 from flambeau.core.tensor import Tensor
-from flambeau.ops._declare import conj, stored
+from flambeau.ops._declare import conj, named, stored
 from flambeau.ops.index import _values_like, _zeros
+from flambeau.ops.masks import where
 from flambeau.ops.views import _axis
 
 _MODES = {"set": 0, "add": 1, "sum": 1, "multiply": 2, "prod": 2, "amax": 3, "amin": 4}
@@ -345,7 +346,7 @@ Tensor.scatter_reduce_ = _method_inplace(scatter_reduce)
 @op(methods=("take",), samples=lambda s: [s(s.tensor(3, 4), s.indices(2, 3, high=12))])
 def take(input, index):
     """The elements of the flattened input that index names, in index's shape."""
-    return input.reshape(-1)[index.contiguous()]
+    return named("TakeBackward0", input.reshape(-1)[index.contiguous()])
 
 
 @function(methods=("take_along_dim",))
@@ -354,6 +355,7 @@ def take_along_dim(input, indices, dim=None, *, out=None):
     if dim is None:
         result = gather(input.reshape(-1), 0, indices.reshape(-1))
     else:
+        indices = _from_front(indices, input.size(dim))
         dim = dim + input.ndim if dim < 0 else dim
         shape = list(_C.broadcast_shapes(_without(input.shape, dim), _without(indices.shape, dim)))
         result = gather(
@@ -362,6 +364,11 @@ def take_along_dim(input, indices, dim=None, *, out=None):
             indices.expand(_with(shape, dim, indices.shape[dim])),
         )
     return stored("take_along_dim", result, out)
+
+
+def _from_front(indices, size):
+    """Negative indices count from the end, as in NumPy; `gather` itself takes none."""
+    return where(indices < 0, indices + size, indices)
 
 
 def _without(shape, dim):

@@ -88,7 +88,7 @@ stack.vjp("tensors")(lambda g, dim: g.unbind(dim))
 def unbind(input, dim=0):
     """The slices along `dim`, without that axis, as a tuple of views."""
     if input.ndim == 0:
-        raise RuntimeError("Dimension specified as 0 but tensor has no dimensions")
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     return tuple(_C.select(input, dim, k) for k in range(input.size(dim)))
 
 
@@ -124,8 +124,22 @@ def _split_sizes(input, sizes, dim, even=False):
     return tuple(parts)
 
 
-@_split_sizes.vjp("input")
-def _(g, sizes, dim, input_shape):
+#: The same with pieces that the graph does not take for views: each may be written by itself.
+_unsafe_split = op(
+    _split_sizes.__wrapped__,
+    name="_unsafe_split",
+    multi_output=True,
+    grad_list=True,
+    out=False,
+    public=False,
+    backward_name="UnsafeSplitWithSizes",
+    overloads={"even given": "UnsafeSplitBackward0"},
+    torch="",
+    samples=_split_sizes.info.samples,
+)
+
+
+def _joined(g, sizes, dim, input_shape):
     known = next(p for p in g if p is not None)
     parts = []
     for part, length in zip(g, sizes, strict=True):
@@ -137,6 +151,10 @@ def _(g, sizes, dim, input_shape):
     return cat(parts, dim)
 
 
+_split_sizes.vjp("input")(_joined)
+_unsafe_split.vjp("input")(_joined)
+
+
 @function
 def split(tensor, split_size_or_sections, dim=0):
     """Splits along `dim` into pieces of one size (the last may be smaller) or of the sizes given.
@@ -144,6 +162,11 @@ def split(tensor, split_size_or_sections, dim=0):
     Raises:
         RuntimeError: if the sizes do not add up to the length of the axis.
     """
+    return _split_sizes(tensor, *_pieces(tensor, split_size_or_sections, dim))
+
+
+def _pieces(tensor, split_size_or_sections, dim):
+    """The sizes of the pieces, the axis counted from the front, and whether one size was given."""
     n = tensor.size(dim)
     dim = dim + tensor.ndim if dim < 0 else dim
     if isinstance(split_size_or_sections, int):
@@ -158,7 +181,7 @@ def split(tensor, split_size_or_sections, dim=0):
                     "split_size can only be 0 if dimension size is 0, but got dimension size of "
                     f"{n}"
                 )
-            return _split_sizes(tensor, (0,), dim, True)
+            return (0,), dim, True
         sizes = [min(size, n - at) for at in range(0, n, size)] or [0]
     else:
         sizes = [int(s) for s in split_size_or_sections]
@@ -168,7 +191,7 @@ def split(tensor, split_size_or_sections, dim=0):
                 "size at "
                 f"dimension {dim}), but got split_sizes={sizes}"
             )
-    return _split_sizes(tensor, tuple(sizes), dim, isinstance(split_size_or_sections, int))
+    return tuple(sizes), dim, isinstance(split_size_or_sections, int)
 
 
 def _split(self, split_size, dim=0):
@@ -191,12 +214,17 @@ def _countable(name, pieces):
 @function(methods=("chunk",))
 def chunk(input, chunks, dim=0):
     """Splits into at most `chunks` pieces of equal size (the last may be smaller)."""
+    return split(input, _chunk_size(input, chunks, dim), dim)
+
+
+def _chunk_size(input, chunks, dim):
+    """What to split into: the size of a chunk, or the sizes of all where there is nothing."""
     if chunks <= 0:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
     n = input.size(dim)
     if n == 0:
-        return split(input, [0] * _countable("chunk", chunks), dim)
-    return split(input, max(1, -(-n // chunks)), dim)
+        return [0] * _countable("chunk", chunks)
+    return max(1, -(-n // chunks))
 
 
 def _one_of(name, *values):
@@ -292,6 +320,8 @@ def hstack(tensors, *, out=None):
 @function
 def vstack(tensors, *, out=None):
     """Joins on top of each other; vectors count as rows."""
+    if not len(tensors):
+        raise RuntimeError("vstack expects a non-empty TensorList")
     return cat([_row(t) for t in tensors], 0, out=out)
 
 

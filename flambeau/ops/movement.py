@@ -103,7 +103,7 @@ def _sum_to_size_method(self, *sizes, size=None):
         size=tuple(size),
         tensor=self,
     )
-    return sum_to_size(self, size)
+    return sum_to_size(self, size) if len(size) else self.sum()
 
 
 Tensor.sum_to_size = checked(_sum_to_size_method)
@@ -247,6 +247,8 @@ def roll(input, shifts, dims=()):
         >>> flambeau.arange(4).roll(1)
         tensor([3, 0, 1, 2])
     """
+    if not input.ndim and dims not in ((), []):
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     return kernels(input).roll(input, shifts, dims)
 
 

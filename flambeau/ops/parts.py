@@ -10,7 +10,8 @@ from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core.errors import require
 from flambeau.core.registry import function, op
-from flambeau.ops._declare import stored
+from flambeau.core.tensor import Tensor
+from flambeau.ops._declare import named, stored
 from flambeau.ops.views import _axis, _row_major, reshape
 
 
@@ -86,12 +87,18 @@ def _(g, input_shape, dim, start, end, step):
 slice_backward.vjp("g")(lambda g, dim, start, end, step: slice(g, dim, start, end, step))
 
 
+def _counts(dtype):
+    return not (dtype.is_floating_point or dtype.is_complex or dtype == _C.bool)
+
+
 @function(methods=("narrow",))
 def narrow(input, dim, start, length):
     """A view of `length` slices from `start` on along `dim`."""
     axis = _axis(dim, input.ndim)
     if input.ndim == 0:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+    if isinstance(start, Tensor) and (start.ndim or not _counts(start.dtype)):
+        raise RuntimeError("start must be an 0-dim integral Tensor.")
     start = int(start)
     size = input.shape[axis]
     if length < 0:
@@ -109,7 +116,8 @@ def narrow(input, dim, start, length):
 @function(methods=("narrow_copy",))
 def narrow_copy(input, dim, start, length, *, out=None):
     """`narrow` with a storage of its own."""
-    return stored("narrow_copy", narrow(input, dim, start, length).clone(), out)
+    copy = named("NarrowCopyBackward0", narrow(input, dim, start, length).clone())
+    return stored("narrow_copy", copy, out)
 
 
 @op(
@@ -145,13 +153,13 @@ diagonal_backward.vjp("g")(lambda g, offset, dim1, dim2: g.diagonal(offset, dim1
 
 @op(
     public=False,
-    out=False,
     backward_name="DiagonalBackward0_copy",
     samples=lambda s: [s(s.tensor(3, 4))],
 )
 def diagonal_copy(input, offset=0, dim1=0, dim2=1):
     """`diagonal` with a storage of its own."""
-    return kernels(input).clone(_C.diagonal(input, offset, dim1, dim2))
+    view = _C.diagonal(input, offset, dim1, dim2)
+    return kernels(input).clone_strided(view, _row_major(view.shape))
 
 
 @diagonal_copy.vjp("input")
@@ -390,7 +398,6 @@ select_scatter.vjp("src")(lambda g, dim, index: g.select(dim, index))
 
 @op(
     methods=("slice_scatter",),
-    out=False,
     samples=lambda s: [s(s.tensor(2, 5), s.tensor(2, 2), 1, 1, 5, 2)],
 )
 def slice_scatter(input, src, dim=0, start=None, end=None, step=1):

@@ -7,13 +7,21 @@ from flambeau.core.errors import ShapeError
 from flambeau.core.registry import FUNCTIONS, checked
 from flambeau.core.tensor import Tensor
 from flambeau.ops import parts, views
+from flambeau.ops._declare import named
 
 
-def _becoming(view, name):
-    """The method `<name>_`, which turns a tensor into its view `<name>`."""
+def _becoming(view, name, forms):
+    """The method `<name>_`, which turns a tensor into its view `<name>`, which has so many forms.
+
+    Nodes of the in-place forms are counted after those of the others: TBackward0, TBackward1.
+    """
 
     def become(self, *args, **kwargs):
-        _C.become(self, view(self, *args, **kwargs))
+        made = view(self, *args, **kwargs)
+        if made.grad_fn is not None:
+            name = made.grad_fn.name()
+            named(f"{name[:-1]}{int(name[-1]) + forms}", made)
+        _C.become(self, made)
         return self
 
     become.__name__ = become.__qualname__ = name + "_"
@@ -27,15 +35,15 @@ def _transposed(input):
     return views.t(input)
 
 
-for _name, _view in (
-    ("t", _transposed),
-    ("transpose", views.transpose),
-    ("swapaxes", views.transpose),
-    ("swapdims", views.transpose),
-    ("squeeze", Tensor.squeeze),
-    ("unsqueeze", views.unsqueeze),
-    ("as_strided", parts.as_strided),
+for _name, _view, _forms in (
+    ("t", _transposed, 1),
+    ("transpose", views.transpose, 1),
+    ("swapaxes", views.transpose, 1),
+    ("swapdims", views.transpose, 1),
+    ("squeeze", Tensor.squeeze, 3),
+    ("unsqueeze", views.unsqueeze, 1),
+    ("as_strided", parts.as_strided, 1),
 ):
-    setattr(Tensor, _name + "_", _becoming(_view, _name))
+    setattr(Tensor, _name + "_", _becoming(_view, _name, _forms))
 
 FUNCTIONS["as_strided_"] = Tensor.as_strided_

@@ -11,6 +11,7 @@ from flambeau.core import return_types
 from flambeau.core.registry import function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import stored
+from flambeau.ops.views import _axis
 
 _PICKED = ("values", "indices")
 
@@ -263,54 +264,45 @@ def _quantile(name, input, q, dim, keepdim, interpolation, ignore_nan):
             f"{name}() interpolation must be one of linear, lower, higher, midpoint or nearest, "
             f"but got {interpolation}"
         )
-    many = isinstance(q, Tensor) and q.ndim == 1
     if isinstance(q, Tensor):
         if q.ndim > 1:
             raise RuntimeError(f"{name}() q must be a scalar or 1D tensor")
         if q.dtype != input.dtype:
             raise RuntimeError(f"{name}() q tensor must be same dtype as the input tensor")
-        wanted = q.reshape(-1).tolist()
+        shares = q.reshape(-1)
     else:
-        wanted = [q]
-    for value in wanted:
+        shares = _C.full((1,), q, input.dtype)
+    for value in shares.tolist():
         if not 0 <= value <= 1:
             raise RuntimeError(f"{name}() q must be in the range [0, 1] but got {value:g}")
-    shape = input.shape
-    if dim is None:
+    if dim is None or not input.ndim:
         ordered = sort(input.reshape(-1), -1)[0]
-        kept = [1] * len(shape)
+        kept = range(input.ndim)
     else:
-        ordered = sort(input.transpose(dim, -1) if shape else input.reshape(1), -1)[0]
-        kept = list(shape)
-        if kept:
-            kept[dim] = 1
-    if isinstance(q, Tensor) and q.requires_grad:
-        wanted = q.reshape(-1).unbind()
-    parts = [_interpolated(ordered, value, interpolation, ignore_nan) for value in wanted]
-    if dim is not None and shape:
-        parts = [part.transpose(dim, -1) for part in parts]
-        parts = [part if keepdim else part.squeeze(dim) for part in parts]
-    else:
-        parts = [part.reshape(kept if keepdim else ()) for part in parts]
-    if not many:
-        return parts[0]
-    from flambeau.ops.join import stack
-
-    return stack(parts, -1).movedim(-1, 0)
+        dim = _axis(dim, input.ndim)
+        ordered = sort(input.movedim(dim, -1), -1)[0]
+        kept = (dim,)
+    found = _interpolated(ordered, shares, interpolation, ignore_nan)
+    if keepdim:
+        for axis in kept:
+            found = found.unsqueeze(axis)
+    if isinstance(q, Tensor) and q.ndim:
+        found = found.unsqueeze(0).transpose(0, -1)
+    return found.squeeze_(-1)
 
 
-def _interpolated(ordered, q, interpolation, ignore_nan):
-    """The quantile of each line of a tensor sorted along its last axis, which keeps size one."""
+def _interpolated(ordered, shares, interpolation, ignore_nan):
+    """The quantiles of each line of a tensor sorted along its last axis, in place of the line."""
     from flambeau.ops.masks import where
 
     n = ordered.shape[-1]
     is_nan = ordered.detach() != ordered.detach()
     valid = n - is_nan.sum(-1, True)
-    rank = q * (valid - 1).clamp(min=0).to(ordered.dtype) if ignore_nan else None
-    if rank is None:
-        place = q * (n - 1)
-        known = not isinstance(q, Tensor)
-        rank = _C.full(valid.shape, place, ordered.dtype) if known else place.expand(valid.shape)
+    if ignore_nan:
+        rank = shares * (valid - 1).clamp(min=0).to(ordered.dtype)
+    else:
+        last = _C.full((), n - 1, ordered.dtype)  # where the NaN of a line is, if there is one
+        rank = where(valid < n, last, shares * last)
     if interpolation == "lower":
         rank = rank.floor()
     elif interpolation == "higher":
@@ -318,13 +310,12 @@ def _interpolated(ordered, q, interpolation, ignore_nan):
     elif interpolation == "nearest":
         rank = rank.round()
     low = rank.floor()
-    below = ordered.gather(-1, low.to(_C.int64))
-    above = ordered.gather(-1, rank.ceil().to(_C.int64))
-    share = 0.5 * (rank > low) if interpolation == "midpoint" else rank - low
-    found = below + (above - below) * share
-    if ignore_nan:
+    found = ordered.gather(-1, low.to(_C.int64))
+    if interpolation not in ("linear", "midpoint"):
         return found
-    return where(valid < n, _C.full((), float("nan"), ordered.dtype), found)
+    above = ordered.gather(-1, rank.ceil().to(_C.int64))
+    share = 0.5 * (rank > low).to(rank.dtype) if interpolation == "midpoint" else rank - low
+    return found.lerp(above, share)
 
 
 @function(methods=("quantile",))

@@ -44,7 +44,6 @@ _ELEMENTWISE = [
     "lerp",
     "logit",
     "logsigmoid",
-    "masked_fill",
     "nan_to_num",
     "polygamma",
     "softshrink",

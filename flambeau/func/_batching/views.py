@@ -96,7 +96,8 @@ def _shifting(*names: str, beside: tuple[str, ...] = (), extra: int = 0) -> Any:
 
 
 RULES["transpose"] = _shifting("dim0", "dim1")
-RULES["select"] = RULES["slice"] = RULES["_split_sizes"] = RULES["unbind"] = _shifting("dim")
+for _name in ("select", "slice", "_split_sizes", "_unsafe_split", "unbind"):
+    RULES[_name] = _shifting("dim")
 RULES["diagonal"] = RULES["diagonal_copy"] = _shifting("dim1", "dim2")
 RULES["diag_embed"] = _shifting("dim1", "dim2", extra=1)
 RULES["select_scatter"] = RULES["slice_scatter"] = _shifting("dim", beside=("src",))

@@ -1,0 +1,156 @@
+"""Calls as users write them, compared with torch: values, dtypes, strides, nodes, error classes.
+
+A line is an expression of what `operands` names; it is evaluated once with each of the libraries.
+"""
+
+import copy
+import io
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+
+import flambeau
+
+torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
+
+#: Results whose values, dtypes and strides must be torch's; their nodes too.
+SAME = """
+quantile(x, 0.5, dim=0)
+quantile(x, 0.5, dim=0, keepdim=True)
+quantile(x, q, dim=1)
+quantile(x, q, dim=1, keepdim=True)
+quantile(x, q)
+quantile(x, q, keepdim=True)
+quantile(tensor(1.0), 0.5, dim=0, keepdim=True)
+quantile(tensor([1.0, nan, 2.0]), 0.3)
+quantile(tensor([inf, inf]), 0.5, interpolation="lower")
+quantile(x.float(), 0.7, dim=2)
+nanquantile(where(x > 0, x, nan), 0.5, dim=0)
+nanquantile(where(x > 0, x, nan), q, dim=-1, keepdim=True, interpolation="midpoint")
+x.unsafe_split(2)[0]
+x.unsafe_split_with_sizes([1, 1, 1], 0)[1]
+x.unsafe_chunk(2, 1)[1]
+[p.mul_(2) for p in (x * 1).unsafe_chunk(2)]
+view_copy(x, (4, 6))
+permute_copy(x, (2, 0, 1))
+alias_copy(x)
+unbind_copy(x)
+squeeze_copy(x, 1)
+diagonal_copy(x, 0, 0, 2)
+narrow_copy(x, 1, 0, 1)
+x.narrow(0, tensor(1), 1)
+(x * 1).squeeze_(1)
+(x * 1).squeeze_()
+(x * 1).squeeze_((0, 1))
+(x * 1).unsqueeze_(1)
+(x * 1).transpose_(0, 1)
+(m * 1).t_()
+(x * 1).as_strided_((2, 2), (1, 2))
+polar(x, x)
+rsub(x, x)
+take(x, i)
+take(tensor(1.0), tensor(0))
+take_along_dim(x, tensor([[[-1]]]), 0)
+x.to(dtype=x.dtype, copy=True)
+im.to(memory_format=channels_last)
+slice_scatter(m.detach(), m.detach()[:1], 0, 0, 1, out=empty(0, dtype=float64))
+diagonal_copy(m.detach(), out=empty(0, dtype=float64))
+x.sum_to_size(())
+x.bool().detach().sum_to_size(())
+tensor([1, 2], dtype=int8).sum_to_size(1)
+tensor([1, 2], dtype=int8).sum_to_size(2)
+unravel_index(tensor([1, 5, 7]), (4, 6))
+unravel_index(tensor([1, 5, 7]), (24,))
+"""
+
+#: Calls that raise what torch raises.
+RAISING = """
+x.narrow(0, i, 1)
+x.narrow(0, tensor(True), 1)
+masked_fill(x, x > 0, tensor([1.0]))
+masked_scatter(x, x, x)
+tensor(1.0).roll(0, 0)
+tensor(1.0).unbind()
+vstack([])
+quantile(x, [0.5])
+quantile(x, 0.5, 3)
+quantile(x, 2.0)
+"""
+
+
+def operands(library):
+    """What an expression may name, in one of the libraries."""
+    numbers = np.random.default_rng(3)
+
+    def leaf(*shape):
+        return library.tensor(numbers.standard_normal(shape), requires_grad=True)
+
+    names = {name: getattr(library, name) for name in dir(library) if not name.startswith("__")}
+    return names | {
+        "x": leaf(3, 2, 4),
+        "m": leaf(3, 4),
+        "im": leaf(1, 2, 3, 3),
+        "q": library.tensor([0.1, 0.5, 0.9], dtype=library.float64),
+        "i": library.tensor([2, -1, 0]),
+        "np": np,
+        "torch": library,
+        "copy": copy,
+        "io": io,
+        "pickle": pickle,
+        "nan": float("nan"),
+        "inf": float("inf"),
+    }
+
+
+def evaluated(expression, library):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return eval(expression, {}, operands(library))
+
+
+def told(result):
+    """Everything about a result that a program can see, without the library it comes from."""
+    if isinstance(result, (tuple, list)):
+        return [told(part) for part in result]
+    if not isinstance(result, (torch.Tensor, flambeau.Tensor)):
+        shown = result.tolist() if isinstance(result, np.ndarray) else result
+        return type(result).__name__, str(getattr(result, "dtype", "")), shown
+    node = result.grad_fn and result.grad_fn.name()
+    values = result.detach().resolve_conj().double() if result.is_floating_point() else result
+    strides = [s for s, n in zip(result.stride(), result.shape, strict=True) if n > 1]
+    return (
+        str(result.dtype).split(".")[-1],
+        tuple(result.shape),
+        strides,
+        result.requires_grad,
+        node,
+        values.detach().resolve_conj().numpy(),
+    )
+
+
+def assert_same(ours, theirs):
+    if isinstance(theirs, list):
+        assert len(ours) == len(theirs)
+        for one, other in zip(ours, theirs, strict=True):
+            assert_same(one, other)
+        return
+    assert ours[:-1] == theirs[:-1]
+    if isinstance(theirs[-1], np.ndarray):
+        np.testing.assert_allclose(ours[-1], theirs[-1], rtol=1e-12, atol=1e-12)
+    else:
+        assert repr(ours[-1]).replace("flambeau", "torch") == repr(theirs[-1])
+
+
+@pytest.mark.parametrize("expression", SAME.strip().splitlines())
+def test_result(expression):
+    assert_same(told(evaluated(expression, flambeau)), told(evaluated(expression, torch)))
+
+
+@pytest.mark.parametrize("expression", RAISING.strip().splitlines())
+def test_error(expression):
+    with pytest.raises(Exception) as theirs:
+        evaluated(expression, torch)
+    with pytest.raises(theirs.type):
+        evaluated(expression, flambeau)
