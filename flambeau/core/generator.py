@@ -78,8 +78,8 @@ class Generator(_C.Generator):
         state: Tensor = self._state()
         return state
 
-    def set_state(self, new_state: Tensor, /) -> None:
-        """Continues from a state that `get_state` (or torch's) gave.
+    def set_state(self, new_state: Tensor, /) -> Generator:
+        """Continues from a state that `get_state` (or torch's) gave; returns the generator.
 
         Raises:
             TypeError: if the state is no uint8 tensor.
@@ -88,6 +88,7 @@ class Generator(_C.Generator):
         if not isinstance(new_state, Tensor):
             raise TypeError(f"expected a torch.ByteTensor, but got {type(new_state).__name__}")
         self._set_state(new_state)
+        return self
 
     def clone_state(self) -> Generator:
         """A new generator that continues from the same place."""

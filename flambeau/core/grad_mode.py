@@ -129,6 +129,9 @@ class set_grad_enabled(_Mode):
     def __exit__(self, *exc: Any) -> None:
         _C.set_grad_enabled(self._before)
 
+    def __repr__(self) -> str:
+        return f"flambeau.autograd.grad_mode.set_grad_enabled(mode={self._mode})"
+
     def _fresh(self) -> _Mode:
         return type(self)(self._mode)
 

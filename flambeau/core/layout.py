@@ -81,3 +81,26 @@ def strides_in(sizes: tuple[int, ...], wanted: memory_format) -> tuple[int, ...]
         strides[axis] = step
         step *= max(sizes[axis], 1)
     return tuple(strides)
+
+
+def order_of(tensor: _C.TensorBase) -> tuple[tuple[int, ...], bool]:
+    """The axes from the outermost in memory to the innermost, and whether no other order fits.
+
+    Expanded axes fit everywhere; they stay where they are.
+    """
+    sizes, strides = tensor.shape, tensor._strides
+    empty = 0 in sizes
+    expanded = 0 in strides and len(sizes) > 1 and not empty
+    unique = 1 not in sizes and not expanded and len(set(strides)) == len(strides)
+    order = list(range(len(sizes)))
+    for start in range(1, 0 if empty or tensor._is_contiguous() else len(order)):
+        at = start
+        for before in reversed(range(start)):
+            outer, inner = order[before], order[at]
+            if 0 in (strides[outer], strides[inner]):
+                continue
+            if (strides[outer], sizes[outer]) >= (strides[inner], sizes[inner]):
+                break
+            order[before], order[at] = inner, outer
+            at = before
+    return tuple(order), unique

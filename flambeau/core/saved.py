@@ -103,7 +103,7 @@ class Packed:
         version = tensor._version
         _C.set_grad_enabled(False)
         try:
-            self.kept = pack(tensor if tensor.grad_fn is None else _C.detach(tensor))
+            self.kept = pack(tensor)
         finally:
             _C.set_grad_enabled(recording)
         if tensor._version != version:

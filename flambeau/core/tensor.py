@@ -209,9 +209,38 @@ class Tensor(_C.TensorBase):
             for size, own, stride in zip(self.shape, self._strides, wanted, strict=True)
         )
 
-    def dim_order(self) -> tuple[int, ...]:
-        """The axes from the outermost in memory to the innermost."""
-        return tuple(sorted(range(self.ndim), key=lambda axis: -self._strides[axis]))
+    def dim_order(self, *, ambiguity_check: Any = False) -> tuple[int, ...]:
+        """The axes from the outermost in memory to the innermost.
+
+        Args:
+            ambiguity_check: True requires that no other order fits as well; a list, that this
+                holds or that the tensor lies in exactly one of these memory formats; False
+                requires nothing.
+
+        Raises:
+            RuntimeError: if the order is not unique in this sense.
+            TypeError: if ambiguity_check is neither a bool nor a list of memory formats.
+
+        Example:
+            >>> flambeau.ones(2, 3, 5).transpose(0, 1).dim_order()
+            (1, 0, 2)
+        """
+        formats = [] if isinstance(ambiguity_check, bool) else ambiguity_check
+        known = isinstance(formats, list) and all(
+            isinstance(f, _layout.memory_format) for f in formats
+        )
+        if not known:
+            raise TypeError(
+                "The ambiguity_check argument must be a bool or a list of memory formats."
+            )
+        order, unique = _layout.order_of(self)
+        unchecked = unique or ambiguity_check is False
+        if not unchecked and sum(map(self.is_contiguous, formats)) != 1:
+            raise RuntimeError(
+                "The tensor does not have unique dim order, or cannot map to exact one of the given"
+                " memory formats."
+            )
+        return order
 
     def is_same_size(self, other: Any) -> bool:
         """Whether both have the same sizes."""

@@ -70,10 +70,19 @@ class Graph:
         for leaf in self.leaves:
             if leaf.is_leaf:
                 _C.seal(leaf)
+        self.recording = recording
         self.outside = recording and _C.leads_elsewhere(live)
         if self.outside:
             return self.tracked
         return [t.detach() if isinstance(t, Tensor) else t for t in self.tracked]
+
+    def from_outside(self, tensor: Tensor) -> Tensor:
+        """A tensor of the call as if its inputs had not been made leaves for it."""
+        for leaf, given in zip(self.leaves, self.inputs, strict=True):
+            if tensor is leaf:
+                return given
+        live = self.recording and tensor.requires_grad and _C.leads_elsewhere([tensor])
+        return tensor if live else tensor.detach()
 
     def gradients(self, cotangents: list, retain: bool) -> list[Tensor]:
         """The gradients of the inputs for those of the outputs."""
@@ -121,14 +130,14 @@ def _with_aux(name: str, result: Any) -> tuple[Any, Any]:
     return result
 
 
-def _outside(value: Any, level: int) -> Any:
-    """What a call returns besides its outputs: without the wrappers of its own graph."""
+def _outside(value: Any, graph: Graph) -> Any:
+    """What a call returns besides its outputs: without its own graph."""
 
     def leaf(x: Any) -> Any:
         wrapped = _C.wrapped_of(x)
-        if wrapped is not None and wrapped.level == level and wrapped.mark is None:
+        if wrapped is not None and wrapped.level == graph.level and wrapped.mark is None:
             return wrapped.value
-        return x.detach() if level == 0 and isinstance(x, Tensor) else x
+        return graph.from_outside(x) if graph.level == 0 and isinstance(x, Tensor) else x
 
     return _tree.tree_map(leaf, value)
 
@@ -152,7 +161,7 @@ def _record(name: str, func: Any, inputs: list, spec: Any, has_aux: bool) -> tup
         return flat, structure
 
     graph = Graph(function, inputs)
-    return graph, _outside(kept[0], graph.level) if has_aux else None
+    return graph, _outside(kept[0], graph) if has_aux else None
 
 
 def vjp(func: Any, *primals: Any, has_aux: bool = False) -> Any:
