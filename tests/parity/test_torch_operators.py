@@ -15,7 +15,7 @@ import flambeau
 
 pytest.importorskip("expecttest", reason="torch's table of operators needs it")
 
-from torch.testing._internal.common_methods_invocations import op_db  # noqa: E402
+from torch.testing._internal.common_methods_invocations import op_db
 
 SAMPLES = 6  # of each operator and dtype
 DTYPES = [torch.float64, torch.complex128, torch.int64, torch.bool, torch.bfloat16]
