@@ -19,6 +19,14 @@ using Sum = std::conditional_t<std::is_same_v<T, double>, double, float>;
 template <class T>
 constexpr DType sum_dtype = std::is_same_v<T, double> ? DType::Float64 : DType::Float32;
 
+template <class T>
+const BagLoopsOf<T>& loops() {
+  if constexpr (std::is_same_v<T, float>)
+    return bag_loops().of_float;
+  else
+    return bag_loops().of_double;
+}
+
 Tensor numbers(const Tensor& t, const char* name) {
   require_cpu(t, op);
   FB_CHECK(t.ndim() == 1, Shape, op, ": ", name, " must have one axis, got ", t.sizes());
@@ -73,23 +81,21 @@ void take_maxima(const T* table, const std::int64_t* index, std::int64_t begin, 
   }
 }
 
-// The sum of one bag times `scale`.
+// The sum of n rows times `scale`.
 template <class T>
-void take_sum(const T* table, const std::int64_t* index, const Sum<T>* factors, std::int64_t begin,
-              std::int64_t end, std::int64_t width, std::int64_t padding, Sum<T> scale,
-              Sum<T>* __restrict sum, T* out) {
-  std::fill_n(sum, width, Sum<T>(0));
-  for (std::int64_t k = begin; k < end; ++k) {
-    if (index[k] == padding) continue;
-    const T* row = table + index[k] * width;
-    if (factors) {
-      const Sum<T> factor = factors[k];
-      for (std::int64_t d = 0; d < width; ++d) sum[d] += factor * static_cast<Sum<T>>(row[d]);
-    } else {
-      for (std::int64_t d = 0; d < width; ++d) sum[d] += static_cast<Sum<T>>(row[d]);
+void take_sum(const T* table, const std::int64_t* index, const Sum<T>* factors, std::int64_t n,
+              std::int64_t width, std::int64_t padding, Sum<T> scale, T* out) {
+  if constexpr (std::is_same_v<T, Sum<T>>) {
+    loops<T>().sum_rows(table, index, factors, n, width, padding, scale, out);
+  } else {
+    for (std::int64_t d = 0; d < width; ++d) {
+      float sum = 0;
+      for (std::int64_t k = 0; k < n; ++k)
+        if (index[k] != padding)
+          sum += (factors ? factors[k] : 1.0f) * static_cast<float>(table[index[k] * width + d]);
+      out[d] = T(sum * scale);
     }
   }
-  for (std::int64_t d = 0; d < width; ++d) out[d] = static_cast<T>(sum[d] * scale);
 }
 
 }  // namespace
@@ -131,7 +137,6 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> embedding_bag(const Tensor& weight, c
     parallel_for(
         0, bags, std::max<std::int64_t>(default_grain / work, 1),
         [&](std::int64_t first, std::int64_t last) {
-          std::vector<Sum<T>> sum(static_cast<std::size_t>(maxima ? 0 : width));
           for (std::int64_t b = first; b < last; ++b) {
             const std::int64_t begin = bounds[static_cast<std::size_t>(b)],
                                end = bounds[static_cast<std::size_t>(b) + 1];
@@ -147,7 +152,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> embedding_bag(const Tensor& weight, c
             }
             const Sum<T> scale =
                 mode == BagMode::mean && size ? Sum<T>(1) / static_cast<Sum<T>>(size) : Sum<T>(1);
-            take_sum(from, p, f, begin, end, width, padding, scale, sum.data(), to);
+            take_sum(from, p + begin, f ? f + begin : nullptr, end - begin, width, padding, scale,
+                     to);
           }
         });
   });
@@ -176,9 +182,8 @@ Tensor embedding_bag_backward(const Tensor& grad, const Tensor& index, const Ten
     parallel_for(0, width, columns, [&](std::int64_t first, std::int64_t last) {
       for (std::int64_t k = 0; k < n; ++k) {
         const T factor = share ? share[k] : T(1);
-        const T* source = g.data<const T>() + bag[k] * width;
-        T* sink = out.data<T>() + row[k] * width;
-        for (std::int64_t d = first; d < last; ++d) sink[d] += factor * source[d];
+        loops<T>().add_scaled(g.data<const T>() + bag[k] * width + first, factor,
+                              out.data<T>() + row[k] * width + first, last - first);
       }
     });
   });

@@ -2,9 +2,24 @@
 #pragma once
 #include <tuple>
 
+#include "core/isa.h"
 #include "core/tensor.h"
 
 namespace fb {
+
+template <class T>
+struct BagLoopsOf {
+  // out = scale times the sum of the n rows of `index`, each times its factor unless they are null
+  void (*sum_rows)(const T* table, const std::int64_t* index, const T* factors, std::int64_t n,
+                   std::int64_t width, std::int64_t padding, T scale, T* out);
+  // to += factor * from
+  void (*add_scaled)(const T* from, T factor, T* to, std::int64_t n);
+};
+struct BagLoops {
+  BagLoopsOf<float> of_float;
+  BagLoopsOf<double> of_double;
+};
+FB_ISA_TABLE(BagLoops, bag_loops)
 
 enum class BagMode : std::uint8_t { sum, mean, max };
 BagMode bag_mode_of(const char* name);  // Error(Value) for an unknown name
