@@ -82,6 +82,8 @@ def _samples(s):
 @op(
     name="_attention",
     backward_name="ScaledDotProductFlashAttentionForCpu",
+    # Where torch has no fused form, its last part is a product of matrices.
+    overloads={"kept given": "UnsafeViewBackward0", "mask wanted": "UnsafeViewBackward0"},
     public=False,
     out=False,
     outputs=("out", "log_sums"),
