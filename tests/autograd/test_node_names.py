@@ -66,7 +66,7 @@ F.cross_entropy(b[..., None], c2[..., None], reduction='none') | F.linear_cross_
 F.pairwise_distance(x, y) | F.pairwise_distance(x, y, 1.0, keepdim=True)
 F.scaled_dot_product_attention(im, im, im)
 F.scaled_dot_product_attention(im, im, im, dropout_p=0.5)
-F.scaled_dot_product_attention(im, im, im, im)
+F.scaled_dot_product_attention(im, im, im, im) | F.scaled_dot_product_attention(b, b, b)
 F.layer_norm(x, (3,)) | F.group_norm(im, 1) | F.batch_norm(x, None, None, training=True)
 F.conv2d(im, w) | F.max_pool2d(im, 2) | F.avg_pool2d(im, 2) | F.adaptive_avg_pool2d(im, 2)
 F.adaptive_avg_pool2d(im, 1) | F.pad(x, (1, 1)) | x.to(torch.float16) | x.double() | x.type_as(v)
