@@ -52,6 +52,7 @@ LINEAR: dict[str, tuple[str, ...]] = {
             "permute",
             "repeat",
             "reshape",
+            "_unsafe_view",
             "roll",
             "rot90",
             "select",

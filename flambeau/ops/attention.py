@@ -82,6 +82,8 @@ def _samples(s):
 @op(
     name="_attention",
     backward_name="ScaledDotProductFlashAttentionForCpu",
+    # Where torch has no fused form, its last part is a product of matrices.
+    overloads={"kept given": "UnsafeViewBackward0", "mask wanted": "UnsafeViewBackward0"},
     public=False,
     out=False,
     outputs=("out", "log_sums"),
@@ -260,6 +262,15 @@ def _is_batch(*tensors):
     return any(t is not None and _C.wrapped_of(t) is not None for t in tensors)
 
 
+@op(public=False, out=False, samples=lambda s: [s(s.tensor(2, 6), (3, 4))])
+def _unsafe_view(input, shape):
+    """A result of the op's own under other sizes, which nobody knows as a view."""
+    return kernels(input).reshape(input, shape)
+
+
+_unsafe_view.vjp("input")(lambda g, input_shape: g.reshape(input_shape))
+
+
 @checked
 def scaled_dot_product_attention(
     query,
@@ -311,4 +322,4 @@ def scaled_dot_product_attention(
     else:
         kept, factor = _kept_by_dropout(query, key, dropout_p)
         out = _attention(query, key, value, attn_mask, kept, is_causal, scale, factor)[0]
-    return out if len(leading) == 2 else out.reshape((*leading, *out.shape[2:]))
+    return out if len(leading) == 2 else _unsafe_view(out, (*leading, *out.shape[2:]))

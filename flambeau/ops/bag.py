@@ -14,7 +14,6 @@ from flambeau.core.errors import (
 )
 from flambeau.core.registry import checked, op
 from flambeau.core.tensor import Tensor
-from flambeau.ops.gather import embedding
 from flambeau.ops.join import cat
 from flambeau.ops.masks import where
 from flambeau.ops.networks import embedding_renorm_
@@ -51,6 +50,110 @@ def by_frequency(rows, index):
 
 
 # ---- bags ----
+
+
+def _bag_samples(s):
+    index, offsets = s.indices(6, high=5), tensor([0, 2, 2])
+    for mode in ("sum", "mean", "max"):
+        yield s(s.distinct(5, 4), index, offsets, None, mode)
+        yield s(s.distinct(5, 4), index, offsets, None, mode, False, 1)
+        yield s(s.distinct(5, 4), index, tensor([0, 2, 5]), None, mode, True)
+    yield s(s.tensor(5, 4), index, offsets, s.tensor(6))
+    yield s(s.tensor(5, 4), index, tensor([0, 2, 5]), s.tensor(6), "sum", True, 1)
+    yield s(s.tensor(5, 4), index[:0], offsets[:0])
+
+
+@op(
+    name="_embedding_bag",
+    backward_name="EmbeddingBag",
+    public=False,
+    out=False,
+    outputs=("out", "of_index", "sizes", "chosen"),
+    torch="",
+    samples=_bag_samples,
+)
+def _embedding_bag(
+    weight,
+    index,
+    offsets,
+    factors=None,
+    mode="sum",
+    include_last_offset=False,
+    padding_idx=-1,
+    by_frequency=False,
+):
+    """The bags, the bag of each index, the size of each bag, the index of each maximum."""
+    return kernels(weight).embedding_bag(
+        weight, index, offsets, factors, mode, include_last_offset, padding_idx
+    )
+
+
+def _shares(index, of_index, sizes, factors, mode, padding_idx, by_frequency, dtype):
+    """How much of its bag's gradient the row of each index gets; None for all of it."""
+    shares = []
+    if factors is not None:
+        shares.append(factors[: len(index)])
+    if mode == "mean":
+        shares.append((1 / sizes.clamp(min=1).to(dtype))[of_index])
+    if padding_idx >= 0:
+        shares.append((index != padding_idx).to(dtype))
+    if by_frequency:
+        shares.append(1 / index.bincount()[index].to(dtype))
+    return math.prod(shares[1:], start=shares[0]) if shares else None
+
+
+@_embedding_bag.vjp("weight")
+def _(
+    g,
+    index,
+    factors,
+    mode,
+    padding_idx,
+    by_frequency,
+    of_index,
+    sizes,
+    chosen,
+    weight_shape,
+):
+    table = g.new_zeros(weight_shape)
+    if mode == "max":
+        rows = where(chosen >= 0, g, _C.full((), 0, g.dtype))
+        return table.scatter_add(0, chosen.clamp(min=0), rows)
+    index = index[: len(of_index)].long()
+    rows = g[of_index]
+    shares = _shares(index, of_index, sizes, factors, mode, padding_idx, by_frequency, g.dtype)
+    return table.index_add(0, index, rows if shares is None else rows * shares.unsqueeze(1))
+
+
+@_embedding_bag.fast_vjp("weight")
+def _(
+    g,
+    index,
+    factors,
+    mode,
+    padding_idx,
+    by_frequency,
+    of_index,
+    sizes,
+    chosen,
+    weight_shape,
+):
+    if mode == "max":
+        rows = where(chosen >= 0, g, _C.full((), 0, g.dtype))
+        return g.new_zeros(weight_shape).scatter_add_(0, chosen.clamp(min=0), rows)
+    index = index[: len(of_index)]
+    shares = _shares(index, of_index, sizes, factors, mode, padding_idx, by_frequency, g.dtype)
+    return kernels(g).embedding_bag_backward(g, index, of_index, shares, weight_shape[0])
+
+
+@_embedding_bag.vjp("factors")
+def _(g, weight, index, padding_idx, of_index, factors_shape):
+    unused = factors_shape[0] - len(of_index)
+    index = index[: len(of_index)]
+    found = (g[of_index] * weight[index]).sum(1)
+    if padding_idx >= 0:
+        found = found * (index != padding_idx)
+    return cat([found, found.new_zeros((unused,))]) if unused else found
 
 
 def _check_bag(input, weight, offsets, mode, per_sample_weights):
@@ -96,50 +199,44 @@ def _check_bag(input, weight, offsets, mode, per_sample_weights):
         )
 
 
-def _spans(offsets, count, include_last_offset):
-    """Where each bag starts and ends among the indices."""
-    starts = offsets.tolist()
-    if include_last_offset and not starts:
-        raise RuntimeFailure("include_last_offset: number of offset should be at least 1")
-    if starts and starts[0] != 0:
-        raise RuntimeFailure(
-            "offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from "
-            f"position 0. However, got {starts[0]}"
-        )
-    ends = starts[1:] if include_last_offset else [*starts[1:], count]
-    spans = list(zip(starts, ends, strict=False))
-    if any(not 0 <= a <= b <= count for a, b in spans):
-        raise RuntimeFailure(
-            f"embedding_bag: offsets must ascend from 0 to at most {count}, got {starts}"
-        )
-    return spans
-
-
-def _greatest(rows, spans, kept):
-    """The greatest elements of each bag of rows; zeros for a bag of none."""
-    longest = max((b - a for a, b in spans), default=0)
-    # Places beyond the rows stand for "no row".
-    places = tensor([[*range(a, b), *[len(rows)] * (longest - b + a)] for a, b in spans])
-    lowest = _C.full((), -math.inf, rows.dtype)
-    rows = where(kept.unsqueeze(1), rows, lowest)
-    rows = cat([rows, rows.new_full((1, rows.shape[1]), -math.inf)])
-    filled = rows[places.reshape(-1)].reshape(len(spans), longest, -1)
-    found = filled.max(1).values
-    return where(found == -math.inf, _C.full((), 0, rows.dtype), found)
-
-
-def _summed(rows, spans, kept, weights, mean):
-    """The sum or mean of each bag of rows."""
-    bags = tensor([bag for bag, (a, b) in enumerate(spans) for _ in range(a, b)], dtype=_C.int64)
-    factors = kept.to(rows.dtype)
-    if weights is not None:
-        factors = factors * weights
-    out = rows.new_zeros((len(spans), rows.shape[1]))
-    out = out.index_add(0, bags, rows * factors.unsqueeze(1))
-    if not mean:
-        return out
-    counts = out.new_zeros((len(spans),)).index_add(0, bags, factors)
-    return out / counts.clamp(min=1).unsqueeze(1)
+def bags(
+    input,
+    weight,
+    offsets,
+    max_norm,
+    norm_type,
+    scale_grad_by_freq,
+    mode,
+    per_sample_weights,
+    include_last_offset,
+    padding_idx,
+):
+    """`embedding_bag`, and the bag of each index, the size of each bag, the index of each maximum
+    (-1 for none; nothing in other modes).
+    """
+    _check_bag(input, weight, offsets, mode, per_sample_weights)
+    if mode == "max" and scale_grad_by_freq:
+        raise ArgumentValueError("max mode does not support scaling the gradient by the frequency")
+    if padding_idx is not None:
+        size = weight.shape[0]
+        if not -size <= padding_idx < size:
+            raise ArgumentValueError("padding_idx must be within the number of embeddings")
+        padding_idx %= size
+    if input.ndim == 2:
+        offsets, include_last_offset = _C.arange(0, input.shape[1], len(input), _C.int64), False
+    index = input.reshape(-1)
+    if max_norm is not None:
+        embedding_renorm_(weight.detach(), index, max_norm, norm_type)
+    return _embedding_bag(
+        weight,
+        index,
+        offsets,
+        None if per_sample_weights is None else per_sample_weights.reshape(-1),
+        mode,
+        include_last_offset,
+        -1 if padding_idx is None else padding_idx,
+        scale_grad_by_freq,
+    )
 
 
 @checked
@@ -193,49 +290,18 @@ def embedding_bag(
             stacklevel=3,
         )
         input, weight = weight, input
-    _check_bag(input, weight, offsets, mode, per_sample_weights)
-    count, size = input.numel(), weight.shape[0]
-    if input.ndim == 2:
-        each = input.shape[1]
-        spans = [(row * each, (row + 1) * each) for row in range(input.shape[0])]
-    else:
-        spans = _spans(offsets, count, include_last_offset)
-    if padding_idx is not None:
-        if not -size <= padding_idx < size:
-            raise ArgumentValueError("padding_idx must be within the number of embeddings")
-        padding_idx %= size
-    index = input.reshape(-1).long()[: spans[-1][1] if spans else 0]
-    if index.numel() and not (int(index.min()) >= 0 and int(index.max()) < size):
-        raise RuntimeFailure(f"embedding_bag: an index is not in the valid range [0, {size})")
-    if max_norm is not None:
-        embedding_renorm_(weight.detach(), index, max_norm, norm_type)
-    rows = embedding(index, weight, None)
-    if scale_grad_by_freq:
-        rows = by_frequency(rows, index)
-    kept = index != (-1 if padding_idx is None else padding_idx)
-    if not spans or not index.numel():
-        return rows.sum(0) * rows.new_zeros((len(spans), weight.shape[1]))
-    if mode == "max":
-        return _greatest(rows, spans, kept)
-    factors = None if per_sample_weights is None else per_sample_weights.reshape(-1)[: len(rows)]
-    return _summed(rows, spans, kept, factors, mode == "mean")
-
-
-def bags_of(weight, indices, offsets, greatest, include_last_offset, padding_idx):
-    """The bag of each index, the size of each bag, and which index gave each maximum (or 0)."""
-    spans = _spans(offsets, indices.numel(), include_last_offset)
-    bags = tensor([bag for bag, (a, b) in enumerate(spans) for _ in range(a, b)], dtype=_C.int64)
-    index = indices[: bags.numel()].long()
-    kept = index != (-1 if padding_idx is None else padding_idx % weight.shape[0])
-    sizes = bags[kept].bincount(minlength=len(spans))
-    # The first row of each bag that has the maximum.
-    found = (weight[index] == greatest[bags]) & kept.unsqueeze(1)
-    count = index.numel()
-    rows = where(found, tensor(range(count), dtype=_C.int64).unsqueeze(1), count)
-    first = rows.new_full(greatest.shape, count)
-    first = first.scatter_reduce(0, bags.unsqueeze(1).expand(rows.shape), rows, "amin")
-    places = cat([index, index.new_zeros((1,))])[first]
-    return tuple(t.to(indices.dtype) for t in (bags, sizes, places))
+    return bags(
+        input,
+        weight,
+        offsets,
+        max_norm,
+        norm_type,
+        scale_grad_by_freq,
+        mode,
+        per_sample_weights,
+        include_last_offset,
+        padding_idx,
+    )[0]
 
 
 # ---- one-hot vectors ----

@@ -257,27 +257,26 @@ def embedding_bag(
     """
     if mode not in (0, 1, 2):
         raise RuntimeFailure("`mode` must be sum, mean, or max.")
-    out = bag.embedding_bag(
+    name = ("sum", "mean", "max")[mode]
+    out, *more = bag.bags(
         indices,
         weight,
         offsets,
-        scale_grad_by_freq=scale_grad_by_freq,
-        mode=("sum", "mean", "max")[mode],
-        sparse=sparse,
-        per_sample_weights=per_sample_weights,
-        include_last_offset=include_last_offset,
-        padding_idx=padding_idx,
+        None,
+        2,
+        scale_grad_by_freq,
+        name,
+        per_sample_weights,
+        include_last_offset,
+        padding_idx,
     )
     none = offsets.new_zeros(offsets.shape)
     if mode == 0 and padding_idx is None:
         return out, offsets.new_empty((0,)), none, none
-    with no_grad():
-        of_index, sizes, places = bag.bags_of(
-            weight, indices, offsets, out, include_last_offset, padding_idx
-        )
+    of_index, sizes, chosen = (t.to(indices.dtype) for t in more)
     if mode == 0:
         return out, of_index, none, none
-    return out, of_index, sizes, places if mode == 2 else sizes
+    return out, of_index, sizes, chosen.clamp(min=0) if mode == 2 else sizes
 
 
 # ---- pooling with the places of the maxima ----

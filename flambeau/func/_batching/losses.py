@@ -112,7 +112,7 @@ def _margins(op, size, values, marks):
     return _reduced(loss.reshape(x.shape[:-1]), reduction)
 
 
-@rule("_chunked_linear_cross_entropy")
+@rule("_chunked_linear_cross_entropy", "_embedding_bag")
 def _one_by_one(op, size, values, marks):
     """One call per example of the batch."""
     from flambeau.ops.join import stack

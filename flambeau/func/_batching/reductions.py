@@ -9,6 +9,7 @@ from flambeau.func._batching import RULES, rule, shift, shifts
 
 _SEVERAL_AXES = [
     "_std",
+    "_row_norm",
     "_std_mean",
     "_var",
     "_var_mean",

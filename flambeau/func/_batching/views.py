@@ -13,7 +13,7 @@ def _reinterpret(op, size, values, marks):
     return op(*values)
 
 
-@rule("view", "reshape")
+@rule("view", "reshape", "_unsafe_view")
 def _reshape(op, size, values, marks):
     x, shape = values
     if isinstance(shape, _C.dtype):
