@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "bind/pytensor.h"
+#include "bind/release.h"
 #include "kernels/elementwise.h"
 
 namespace fb::py {
@@ -9,16 +10,6 @@ namespace fb::py {
 using namespace nb::literals;
 
 namespace {
-
-// Kernels of long loops let other Python threads run meanwhile.
-constexpr std::int64_t release_gil_from = 1 << 16;
-
-template <class F>
-Tensor run_released(std::int64_t work, F&& f) {
-  if (work < release_gil_from) return f();
-  nb::gil_scoped_release release;
-  return f();
-}
 
 int required(int id, int arity, const char* name) {
   if (id < 0) {
@@ -52,7 +43,7 @@ Tensor unary_by_name(const char* name, const Tensor& a, double p0, double p1, do
   const int id = required(find_unary(name), 1, name);
   const double params[] = {p0, p1, p2};
   const Tensor held = a;
-  return run_released(a.numel(), [&] { return unary(id, held, nullptr, params); });
+  return released(a.numel(), [&] { return unary(id, held, nullptr, params); });
 }
 
 Tensor binary_by_name(const char* name, nb::handle a, nb::handle b, double p0, double p1,
@@ -60,8 +51,8 @@ Tensor binary_by_name(const char* name, nb::handle a, nb::handle b, double p0, d
   const int id = required(find_binary(name), 2, name);
   const Given x(a, name, "input", 1), y(b, name, "other", 2);
   const double params[] = {p0, p1, p2};
-  return run_released(std::max(x.numel(), y.numel()),
-                      [&] { return binary(id, x.argument, y.argument, nullptr, params); });
+  return released(std::max(x.numel(), y.numel()),
+                  [&] { return binary(id, x.argument, y.argument, nullptr, params); });
 }
 
 // Writes into `out`, which has the broadcast shape or an error says so.
@@ -70,16 +61,15 @@ void binary_into(const char* name, const Tensor& out, nb::handle a, nb::handle b
   const Given x(a, name, "input", 1), y(b, name, "other", 2);
   const Tensor target = out;
   const double params[] = {p0, 0, 0};
-  run_released(target.numel(), [&] { return binary(id, x.argument, y.argument, &target, params); });
+  released(target.numel(), [&] { return binary(id, x.argument, y.argument, &target, params); });
 }
 
 Tensor ternary_by_name(const char* name, nb::handle a, nb::handle b, nb::handle c, double p0) {
   const int id = required(find_ternary(name), 3, name);
   const Given x(a, name, "input", 1), y(b, name, "second", 2), z(c, name, "third", 3);
   const double params[] = {p0, 0, 0};
-  return run_released(std::max({x.numel(), y.numel(), z.numel()}), [&] {
-    return ternary(id, x.argument, y.argument, z.argument, nullptr, params);
-  });
+  return released(std::max({x.numel(), y.numel(), z.numel()}),
+                  [&] { return ternary(id, x.argument, y.argument, z.argument, nullptr, params); });
 }
 
 bool equal_tensors(const Tensor& a, const Tensor& b) {

@@ -67,9 +67,7 @@ void stepping(std::initializer_list<nb::handle> handles, F&& step) {
   step(lists);
 }
 
-}  // namespace
-
-void bind_optim(nb::module_& m) {
+void bind_optimizers(nb::module_& m) {
   m.def(
       "sgd_step",
       [](nb::handle params, nb::handle grads, nb::handle momentum_buffers, double lr,
@@ -189,6 +187,10 @@ void bind_optim(nb::module_& m) {
       },
       "params"_a, "grads"_a, "axs"_a, "etas"_a, "mus"_a, "steps"_a, "lr"_a, "lambd"_a, "alpha"_a,
       "t0"_a, "weight_decay"_a, "maximize"_a);
+}
+
+// Averages and scaled gradients.
+void bind_lists(nb::module_& m) {
   m.def(
       "lerp_step",
       [](nb::handle targets, nb::handle sources, double weight) {
@@ -201,6 +203,9 @@ void bind_optim(nb::module_& m) {
         stepping({tensors}, [&](const Lists& l) { scale_step(l[0], factor); });
       },
       "tensors"_a, "factor"_a);
+}
+
+void bind_lbfgs(nb::module_& m) {
   m.def(
       "lbfgs_direction",
       [](const Tensor& gradient, nb::handle steps, nb::handle changes,
@@ -230,6 +235,9 @@ void bind_optim(nb::module_& m) {
         return std::make_tuple(found.change, found.step, found.curvature, found.square);
       },
       "gradient"_a, "previous"_a, "direction"_a, "length"_a);
+}
+
+void bind_newton_schulz(nb::module_& m) {
   m.def(
       "newton_schulz",
       [](nb::handle matrices, const std::vector<double>& factors, double a, double b, double c,
@@ -241,6 +249,15 @@ void bind_optim(nb::module_& m) {
         return results;
       },
       "matrices"_a, "factors"_a, "a"_a, "b"_a, "c"_a, "iterations"_a, "eps"_a);
+}
+
+}  // namespace
+
+void bind_optim(nb::module_& m) {
+  bind_optimizers(m);
+  bind_lists(m);
+  bind_lbfgs(m);
+  bind_newton_schulz(m);
 }
 
 }  // namespace fb::py

@@ -25,6 +25,39 @@ void warn_of_freedom(const Tensor& in, const Tensor& out, double correction, con
   if (PyErr_WarnEx(PyExc_UserWarning, text.c_str(), 1) < 0) throw nb::python_error();
 }
 
+void bind_scans(nb::module_& m) {
+  m.def(
+      "cumsum",
+      [](const Tensor& t, std::int64_t dim, OptionalDType dtype, bool reverse) {
+        const Tensor held = t;
+        return released(t.numel(), [&] { return cumsum(held, dim, dtype, reverse); });
+      },
+      "t"_a, "dim"_a, "dtype"_a.none() = nb::none(), "reverse"_a = false);
+  m.def(
+      "cumprod",
+      [](const Tensor& t, std::int64_t dim, OptionalDType dtype) {
+        const Tensor held = t;
+        return released(t.numel(), [&] { return cumprod(held, dim, dtype); });
+      },
+      "t"_a, "dim"_a, "dtype"_a.none() = nb::none());
+  using Running = TensorPair (*)(const Tensor&, std::int64_t);
+  const auto bind_running = [&m](const char* name, Running kernel) {
+    m.def(name, [kernel](const Tensor& t, std::int64_t dim) {
+      const Tensor held = t;
+      return released(t.numel(), [&] { return kernel(held, dim); });
+    });
+  };
+  bind_running("cummax", cummax);
+  bind_running("cummin", cummin);
+  m.def(
+      "logcumsumexp",
+      [](const Tensor& t, std::int64_t dim, bool reverse) {
+        const Tensor held = t;
+        return released(t.numel(), [&] { return logcumsumexp(held, dim, reverse); });
+      },
+      "t"_a, "dim"_a, "reverse"_a = false);
+}
+
 }  // namespace
 
 void bind_reduce(nb::module_& m) {
@@ -128,37 +161,7 @@ void bind_reduce(nb::module_& m) {
         return released(t.numel(), [&] { return vector_norm(held, p, dims, keepdim, dtype); });
       },
       "t"_a, "p"_a, "dims"_a.none(), "keepdim"_a, "dtype"_a.none());
-
-  m.def(
-      "cumsum",
-      [](const Tensor& t, std::int64_t dim, OptionalDType dtype, bool reverse) {
-        const Tensor held = t;
-        return released(t.numel(), [&] { return cumsum(held, dim, dtype, reverse); });
-      },
-      "t"_a, "dim"_a, "dtype"_a.none() = nb::none(), "reverse"_a = false);
-  m.def(
-      "cumprod",
-      [](const Tensor& t, std::int64_t dim, OptionalDType dtype) {
-        const Tensor held = t;
-        return released(t.numel(), [&] { return cumprod(held, dim, dtype); });
-      },
-      "t"_a, "dim"_a, "dtype"_a.none() = nb::none());
-  using Running = TensorPair (*)(const Tensor&, std::int64_t);
-  const auto bind_running = [&m](const char* name, Running kernel) {
-    m.def(name, [kernel](const Tensor& t, std::int64_t dim) {
-      const Tensor held = t;
-      return released(t.numel(), [&] { return kernel(held, dim); });
-    });
-  };
-  bind_running("cummax", cummax);
-  bind_running("cummin", cummin);
-  m.def(
-      "logcumsumexp",
-      [](const Tensor& t, std::int64_t dim, bool reverse) {
-        const Tensor held = t;
-        return released(t.numel(), [&] { return logcumsumexp(held, dim, reverse); });
-      },
-      "t"_a, "dim"_a, "reverse"_a = false);
+  bind_scans(m);
 }
 
 }  // namespace fb::py

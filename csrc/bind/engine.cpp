@@ -11,6 +11,7 @@
 
 #include <nanobind/stl/pair.h>
 
+#include "bind/hooks.h"
 #include "bind/node.h"
 #include "bind/transform.h"
 #include "kernels/elementwise.h"
@@ -20,11 +21,6 @@ namespace fb::py {
 namespace {
 
 using Object = nb::object;
-
-[[noreturn]] void raise_runtime(const std::string& text) {
-  PyErr_SetString(error_class(ErrorKind::Runtime), text.c_str());
-  throw nb::python_error();
-}
 
 std::string name_of(PyNode* node) { return PyUnicode_AsUTF8(node->name); }
 
@@ -112,12 +108,8 @@ Object fit(Object g, const Dims& sizes, DType dtype, PyNode* from, int index) {
       const std::int64_t have = t->t.size(t->t.ndim() - sizes.size() + d);
       fits = sizes[d] == have || sizes[d] == 1;
     }
-    if (!fits) {
-      std::ostringstream text;
-      text << "Function " << name_of(from) << " returned an invalid gradient at index " << index
-           << " - got " << t->t.sizes() << " but expected shape compatible with " << sizes;
-      raise_runtime(text.str());
-    }
+    FB_CHECK(fits, Runtime, "Function ", name_of(from), " returned an invalid gradient at index ",
+             index, " - got ", t->t.sizes(), " but expected shape compatible with ", sizes);
     Object size = nb::steal(wrap_size(sizes));
     g = call(engine_ops.sum_to_size, {g.ptr(), size.ptr()});
     t = as_tensor(g.ptr());
@@ -160,45 +152,6 @@ void deliver(Task& task, PyObject* target, std::uint32_t input_nr, Object g) {
     task.heap.push_back(as_node(target));
     std::push_heap(task.heap.begin(), task.heap.end(), earlier);
   }
-}
-
-std::string hook_name(PyObject* hook) {
-  Object name = nb::steal(PyObject_GetAttrString(hook, "__name__"));
-  if (name && PyUnicode_Check(name.ptr())) return PyUnicode_AsUTF8(name.ptr());
-  PyErr_Clear();
-  return Py_TYPE(hook)->tp_name;
-}
-
-[[noreturn]] void raise_type(const std::string& text) {
-  PyErr_SetString(PyExc_TypeError, text.c_str());
-  throw nb::python_error();
-}
-
-// What a hook gave must fit the gradient it replaces.
-void check_replacement(PyObject* hook, PyObject* given, PyObject* replaced) {
-  if (!is_tensor(replaced))
-    raise_type(std::string("expected Variable, but hook returned '") + Py_TYPE(replaced)->tp_name +
-               "'");
-  const Tensor& before = as_tensor(given)->t;
-  const Tensor& after = as_tensor(replaced)->t;
-  FB_CHECK(before.dtype() == after.dtype(), Runtime, "hook '", hook_name(hook),
-           "' has changed the type of value (was ", dtype_name(before.dtype()), " got ",
-           dtype_name(after.dtype()), ")");
-  FB_CHECK(before.sizes() == after.sizes(), Runtime, "hook '", hook_name(hook),
-           "' has changed the size of value: from ", before.sizes(), " to ", after.sizes());
-}
-
-// hooks: {id: f}; each may replace the gradient.
-Object run_hooks(PyObject* hooks, Object g) {
-  Object list = nb::steal(PyDict_Values(hooks));
-  for (Py_ssize_t k = 0; k < PyList_GET_SIZE(list.ptr()); ++k) {
-    PyObject* hook = PyList_GET_ITEM(list.ptr(), k);
-    Object replaced = call(hook, {g.ptr()});
-    if (replaced.is_none()) continue;
-    check_replacement(hook, g.ptr(), replaced.ptr());
-    g = std::move(replaced);
-  }
-  return g;
 }
 
 // enforce_grad_layout_policy: a gradient is laid out in memory as its leaf is.
@@ -274,11 +227,7 @@ void finish_leaf(Task& task, PyObject* leaf_object, Target& t) {
   for (auto it = first; it != last; ++it)
     task.captured[static_cast<std::size_t>(it->second.position)] = Object();
   accumulate(task, leaf, std::move(g));
-  if (leaf->accumulate_hooks) {
-    Object list = nb::steal(PyDict_Values(leaf->accumulate_hooks));
-    for (Py_ssize_t k = 0; k < PyList_GET_SIZE(list.ptr()); ++k)
-      call(PyList_GET_ITEM(list.ptr(), k), {leaf_object});
-  }
+  if (leaf->accumulate_hooks) run_accumulate_hooks(leaf_object);
 }
 
 // What a wrapper of the level, or each in a tuple, holds one level below.
@@ -361,7 +310,7 @@ void run_rule(Task& task, PyNode* node, const Rule& rule, std::vector<Object>& i
   PyObject* arguments[16];
   Object held[16];
   const int n = used.size();
-  if (n > 16) raise_runtime("a gradient rule has too many parameters");
+  FB_CHECK(n <= 16, Runtime, "a gradient rule has too many parameters");
   for (int k = 0; k < n; ++k) {
     const Source& s = used[k];
     switch (s.kind) {
@@ -412,8 +361,8 @@ void run_rule(Task& task, PyNode* node, const Rule& rule, std::vector<Object>& i
     }
     return;
   }
-  if (!PyTuple_Check(result) || PyTuple_GET_SIZE(result) != rule.target_count)
-    raise_runtime(name_of(node) + ": its gradient rule must return one value per input");
+  FB_CHECK(PyTuple_Check(result) && PyTuple_GET_SIZE(result) == rule.target_count, Runtime,
+           name_of(node), ": its gradient rule must return one value per input");
   int at = 0;
   for (std::uint32_t rest = rule.targets; rest; rest &= rest - 1) {
     const int param = std::countr_zero(rest);
@@ -424,15 +373,7 @@ void run_rule(Task& task, PyNode* node, const Rule& rule, std::vector<Object>& i
 
 Gradients run_op_node(Task& task, PyNode* node, std::vector<Object>& incoming) {
   Gradients out(static_cast<std::size_t>(node->edges.size()));
-  if (node->released) {
-    PyErr_Clear();
-    raise_runtime(
-        "Trying to backward through the graph a second time (or directly access saved tensors "
-        "after they have already been freed). Saved intermediate "
-        "values of the graph are freed when you call .backward() or autograd.grad(). Specify "
-        "retain_graph=True if you need to backward through the "
-        "graph a second time or if you need to access saved tensors after calling backward.");
-  }
+  check_not_released(node);
   for (int r = 0; r < node->op->rule_count; ++r) {
     const Rule& rule = node->op->rules[r];
     if (!(rule.targets & node->needs)) continue;
@@ -487,59 +428,6 @@ void blame(PyNode* node) {
   PyErr_Restore(type, value, trace);
 }
 
-Object hook_tuple(const std::vector<Object>& values) {
-  Object tuple = nb::steal(PyTuple_New(static_cast<Py_ssize_t>(values.size())));
-  for (std::size_t k = 0; k < values.size(); ++k)
-    PyTuple_SET_ITEM(tuple.ptr(), static_cast<Py_ssize_t>(k),
-                     Py_NewRef(values[k] ? values[k].ptr() : Py_None));
-  return tuple;
-}
-
-void replace_from(std::vector<Object>& values, PyObject* hook, PyObject* result) {
-  if (result == Py_None) return;
-  if (!PyTuple_Check(result))
-    raise_type(std::string("expected tuple, but hook returned '") + Py_TYPE(result)->tp_name + "'");
-  if (static_cast<std::size_t>(PyTuple_GET_SIZE(result)) != values.size())
-    raise_runtime("hook '" + hook_name(hook) +
-                  "' has returned an incorrect number of values (got " +
-                  std::to_string(PyTuple_GET_SIZE(result)) + ", but expected " +
-                  std::to_string(values.size()) + ")");
-  for (std::size_t k = 0; k < values.size(); ++k) {
-    PyObject* g = PyTuple_GET_ITEM(result, static_cast<Py_ssize_t>(k));
-    if (g == Py_None) {
-      values[k] = Object();
-      continue;
-    }
-    if (!values[k]) raise_runtime("can't replace a None gradient with a non-None value");
-    check_replacement(hook, values[k].ptr(), g);
-    values[k] = nb::borrow(g);
-  }
-}
-
-void run_tensor_hooks(PyNode* node, std::vector<Object>& incoming) {
-  for (std::size_t k = 0; k < incoming.size(); ++k) {
-    if (!incoming[k]) continue;
-    Object key = nb::int_(k);
-    if (node->tensor_hooks)
-      if (PyObject* hooks = PyDict_GetItem(node->tensor_hooks, key.ptr()))
-        incoming[k] = run_hooks(hooks, std::move(incoming[k]));
-    if (node->retained)
-      if (PyObject* reference = PyDict_GetItem(node->retained, key.ptr())) {
-        PyObject* tensor = PyWeakref_GetObject(reference);  // borrowed
-        if (tensor && tensor != Py_None && is_tensor(tensor)) {
-          PyTensor* t = as_tensor(tensor);
-          PyObject* before = t->grad;
-          if (before) {
-            t->grad = call(engine_ops.add, {before, incoming[k].ptr()}).release().ptr();
-            Py_DECREF(before);
-          } else {
-            t->grad = call(engine_ops.clone, {incoming[k].ptr()}).release().ptr();
-          }
-        }
-      }
-  }
-}
-
 void run_node(Task& task, PyNode* node) {
   PyObject* self = reinterpret_cast<PyObject*>(node);
   Object alive = nb::borrow(self);
@@ -555,14 +443,7 @@ void run_node(Task& task, PyNode* node) {
     if (g) task.captured[static_cast<std::size_t>(it->second.position)] = g;
   }
   if (!t.needed) return;
-  if (node->prehooks) {
-    Object hooks = nb::steal(PyDict_Values(node->prehooks));
-    for (Py_ssize_t k = 0; k < PyList_GET_SIZE(hooks.ptr()); ++k) {
-      PyObject* hook = PyList_GET_ITEM(hooks.ptr(), k);
-      Object result = call(hook, {hook_tuple(incoming).ptr()});
-      replace_from(incoming, hook, result.ptr());
-    }
-  }
+  if (node->prehooks) run_prehooks(node, incoming);
   Gradients outgoing;
   try {
     outgoing = node->op ? run_op_node(task, node, incoming) : run_custom_node(node, incoming);
@@ -575,17 +456,10 @@ void run_node(Task& task, PyNode* node) {
     blame(node);
     throw nb::python_error();
   }
-  if (node->posthooks) {
-    Object hooks = nb::steal(PyDict_Values(node->posthooks));
-    for (Py_ssize_t k = 0; k < PyList_GET_SIZE(hooks.ptr()); ++k) {
-      PyObject* hook = PyList_GET_ITEM(hooks.ptr(), k);
-      Object result = call(hook, {hook_tuple(outgoing).ptr(), hook_tuple(incoming).ptr()});
-      replace_from(outgoing, hook, result.ptr());
-    }
-  }
+  if (node->posthooks) run_posthooks(node, outgoing, incoming);
   if (engine_ops.on_gradient)
-    call(engine_ops.on_gradient,
-         {self, hook_tuple(outgoing).ptr(), hook_tuple(incoming).ptr(), nb::int_(started).ptr()});
+    call(engine_ops.on_gradient, {self, gradient_tuple(outgoing).ptr(),
+                                  gradient_tuple(incoming).ptr(), nb::int_(started).ptr()});
   incoming.clear();
   if (!task.retain_graph) {
     release_saved(node);
@@ -597,8 +471,8 @@ void run_node(Task& task, PyNode* node) {
     Target& to = task.targets[e.target];
     Object& g = outgoing[static_cast<std::size_t>(k)];
     if (g && (to.needed || task.captures.count(e.target))) {
-      if (!is_tensor(g.ptr()))
-        raise_runtime(name_of(node) + ": its gradient rule must return Tensors or None");
+      FB_CHECK(is_tensor(g.ptr()), Runtime, name_of(node),
+               ": its gradient rule must return Tensors or None");
       if (is_node(e.target)) {
         const OutputMeta& meta = as_node(e.target)->outputs[static_cast<int>(e.input_nr)];
         g = fit(std::move(g), meta.sizes, meta.dtype, node, k);
@@ -623,9 +497,9 @@ Edge edge_given(PyObject* o) {
   if (is_tensor(o)) return edge_of(as_tensor(o));
   auto [target, number] = nb::cast<std::pair<nb::object, std::uint32_t>>(nb::handle(o));
   if (is_tensor(target.ptr())) return edge_of(as_tensor(target.ptr()));
-  if (!is_node(target.ptr()) ||
-      number >= static_cast<std::uint32_t>(as_node(target.ptr())->outputs.size()))
-    raise_runtime("an edge of the graph must be a node and the number of one of its outputs");
+  FB_CHECK(is_node(target.ptr()) &&
+               number < static_cast<std::uint32_t>(as_node(target.ptr())->outputs.size()),
+           Runtime, "an edge of the graph must be a node and the number of one of its outputs");
   return {target.release().ptr(), number};
 }
 
@@ -640,7 +514,7 @@ nb::list run_backward(nb::list roots, nb::list gradients, bool retain_graph, boo
   std::vector<Edge> edges;
   for (nb::handle root : roots) {
     Edge e = edge_given(root.ptr());
-    if (!e.target) raise_runtime("run_backward: an output does not require grad");
+    FB_CHECK(e.target, Runtime, "run_backward: an output does not require grad");
     edges.push_back(e);
     starts.push_back(e.target);
   }

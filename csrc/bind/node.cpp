@@ -58,12 +58,9 @@ void save(PyNode* node, const Source& source, PyObject* const* slots, PyObject* 
   auto keep_tensor = [&](PyObject* o) {
     node->saved_anything = true;
     PyTensor* t = as_tensor(o);
-    if (t->inference) {
-      PyErr_SetString(error_class(ErrorKind::Runtime),
-                      "Inference tensors cannot be saved for backward. To work around you can make "
-                      "a clone to get a normal tensor and use it in autograd.");
-      throw nb::python_error();
-    }
+    FB_CHECK(!t->inference, Runtime,
+             "Inference tensors cannot be saved for backward. To work around you can make a clone "
+             "to get a normal tensor and use it in autograd.");
     if (t == overwritten) {  // its history goes with the copy: second derivatives need it
       saved.value = PyObject_CallOneArg(engine_ops.clone, o);
       if (!saved.value) throw nb::python_error();
@@ -181,6 +178,15 @@ int node_clear(PyObject* self) {
 
 }  // namespace
 
+void check_not_released(const PyNode* node) {
+  FB_CHECK(!node->released, Runtime,
+           "Trying to backward through the graph a second time (or directly access saved tensors "
+           "after they have already been freed). Saved intermediate values of the graph are freed "
+           "when you call .backward() or autograd.grad(). Specify retain_graph=True if you need to "
+           "backward through the graph a second time or if you need to access saved tensors after "
+           "calling backward.");
+}
+
 void release_saved(PyNode* node) {
   if (!node->saved_anything) return;
   for (Saved& s : node->saved) Py_CLEAR(s.value);
@@ -225,16 +231,9 @@ PyObject* node_edges(PyObject* self, void*) {
 
 PyObject* node_saved(PyObject* self, void*) {
   PyNode* node = as_node(self);
-  if (node->released) {
-    PyErr_SetString(error_class(ErrorKind::Runtime),
-                    "Trying to backward through the graph a second time (or directly access saved "
-                    "tensors after they have already been freed). "
-                    "Saved intermediate values of the graph are freed when you call .backward() or "
-                    "autograd.grad(). Specify retain_graph=True if you "
-                    "need to backward through the graph a second time or if you need to access "
-                    "saved tensors after calling backward.");
-    return nullptr;
-  }
+  FB_PY_TRY
+  check_not_released(node);
+  FB_PY_CATCH(nullptr)
   PyObject* out = PyTuple_New(node->saved.size());
   for (int k = 0; out && k < node->saved.size(); ++k)
     PyTuple_SET_ITEM(out, k, Py_NewRef(node->saved[k].value ? node->saved[k].value : Py_None));

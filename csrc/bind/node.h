@@ -217,11 +217,14 @@ void move_retained(PyTensor* t, PyNode* to);
 void pack_saved(PyNode* node);
 // Frees what the node saved. One that saved no tensor has nothing to free, and may run again.
 void release_saved(PyNode* node);
+void check_not_released(const PyNode* node);
 // Calls a Python function with positional arguments.
 nb::object call(PyObject* f, std::initializer_list<PyObject*> arguments);
+
 // ---- engine.cpp ----
 
 std::int64_t now_ns();
+
 // ---- versions.cpp ----
 
 // The code that runs in the innermost frame outside the package, and the instruction there; null
@@ -247,9 +250,6 @@ struct EngineOps {
   PyObject* as_strided_scatter = nullptr;
   PyObject* seen_again = nullptr;       // (base, view): the view's part of the base's new value
   PyObject* written_through = nullptr;  // (base, view): the base with the view's new value in it
-  PyObject* select = nullptr;
-  PyObject* slice = nullptr;
-  PyObject* unsqueeze = nullptr;
   PyObject* getitem = nullptr;
   PyObject* setitem = nullptr;
   PyObject* on_record = nullptr;    // anomaly mode: called with each new node

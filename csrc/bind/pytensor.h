@@ -72,6 +72,8 @@ PyObject* wrap_size(const Dims& dims);
 void raise_current() noexcept;
 // Error class by kind, as registered by core/errors.py.
 PyObject* error_class(ErrorKind kind);
+// Raises Python's own TypeError, for calls that the interpreter would refuse in the same words.
+[[noreturn]] void raise_type(const std::string& text);
 
 // Python objects -> C++. False (no exception set) when `o` is not a number / not sizes.
 bool to_scalar(PyObject* o, Scalar& out);
@@ -96,6 +98,14 @@ const char* spelling_of_numpy(PyObject* name);
 void explain_failed_call(PyObject* function, PyObject* names, Py_ssize_t positional,
                          Py_ssize_t rest, PyObject* const* args, Py_ssize_t n, PyObject* kwnames);
 
+// Remembers the user's line that writes tensors, for those that some node has saved.
+void note_writers(std::span<const Tensor* const> targets);
+inline void note_writer(const Tensor& target) {
+  const Tensor* one[] = {&target};
+  if (target.version_counter()->awaited) [[unlikely]]
+    note_writers(one);
+}
+
 // RAII: recording on or off.
 class Grad {
  public:
@@ -106,14 +116,6 @@ class Grad {
   bool before_;
 };
 // Recording is off while a kernel or a first-order backward runs.
-// Remembers the user's line that writes tensors, for those that some node has saved.
-void note_writers(std::span<const Tensor* const> targets);
-inline void note_writer(const Tensor& target) {
-  const Tensor* one[] = {&target};
-  if (target.version_counter()->awaited) [[unlikely]]
-    note_writers(one);
-}
-
 struct NoGrad : Grad {
   NoGrad() : Grad(false) {}
 };

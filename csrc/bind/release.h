@@ -4,12 +4,13 @@
 
 namespace fb::py {
 
+constexpr std::int64_t release_gil_from = 1 << 16;
+
 // Calls f, without the GIL when there are many elements to work on; f must not touch Python objects
 // and must hold its own copies of the tensors.
 template <class F>
 auto released(std::int64_t work, F&& f) {
-  constexpr std::int64_t release_from = 1 << 16;
-  if (work < release_from) return f();
+  if (work < release_gil_from) return f();
   nb::gil_scoped_release release;
   return f();
 }

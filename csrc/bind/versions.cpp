@@ -49,11 +49,6 @@ std::string line_of(PyObject* code, int instruction) {
          std::to_string(PyCode_Addr2Line(c, instruction)) + " in " + PyUnicode_AsUTF8(c->co_name);
 }
 
-[[noreturn]] void raise_runtime(const std::string& text) {
-  PyErr_SetString(error_class(ErrorKind::Runtime), text.c_str());
-  throw nb::python_error();
-}
-
 constexpr const char* forbidden =
     " Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your "
     "code by moving both the view and the inplace either both inside the ";
@@ -143,33 +138,30 @@ void check_version(PyNode* node, const Saved& saved) {
       }
   }
   if (!tensor) return;
-  if (now != saved.version)
-    raise_runtime(version_error(node, tensor, saved.version, saved.is_output ? 0 : -1));
-  if (saved.recorded && !as_tensor(tensor)->grad_fn && !as_tensor(tensor)->wrapped)
-    raise_runtime(
-        "Trying to use a saved tensor that has been detached in-place, i.e. with .detach_().This "
-        "is not supported, please use out-of-place `.detach()` instead");
+  FB_CHECK(now == saved.version, Runtime,
+           version_error(node, tensor, saved.version, saved.is_output ? 0 : -1));
+  FB_CHECK(!saved.recorded || as_tensor(tensor)->grad_fn || as_tensor(tensor)->wrapped, Runtime,
+           "Trying to use a saved tensor that has been detached in-place, i.e. with "
+           ".detach_().This is not supported, please use out-of-place `.detach()` instead");
 }
 
 void refuse_view(PyTensor* view, const char* what_happened) {
+  FB_CHECK(view->creation != Creation::NoGrad, Runtime, "A view was created in no_grad mode and ",
+           what_happened, " with grad mode enabled.", forbidden, "no_grad", outside);
+  FB_CHECK(view->creation != Creation::Inference, Runtime,
+           "A view was created in inference mode and ", what_happened, " in normal mode.",
+           forbidden, "inference_mode", outside);
+  if (view->creation != Creation::MultiOutput) return;
   const std::string happened = what_happened;
-  if (view->creation == Creation::NoGrad)
-    raise_runtime("A view was created in no_grad mode and " + happened +
-                  " with grad mode enabled." + forbidden + "no_grad" + outside);
-  if (view->creation == Creation::Inference)
-    raise_runtime("A view was created in inference mode and " + happened + " in normal mode." +
-                  forbidden + "inference_mode" + outside);
-  if (view->creation == Creation::MultiOutput) {
-    const std::string start =
-        view->grad_fn
-            ? "Output " + std::to_string(view->output_nr) + " of " + stem(view->grad_fn) +
-                  " is a view and " + happened + "."
-            : "A view was created in no_grad mode and " + happened + " with grad mode enabled.";
-    raise_runtime(start +
-                  " This view is the output of a function that returns multiple views. Such "
-                  "functions do not allow the output views to be modified inplace. You should "
-                  "replace the inplace operation by an out-of-place one.");
-  }
+  const std::string start =
+      view->grad_fn
+          ? "Output " + std::to_string(view->output_nr) + " of " + stem(view->grad_fn) +
+                " is a view and " + happened + "."
+          : "A view was created in no_grad mode and " + happened + " with grad mode enabled.";
+  fail(ErrorKind::Runtime, start,
+       " This view is the output of a function that returns multiple views. Such functions do not "
+       "allow the output views to be modified inplace. You should replace the inplace operation by "
+       "an out-of-place one.");
 }
 
 }  // namespace fb::py

@@ -160,10 +160,10 @@ DType combine(DType high, DType low) {
   if (std::strcmp(name, "neg") == 0)
     fail(ErrorKind::Runtime,
          "neg: Negation, the `-` operator, on a bool tensor is not supported. If you are trying to "
-         "invert a "
-         "mask, use the `~` or `logical_not()` operator instead.");
+         "invert a mask, use the `~` or `logical_not()` operator instead.");
   fail(ErrorKind::Runtime, name, ": Bool inputs not supported for ", name);
 }
+
 DType computed_dtype(DType common, const Info& op) {
   const bool to_float = op.result == Result::Float || op.result == Result::RealFloat;
   if (to_float && is_integral(common, true)) return default_dtype();
@@ -326,8 +326,7 @@ void check_subtraction(const Argument& a, const Argument& b) {
       "`logical_xor()` operator instead.");
   fail(ErrorKind::Runtime,
        "sub: Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying "
-       "to "
-       "invert a mask, use the `~` or `logical_not()` operator instead.");
+       "to invert a mask, use the `~` or `logical_not()` operator instead.");
 }
 
 void check_heaviside(const Argument& a, const Argument& b, const Tensor* out) {
@@ -397,12 +396,12 @@ DType result_type(const Argument* arguments, int count) {
 }
 
 Tensor unary(int id, const Tensor& a, const Tensor* out, const double* params) {
-  // Magnitudes are real: in a complex tensor that is overwritten they would pass for numbers.
+  const Info& op = unary_infos[id];
   const bool overwrites = out && out->storage() == a.storage() && out->offset() == a.offset();
-  FB_CHECK(!overwrites || id != static_cast<int>(UnaryId::abs) || !is_complex(a.dtype()), Runtime,
-           "abs_: In-place abs is not supported for complex tensors.");
+  FB_CHECK(op.result != Result::Real || !overwrites || !is_complex(a.dtype()), Runtime, op.name,
+           "_: In-place ", op.name, " is not supported for complex tensors.");
   const Argument arguments[] = {a};
-  return elementwise(unary_infos[id], table().unary[id], arguments, params, out);
+  return elementwise(op, table().unary[id], arguments, params, out);
 }
 
 Tensor binary(int id, const Argument& a, const Argument& b, const Tensor* out,

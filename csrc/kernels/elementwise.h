@@ -13,7 +13,7 @@ enum class Result : std::uint8_t {
   Float,      // integers become the default float first
   Bool,       // a truth value
   Numeric,    // the common dtype, which must not be bool (subtraction, negation)
-  Real,       // the dtype of the real part
+  Real,       // the dtype of the real part; does not overwrite complex operands
   RealFloat,  // the same, and integers become the default float first
 };
 

@@ -1,5 +1,6 @@
 // Functions of two and three floats: arithmetic, comparisons, powers.
 #include "kernels/elementwise_loops.h"
+#include "simd/trig.h"
 
 namespace fb::FB_ISA {
 

@@ -3,6 +3,7 @@
 
 #include "kernels/elementwise_loops.h"
 #include "kernels/special_math.h"
+#include "simd/trig.h"
 
 namespace fb::FB_ISA {
 

@@ -8,6 +8,7 @@
 #include "kernels/special_math.h"
 #include "kernels/special_tables.h"
 #include "simd/loops.h"
+#include "simd/trig.h"
 
 namespace fb::FB_ISA {
 

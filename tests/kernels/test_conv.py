@@ -7,6 +7,7 @@ import flambeau
 from flambeau import _C
 
 torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
+pytestmark = pytest.mark.usefixtures("restore_threads")
 
 # Relative to the greatest value of the result. Winograd (float32, 3x3, stride 1, at least 16
 # channels) loses about one digit more than a direct sum.
@@ -74,13 +75,6 @@ CASES = {
     "3d depthwise all": ((1, 3, 9, 8, 20), (3, 1, 2, 3, 3), (2, 3, 2), (1, 1, 2), (2, 1, 3), 3),
     "3d padding beyond": ((1, 2, 1, 2, 1), (3, 2, 2, 2, 3), (1, 2, 1), (3, 4, 5), (1, 1, 2), 1),
 }
-
-
-@pytest.fixture(autouse=True)
-def restore_threads():
-    before = _C.get_num_threads()
-    yield
-    _C.set_num_threads(before)
 
 
 def tensor(array):

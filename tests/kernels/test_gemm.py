@@ -6,6 +6,8 @@ import pytest
 import flambeau
 from flambeau import _C
 
+pytestmark = pytest.mark.usefixtures("restore_threads")
+
 REAL = {"float32": 2e-6, "float64": 1e-14, "float16": 2e-3, "int64": 0, "int8": 0, "uint8": 0}
 COMPLEX = {"complex64": 2e-6, "complex128": 1e-14}
 TOLERANCE = REAL | COMPLEX
@@ -32,13 +34,6 @@ SHAPES = [
 @pytest.fixture
 def rng():
     return np.random.default_rng(7)
-
-
-@pytest.fixture(autouse=True)
-def restore_threads():
-    before = _C.get_num_threads()
-    yield
-    _C.set_num_threads(before)
 
 
 def values(rng, dtype, *shape):

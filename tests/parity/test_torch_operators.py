@@ -116,22 +116,21 @@ class Case:
             if not wanted or not leaves:
                 return
             given = [_incoming(t, second) for t in wanted]
-            theirs = torch.autograd.grad(
-                wanted, [a for a, _ in leaves], [a for a, _ in given], True, second, True
-            )
-            ours = flambeau.autograd.grad(
-                found, [b for _, b in leaves], [b for _, b in given], True, second, True
-            )
-            kept = [(a, b) for a, b in zip(theirs, ours, strict=True) if a is not None]
-            assert all(
-                b is None or not b.any() for a, b in zip(theirs, ours, strict=True) if a is None
-            )
-            wanted, found = [a for a, _ in kept], [b for _, b in kept]
-            compare(wanted, found, looser=10)
-            leaves = leaves + given
-            both = [k for k, t in enumerate(wanted) if t.requires_grad]
-            wanted, found = [wanted[k] for k in both], [found[k] for k in both]
-            second = False
+            options = {"create_graph": second, "allow_unused": True}
+            (theirs_in, ours_in), (theirs_out, ours_out) = zip(*leaves), zip(*given)
+            theirs = torch.autograd.grad(wanted, theirs_in, theirs_out, **options)
+            ours = flambeau.autograd.grad(found, ours_in, ours_out, **options)
+            pairs = [_filled(*p) for p in zip(theirs, ours, leaves, strict=True)]
+            compare([a for a, _ in pairs], [b for _, b in pairs], looser=10)
+            pairs = [(a, b) for a, b in pairs if a.requires_grad and b.requires_grad]
+            wanted, found = [a for a, _ in pairs], [b for _, b in pairs]
+            leaves, second = leaves + given, False
+
+
+def _filled(theirs, ours, leaves):
+    """The gradients of an input in both libraries, zeros standing for none."""
+    theirs = torch.zeros_like(leaves[0]) if theirs is None else theirs
+    return theirs, flambeau.zeros_like(leaves[1]) if ours is None else ours
 
 
 def _incoming(like, requires_grad):

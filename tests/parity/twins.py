@@ -130,7 +130,9 @@ def _rebuilt(function):
     names = dict(function.__globals__)
     for name in function.__code__.co_names:
         value = names.get(name)
-        if id(value) in spaces:
+        if name == "freeze_rng_state":
+            names[name] = flambeau.random.fork_rng
+        elif id(value) in spaces:
             names[name] = spaces[id(value)]
         elif isinstance(value, types.FunctionType) and value is not function:
             names[name] = function_twin(value)

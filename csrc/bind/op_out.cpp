@@ -1,0 +1,83 @@
+// out=: the result of an op, stored in tensors that the caller brings.
+#include <Python.h>
+
+#include "bind/op.h"
+
+namespace fb::py {
+
+namespace {
+
+void refuse_grad(const PyOp* op, PyObject* o) {
+  FB_CHECK(!(grad_mode.enabled && is_tensor(o) && as_tensor(o)->requires_grad), Runtime,
+           op_name(op),
+           "(): functions with out=... arguments don't support automatic differentiation, but one "
+           "of the arguments requires grad.");
+}
+
+// Its storage stays, longer where that is needed.
+void resize(PyTensor* out, const Dims& sizes) {
+  if (out->t.numel() != 0) {
+    std::ostringstream text;
+    text << "An output with one or more elements was resized since it had shape " << out->t.sizes()
+         << ", which does not match the required output shape " << sizes
+         << ". This behavior is deprecated.";
+    if (PyErr_WarnEx(PyExc_UserWarning, text.str().c_str(), 1) < 0) throw nb::python_error();
+  }
+  Tensor resized = out->t;
+  const std::size_t needed =
+      static_cast<std::size_t>(numel(sizes) + resized.offset()) * resized.itemsize();
+  if (resized.storage()->nbytes < needed) resized.storage()->resize(needed);
+  out->t = resized.restride(sizes, contiguous_strides(sizes), resized.offset());
+}
+
+void store(const PyOp* op, PyObject* out, PyObject* value) {
+  if (!is_tensor(out))
+    raise_type(op_name(op) + "(): argument 'out' must be Tensor, not " + Py_TYPE(out)->tp_name);
+  PyTensor* o = as_tensor(out);
+  const Tensor& v = as_tensor(value)->t;
+  FB_CHECK(can_cast(v.dtype(), o->t.dtype()), DType, op_name(op), ": result type ",
+           dtype_name(v.dtype()), " can't be cast to the desired output type ",
+           dtype_name(o->t.dtype()));
+  if (!(o->t.sizes() == v.sizes())) resize(o, v.sizes());
+  copy_into(o->t, v);
+  o->t.bump_version();
+  note_writer(o->t);
+}
+
+nb::object store_all(const PyOp* op, PyObject* out, PyObject* values) {
+  if (!PyTuple_Check(out) && !PyList_Check(out))
+    raise_type(op_name(op) + "(): argument 'out' must be Tensor, not " + Py_TYPE(out)->tp_name);
+  nb::object outs = nb::steal(PySequence_Tuple(out));
+  if (!PySequence_Check(values) || is_tensor(values) ||
+      PySequence_Size(values) != PyTuple_GET_SIZE(outs.ptr()))
+    raise_type(op_name(op) + "(): argument 'out' must have one Tensor per output");
+  for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(outs.ptr()); ++k) {
+    nb::object value = nb::steal(PySequence_GetItem(values, k));
+    store(op, PyTuple_GET_ITEM(outs.ptr(), k), value.ptr());
+  }
+  return finish(op, outs);
+}
+
+}  // namespace
+
+nb::object call_out(PyOp* op, const Call& call) {
+  FB_CHECK(
+      !live_wrapped || !(top_wrapped(call.slots, op->param_count) || top_wrapped(&call.out, 1)),
+      Runtime, op_name(op), "(): out= is not supported inside of function transforms");
+  for (int i = 0; i < op->param_count; ++i) refuse_grad(op, call.slots[i]);
+  refuse_grad(op, call.out);
+  const bool single = is_tensor(call.out);
+  if (single) check_operands(op, call, 0, as_tensor(call.out)->t);
+  nb::object value;
+  {
+    NoGrad guard;
+    value = run_kernel(op, call);
+  }
+  if (!single) return store_all(op, call.out, value.ptr());
+  if (!is_tensor(value.ptr()))
+    raise_type(op_name(op) + "(): argument 'out' must be a tuple of Tensors");
+  store(op, call.out, value.ptr());
+  return nb::borrow(call.out);
+}
+
+}  // namespace fb::py
