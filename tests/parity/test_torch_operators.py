@@ -117,7 +117,10 @@ class Case:
                 return
             given = [_incoming(t, second) for t in wanted]
             options = {"create_graph": second, "allow_unused": True}
-            (theirs_in, ours_in), (theirs_out, ours_out) = zip(*leaves), zip(*given)
+            (theirs_in, ours_in), (theirs_out, ours_out) = (
+                zip(*leaves, strict=True),
+                zip(*given, strict=True),
+            )
             theirs = torch.autograd.grad(wanted, theirs_in, theirs_out, **options)
             ours = flambeau.autograd.grad(found, ours_in, ours_out, **options)
             pairs = [_filled(*p) for p in zip(theirs, ours, leaves, strict=True)]
