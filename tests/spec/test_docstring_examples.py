@@ -46,7 +46,6 @@ LEFT_OUT = (
     ("not yet: distributions", "torch.distributions*", ""),
     ("not yet: a gradient of another dtype than its tensor's", "torch.Tensor.grad_dtype", ""),
     ("not yet: files that show only where their tensors would stand", "*.skip_data", ""),
-    ("not yet: tensors for tests", "*.make_tensor", ""),
     ("not yet: axes rearranged by their names", "torch.func.rearrange", ""),
     ("is allowed here: arrays compared with tensors", "*.assert_close", r"\.numpy\(\)"),
     ("processes that compute together", "*DistributedDataParallel* *SyncBatchNorm*", ""),
