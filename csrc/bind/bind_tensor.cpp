@@ -5,6 +5,7 @@
 #include "bind/pytensor.h"
 #include "core/allocator.h"
 #include "core/parallel.h"
+#include "core/subnormal.h"
 #include "kernels/copy.h"
 #include "kernels/elementwise.h"
 #include "kernels/format.h"
@@ -187,6 +188,7 @@ void bind_tensor(nb::module_& m) {
       "f"_a, "args"_a, "kwargs"_a = nb::dict());
 
   m.def("get_num_threads", [] { return num_threads(); });
+  m.def("set_flush_denormal", &flush_subnormals);
   m.def("set_num_threads", [](int n) {
     FB_CHECK(n > 0, Runtime, "set_num_threads expects a positive integer");
     set_num_threads(n);

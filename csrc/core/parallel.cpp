@@ -22,6 +22,7 @@
 
 #include "core/cgroup.h"
 #include "core/error.h"
+#include "core/subnormal.h"
 
 namespace fb {
 namespace {
@@ -82,6 +83,7 @@ struct Job {
   detail::Body body;
   void* context;
   int participants;
+  bool flush;  // the caller takes subnormal numbers for zero
 };
 
 // What belongs to one participant, on cache lines of its own.
@@ -116,7 +118,7 @@ class Pool {
     const std::int64_t blocks = (end - begin - 1) / grain + 1;
     const std::int64_t pieces = std::min(blocks, threads * pieces_per_thread);
     const int participants = static_cast<int>(std::min<std::int64_t>(threads, pieces));
-    job_ = {begin, end, grain, blocks, pieces, body, context, participants};
+    job_ = {begin, end, grain, blocks, pieces, body, context, participants, flushes_subnormals()};
     for (int i = 0; i < participants; ++i) {
       seats_[i].next.store(pieces * i / participants, std::memory_order_relaxed);
       seats_[i].last = pieces * (i + 1) / participants;
@@ -217,7 +219,10 @@ class Pool {
       seen = signal.load(std::memory_order_acquire);
       // Either close() sees this thread inside, or this thread sees the job closed.
       inside_.fetch_add(1);
-      if (open_.load()) work(seat);
+      if (open_.load()) {
+        flush_subnormals(job_.flush);
+        work(seat);
+      }
       if (inside_.fetch_sub(1) == 1) inside_.notify_all();
     }
   }

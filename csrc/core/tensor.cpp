@@ -47,7 +47,7 @@ Tensor::Tensor(StoragePtr storage, DType dtype, Dims sizes, Dims strides, std::i
       offset_(offset),
       numel_(fb::numel(sizes_)),
       dtype_(dtype),
-      contiguous_(compute_contiguous(sizes_, strides_)) {}
+      contiguous_(numel_ == 0 || compute_contiguous(sizes_, strides_)) {}
 
 bool Tensor::is_non_overlapping_and_dense() const {
   if (contiguous_) return true;
@@ -241,7 +241,8 @@ Tensor empty_strided(const Dims& sizes, const Dims& strides, DType dtype, Device
 }
 
 Tensor empty_like(const Tensor& like, DType dtype) {
-  if (like.is_contiguous()) return empty(like.sizes(), dtype, like.device());
+  // Without elements every tensor is contiguous, but its strides are kept.
+  if (like.is_contiguous() && like.numel() != 0) return empty(like.sizes(), dtype, like.device());
   if (like.is_non_overlapping_and_dense())
     return empty_strided(like.sizes(), like.strides(), dtype, like.device());
   // The axes in the order of their strides, without the gaps. An axis of stride 0 says nothing of

@@ -57,8 +57,25 @@ def set_num_interop_threads(number: int) -> None:
 
 
 def set_flush_denormal(mode: bool) -> bool:
-    """Returns False: subnormal numbers are always kept."""
-    return False
+    """Whether results too small for a normal number are zero, in what this thread computes.
+
+    Such numbers are slow on some processors.
+
+    Returns:
+        Whether the processor can; otherwise nothing changes.
+
+    Raises:
+        RuntimeError: if the mode is no bool.
+
+    Example:
+        >>> possible = flambeau.set_flush_denormal(True)
+        >>> bool(flambeau.tensor([1e-323], dtype=flambeau.float64) == 0) == possible
+        True
+        >>> _ = flambeau.set_flush_denormal(False)
+    """
+    if not isinstance(mode, bool):
+        raise RuntimeError(f"flush_denormal expects a bool, but got {type(mode).__name__}")
+    return _C.set_flush_denormal(mode)
 
 
 # ---- determinism ----

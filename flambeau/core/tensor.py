@@ -146,15 +146,19 @@ class Tensor(_C.TensorBase):
     # ---- kinds ----
 
     def is_floating_point(self) -> bool:
+        """Whether the dtype has numbers with a binary point."""
         return self.dtype.is_floating_point
 
     def is_complex(self) -> bool:
+        """Whether the dtype has complex numbers."""
         return self.dtype.is_complex
 
     def is_signed(self) -> bool:
+        """Whether the dtype has negative numbers."""
         return self.dtype.is_signed
 
     def is_inference(self) -> bool:
+        """Whether the tensor was made in inference mode."""
         return self._is_inference
 
     @property

@@ -229,7 +229,7 @@ def hardswish(input, inplace=False):
 
     Example:
         >>> flambeau.nn.functional.hardswish(flambeau.tensor([-4., 1., 4.]))
-        tensor([-0.0000,  0.6667,  4.0000])
+        tensor([-0.0000, 0.6667, 4.0000])
     """
     return _hardswish.inplace(input) if inplace else _hardswish(input)
 

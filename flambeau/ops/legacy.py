@@ -11,6 +11,7 @@ from flambeau.backends import on
 from flambeau.core import device as _device
 from flambeau.core import dtype as _dtypes
 from flambeau.core import layout as _layout
+from flambeau.core import settings as _settings
 from flambeau.core.registry import FUNCTIONS, checked
 from flambeau.core.tensor import Size, Tensor
 
@@ -39,7 +40,7 @@ def _constructed(arguments, keywords, dtype):
         raise RuntimeError(
             f"Trying to create tensor with negative dimension {worst}: {list(arguments)}"
         )
-    return place.new_empty("new", arguments, dtype)
+    return _settings.filled_memory(place.new_empty("new", arguments, dtype))
 
 
 def _is_index(value):
@@ -51,7 +52,7 @@ def _from_one(place, value, dtype):
     if isinstance(value, Tensor):
         return _C.detach(value)
     if isinstance(value, Size):
-        return place.new_empty("new", value, dtype)
+        return _settings.filled_memory(place.new_empty("new", value, dtype))
     if hasattr(value, "untyped"):
         return place.empty((0,), dtype).set_(value)
     if not hasattr(value, "__len__"):

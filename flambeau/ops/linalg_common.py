@@ -22,6 +22,7 @@ def half_diagonal(A):
 
 
 def without_diagonal(A):
+    """A with zeros on the diagonal of its last two axes."""
     return A - A.diagonal(0, -2, -1).diag_embed()
 
 

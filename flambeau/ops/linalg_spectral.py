@@ -517,6 +517,16 @@ def _public_lstsq_samples(s):
     for driver in ("gels", "gelsy", "gelsd", "gelss"):
         yield s(s.tensor(2, 4, 2), s.tensor(2, 4, 3), driver=driver)
     yield s(s.tensor(4, 2), s.tensor(4, 1), 0.01)
+    yield s(s.tensor(1, 4, 2), s.tensor(3, 4, 2))
+    yield s(s.tensor(2, 3, 4, 2), s.tensor(2, 1, 4, 1), driver="gelsd")
+
+
+def _with_one_batch(input, B):
+    """Both expanded to the batch of either; what cannot be is left to the kernel to refuse."""
+    if input.ndim != B.ndim or input.shape[:-2] == B.shape[:-2]:
+        return input, B
+    batch = _C.broadcast_shapes(input.shape[:-2], B.shape[:-2])
+    return input.expand(*batch, *input.shape[-2:]), B.expand(*batch, *B.shape[-2:])
 
 
 @op(
@@ -532,7 +542,8 @@ def lstsq(input, b, rcond=None, *, driver=None):
 
     Args:
         input: A, (..., m, n).
-        b: B, (..., m, k), or (..., m): one vector for each matrix.
+        b: B, (..., m, k), or (..., m): one vector for each matrix. Batches of as many axes are
+            broadcast to each other.
         rcond: singular values up to rcond times the largest count as zero; by default max(m, n)
             times the precision.
         driver: "gelsy" (QR with exchanges of columns), "gels" (QR; A must have full rank), "gelsd"
@@ -562,7 +573,11 @@ def lstsq(input, b, rcond=None, *, driver=None):
         raise TypeError(
             f"linalg_lstsq(): argument 'driver' must be str, not {type(driver).__name__}"
         )
-    X, rank, values = _lstsq(input, B, -1.0 if rcond is None else float(rcond), driver)
+    A, B = _with_one_batch(input, B)
+    X, rank, values = _lstsq(A, B, -1.0 if rcond is None else float(rcond), driver)
+    if A is not input:  # these say something of the input's own matrices
+        own = tuple(slice(0, size) for size in input.shape[:-2])
+        rank, values = (None if found is None else found[own] for found in (rank, values))
     m, n = input.shape[-2:]
     none = _C.empty((0,), X.dtype).abs()
     residuals = none

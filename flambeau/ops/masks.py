@@ -57,7 +57,12 @@ def _kind(number):
     return _C.get_default_dtype() if isinstance(number, float) else _C.complex64
 
 
-Tensor.where = lambda self, condition, other=0: where(condition, self, other)
+def _where_method(self, condition, other=0):
+    """The tensor where a condition holds, elsewhere `other`; see `flambeau.where`."""
+    return where(condition, self, other)
+
+
+Tensor.where = _where_method
 
 
 def _fill_samples(s):

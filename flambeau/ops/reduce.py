@@ -604,7 +604,7 @@ def logsumexp(input, dim, keepdim=False):
 
     Example:
         >>> flambeau.logsumexp(flambeau.tensor([1000., 1000.]), 0)
-        tensor(1000.6931)
+        tensor(1000.6932)
     """
     if input.dtype.is_complex:
         return _complex_logsumexp(input, dim, keepdim)

@@ -231,7 +231,7 @@ entr = _special(
     node="Entr",
     domain=(0.2, 3.0),
     reference=scipy("entr"),
-    example=("flambeau.tensor([0.5, 1.0])", "tensor([0.3466, 0.0000])"),
+    example=("flambeau.tensor([0.5, 1.0])", "tensor([0.3466, -0.0000])"),
 )
 ndtr = _special(
     "ndtr",
@@ -457,12 +457,12 @@ chebyshev_polynomial_w = _polynomial(
 shifted_chebyshev_polynomial_t = _polynomial(
     "shifted_chebyshev_polynomial_t",
     "Chebyshev polynomials of the first kind of 2 input - 1.",
-    "tensor([ 0., 99.])",
+    "tensor([-0., 99.])",
 )
 shifted_chebyshev_polynomial_u = _polynomial(
     "shifted_chebyshev_polynomial_u",
     "Chebyshev polynomials of the second kind of 2 input - 1.",
-    "tensor([  0., 204.])",
+    "tensor([ -0., 204.])",
 )
 shifted_chebyshev_polynomial_v = _polynomial(
     "shifted_chebyshev_polynomial_v",
@@ -533,7 +533,7 @@ def mvlgamma(input, p):
 
     Example:
         >>> flambeau.mvlgamma(flambeau.tensor([3.0, 4.0]), 2)
-        tensor([1.5501, 3.9232])
+        tensor([1.5502, 3.5651])
     """
     of(input)
     if isinstance(p, bool) or not hasattr(p, "__index__"):

@@ -142,7 +142,7 @@ blackman_window = _simple(
     "blackman_window",
     "Blackman's window: 0.42 - 0.5 cos(2 pi n / N) + 0.08 cos(4 pi n / N).",
     _cosines(0.42, 0.5, 0.08),
-    "tensor([0.0000, 0.3400, 1.0000, 0.3400])",
+    "tensor([-1.3878e-17,  3.4000e-01,  1.0000e+00,  3.4000e-01])",
 )
 bartlett_window = _simple(
     "bartlett_window",
@@ -218,7 +218,7 @@ def kaiser_window(
 
     Example:
         >>> flambeau.kaiser_window(4, beta=2.0)
-        tensor([0.4387, 0.8584, 1.0000, 0.8584])
+        tensor([0.4387, 0.8348, 1.0000, 0.8348])
     """
     formula = _kaiser(_number("kaiser_window", "beta", beta))
     settings = (dtype, layout, device, pin_memory, requires_grad)
@@ -293,7 +293,7 @@ blackman = _plain_signal(
     "blackman",
     "Blackman's window: 0.42 - 0.5 cos(2 pi n / N) + 0.08 cos(4 pi n / N).",
     _cosines(0.42, 0.5, 0.08),
-    "tensor([0.0000, 0.3400, 1.0000, 0.3400, 0.0000])",
+    "tensor([-1.3878e-17,  3.4000e-01,  1.0000e+00,  3.4000e-01, -1.3878e-17])",
 )
 cosine = _plain_signal(
     "cosine",
@@ -404,7 +404,7 @@ def gaussian(M, *, std=1.0, sym=True, dtype=None, layout=None, device=None, requ
 @_described(
     "Kaiser's window: I0(beta sqrt(1 - (2 n / N - 1)^2)) / I0(beta).",
     "5, beta=2.0",
-    "tensor([0.4387, 0.8584, 1.0000, 0.8584, 0.4387])",
+    "tensor([0.4387, 0.8348, 1.0000, 0.8348, 0.4387])",
     "beta: the larger, the lower the side lobes and the wider the main one.",
     " or a negative beta",
 )

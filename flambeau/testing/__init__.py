@@ -4,6 +4,7 @@ ops.
 
 from flambeau.autograd import GradcheckError, gradcheck, gradgradcheck
 from flambeau.testing.comparison import assert_allclose, assert_close
+from flambeau.testing.creation import make_tensor
 from flambeau.testing.samples import Sample, SampleMaker, samples_of
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
     "assert_close",
     "gradcheck",
     "gradgradcheck",
+    "make_tensor",
     "samples_of",
 ]

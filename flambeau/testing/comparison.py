@@ -77,11 +77,13 @@ def assert_close(
         equal_nan: whether NaN equals NaN.
         check_dtype: whether dtypes must agree.
         check_stride: whether strides must agree.
+        allow_subclasses: whether a tensor may be compared with one of a subclass.
         msg: text of the error, or a function of the text made here.
 
     Raises:
         AssertionError: if they differ; the text names the worst place.
         ValueError: if only one of rtol and atol is given.
+        TypeError: without allow_subclasses, if the types of tensors differ.
 
     Example:
         >>> flambeau.testing.assert_close(flambeau.ones(2), flambeau.ones(2) + 1e-9)
@@ -97,6 +99,7 @@ def assert_close(
         equal_nan=equal_nan,
         check_dtype=check_dtype,
         check_stride=check_stride,
+        allow_subclasses=allow_subclasses,
     )
     problem = _compare(actual, expected, "", options)
     if problem is None:
@@ -119,6 +122,11 @@ def _compare(actual, expected, where: str, options) -> str | None:
         pairs = [
             (f"{where}[{k}]", a, e) for k, (a, e) in enumerate(zip(actual, expected, strict=True))
         ]
+    elif not options["allow_subclasses"] and type(actual) is not type(expected):
+        raise TypeError(
+            "No comparison pair was able to handle inputs of type "
+            f"{type(actual)} and {type(expected)}."
+        )
     else:
         return _compare_tensors(_as_tensor(actual), _as_tensor(expected), where, options)
     for place, a, e in pairs:

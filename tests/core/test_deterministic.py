@@ -73,6 +73,9 @@ MADE = {
     "strided": lambda lib: lib.empty_strided((2, 2), (1, 2)),
     "resized": lambda lib: lib.ones(1).resize_(3),
     "zeros": lambda lib: lib.zeros(2),
+    "legacy": lambda lib: lib.Tensor(2, 2),
+    "legacy of a size": lambda lib: lib.IntTensor(lib.Size([2])),
+    "legacy of a tensor's type": lambda lib: lib.ones(2).new(3),
 }
 
 

@@ -265,6 +265,12 @@ def test_names_of_graph_nodes(text):
     assert "grad_fn=<" in shown[0]
 
 
+def test_a_tensor_without_elements_is_contiguous_whatever_its_strides():
+    x = flambeau.empty(3, 0, 2).permute(2, 1, 0)
+    assert x.is_contiguous() and x.contiguous() is x and x.stride() == (1, 2, 2)
+    assert x.view(-1).shape == (0,) and x.clone().stride() == x.stride()
+
+
 def test_complex_parts():
     a = flambeau.tensor([1.0, 2.0], dtype=flambeau.float64, requires_grad=True)
     b = flambeau.tensor([3.0, -1.0], dtype=flambeau.float64, requires_grad=True)

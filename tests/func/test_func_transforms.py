@@ -230,6 +230,26 @@ def test_errors(name):
     assert str(ours.value) == str(theirs.value)
 
 
+def test_auxiliary_results_keep_the_graph_outside_of_the_transform():
+    x = flambeau.tensor([1.0, 2.0], requires_grad=True)
+    w = flambeau.tensor(3.0, requires_grad=True)
+
+    def loss(x, y):
+        scaled = w * x
+        return (scaled + y).sum(), (x, scaled, y + 1)
+
+    arguments = x, flambeau.ones(2)
+    _, auxiliary = func.grad(loss, has_aux=True)(*arguments)
+    _, (_, same) = func.grad_and_value(loss, has_aux=True)(*arguments)
+    for given, scaled, rest in (auxiliary, same):
+        assert given is x and scaled.requires_grad and not rest.requires_grad
+        gradients = flambeau.autograd.grad(scaled.sum(), (x, w))
+        assert [g.tolist() for g in gradients] == [[3.0, 3.0], 3.0]
+    with flambeau.no_grad():
+        _, (_, scaled, _) = func.grad(loss, has_aux=True)(*arguments)
+    assert not scaled.requires_grad
+
+
 def test_dynamic_shapes_are_refused():
     with pytest.raises(RuntimeError, match="dynamic shape"):
         func.vmap(lambda a: a.nonzero())(flambeau.ones(2, 3))

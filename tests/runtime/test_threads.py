@@ -252,3 +252,18 @@ def test_a_request_beyond_memory_is_an_error():
         fl.empty(1 << 55)
     with pytest.raises(RuntimeError, match="number of elements must fit"):
         fl.empty(1 << 40, 1 << 40)
+
+
+def test_subnormal_numbers_are_flushed_in_all_threads_of_a_call(threads):
+    threads(2)
+    x = fl.full((1_000_000,), 3e-310, dtype=fl.float64)
+    assert not (x * 0.5 == 0).any()
+    try:
+        if not fl.set_flush_denormal(True):
+            pytest.skip("this processor keeps them")
+        assert (x * 0.5 == 0).all()
+    finally:
+        fl.set_flush_denormal(False)
+    assert not (x * 0.5 == 0).any()
+    with pytest.raises(RuntimeError, match="expects a bool"):
+        fl.set_flush_denormal(1)
