@@ -53,7 +53,7 @@ def by_frequency(rows, index):
 # ---- bags ----
 
 
-def _check_bag(input, weight, offsets, mode, per_sample_weights):
+def _check_bag(input, weight, offsets, mode, per_sample_weights, scale_grad_by_freq, sparse):
     for name, value in (("input", input), ("weight", weight)):
         if not isinstance(value, Tensor):
             raise TypeError(
@@ -89,6 +89,10 @@ def _check_bag(input, weight, offsets, mode, per_sample_weights):
             raise DTypeError(f"embedding_bag: {name} must be int32 or int64, got {value.dtype}")
     if mode not in ("sum", "mean", "max"):
         raise ArgumentValueError("mode has to be one of sum, mean or max")
+    if mode == "max" and scale_grad_by_freq:
+        raise ArgumentValueError("max mode does not support scaling the gradient by the frequency")
+    if mode == "max" and sparse:
+        raise ArgumentValueError("max mode does not support sparse weights")
     if per_sample_weights is not None and mode != "sum":
         raise UnsupportedError(
             "embedding_bag: per_sample_weights was not None. per_sample_weights is only supported "
@@ -193,7 +197,7 @@ def embedding_bag(
             stacklevel=3,
         )
         input, weight = weight, input
-    _check_bag(input, weight, offsets, mode, per_sample_weights)
+    _check_bag(input, weight, offsets, mode, per_sample_weights, scale_grad_by_freq, sparse)
     count, size = input.numel(), weight.shape[0]
     if input.ndim == 2:
         each = input.shape[1]

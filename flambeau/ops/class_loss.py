@@ -137,7 +137,19 @@ def cross_entropy(
     reduction = _reduction(size_average, reduce, reduction)
     if input.shape == target.shape:
         return _soft_cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
+    target = _target_of_one(input, target)
     return _cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)[0]
+
+
+def _target_of_one(input, target):
+    """The target of scores without a batch, which may be a vector of one."""
+    if input.ndim != 1 or target.ndim != 1:
+        return target
+    if target.shape[0] != 1:
+        raise ArgumentValueError(
+            f"For 1D input, 1D target must have size 1, but got target size: {target.shape[0]}"
+        )
+    return target[0]
 
 
 def _soft_cross_entropy(input, target, weight, ignore_index, reduction, smoothing):
@@ -190,4 +202,5 @@ def nll_loss(
     reduction = _reduction(size_average, reduce, reduction)
     if input.ndim == 0:
         raise ArgumentValueError("nll_loss: Expected 1 or more dimensions (got 0)")
+    target = _target_of_one(input, target)
     return _nll_loss(input, target, weight, ignore_index, reduction)[0]

@@ -313,7 +313,7 @@ def binary_cross_entropy(
         )
     if weight is None:
         return _bce(input, target, reduction)
-    return _reduced(_bce(input, target, "none") * weight, reduction)
+    return _weighted(_bce(input, target, "none"), weight, reduction)
 
 
 @checked
@@ -343,7 +343,12 @@ def binary_cross_entropy_with_logits(
     else:
         positive = (pos_weight - 1) * target + 1
         loss = (1 - target) * input - positive * logsigmoid(input)
-    return _reduced(loss if weight is None else loss * weight, reduction)
+    return _weighted(loss, weight, reduction)
+
+
+def _weighted(loss, weight, reduction):
+    """The reduced loss with a factor for each element, in the dtype of the loss."""
+    return _reduced(loss if weight is None else loss * weight.to(loss.dtype), reduction)
 
 
 # ---- divergence ----

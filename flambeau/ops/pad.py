@@ -27,22 +27,12 @@ def _constant_pad(input, pad, value=0):
         >>> flambeau.constant_pad_nd(flambeau.tensor([1, 2]), (1, 0))
         tensor([0, 1, 2])
     """
-    if len(pad) % 2 or len(pad) > 2 * input.ndim:
-        raise RuntimeError(
-            "pad: Padding length must be divisible by 2 and at most twice the number of "
-            f"dimensions of the input, got {list(pad)} for {input.ndim}"
-        )
+    _require_axes(input, pad)
     shape, source, starts = list(input.shape), input, []
     for k in range(len(pad) // 2):
         axis = input.ndim - 1 - k
         before, after = pad[2 * k], pad[2 * k + 1]
-        shape[axis] += before + after
-        if shape[axis] < 0:
-            raise RuntimeError(
-                f"pad: The input size {input.shape[axis]}, plus negative padding {before} and "
-                f"{after}, resulted in a negative output size, which is invalid (dimension "
-                f"{axis})"
-            )
+        shape[axis] = _padded(shape[axis], before, after, axis)
         source = _C.slice(source, axis, max(0, -before), input.shape[axis] - max(0, -after), 1)
         starts.append((axis, max(0, before)))
     out = _C.empty_in_format_of(input, shape)
@@ -55,6 +45,24 @@ def _constant_pad(input, pad, value=0):
 
 
 _constant_pad.vjp("input")(lambda g, pad: _constant_pad(g, tuple(-p for p in pad), 0))
+
+
+def _require_axes(input, pad):
+    if len(pad) % 2 or len(pad) > 2 * input.ndim:
+        raise RuntimeError(
+            "pad: Padding length must be divisible by 2 and at most twice the number of "
+            f"dimensions of the input, got {list(pad)} for {input.ndim}"
+        )
+
+
+def _padded(size, before, after, axis):
+    """The size of an axis after padding."""
+    if size + before + after < 0:
+        raise RuntimeError(
+            f"pad: The input size {size}, plus negative padding {before} and {after}, resulted in "
+            f"a negative output size, which is invalid (dimension {axis})"
+        )
+    return size + before + after
 
 
 def _places(mode, size, before, after):
@@ -102,6 +110,7 @@ def pad(input, pad, mode="constant", value=None):
     from flambeau.ops.gather import index_select
     from flambeau.ops.values import tensor
 
+    _require_axes(input, pad)
     # Channels-last images stay so: the channels wait at the end.
     waits = mode != "circular" and _C.is_channels_last(input.shape, input._strides)
     if waits:
@@ -111,6 +120,7 @@ def pad(input, pad, mode="constant", value=None):
         axis = input.ndim - 1 - k
         if waits and axis:
             axis = axis - 1 if axis > 1 else input.ndim - 1
+        _padded(input.shape[axis], before, after, axis)
         places = _places(mode, input.shape[axis], max(before, 0), max(after, 0))
         if before < 0:
             places = places[-before:]
