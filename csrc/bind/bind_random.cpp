@@ -22,7 +22,14 @@ decltype(auto) drawing(std::int64_t numel, F&& draw) {
   return draw();
 }
 
-Generator& chosen(Generator* generator) { return generator ? *generator : default_generator(); }
+// Tensors without elements of their own (device meta) take nothing from it.
+Generator& chosen(Generator* generator) {
+  if (shape_only()) {
+    static thread_local Generator unused;
+    return unused;
+  }
+  return generator ? *generator : default_generator();
+}
 
 // A kernel that fills a tensor and has parameters besides it and the generator.
 template <class... Params>

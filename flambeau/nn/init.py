@@ -121,6 +121,8 @@ def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
         )
     low, high = (a - mean) / std, (b - mean) / std
     inside = (math.erf(high / math.sqrt(2.0)) - math.erf(low / math.sqrt(2.0))) / 2.0
+    if tensor.is_meta:
+        return tensor
     with no_grad():
         if inside >= _ENOUGH_INSIDE:
             _reject_normal(tensor, mean, std, a, b, generator)
@@ -350,9 +352,7 @@ def orthogonal_(tensor, gain=1, generator=None):
         raise ValueError("Only tensors with 2 or more dimensions are supported")
     if tensor.numel() == 0:
         return tensor
-    import numpy  # its LAPACK has the factorisation
-
-    from flambeau.ops.values import from_numpy
+    from flambeau.ops.linalg_orthogonal import linalg_qr
 
     rows = tensor.size(0)
     columns = tensor.numel() // rows
@@ -360,7 +360,7 @@ def orthogonal_(tensor, gain=1, generator=None):
         flattened = tensor.new_empty((rows, columns)).normal_(0, 1, generator=generator)
         if rows < columns:
             flattened = flattened.t()
-        q, r = map(from_numpy, numpy.linalg.qr(flattened.numpy()))
+        q, r = linalg_qr(flattened)
         # The factorisation is unique, and the result uniform, only with a positive diagonal.
         q *= r.diagonal().sign()
         if rows < columns:

@@ -864,6 +864,8 @@ def _random_slopes(input, lower, upper):
     """1 for positive elements; the others draw from the generator in their order."""
     from flambeau.ops.creation import empty, ones_like
 
+    if input.is_meta:
+        return ones_like(input)
     flat = input <= 0
     drawn = empty(int(flat.sum()), dtype=_C.float64).uniform_(lower, upper)
     return ones_like(input).masked_scatter_(flat, drawn.to(input.dtype))

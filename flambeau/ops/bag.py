@@ -290,6 +290,8 @@ def embedding_bag(
             stacklevel=3,
         )
         input, weight = weight, input
+    if mode == "max" and sparse:
+        raise ArgumentValueError("max mode does not support sparse weights")
     return bags(
         input,
         weight,

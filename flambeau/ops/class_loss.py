@@ -234,9 +234,21 @@ def cross_entropy(
         _check_probabilities(input, target, weight, ignore_index)
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)[0]
     _check_weight(weight)
+    target = _target_of_one(input, target)
     if label_smoothing:
         return _cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)[0]
     return _cross_entropy(input, target, weight, ignore_index, reduction)[0]
+
+
+def _target_of_one(input, target):
+    """The target of scores without a batch, which may be a vector of one."""
+    if input.ndim != 1 or target.ndim != 1:
+        return target
+    if target.shape[0] != 1:
+        raise ArgumentValueError(
+            f"For 1D input, 1D target must have size 1, but got target size: {target.shape[0]}"
+        )
+    return target[0]
 
 
 def _check_weight(weight):
@@ -298,4 +310,5 @@ def nll_loss(
     if input.ndim == 0:
         raise ArgumentValueError("nll_loss: Expected 1 or more dimensions (got 0)")
     _check_weight(weight)
+    target = _target_of_one(input, target)
     return _nll_loss(input, target, weight, ignore_index, reduction)[0]

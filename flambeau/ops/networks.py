@@ -198,9 +198,12 @@ def norm_except_dim(v, pow=2, dim=0):
     """
     if dim == -1:
         return vector_norm(v, pow)
-    if not 0 <= dim < v.ndim:
-        raise RuntimeFailure(f"norm_except_dim: dim must be in [-1, {v.ndim}), got {dim}")
-    others = [d for d in range(v.ndim) if d != dim]
+    if not -v.ndim <= dim < v.ndim:
+        raise IndexError(
+            f"norm_except_dim: Dimension out of range (expected to be in range of [{-v.ndim}, "
+            f"{v.ndim - 1}], but got {dim})"
+        )
+    others = [d for d in range(v.ndim) if d != dim % v.ndim]
     return vector_norm(v, pow, others, True) if others else v.abs()
 
 

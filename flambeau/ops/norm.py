@@ -119,10 +119,20 @@ def batch_norm(
         eps: added to the variance.
 
     Raises:
-        ValueError: in training, if a channel has only one value.
+        ValueError: in training, if a channel has only one value, or if `eps` is not positive there,
+            or is negative.
     """
+    if eps < 0 or (training and eps == 0):
+        least = "positive during training" if training else "non-negative"
+        raise ArgumentValueError(f"batch_norm eps must be {least}, but got {eps}")
     if training:
         _require_several_values(input.shape)
+        if not input.numel():
+            # An empty batch has no statistics: the running ones stay as they are.
+            training = False
+            if running_mean is None:
+                channels = input.shape[1]
+                running_mean, running_var = input.new_zeros(channels), input.new_ones(channels)
     return _native_batch_norm(
         input, weight, bias, running_mean, running_var, training, momentum, eps
     )[0]

@@ -125,8 +125,9 @@ def _normal_of_tensors(mean, std, out, generator):
     scale = 1.0 if isinstance(std, Tensor) else float(std)
     if isinstance(std, Tensor):
         _check_std(std)
-    dtype = (mean if isinstance(mean, Tensor) else std).dtype if out is None else out.dtype
-    result = _unfilled("normal", shape, out, dtype, None, None, None, False)
+    given = mean if isinstance(mean, Tensor) else std
+    dtype = given.dtype if out is None else out.dtype
+    result = _unfilled("normal", shape, out, dtype, None, None, given.device, False)
     kernels(result).normal_(result, 0.0, scale, generator)
     if isinstance(std, Tensor):
         result.mul_(std.detach())
@@ -136,7 +137,7 @@ def _normal_of_tensors(mean, std, out, generator):
 def _check_std(std):
     if std.dtype.is_complex:
         raise RuntimeFailure("normal expects standard deviation to be non-complex")
-    if not bool((std >= 0).all()):
+    if not std.is_meta and not bool((std >= 0).all()):
         raise RuntimeFailure("normal expects all elements of std >= 0.0")
 
 

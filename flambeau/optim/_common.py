@@ -201,7 +201,7 @@ def _with_gradients(group):
     return parameters, gradients
 
 
-def require_valid(*, lr, betas=(), **at_least_zero):
+def require_valid(*, lr, betas=None, **at_least_zero):
     """Check the options that several optimizers have.
 
     Args:
@@ -213,7 +213,8 @@ def require_valid(*, lr, betas=(), **at_least_zero):
         ValueError: If one is out of its range.
     """
     require_learning_rate(lr)
-    require_betas(betas)
+    if betas is not None:
+        require_betas(betas)
     for name, value in at_least_zero.items():
         if not value >= 0.0:
             what = "epsilon" if name == "eps" else name
@@ -236,11 +237,12 @@ def require_betas(betas):
     """Check the factors of two running averages.
 
     Raises:
+        IndexError: If there is only one.
         ValueError: If one is not between 0, included, and 1.
     """
-    for i, beta in enumerate(betas):
-        if not 0.0 <= beta < 1.0:
-            raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
+    for i in range(2):
+        if not 0.0 <= betas[i] < 1.0:
+            raise ValueError(f"Invalid beta parameter at index {i}: {betas[i]}")
 
 
 def require_one_implementation(foreach, fused, differentiable):

@@ -63,6 +63,7 @@ class Adam(FusedOptimizer):
         fused=None,
         decoupled_weight_decay=False,
     ):
+        betas = tuple(betas)
         _check_tensor_options(lr, betas, foreach, capturable)
         require_valid(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
         names = (
@@ -93,7 +94,13 @@ def _check_tensor_options(lr, betas, foreach, capturable):
     if len({isinstance(beta, Tensor) for beta in betas}) > 1:
         raise ValueError("betas must be either both floats or both Tensors")
     for i, beta in enumerate(betas):
-        if isinstance(beta, Tensor) and beta.numel() != 1:
+        if not isinstance(beta, Tensor):
+            continue
+        if foreach and not capturable:
+            raise ValueError(
+                f"betas[{i}] as a Tensor is not supported for capturable=False and foreach=True"
+            )
+        if beta.numel() != 1:
             raise ValueError(f"Tensor betas[{i}] must be 1-element")
 
 

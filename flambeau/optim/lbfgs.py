@@ -208,7 +208,7 @@ class LBFGS(Optimizer):
         params = [_real(param) for param in self._params]
         for param in params:
             end = begin + param.numel()
-            parts.append(direction[begin:end].view_as(param))
+            parts.append(direction[begin:end].view_as(param).to(param.dtype))
             begin = end
         kernels(direction).sgd_step(
             params, parts, None, -length, 0.0, 0.0, 0.0, False, False, False

@@ -17,7 +17,7 @@ class SparseAdam(GroupedOptimizer):
         maximize: Ascend instead of descend.
 
     Raises:
-        ValueError: If an option is out of its range.
+        ValueError: If an option is out of its range, or a parameter complex.
     """
 
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, maximize=False):
@@ -29,6 +29,17 @@ class SparseAdam(GroupedOptimizer):
             raise ValueError(f"Invalid epsilon value: {eps}")
         require_betas(betas)
         super().__init__(params, options(locals(), "lr betas eps maximize"))
+        places = [
+            [i, j]
+            for i, group in enumerate(self.param_groups)
+            for j, param in enumerate(group["params"])
+            if param.is_complex()
+        ]
+        if places:
+            raise ValueError(
+                f"Complex params at indices {places}: SparseAdam does not support complex "
+                "parameters"
+            )
 
     def _step_group(self, group, params, grads):
         raise RuntimeError(

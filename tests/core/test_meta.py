@@ -205,3 +205,34 @@ def test_numbers_and_indices_may_be_on_the_cpu():
     assert m.gather(0, flambeau.zeros(1, 2, dtype=flambeau.int64)).shape == (1, 2)
     assert flambeau.nn.functional.embedding(places, m).shape == (2, 2)
     assert m.copy_(flambeau.ones(3, 2)).is_meta
+
+
+RANDOM = {
+    "uniform_": lambda lib: lib.empty(20, device="meta").uniform_(),
+    "normal_": lambda lib: lib.empty(20, device="meta").normal_(),
+    "random_": lambda lib: lib.empty(20, device="meta").random_(5),
+    "rand": lambda lib: lib.rand(3, device="meta"),
+    "randn": lambda lib: lib.randn(30, device="meta"),
+    "randint": lambda lib: lib.randint(5, (3,), device="meta"),
+    "randperm": lambda lib: lib.randperm(5, device="meta"),
+    "rand_like": lambda lib: lib.rand_like(empty(3, library=lib)),
+    "bernoulli": lambda lib: lib.bernoulli(empty(3, library=lib)),
+    "normal": lambda lib: lib.normal(empty(3, library=lib), 2.0),
+    "normal of two": lambda lib: lib.normal(empty(3, library=lib), empty(3, library=lib)),
+    "dropout": lambda lib: lib.dropout(empty(3, library=lib), 0.5, True),
+    "rrelu": lambda lib: lib.nn.functional.rrelu(empty(3, library=lib), training=True),
+    "Linear": lambda lib: lib.nn.Linear(3, 4, device="meta").weight,
+    "orthogonal_": lambda lib: lib.nn.init.orthogonal_(empty(3, 4, library=lib)),
+    "trunc_normal_": lambda lib: lib.nn.init.trunc_normal_(empty(3, 4, library=lib)),
+}
+
+
+@pytest.mark.parametrize("name", RANDOM)
+def test_no_random_numbers_are_drawn(name):
+    """A model built on meta first leaves the weights of the real one as they are."""
+    seen = []
+    for lib in (flambeau, torch):
+        lib.manual_seed(0)
+        made = RANDOM[name](lib)
+        seen.append((str(made.dtype).split(".")[1], tuple(made.shape), lib.rand(1).item()))
+    assert seen[0] == seen[1]

@@ -186,6 +186,7 @@ def test_errors():
     wrong(F.cross_entropy, X, LABELS, error=ValueError, match="not a valid value", reduction="x")
     wrong(F.cross_entropy, X, LABELS, flambeau.ones(2), match="weight tensor should be defined")
     wrong(F.cross_entropy, X, LABELS, match="label_smoothing", label_smoothing=1.5)
+    wrong(F.nll_loss, X[0], LABELS, error=ValueError, match="1D target must have size 1")
     wrong(F.nll_loss, X, LABELS[:, None], match="multi-target not supported")
     with pytest.warns(UserWarning, match="target size"):
         wrong(F.mse_loss, X, X[:, :2].copy(), match="must match the size of tensor b")
@@ -211,6 +212,13 @@ def test_warnings():
 def test_mixed_dtypes_promote():
     x, y = flambeau.ones(2, dtype=flambeau.float32), flambeau.ones(2, dtype=flambeau.float64)
     assert F.mse_loss(x, y).dtype == flambeau.float64
+
+
+@pytest.mark.parametrize("name", ["binary_cross_entropy", "binary_cross_entropy_with_logits"])
+def test_weights_of_binary_losses_do_not_change_the_dtype(name):
+    x = flambeau.from_numpy(P.astype(np.float32))
+    found = getattr(F, name)(x, x, weight=flambeau.from_numpy(Q))
+    assert found.dtype == flambeau.float32
 
 
 def test_half_precision():

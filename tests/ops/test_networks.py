@@ -30,6 +30,7 @@ CALLS = [
     lambda m, x, t: m.layer_norm(x, (3,), None, None, 1e-5, False),
     lambda m, x, t: m.norm_except_dim(x, 2, 1),
     lambda m, x, t: m.norm_except_dim(x, 1, -1),
+    lambda m, x, t: m.norm_except_dim(x, 2, -2),
     lambda m, x, t: m.embedding(x, m.tensor([1, 0, 1])),
     lambda m, x, t: m.embedding(x, m.tensor([[1, 0]]), 1),
     lambda m, x, t: m.embedding_renorm_(x.clone(), m.tensor([1, 1]), 0.5, 2.0),
@@ -80,7 +81,7 @@ def test_gradient_of_a_row_that_pads():
     ],
 )
 def test_errors(call):
-    with pytest.raises((TypeError, ValueError, RuntimeError)):
+    with pytest.raises((TypeError, ValueError, IndexError, RuntimeError)):
         call()
 
 
@@ -93,3 +94,10 @@ def test_control_flow():
     (n,) = flambeau.while_loop(lambda n: n < 100, lambda n: n * 3, (flambeau.tensor(1),))
     assert n.item() == 243
     np.testing.assert_equal(flambeau.while_loop(lambda: False, lambda: (), ()), ())
+
+
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
+@pytest.mark.parametrize(("shape", "widths"), [((3,), (1, 1, 1, 1)), ((1, 2, 3), (-4, -4))])
+def test_padding_that_does_not_fit(mode, shape, widths):
+    with pytest.raises(RuntimeError, match="dimension"):
+        flambeau.nn.functional.pad(flambeau.ones(shape), widths, mode=mode)

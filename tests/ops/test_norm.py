@@ -53,6 +53,19 @@ def test_batch_norm_with_running_statistics(shape):
     )
 
 
+@pytest.mark.parametrize("shape", [(0, 3, 5), (0, 3), (2, 3, 0)])
+@pytest.mark.parametrize("tracked", [True, False])
+def test_batch_norm_learns_nothing_from_an_empty_batch(shape, tracked):
+    statistics = [flambeau.zeros(3), flambeau.ones(3)] if tracked else [None, None]
+    x, weight = flambeau.zeros(shape, requires_grad=True), flambeau.ones(3, requires_grad=True)
+    out = F.batch_norm(x, *statistics, weight, training=True)
+    out.sum().backward()
+    assert out.shape == x.grad.shape == shape
+    assert weight.grad.tolist() == [0, 0, 0]
+    if tracked:
+        assert [s.tolist() for s in statistics] == [[0, 0, 0], [1, 1, 1]]
+
+
 def test_second_derivatives_with_running_statistics():
     x, w, b = (flambeau.from_numpy(some(*s)).requires_grad_() for s in ((3, 2, 2), (2,), (2,)))
     mean, var = flambeau.from_numpy(some(2)), flambeau.from_numpy(rng.uniform(0.5, 2, 2))
@@ -180,6 +193,8 @@ def test_errors():
         error=ValueError,
         match="more than 1 value per channel",
     )
+    wrong(F.batch_norm, x, None, None, training=True, eps=0, error=ValueError, match="be positive")
+    wrong(F.batch_norm, x, three, three, eps=-1, error=ValueError, match="be non-negative")
     wrong(F.batch_norm, x, three, three, match="running_mean should contain 4 elements not 3")
     wrong(
         F.batch_norm, x, None, None, three, training=True, match="weight should contain 4 elements"

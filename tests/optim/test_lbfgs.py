@@ -270,3 +270,18 @@ def test_a_function_without_minimum_ends():
     found, calls = strong_wolfe(lambda t: Line(t, fall), Line(0.0, fall), 1.0, 1e-9)
     assert calls == 26
     assert found.t > 1
+
+
+def test_parameters_of_several_dtypes():
+    wide = flambeau.nn.Parameter(flambeau.ones(2, dtype=flambeau.float64))
+    narrow = flambeau.nn.Parameter(flambeau.ones(3))
+    optimizer = flambeau.optim.LBFGS([narrow, wide])
+
+    def loss():
+        optimizer.zero_grad()
+        value = ((wide - 3) ** 2).sum() + ((narrow - 2) ** 2).sum()
+        value.backward()
+        return value
+
+    optimizer.step(loss)
+    assert loss() < 1e-8

@@ -96,7 +96,8 @@ class HookMixin:
             hook: The function.
             prepend: Run it before the hooks already registered.
             with_kwargs: Call `hook(module, args, kwargs, output)`.
-            always_call: Run it also when `forward` raises; the output is None then.
+            always_call: Run it also when `forward` raises, where the output is None, or another
+                hook does.
 
         Returns:
             A handle whose `remove()` takes the hook away.
@@ -167,14 +168,16 @@ class HookMixin:
                 _hook_every_module(False)
                 return self.forward(*args, **kwargs)
         pending = dict(self._pending_always_called())
+        call = [args, kwargs, None]
         try:
-            return self._forward_between_hooks(args, kwargs, pending)
+            return self._forward_between_hooks(call, pending)
         except Exception:
-            self._run_always_called(pending, args, kwargs)
+            self._run_always_called(pending, *call)
             raise
 
-    def _forward_between_hooks(self, args, kwargs, pending):
-        args, kwargs = self._run_pre_hooks(args, kwargs)
+    def _forward_between_hooks(self, call, pending):
+        """The output; `call` keeps the arguments and output as the hooks have left them."""
+        args, kwargs = self._run_pre_hooks(call[0], call[1])
         full_hooks, last_operation_hooks = self._backward_hooks_to_run()
         pre_hooks = [*_global_backward_pre_hooks.values(), *self._backward_pre_hooks.values()]
         boundary = None
@@ -183,8 +186,10 @@ class HookMixin:
 
             boundary = BackwardBoundary(self, full_hooks, pre_hooks)
             args = boundary.enter(args)
-        result = self.forward(*args, **kwargs)
-        result = self._run_forward_hooks(args, kwargs, result, pending)
+        call[:2] = args, kwargs
+        call[2] = self.forward(*args, **kwargs)
+        self._run_forward_hooks(call, pending)
+        result = call[2]
         if boundary is not None:
             result = boundary.leave(result)
         if last_operation_hooks:
@@ -212,13 +217,12 @@ class HookMixin:
                     args = replaced if isinstance(replaced, tuple) else (replaced,)
         return args, kwargs
 
-    def _run_forward_hooks(self, args, kwargs, result, pending):
+    def _run_forward_hooks(self, call, pending):
         for key, hook in (*_global_forward_hooks.items(), *self._forward_hooks.items()):
             pending.pop(key, None)
-            replaced = self._run_forward_hook(key, hook, args, kwargs, result)
+            replaced = self._run_forward_hook(key, hook, *call)
             if replaced is not None:
-                result = replaced
-        return result
+                call[2] = replaced
 
     def _run_forward_hook(self, key, hook, args, kwargs, result):
         if key in self._forward_hooks_with_kwargs or key in _global_forward_hooks_with_kwargs:
@@ -234,10 +238,10 @@ class HookMixin:
                 if key in marks:
                     yield key, hook
 
-    def _run_always_called(self, pending, args, kwargs):
+    def _run_always_called(self, pending, args, kwargs, result):
         for key, hook in pending.items():
             try:
-                self._run_forward_hook(key, hook, args, kwargs, None)
+                self._run_forward_hook(key, hook, args, kwargs, result)
             except Exception as error:
                 import warnings
 

@@ -209,7 +209,7 @@ def _renamed(old_name, old_value, name, value):
     import warnings
 
     warnings.warn(
-        f"keyword argument `{old_name}` is deprecated and rename to `{name}`",
+        f"keyword argument `{old_name}` is deprecated and renamed to `{name}`",
         FutureWarning,
         stacklevel=3,
     )

@@ -101,11 +101,16 @@ class HuberLoss(_Loss):
     Args:
         reduction: "none", "mean" or "sum".
         delta: The bound.
+
+    Raises:
+        TypeError: If `delta` is not a number.
     """
 
     __constants__ = ["reduction", "delta"]
 
     def __init__(self, reduction="mean", delta=1.0):
+        if not isinstance(delta, (int, float)):
+            raise TypeError(f"delta must be a float or int, got: {type(delta)}")
         super().__init__(reduction=reduction)
         self.delta = delta
 
@@ -324,7 +329,7 @@ class LinearCrossEntropyLoss(Module):
         options: `LinearCrossEntropyOptions`: treat a few examples at a time.
 
     Raises:
-        RuntimeError: If label_smoothing is not in [0, 1].
+        RuntimeError: If label_smoothing is not in [0, 1], or `weight` has another size.
 
     Example:
         >>> import flambeau as torch
@@ -354,6 +359,10 @@ class LinearCrossEntropyLoss(Module):
         if not 0 <= label_smoothing <= 1:
             raise RuntimeError(
                 f"expected label_smoothing to be in range [0, 1], got {label_smoothing}"
+            )
+        if weight is not None and weight.shape != (num_classes,):
+            raise RuntimeError(
+                f"expected weight shape to be ({num_classes},), got {tuple(weight.shape)}"
             )
         self.num_classes = num_classes
         self.out_features = tuple(out_features)

@@ -23,6 +23,9 @@ class _Pad(Module):
 
     def forward(self, input):
         """Apply the layer."""
+        axes = self._axes
+        if self._mode == "circular" and input.ndim not in (axes + 1, axes + 2):
+            raise ValueError(f"expected {axes + 1}D or {axes + 2}D input (got {input.ndim}D input)")
         return F.pad(input, self.padding, self._mode)
 
     def extra_repr(self):

@@ -69,7 +69,10 @@ class RNNBase(Module):
         dtype=None,
     ):
         super().__init__()
-        _check_sizes(mode, hidden_size, num_layers, dropout, proj_size)
+        for name, flag in (("bias", bias), ("batch_first", batch_first)):
+            if not isinstance(flag, bool):
+                raise TypeError(f"{name} should be of type bool, got: {type(flag).__name__}")
+        _check_sizes(mode, input_size, hidden_size, num_layers, dropout, proj_size)
         self.mode = mode
         self.input_size = input_size
         self.hidden_size = hidden_size
@@ -262,7 +265,7 @@ class RNNBase(Module):
         return text
 
 
-def _check_sizes(mode, hidden_size, num_layers, dropout, proj_size):
+def _check_sizes(mode, input_size, hidden_size, num_layers, dropout, proj_size):
     number = isinstance(dropout, numbers.Number) and not isinstance(dropout, bool)
     if not number or not 0 <= dropout <= 1:
         raise ValueError(
@@ -276,10 +279,13 @@ def _check_sizes(mode, hidden_size, num_layers, dropout, proj_size):
             f"num_layers={num_layers}",
             stacklevel=4,
         )
-    if not isinstance(hidden_size, int):
-        raise TypeError(f"hidden_size should be of type int, got: {type(hidden_size).__name__}")
-    if hidden_size <= 0:
-        raise ValueError("hidden_size must be greater than zero")
+    sizes = {"input_size": input_size, "hidden_size": hidden_size}
+    for name, size in sizes.items():
+        if not isinstance(size, int):
+            raise TypeError(f"{name} should be of type int, got: {type(size).__name__}")
+    for name, size in sizes.items():
+        if size <= 0:
+            raise ValueError(f"{name} must be greater than zero")
     if num_layers <= 0:
         raise ValueError("num_layers must be greater than zero")
     if proj_size < 0:

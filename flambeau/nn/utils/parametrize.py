@@ -319,7 +319,7 @@ def register_parametrization(module, tensor_name, parametrization, *, unsafe=Fal
     parametrization.train(module.training)
     if is_parametrized(module, tensor_name):
         if not unsafe:
-            _check_addition(getattr(module, tensor_name), parametrization)
+            _check_addition(tensor_name, getattr(module, tensor_name), parametrization)
         module.parametrizations[tensor_name].append(parametrization)
         module.parametrizations[tensor_name].unsafe |= unsafe
     elif tensor_name in module._buffers or tensor_name in module._parameters:
@@ -340,8 +340,9 @@ def register_parametrization(module, tensor_name, parametrization, *, unsafe=Fal
     return module
 
 
-def _check_addition(before, parametrization):
+def _check_addition(tensor_name, before, parametrization):
     """Check that one more parametrization keeps the dtype and shape of the tensor `before`."""
+    name = f"module.{tensor_name}"
     after = _require_tensor(parametrization(before))
     for what in ("dtype", "shape"):
         _require_same(
@@ -350,8 +351,8 @@ def _check_addition(before, parametrization):
             after,
             f"Registering a parametrization may not change the {what} of the tensor, unless the "
             "`unsafe` flag is enabled.",
-            f"module.weight.{what}",
-            f"parametrization(module.weight).{what}",
+            f"{name}.{what}",
+            f"parametrization({name}).{what}",
         )
     if not hasattr(parametrization, "right_inverse"):
         return
@@ -369,8 +370,8 @@ def _check_addition(before, parametrization):
             before,
             back,
             f"The tensor returned by parametrization.right_inverse must have the same {what} as "
-            "module.weight, unless the `unsafe` flag is enabled.",
-            f"module.weight.{what}",
+            f"{name}, unless the `unsafe` flag is enabled.",
+            f"{name}.{what}",
             f"returned {what}",
         )
 

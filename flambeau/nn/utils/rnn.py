@@ -132,6 +132,7 @@ def pack_padded_sequence(input, lengths, batch_first=False, enforce_sorted=True)
 
     Raises:
         RuntimeError: if the lengths do not fit, are not positive or not in order.
+        TypeError: if the input is not a tensor.
         ValueError: if the batch is empty.
 
     Example:
@@ -140,6 +141,11 @@ def pack_padded_sequence(input, lengths, batch_first=False, enforce_sorted=True)
         >>> torch.nn.utils.rnn.pack_padded_sequence(rows, [2, 1], batch_first=True).data
         tensor([1, 3, 2])
     """
+    if not isinstance(input, Tensor):
+        raise TypeError(
+            "_pack_padded_sequence(): argument 'input' (position 1) must be Tensor, not "
+            f"{type(input).__name__}"
+        )
     if not isinstance(lengths, Tensor):
         lengths = tensor(lengths, dtype=int64)
     sorted_indices = None
@@ -255,6 +261,7 @@ def pad_sequence(sequences, batch_first=False, padding_value=0.0, padding_side="
 
     Raises:
         RuntimeError: if the sequences do not fit together, are none, or the side has another name.
+        TypeError: if one is not a tensor.
 
     Example:
         >>> import flambeau as torch
@@ -277,12 +284,17 @@ def pad_sequence(sequences, batch_first=False, padding_value=0.0, padding_side="
             "pad_sequence: Expected padding_side to be one of left or right, but got "
             f"{padding_side}."
         )
+    for i, each in enumerate(sequences):
+        if not isinstance(each, Tensor):
+            raise TypeError(
+                f"expected Tensor as element {i} in argument 0, but got {type(each).__name__}"
+            )
     first = sequences[0]
     for other in sequences:
-        if not isinstance(other, Tensor) or not other.ndim or other.shape[1:] != first.shape[1:]:
+        if not other.ndim or other.shape[1:] != first.shape[1:]:
             raise RuntimeError(
                 "pad_sequence: the sequences must be tensors whose sizes differ in the first axis "
-                f"only: {first.shape} and {getattr(other, 'shape', other)}"
+                f"only: {first.shape} and {other.shape}"
             )
     longest = max(s.shape[0] for s in sequences)
     shape = (len(sequences), longest, *first.shape[1:])
