@@ -147,11 +147,12 @@ Tensor grid_sample(const Tensor& x, const Tensor& grid, std::int64_t mode, std::
                             align_corners),
                 x.dtype());
   const Tensor source = contiguous(x), places = contiguous(grid), out = empty(s.out, x.dtype());
+  const bool neighbours = s.plan.mode == GridMode::Linear && s.plane > 1;
   dispatch_float(x.dtype(), op, [&]<class T>() {
     for_each_block<T>(s, places.data<const T>(), false,
                       [&](const Taps<T>& taps, std::int64_t image, std::int64_t first, int count) {
                         for (std::int64_t c = image * s.channels; c < (image + 1) * s.channels; ++c)
-                          grid_kernels<T>().sample(taps, s.plan.taps(),
+                          grid_kernels<T>().sample(taps, s.plan.taps(), neighbours,
                                                    source.data<const T>() + c * s.plane,
                                                    out.data<T>() + c * s.positions + first, count);
                       });

@@ -29,6 +29,7 @@ constexpr int grid_max_taps = 16;  // inputs that a position reads
 template <class T, class Index>
 struct GridTaps {
   Index index[grid_max_taps][grid_block];
+  Index base[grid_max_taps / 2][grid_block];  // Linear: with base + 1, the inputs of two taps
   T weight[grid_max_taps][grid_block];
   T slope[3][grid_max_taps][grid_block];
 };
@@ -53,8 +54,10 @@ template <class T, class Index>
 struct GridKernels {
   // `grid` names `count` <= grid_block positions, one behind the other.
   void (*find)(const GridPlan&, const T* grid, int count, GridTaps<T, Index>&, bool slopes);
-  // out[p] = the sum over taps of weight times plane, for one channel.
-  void (*sample)(const GridTaps<T, Index>&, int taps, const T* plane, T* out, int count);
+  // out[p] = the sum over taps of weight times plane, for one channel. `neighbours`: the inputs of
+  // taps 2 t and 2 t + 1 are, where they are inside, and the plane has two elements at least.
+  void (*sample)(const GridTaps<T, Index>&, int taps, bool neighbours, const T* plane, T* out,
+                 int count);
   // The derivatives by the grid: `planes` and `grad` are those of the first of `channels`.
   void (*slope)(const GridPlan&, const GridTaps<T, Index>&, const T* planes, std::int64_t plane,
                 const T* grad, std::int64_t positions, std::int64_t channels, T* out, int count);

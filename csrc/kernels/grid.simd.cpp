@@ -37,6 +37,39 @@ FB_SIMD Vec<double> gathered(const double* x, Vec<std::int64_t> index) {
 #endif
 }
 
+// x[base] and x[base + 1]. Loads of pairs: gathers take several times as long.
+#if defined(FB_AVX512) || defined(FB_AVX2)
+FB_SIMD __m128 two_pairs(const float* x, const std::int32_t* base) {
+  const __m128 first = _mm_castsi128_ps(_mm_loadl_epi64((const __m128i*)(x + base[0])));
+  return _mm_loadh_pi(first, (const __m64*)(x + base[1]));
+}
+FB_SIMD void eight_pairs(const float* x, const std::int32_t* base, __m256& first, __m256& second) {
+  const __m256 a = _mm256_set_m128(two_pairs(x, base + 4), two_pairs(x, base));
+  const __m256 b = _mm256_set_m128(two_pairs(x, base + 6), two_pairs(x, base + 2));
+  first = _mm256_shuffle_ps(a, b, 0x88);
+  second = _mm256_shuffle_ps(a, b, 0xDD);
+}
+#endif
+FB_SIMD void loaded_pairs(const float* x, const std::int32_t* base, Vec<float>& first,
+                          Vec<float>& second) {
+#if defined(FB_AVX512)
+  __m256 low[2], high[2];
+  for (int half = 0; half < 2; ++half) eight_pairs(x, base + 8 * half, low[half], high[half]);
+  first = Vec<float>(_mm512_insertf32x8(_mm512_castps256_ps512(low[0]), low[1], 1));
+  second = Vec<float>(_mm512_insertf32x8(_mm512_castps256_ps512(high[0]), high[1], 1));
+#elif defined(FB_AVX2)
+  __m256 low, high;
+  eight_pairs(x, base, low, high);
+  first = Vec<float>(low);
+  second = Vec<float>(high);
+#else
+  for (int i = 0; i < Vec<float>::size; ++i) {
+    first.v[i] = x[base[i]];
+    second.v[i] = x[base[i] + 1];
+  }
+#endif
+}
+
 // A coordinate among the inputs, and its derivative by that of the grid.
 template <class T>
 struct Place {
@@ -155,6 +188,17 @@ FB_SIMD void store_tap(const GridPlan& plan, const AxisTaps<T> (&axis)[axes], co
   }
 }
 
+// Where the pair of inputs begins that has those of two taps: both, or the one that is inside.
+template <class T>
+FB_SIMD void store_bases(int count_taps, int p, GridTaps<T, IntOf<T>>& taps) {
+  using Index = Vec<IntOf<T>>;
+  for (int t = 0; t < count_taps; t += 2) {
+    const Index left = Index::load(taps.index[t] + p), right = Index::load(taps.index[t + 1] + p);
+    const Index place = select(right >= 0, right, left) - 1;
+    select(place > 0, place, Index(0)).store(taps.base[t / 2] + p);
+  }
+}
+
 template <int axes, class T>
 void find_axes(const GridPlan& plan, const T* grid, int count, GridTaps<T, IntOf<T>>& taps,
                bool slopes) {
@@ -170,6 +214,7 @@ void find_axes(const GridPlan& plan, const T* grid, int count, GridTaps<T, IntOf
       store_tap<axes>(plan, axis, k, tap, p, slopes, taps);
       for (int d = 0; d < axes && ++k[d] == per_axis; ++d) k[d] = 0;
     }
+    if (plan.mode == GridMode::Linear) store_bases(all, p, taps);
   }
 }
 
@@ -182,8 +227,31 @@ void find(const GridPlan& plan, const T* grid, int count, GridTaps<T, IntOf<T>>&
     find_axes<3>(plan, grid, count, taps, slopes);
 }
 
+// Adds two taps whose inputs, where they are inside, are neighbours in a plane of two at least.
+FB_SIMD Vec<float> add_neighbours(const float* plane, const GridTaps<float, std::int32_t>& taps,
+                                  int t, std::int64_t p, Vec<float> sum) {
+  using Index = Vec<std::int32_t>;
+  const Index left = Index::load(taps.index[t] + p), right = Index::load(taps.index[t + 1] + p);
+  const Index base = Index::load(taps.base[t / 2] + p);
+  Vec<float> first, second;
+  loaded_pairs(plane, taps.base[t / 2] + p, first, second);
+  const auto value = [&](Index index) FB_INLINED {
+    return select(index >= 0, select(index == base, first, second), 0.0f);
+  };
+  sum = fma(value(left), Vec<float>::load(taps.weight[t] + p), sum);
+  return fma(value(right), Vec<float>::load(taps.weight[t + 1] + p), sum);
+}
+
 template <class T>
-void sample(const GridTaps<T, IntOf<T>>& taps, int count_taps, const T* plane, T* out, int count) {
+void sample(const GridTaps<T, IntOf<T>>& taps, int count_taps, bool neighbours, const T* plane,
+            T* out, int count) {
+  if constexpr (std::is_same_v<T, float>)
+    if (neighbours)
+      return for_registers<T>(count, [&](std::int64_t p, int lanes) FB_INLINED {
+        Vec<T> sum(T(0));
+        for (int t = 0; t < count_taps; t += 2) sum = add_neighbours(plane, taps, t, p, sum);
+        store_lanes(out + p, sum, lanes);
+      });
   for_registers<T>(count, [&](std::int64_t p, int lanes) FB_INLINED {
     Vec<T> sum(T(0));
     for (int t = 0; t < count_taps; ++t)

@@ -180,3 +180,22 @@ def test_errors_of_affine_grid_are_torchs(torch, theta, size):
     with pytest.raises(expected.type) as found:
         F.affine_grid(flambeau.zeros(theta), size, align_corners=False)
     assert str(found.value) == str(expected.value)
+
+
+@pytest.mark.parametrize("sizes", [(1, 1), (1, 2), (2, 1), (3, 5)])
+@pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
+def test_neighbours_that_are_not_read_do_not_show(sizes, padding):
+    """Infinities and NaN beside the inputs of a position, and in the planes before and after."""
+    image = np.full((1, 3, *sizes), np.nan, "float32")
+    image[0, 1] = np.arange(sizes[0] * sizes[1]).reshape(sizes)
+    image[0, 1, -1, 0] = np.inf
+    grid = np.random.default_rng(0).uniform(-2, 2, (1, 9, 11, 2)).astype("float32")
+
+    torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
+
+    def sampled(m):
+        images, places = m.tensor(image), m.tensor(grid)
+        sample = m.nn.functional.grid_sample
+        return sample(images, places, padding_mode=padding, align_corners=False)[0, 1].numpy()
+
+    np.testing.assert_allclose(sampled(flambeau), sampled(torch), rtol=1e-5, atol=1e-5)
