@@ -75,6 +75,25 @@ def test_factors_of_zero_keep_what_is_not_finite_in_addr():
     assert wanted.isnan().all() and found.isnan().all()
 
 
+def test_a_product_that_does_not_count_need_not_be_finite():
+    A, v = flambeau.full((2, 2), flambeau.inf), flambeau.ones(2)
+    for found in (
+        flambeau.addmv(v, A, v, alpha=0),
+        flambeau.addmm(v, A, A, alpha=0),
+        flambeau.addbmm(v, A[None], A[None], alpha=0),
+        flambeau.baddbmm(v, A[None], A[None], alpha=0),
+    ):
+        assert (found == 1).all()
+
+
+@pytest.mark.parametrize("name", ["mm", "bmm", "mv", "dot", "matmul"])
+def test_products_of_bool_are_not_implemented(name):
+    shapes = {"bmm": (1, 2, 2), "dot": (2,), "matmul": (3, 2, 2)}
+    A = flambeau.ones(shapes.get(name, (2, 2)), dtype=flambeau.bool)
+    with pytest.raises(NotImplementedError, match="bool"):
+        getattr(flambeau, name)(A, A[0] if name == "mv" else A)
+
+
 @pytest.mark.parametrize("name", ["addmm", "baddbmm", "addbmm", "addmv", "addr"])
 def test_complex_factors_of_real_values_are_refused(name):
     A, v = flambeau.ones(2, 2), flambeau.ones(2)
