@@ -268,6 +268,8 @@ def test_every_mode_derives_the_parts_of_decompositions(name, kind):
         lambda T, A: T.linalg.lu_solve(*T.linalg.lu_factor(A), A),
         lambda T, A: T.cholesky_solve(A, A),
         lambda T, A: T.cholesky_inverse(A),
+        lambda T, A: T.linalg.matrix_norm(A, 1),
+        lambda T, A: T.linalg.norm(A, -float("inf"), (0, 2), True),
     ],
 )
 def test_names_of_nodes(call):
