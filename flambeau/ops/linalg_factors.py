@@ -331,13 +331,12 @@ def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True):
         unpack_pivots: make P; else it is empty.
     """
     check_matrix("torch.lu_unpack", LU_data, "LU_data")
-    empty = LU_data.new_empty((0,))
-    permutation = empty
+    permutation, *parts = (LU_data.new_empty((0,)) for _ in range(3))
     if unpack_pivots:
         permutation = kernels(LU_data).permutation_from_pivots(
             LU_pivots, LU_data.shape[-2], LU_data.dtype, "torch.lu_unpack"
         )
-    return (permutation, *(_parts(LU_data) if unpack_data else (empty, empty)))
+    return (permutation, *(_parts(LU_data) if unpack_data else parts))
 
 
 @lu_unpack.vjp("LU_data")
@@ -380,9 +379,8 @@ def linalg_lu(A, *, pivot=True):
     """
     _check_pivot(pivot)
     LU, pivots, _ = kernels(A).lu_factor(A, False, "linalg.lu")
-    return kernels(LU).permutation_from_pivots(pivots, A.shape[-2], A.dtype, "linalg.lu"), *_parts(
-        LU
-    )
+    P = kernels(LU).permutation_from_pivots(pivots, A.shape[-2], A.dtype, "linalg.lu")
+    return P, *_parts(LU)
 
 
 @linalg_lu.vjp("A")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import flambeau
+from flambeau.testing import gradcheck, gradgradcheck
 
 torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
 
@@ -159,6 +160,19 @@ def test_gradients_of_matrices_of_which_a_triangle_is_read(name, dtype):
     found = gradients(flambeau, TRIANGLES[name](flambeau, ours), ours)
     for w, f in zip(wanted, found, strict=True):
         np.testing.assert_allclose(f.detach().numpy(), w.detach().numpy(), rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("upper", [False, True])
+def test_derivatives_of_factors(upper):
+    A = flambeau.from_numpy(SQUARE + 3 * np.eye(4)).requires_grad_()
+    B = flambeau.from_numpy(VECTORS[..., None].copy()).requires_grad_()
+
+    def call(A, B):
+        factor = A.triu() if upper else A.tril()
+        solution = flambeau.cholesky_solve(B, factor, upper)
+        return solution, flambeau.cholesky_inverse(factor, upper)
+
+    assert gradcheck(call, (A, B)) and gradgradcheck(call, (A, B))
 
 
 def test_the_gradient_of_a_factor_reaches_its_other_triangle():
