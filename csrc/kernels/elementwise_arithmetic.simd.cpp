@@ -88,6 +88,7 @@ static double zeta_positive(double x, double q) {
       1.0 / 12, -1.0 / 720, 1.0 / 30240, -1.0 / 1209600, 1.0 / 47900160, -691.0 / 1307674368000,
   };
   const double power = __builtin_pow(q, -x);
+  if (power == 0) return sum;  // as is the rest
   sum += q * power / (x - 1) + power / 2;
   double term = x * power / q;
   for (int j = 0; j < 6; ++j) {

@@ -1,5 +1,6 @@
 // Factorizations of square matrices and what they solve: Cholesky, LU, LDL, triangles.
 #include <algorithm>
+#include <utility>
 
 #include "core/allocator.h"
 #include "kernels/copy.h"
@@ -124,6 +125,28 @@ double parity(const std::int32_t* pivots, int n) {
   return odd ? -1 : 1;
 }
 
+// Upper triangles by columns as lower ones, in their own memory; by tiles, of which rows and
+// columns both stay in the cache.
+Tensor turned(const Tensor& a, const Dims& batch) {
+  constexpr int tile = 32;
+  const int n = as_int(rows_of(a));
+  dispatch_lapack(a.dtype(), "cholesky", [&]<class T>() {
+    const auto matrices = stack_of<T>(a, batch);
+    const auto turn = [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t k = begin; k < end; ++k)
+        for (int right = 0; right < n; right += tile)
+          for (int top = 0; top <= right; top += tile)
+            for (int j = right; j < std::min(right + tile, n); ++j)
+              for (int i = top; i < std::min(top + tile, j); ++i) {
+                T& from = matrices[k][i + static_cast<std::ptrdiff_t>(j) * n];
+                matrices[k][j + static_cast<std::ptrdiff_t>(i) * n] = std::exchange(from, T(0));
+              }
+    };
+    for_each_matrix(matrices.count, static_cast<double>(n) * n, turn);
+  });
+  return a.transpose(a.ndim() - 2, a.ndim() - 1);
+}
+
 }  // namespace
 
 TwoTensors cholesky(const Tensor& a, bool upper, bool check, const char* op) {
@@ -159,7 +182,7 @@ TwoTensors cholesky(const Tensor& a, bool upper, bool check, const char* op) {
            code, " is not positive-definite).");
     });
   }
-  return {upper ? out : by_columns(out), info};
+  return {upper ? out : turned(out, batch), info};
 }
 
 ThreeTensors lu_factor(const Tensor& a, bool check, const char* op) {

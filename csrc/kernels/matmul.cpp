@@ -48,7 +48,7 @@ void check_dtypes(const Tensor& a, const Tensor& b, const char* op) {
   require_cpu(b, op);
   FB_CHECK(a.dtype() == b.dtype(), DType, op, ": expected operands of the same dtype: a is ",
            dtype_name(a.dtype()), ", b is ", dtype_name(b.dtype()));
-  FB_CHECK(a.dtype() != DType::Bool, DType, op, ": not implemented for bool");
+  FB_CHECK(a.dtype() != DType::Bool, NotImplemented, op, ": not implemented for bool");
 }
 
 // out = beta * out + alpha * a x b; `out` is contiguous, (m, n) or (batch, m, n), or one matrix of

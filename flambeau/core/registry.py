@@ -99,6 +99,11 @@ def _node_name(stem: str) -> str:
     return stem if "Backward" in stem or "::" in stem else stem + "Backward0"
 
 
+def _composed(names: tuple[str, ...]) -> bool:
+    """Whether a function that uses these names is made of other ops where that matters."""
+    return "kernels" not in names or "wants_grad" in names
+
+
 def _add_overloads(target: Any, overloads: dict[str, str]) -> None:
     """The names of nodes that hang on the arguments, see `op`."""
     for conditions, node in overloads.items():
@@ -286,7 +291,7 @@ def op(
             result_type=result_type,
             native=native,
             native_arity=native_arity,
-            composite=compiled is None and "kernels" not in forward.__code__.co_names,
+            composite=compiled is None and _composed(forward.__code__.co_names),
             mixes_devices=mixes_devices,
         )
         if synonyms:

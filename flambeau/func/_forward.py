@@ -27,6 +27,7 @@ from flambeau.func._reverse import (
 )
 from flambeau.func._vmap import Vmap, vmap
 from flambeau.ops.creation import ones_like, zeros_like
+from flambeau.ops.linalg_common import any_phase
 
 
 class Jvp(Transform):
@@ -227,7 +228,11 @@ def _transposed_twice(op: Any, run: Any, values: tuple, marks: tuple, out: Any) 
     graph = Graph(recorded, primals)
     # Any point would do, the map being linear; some rules are singular at zero.
     start = [ones_like(results[k]) for k in wanted]
-    _, push = vjp(lambda *g: tuple(graph.gradients(list(g), retain=True)), *start)
+    unchecked = any_phase.set(True)
+    try:
+        _, push = vjp(lambda *g: tuple(graph.gradients(list(g), retain=True)), *start)
+    finally:
+        any_phase.reset(unchecked)
     found = push(tuple(flat))
     tangents: list = [None] * len(results)
     for k, tangent, output in zip(wanted, found, graph.tracked, strict=True):

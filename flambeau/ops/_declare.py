@@ -21,6 +21,11 @@ def of(*values):
     raise TypeError(f"argument 'input' (position 1) must be Tensor, not {type(values[0]).__name__}")
 
 
+def tensor_of(value, like):
+    """The operand as a tensor: a number takes the dtype of `like`."""
+    return value if isinstance(value, Tensor) else _C.full((), value, like.dtype)
+
+
 def conj(value):
     """The conjugate, for gradients of holomorphic functions; real values as they are."""
     if isinstance(value, Tensor):

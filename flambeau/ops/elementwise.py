@@ -16,6 +16,7 @@ from flambeau.ops._declare import (
     of,
     operators,
     scipy,
+    tensor_of,
     zeros,
 )
 from flambeau.ops.masks import where
@@ -408,12 +409,19 @@ minimum = _fused_extreme(
         example=("[1, 4]", "[3, 2]", "tensor([1, 2])"),
     )
 )
+
+
+def _first(compare, input, other):
+    """Where fmax and fmin take their first operand."""
+    return logical_or(compare(input, other), isnan(other))
+
+
 fmax = binary(
     "fmax",
     "The larger of both; a NaN only where both are NaN.",
     (
-        lambda g, input, other: where(logical_or(ge(input, other), isnan(other)), g, 0.0),
-        lambda g, input, other: where(logical_or(ge(input, other), isnan(other)), 0.0, g),
+        lambda g, input, other: where(_first(ge, input, tensor_of(other, g)), g, 0.0),
+        lambda g, input, other: where(_first(ge, input, other), 0.0, g),
     ),
     inplace=False,
     reference=numpy("fmax"),
@@ -423,8 +431,8 @@ fmin = binary(
     "fmin",
     "The smaller of both; a NaN only where both are NaN.",
     (
-        lambda g, input, other: where(logical_or(le(input, other), isnan(other)), g, 0.0),
-        lambda g, input, other: where(logical_or(le(input, other), isnan(other)), 0.0, g),
+        lambda g, input, other: where(_first(le, input, tensor_of(other, g)), g, 0.0),
+        lambda g, input, other: where(_first(le, input, other), 0.0, g),
     ),
     inplace=False,
     reference=numpy("fmin"),
@@ -492,11 +500,17 @@ logaddexp2 = binary(
     reference=numpy("logaddexp2"),
     example=("[0.]", "[0.]", "tensor([1.])"),
 )
+
+
+def _log_or_zero(g, input, other):
+    return where(logical_and(eq(input, 0), le(other, 0)), 0.0, g * log(other))
+
+
 xlogy = binary(
     "xlogy",
     "input * log(other), with 0 where input is 0 (unless other is NaN).",
     (
-        lambda g, input, other: where(logical_and(eq(input, 0), le(other, 0)), 0.0, g * log(other)),
+        lambda g, input, other: _log_or_zero(g, input, tensor_of(other, g)),
         lambda g, input, other: g * input / other,
     ),
     domain=(0.3, 3.0),

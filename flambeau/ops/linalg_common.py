@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
+
 from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core.errors import LinAlgError, ShapeError
 from flambeau.core.tensor import Tensor
 
 __all__ = ["LinAlgError"]
+
+#: Whether rules take gradients that depend on a phase: forward mode, which transposes rules, has
+#: them computed for any gradient.
+any_phase: ContextVar[bool] = ContextVar("any_phase", default=False)
 
 
 def identity_like(A, n=None):
@@ -32,7 +38,12 @@ def by_columns(A):
 
 
 def wants_grad(*tensors):
-    """Whether what is computed of these will be differentiated."""
+    """Whether what is computed of these may be differentiated, also by a function transform.
+
+    An op that asks is composed of others if so (see `core/registry.py`).
+    """
+    if any(_C.wrapped_of(t) is not None for t in tensors):
+        return True
     return _C.is_grad_enabled() and any(t.requires_grad for t in tensors)
 
 

@@ -19,9 +19,9 @@ from flambeau.ops.linalg_common import (
     positive,
     regular,
     triangle,
-    wants_grad,
 )
 from flambeau.ops.linalg_solve import _refuse_sizes, solve_triangular
+from flambeau.ops.pad import _constant_pad as constant_pad
 
 # ---- Cholesky ----
 
@@ -205,6 +205,11 @@ def _parts(LU):
     return lower, LU[..., :k, :].triu()
 
 
+def _permutation(LU, pivots):
+    """P of A = P L U, for rules: an op, which function transforms follow."""
+    return lu_unpack(LU.detach(), pivots, unpack_data=False)[0]
+
+
 def _factor_samples(s):
     yield s(regular(s, 3, 3))
     yield s(s.tensor(2, 3, 5))
@@ -238,12 +243,10 @@ def lu_factor_ex(A, *, pivot=True, check_errors=False):
     return kernels(A).lu_factor(A, bool(check_errors), "torch.linalg.lu_factor_ex")
 
 
-@lu_factor_ex.vjp("A")
-def _(g, LU, pivots):
-    m, n = LU.shape[-2:]
+def _lu_gradient(g_lower, g_upper, permutation, lower, upper):
+    """Of A = P L U, from the gradients of L below its diagonal and of U."""
+    m, n = lower.shape[-2], upper.shape[-1]
     k = min(m, n)
-    lower, upper = _parts(LU)
-    g_lower, g_upper = g[..., :, :k].tril(-1), g[..., :k, :].triu()
     L, U = lower[..., :k, :], upper[..., :, :k]
     g_l, g_u = g_lower[..., :k, :], g_upper[..., :, :k]
     below = right = None
@@ -260,7 +263,17 @@ def _(g, LU, pivots):
         whole = cat((whole, right), -1)
     if below is not None:
         whole = cat((whole, below), -2)
-    return kernels(LU).permutation_from_pivots(pivots, m, LU.dtype, "lu_factor") @ whole
+    return permutation @ whole
+
+
+def _packed_gradient(g, LU, pivots):
+    m, n = LU.shape[-2:]
+    k = min(m, n)
+    permutation = _permutation(LU, pivots)
+    return _lu_gradient(g[..., :, :k].tril(-1), g[..., :k, :].triu(), permutation, *_parts(LU))
+
+
+lu_factor_ex.vjp("A")(_packed_gradient)
 
 
 @op(
@@ -292,15 +305,17 @@ def lu_factor(A, *, pivot=True):
                 [ 0.5000, -1.0000]])
     """
     _check_pivot(pivot)
-    LU, pivots, info = lu_factor_ex(A)
-    if not A.is_meta and info.any():
-        kernels(A).lu_factor(A, True, "torch.linalg.lu_factor")  # raises, naming the element
-    return LU, pivots
+    return kernels(A).lu_factor(A, True, "torch.linalg.lu_factor")[:2]
+
+
+lu_factor.vjp("A")(_packed_gradient)
 
 
 @op(
     public=True,
     outputs=("P", "L", "U"),
+    grad_list=True,
+    differentiable_outputs=0b110,
     result_type=return_types.lu_unpack,
     samples=lambda s: [
         s(*kernels(A).lu_factor(A, False, "lu")[:2]) for A in (regular(s, 3, 3), s.tensor(2, 3, 4))
@@ -316,13 +331,24 @@ def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True):
         unpack_pivots: make P; else it is empty.
     """
     check_matrix("torch.lu_unpack", LU_data, "LU_data")
-    empty = LU_data.new_empty((0,))
-    permutation = empty
+    permutation, *parts = (LU_data.new_empty((0,)) for _ in range(3))
     if unpack_pivots:
         permutation = kernels(LU_data).permutation_from_pivots(
             LU_pivots, LU_data.shape[-2], LU_data.dtype, "torch.lu_unpack"
         )
-    return (permutation, *(_parts(LU_data) if unpack_data else (empty, empty)))
+    return (permutation, *(_parts(LU_data) if unpack_data else parts))
+
+
+@lu_unpack.vjp("LU_data")
+def _(g, LU_data_shape):
+    _, g_lower, g_upper = g
+    m, n = LU_data_shape[-2:]
+    parts = []
+    if g_lower is not None:
+        parts.append(constant_pad(g_lower.tril(-1), (0, max(n - m, 0)), 0))
+    if g_upper is not None:
+        parts.append(constant_pad(g_upper.triu(), (0, 0, 0, max(m - n, 0)), 0))
+    return parts[0] if len(parts) == 1 else parts[0] + parts[1]
 
 
 @op(
@@ -330,6 +356,8 @@ def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True):
     public=False,
     torch="linalg.lu",
     outputs=("P", "L", "U"),
+    grad_list=True,
+    differentiable_outputs=0b110,
     result_type=return_types.linalg_lu,
     samples=_factor_samples,
 )
@@ -350,8 +378,17 @@ def linalg_lu(A, *, pivot=True):
                 [ 0., -1.]])
     """
     _check_pivot(pivot)
-    LU, pivots, _ = lu_factor_ex(A)
-    return tuple(lu_unpack(LU, pivots))
+    LU, pivots, _ = kernels(A).lu_factor(A, False, "linalg.lu")
+    P = kernels(LU).permutation_from_pivots(pivots, A.shape[-2], A.dtype, "linalg.lu")
+    return P, *_parts(LU)
+
+
+@linalg_lu.vjp("A")
+def _(g, P, L, U):
+    _, g_lower, g_upper = g
+    g_lower = L.new_zeros(L.shape) if g_lower is None else g_lower.tril(-1)
+    g_upper = U.new_zeros(U.shape) if g_upper is None else g_upper.triu()
+    return _lu_gradient(g_lower, g_upper, P, L, U)
 
 
 def _lu_solve_samples(s):
@@ -383,15 +420,20 @@ def linalg_lu_solve(LU, pivots, B, *, left=True, adjoint=False):
         if LU.shape[-1] != LU.shape[-2] or B.shape[-1] != LU.shape[-1]:
             _refuse_sizes(name, LU, B, "XA = B")
         return linalg_lu_solve(LU, pivots, B.mH, adjoint=not adjoint).mH.resolve_conj()
-    if not wants_grad(LU, B):
-        return kernels(LU).lu_solve(LU, pivots, B, "C" if adjoint else "N", name)
-    kernels(LU).lu_solve(LU, pivots, B[..., :0], "N", name)  # checks the arguments
-    permutation = kernels(LU).permutation_from_pivots(pivots, LU.shape[-1], LU.dtype, name)
-    if adjoint:
-        first = solve_triangular(LU.mH, B, upper=False)
-        return permutation @ solve_triangular(LU.mH, first, upper=True, unitriangular=True)
-    first = solve_triangular(LU, permutation.mT @ B, upper=False, unitriangular=True)
-    return solve_triangular(LU, first, upper=True)
+    return kernels(LU).lu_solve(LU, pivots, B, "C" if adjoint else "N", name)
+
+
+@linalg_lu_solve.vjp("LU", "B")
+def _(g, LU, pivots, left, adjoint, out, needs):
+    g_b = linalg_lu_solve(LU, pivots, g, left=left, adjoint=not adjoint)
+    if not needs[0]:
+        return None, g_b
+    g_a = g_b @ out.mH if left else out.mH @ g_b  # of -A
+    g_a = g_a.mH if adjoint else g_a
+    permutation = _permutation(LU, pivots)
+    lower, upper = _parts(LU)
+    g_a = permutation.mT @ g_a  # of -L U
+    return -((g_a @ upper.mH).tril(-1) + (lower.mH @ g_a).triu()), g_b
 
 
 # ---- LDL ----

@@ -73,11 +73,11 @@ def _keep(reduced, dims):
     return reduced
 
 
-def _extreme(values, dim, largest):
+def _extreme(values, dim, largest, keepdim=False):
     """The largest (0 of none) or smallest along an axis."""
     if values.shape[dim] == 0 and largest:
-        return values.sum(dim)
-    return values.amax(dim) if largest else values.amin(dim)
+        return values.sum(dim, keepdim)
+    return values.amax(dim, keepdim) if largest else values.amin(dim, keepdim)
 
 
 @op(
@@ -117,12 +117,11 @@ def matrix_norm(input, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
     if ord in ("nuc", 2, -2):
         values = svdvals(A.movedim(dims, (-2, -1)))
         found = values.sum(-1) if ord == "nuc" else _extreme(values, -1, ord > 0)
-    else:
-        rows, columns = dims
-        along, over = (rows, columns) if abs(ord) == 1 else (columns, rows)
-        sums = vector_norm(A, 1, (along,), True)
-        found = _extreme(sums, over, ord > 0).squeeze(along - (over < along))
-    return _keep(found, dims) if keepdim else found
+        return _keep(found, dims) if keepdim else found
+    rows, columns = dims
+    along, over = (rows, columns) if abs(ord) == 1 else (columns, rows)
+    sums = vector_norm(A, 1, (along,), keepdim)
+    return _extreme(sums, over if keepdim else over - (along < over), ord > 0, keepdim)
 
 
 def _check_order(ord):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core import return_types
 from flambeau.core.errors import DTypeError, RuntimeFailure, ShapeError
@@ -140,7 +141,8 @@ def orgqr(input, tau):
     name = "torch.linalg.householder_product"
     if not wants_grad(input, tau):
         return kernels(input).householder_product(input, tau, name)
-    kernels(input).householder_product(input.detach(), tau.detach(), name)  # checks the arguments
+    if all(_C.wrapped_of(t) is None for t in (input, tau)):
+        kernels(input).householder_product(input.detach(), tau.detach(), name)  # for its checks
     V = _reflectors(input, tau)
     columns = kernels(input).eye(*input.shape[-2:], input.dtype)
     return by_columns(columns - V @ (_compact(V, tau) @ V[..., : input.shape[-1], :].mH))

@@ -15,6 +15,7 @@ from flambeau.core.errors import DTypeError, RuntimeFailure, ShapeError
 from flambeau.core.registry import op
 from flambeau.core.tensor import Tensor
 from flambeau.ops.linalg_common import (
+    any_phase,
     check_matrix,
     identity_like,
     positive,
@@ -53,7 +54,7 @@ def _differences(values):
 
 def _check_phase(turns, vectors, name):
     """Complex vectors are given up to a phase, which a function of them must not depend on."""
-    if not vectors.is_complex() or not turns.numel() or turns.is_meta:
+    if not vectors.is_complex() or not turns.numel() or turns.is_meta or any_phase.get():
         return
     found = turns.diagonal(0, -2, -1).imag.abs().max().item()
     scale = turns.abs().max().item()

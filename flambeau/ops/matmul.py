@@ -364,6 +364,11 @@ def _added(name, input, product, beta, alpha):
     return _scaled(input, beta) + product
 
 
+def _counted(product, alpha):
+    """The product, or zeros where it does not count: then it need not be finite."""
+    return product if alpha != 0 else _C.full(product.shape, 0, product.dtype)
+
+
 def _addmv_samples(s):
     yield s(s.tensor(2), s.tensor(2, 3), s.tensor(3))
     yield s(s.tensor(2), s.tensor(2, 3), s.tensor(3), **_factors(s))
@@ -386,7 +391,8 @@ def addmv(input, mat, vec, *, beta=1, alpha=1):
         tensor([5., 5.])
     """
     _one_dtype("addmv", input, mat)
-    return _added("addmv", input, kernels(mat).mv(mat, vec), beta, alpha)
+    product = kernels(mat).mv(mat, vec)
+    return _added("addmv", input, _counted(product, alpha), beta, alpha)
 
 
 addmv.vjp("input")(lambda g, beta: _scaled(g, conj(beta)))
@@ -466,7 +472,7 @@ def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
     )
     _one_dtype("addbmm", input, batch1)
     product = kernels(batch1).contract(batch1, batch2, (0, 1, 2), (0, 2, 3), (1, 3))
-    return _C.contiguous(_added("addbmm", input, product, beta, alpha))
+    return _C.contiguous(_added("addbmm", input, _counted(product, alpha), beta, alpha))
 
 
 addbmm.vjp("input")(lambda g, beta: _scaled(g, conj(beta)))

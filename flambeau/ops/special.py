@@ -13,7 +13,7 @@ from flambeau.backends import kernels
 from flambeau.core.errors import UnsupportedError
 from flambeau.core.registry import FUNCTIONS, op
 from flambeau.core.tensor import Tensor
-from flambeau.ops._declare import of, scipy, unary
+from flambeau.ops._declare import of, scipy, tensor_of, unary
 from flambeau.ops.masks import where
 from flambeau.ops.ranges import arange
 from flambeau.ops.unary import exp, lgamma, log, log1p, polygamma, sgn
@@ -301,9 +301,14 @@ xlog1py = _special_binary(
     reference=scipy("xlog1py"),
     example=(f"{_TWO}, 1.0", "tensor([0.6931, 1.3863])"),
 )
-xlog1py.vjp("input")(
-    lambda g, input, other: g * where((input == 0) & (other <= -1), 0.0, log1p(other))
-)
+
+
+@xlog1py.vjp("input")
+def _(g, input, other):
+    other = tensor_of(other, g)
+    return g * where((input == 0) & (other <= -1), 0.0, log1p(other))
+
+
 xlog1py.vjp("other")(lambda g, input, other: g * input / (other + 1))
 
 

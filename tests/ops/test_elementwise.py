@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import flambeau
+import flambeau.testing
+from flambeau.core.registry import OPS
 
 
 def words(text):
@@ -570,3 +572,31 @@ def test_gradients_of_complex_functions(torch):
             (result.real if result.is_complex() else result).sum().backward()
             grads.append(x.grad.numpy())
         np.testing.assert_allclose(*grads, rtol=1e-10, err_msg=name)
+
+
+def gradient_beside(op, x, other, place):
+    """The gradient of x beside another operand; None where the op takes or derives no such."""
+    try:
+        value = op(x, other) if place == 0 else op(other, x)
+        return flambeau.autograd.grad(value.sum(), x)[0]
+    except (TypeError, RuntimeError, NotImplementedError):
+        return None
+
+
+@pytest.mark.parametrize("name", sorted(n for n in OPS if OPS[n].info.arity == 2))
+def test_a_number_beside_a_tensor_has_the_gradient_of_a_tensor(name):
+    op = OPS[name]
+    low, high = op.info.domain or (0.5, 2.0)
+    number = low + 0.6 * (high - low)
+    alike = flambeau.full((5,), number, dtype=flambeau.float64)
+    for place in (0, 1):
+        x = flambeau.linspace(low + 0.1, high - 0.1, 5, dtype=flambeau.float64, requires_grad=True)
+        wanted = gradient_beside(op, x, alike, place)
+        try:
+            op(x, number) if place == 0 else op(number, x)
+        except (TypeError, RuntimeError):  # takes no numbers there
+            continue
+        found = gradient_beside(op, x, number, place)
+        assert (found is None) == (wanted is None)
+        if wanted is not None:
+            flambeau.testing.assert_close(found, wanted)

@@ -1,9 +1,12 @@
 """Linear algebra against torch where samples do not show it: layouts, factors, triangles, nodes."""
 
+import warnings
+
 import numpy as np
 import pytest
 
 import flambeau
+from flambeau.testing import gradcheck, gradgradcheck
 
 torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
 
@@ -14,11 +17,10 @@ VECTORS = SQUARE[..., 0].copy()
 
 
 def both(call, *arrays):
-    """What torch gives for the call, and what flambeau gives."""
-    return (
-        call(torch, *(torch.from_numpy(a.copy()) for a in arrays)),
-        call(flambeau, *(flambeau.from_numpy(a.copy()) for a in arrays)),
-    )
+    """What torch gives for the call, and what flambeau gives; torch may warn."""
+    with warnings.catch_warnings(action="ignore"):
+        wanted = call(torch, *(torch.from_numpy(a.copy()) for a in arrays))
+    return wanted, call(flambeau, *(flambeau.from_numpy(a.copy()) for a in arrays))
 
 
 def tensors(result):
@@ -72,6 +74,25 @@ def test_factors_of_zero_keep_what_is_not_finite_in_addr():
         VECTORS,
     )
     assert wanted.isnan().all() and found.isnan().all()
+
+
+def test_a_product_that_does_not_count_need_not_be_finite():
+    A, v = flambeau.full((2, 2), flambeau.inf), flambeau.ones(2)
+    for found in (
+        flambeau.addmv(v, A, v, alpha=0),
+        flambeau.addmm(v, A, A, alpha=0),
+        flambeau.addbmm(v, A[None], A[None], alpha=0),
+        flambeau.baddbmm(v, A[None], A[None], alpha=0),
+    ):
+        assert (found == 1).all()
+
+
+@pytest.mark.parametrize("name", ["mm", "bmm", "mv", "dot", "matmul"])
+def test_products_of_bool_are_not_implemented(name):
+    shapes = {"bmm": (1, 2, 2), "dot": (2,), "matmul": (3, 2, 2)}
+    A = flambeau.ones(shapes.get(name, (2, 2)), dtype=flambeau.bool)
+    with pytest.raises(NotImplementedError, match="bool"):
+        getattr(flambeau, name)(A, A[0] if name == "mv" else A)
 
 
 @pytest.mark.parametrize("name", ["addmm", "baddbmm", "addbmm", "addmv", "addr"])
@@ -141,6 +162,19 @@ def test_gradients_of_matrices_of_which_a_triangle_is_read(name, dtype):
         np.testing.assert_allclose(f.detach().numpy(), w.detach().numpy(), rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.parametrize("upper", [False, True])
+def test_derivatives_of_factors(upper):
+    A = flambeau.from_numpy(SQUARE + 3 * np.eye(4)).requires_grad_()
+    B = flambeau.from_numpy(VECTORS[..., None].copy()).requires_grad_()
+
+    def call(A, B):
+        factor = A.triu() if upper else A.tril()
+        solution = flambeau.cholesky_solve(B, factor, upper)
+        return solution, flambeau.cholesky_inverse(factor, upper)
+
+    assert gradcheck(call, (A, B)) and gradgradcheck(call, (A, B))
+
+
 def test_the_gradient_of_a_factor_reaches_its_other_triangle():
     factor = np.tril(SQUARE + 3 * np.eye(4))
     theirs, ours = leaves_of(factor)
@@ -186,3 +220,72 @@ def test_tensordot_sums_an_axis_beside_one_element_in_its_dtype():
 
     wanted, found = call(torch), call(flambeau)
     assert str(found.dtype) == str(wanted.dtype) and found.tolist() == wanted.tolist()
+
+
+# ---- what is computed in another way where gradients are wanted ----
+
+WEIGHTS = np.cos(np.arange(16.0)).reshape(4, 4)
+
+PARTS = {
+    "lu_factor": lambda T, A: T.linalg.lu_factor(A)[0],
+    "L of lu": lambda T, A: T.linalg.lu(A)[1],
+    "U of lu": lambda T, A: T.linalg.lu(A)[2],
+    "lu_unpack": lambda T, A: sum(T.lu_unpack(*T.linalg.lu_factor(A))[1:]),
+    "lu_solve": lambda T, A: T.linalg.lu_solve(*T.linalg.lu_factor(A), A @ A),
+    "lu_solve, adjoint": lambda T, A: T.linalg.lu_solve(
+        *T.linalg.lu_factor(A), A @ A, adjoint=True
+    ),
+    "svdvals": lambda T, A: T.linalg.svdvals(A).unsqueeze(-1),
+    "eigvals": lambda T, A: T.linalg.eigvals(A).abs().sort()[0].unsqueeze(-1),
+    "eigvalsh": lambda T, A: T.linalg.eigvalsh(A + A.mH).unsqueeze(-1),
+    "nuclear norm": lambda T, A: T.linalg.matrix_norm(A, "nuc")[..., None, None],
+    "cond": lambda T, A: T.linalg.cond(A)[..., None, None],
+    "householder_product": lambda T, A: T.linalg.householder_product(A, A[..., 0] / 9),
+    "eigenvectors": lambda T, A: T.linalg.eig(A)[1].abs().sum(-1, True),
+}
+
+
+@pytest.mark.parametrize("kind", [float, complex])
+@pytest.mark.parametrize("name", PARTS)
+def test_every_mode_derives_the_parts_of_decompositions(name, kind):
+    array = (
+        SQUARE + 3 * np.diag(np.arange(1.0, 5.0)) + (0.2j * SQUARE[::-1] if kind is complex else 0)
+    )
+    tangent = SQUARE[::-1].astype(array.dtype).copy()
+
+    def derivatives(T, A, V):
+        weights = T.from_numpy(WEIGHTS.copy())
+
+        def value(A):
+            part = PARTS[name](T, A)
+            return ((part.real + 2 * part.imag if part.is_complex() else part) * weights).sum()
+
+        gradient = T.func.grad(value)
+        return (
+            T.func.jvp(value, (A,), (V,))[1],
+            gradient(A),
+            T.func.vmap(gradient)(A),
+            T.func.jvp(lambda A: gradient(A).abs().sum(), (A,), (V,))[1],
+            T.func.vmap(lambda A, V: T.func.jvp(value, (A,), (V,))[1])(A, V),
+        )
+
+    wanted, found = both(derivatives, array, tangent)
+    for w, f in zip(wanted, found, strict=True):
+        np.testing.assert_allclose(f.numpy(), w.numpy(), rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda T, A: T.linalg.lu(A)[1],
+        lambda T, A: T.lu_unpack(*T.linalg.lu_factor(A))[2],
+        lambda T, A: T.linalg.lu_solve(*T.linalg.lu_factor(A), A),
+        lambda T, A: T.cholesky_solve(A, A),
+        lambda T, A: T.cholesky_inverse(A),
+        lambda T, A: T.linalg.matrix_norm(A, 1),
+        lambda T, A: T.linalg.norm(A, -float("inf"), (0, 2), True),
+    ],
+)
+def test_names_of_nodes(call):
+    theirs, ours = leaves_of(SQUARE + 3 * np.eye(4))
+    assert call(flambeau, ours).grad_fn.name() == call(torch, theirs).grad_fn.name()

@@ -268,3 +268,9 @@ def test_wrong_calls(call, error):
     for library in (torch, flambeau):
         with pytest.raises(error):
             call(library)
+
+
+def test_zeta_of_exponents_beyond_all_bounds():
+    x = flambeau.tensor([flambeau.inf, flambeau.inf, flambeau.inf, 1e300, 2.0])
+    q = flambeau.tensor([0.5, 1.0, 2.0, 1.0, flambeau.inf])
+    assert flambeau.special.zeta(x.double(), q.double()).tolist() == [flambeau.inf, 1, 0, 1, 0]

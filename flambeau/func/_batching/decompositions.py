@@ -16,11 +16,16 @@ from flambeau.func._batching import lead, rule, whole
     "linalg.cholesky_ex",
     "linalg.eig",
     "linalg.eigh",
+    "linalg.eigvals",
+    "linalg.eigvalsh",
     "linalg.inv_ex",
+    "linalg.lu",
+    "linalg.lu_factor",
     "linalg.lu_factor_ex",
     "linalg.qr",
     "linalg.slogdet",
     "linalg.svd",
+    "linalg.svdvals",
     "matrix_exp",
     "slogdet",
 )
@@ -63,3 +68,17 @@ def _trace(op, size, values, marks):
     if x.ndim != 3:
         raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {x.ndim - 1}")
     return x.diagonal(0, 1, 2).sum(-1)
+
+
+@rule("lu_unpack", "orgqr")
+def _beside_vectors(op, size, values, marks):
+    """Matrices with a vector for each."""
+    a, b, *rest = values
+    return op(whole(size, a, marks[0]), whole(size, b, marks[1]), *rest)
+
+
+@rule("linalg.lu_solve")
+def _lu_solve(op, size, values, marks):
+    factors, pivots, b = (whole(size, v, m) for v, m in zip(values[:3], marks, strict=False))
+    rank = max(factors.ndim, b.ndim) - 1
+    return op(lead(factors, rank), lead(pivots, rank - 1), lead(b, rank), *values[3:])
