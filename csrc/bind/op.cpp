@@ -514,6 +514,17 @@ void check_operands(const PyOp* op, const Call& call, int first, const Tensor& t
   }
 }
 
+// What is joined is not partly where the whole goes.
+void check_joined(const PyOp* op, const Call& call, const Tensor& target) {
+  if (op->list_param < 0) return;
+  PyObject* list = call.slots[op->list_param];
+  if (!PyTuple_Check(list) && !PyList_Check(list)) return;
+  for (Py_ssize_t k = 0; k < PySequence_Fast_GET_SIZE(list); ++k) {
+    PyObject* part = PySequence_Fast_GET_ITEM(list, k);
+    if (is_tensor(part)) check_overlap(target, as_tensor(part)->t, PyUnicode_AsUTF8(op->name));
+  }
+}
+
 // Runs the in-place kernel: `call.slots[0]` holds what it had, and gets what the op makes of it.
 void run_inplace(const PyOp* op, const Call& call, const Tensor& target) {
   check_operands(op, call, 1, target);
@@ -627,6 +638,9 @@ nb::object call_out(PyOp* op, const Call& call) {
       wrong_call(op_name(op) + "(): argument 'out' must be Tensor, not " + Py_TYPE(out)->tp_name);
     PyTensor* o = as_tensor(out);
     const Tensor& v = as_tensor(value)->t;
+    FB_CHECK(!op->exact_out || v.dtype() == o->t.dtype(), DType, op_name(op),
+             ": Expected out tensor to have dtype ", dtype_name(v.dtype()), ", but got ",
+             dtype_name(o->t.dtype()), " instead");
     FB_CHECK(can_cast(v.dtype(), o->t.dtype()), DType, op_name(op), ": result type ",
              dtype_name(v.dtype()), " can't be cast to the desired output type ",
              dtype_name(o->t.dtype()));
@@ -658,6 +672,7 @@ nb::object call_out(PyOp* op, const Call& call) {
   refuse_grad(call.out);
   if (is_tensor(call.out)) {
     check_operands(op, call, 0, as_tensor(call.out)->t);
+    check_joined(op, call, as_tensor(call.out)->t);
     nb::object value;
     {
       NoGrad guard;
@@ -885,7 +900,7 @@ void bind_native(PyOp* op, const char* name, int arity) {
 
 nb::object make_op(nb::str name, nb::str backward_name, nb::object forward, nb::tuple params,
                    nb::tuple defaults, int positional_count, int list_param, int pack_from,
-                   bool view, bool multi_output, bool grad_list, bool allow_out,
+                   bool view, bool multi_output, bool grad_list, bool allow_out, bool exact_out,
                    std::uint32_t differentiable_outputs, nb::object result_type, std::string native,
                    int native_arity, bool composite, bool mixes_devices) {
   if (nb::len(params) > max_params) throw nb::value_error("an op has too many parameters");
@@ -904,6 +919,7 @@ nb::object make_op(nb::str name, nb::str backward_name, nb::object forward, nb::
   op->multi_output = multi_output;
   op->grad_list = grad_list;
   op->allow_out = allow_out;
+  op->exact_out = exact_out;
   op->differentiable_outputs = differentiable_outputs;
   op->result_type = result_type.is_none() ? nullptr : result_type.release().ptr();
   op->native_arity = native_arity;
@@ -997,7 +1013,7 @@ void init_op(nb::module_& m) {
   m.def("make_op", make_op, nb::arg("name"), nb::arg("backward_name"), nb::arg("forward"),
         nb::arg("params"), nb::arg("defaults"), nb::arg("positional_count"), nb::arg("list_param"),
         nb::arg("pack_from"), nb::arg("view"), nb::arg("multi_output"), nb::arg("grad_list"),
-        nb::arg("allow_out"), nb::arg("differentiable_outputs"), nb::arg("result_type").none(),
+        nb::arg("allow_out"), nb::arg("exact_out"), nb::arg("differentiable_outputs"), nb::arg("result_type").none(),
         nb::arg("native"), nb::arg("native_arity"), nb::arg("composite"), nb::arg("mixes_devices"));
   m.def("make_variant", make_variant);
   m.def("make_positional", make_positional);

@@ -77,7 +77,7 @@ def _spacings(spacing, dim, ndim):
     """The axes to derive along, and for each the distance of its samples or their coordinates."""
     if dim is None:
         several = isinstance(spacing, (tuple, list))
-        if several and len(spacing) not in (1, ndim):
+        if several and len(spacing) != ndim:
             raise RuntimeFailure(
                 "torch.gradient expected spacing to be unspecified, a scalar, or a list of length"
                 f" equal to 'self.dim() = {ndim}', since dim argument was not given, but got a list"
@@ -88,20 +88,19 @@ def _spacings(spacing, dim, ndim):
         axes = [_axis(d, ndim) for d in ([dim] if isinstance(dim, int) else dim)]
         if len(set(axes)) != len(axes):
             raise RuntimeFailure(f"dim {axes[0]} appears multiple times in the list of dims")
-    if isinstance(spacing, Tensor):
+    if isinstance(spacing, Tensor) and spacing.ndim:
         raise RuntimeFailure(
             "torch.gradient: spacing must be a number, or a list of numbers or vectors"
         )
     if not isinstance(spacing, (tuple, list)):
         return axes, [1 if spacing is None else spacing] * len(axes)
-    given = list(spacing) * len(axes) if len(spacing) == 1 else list(spacing)
-    if len(given) != len(axes):
+    if len(spacing) != len(axes):
         raise RuntimeFailure(
             "torch.gradient expected spacing to be unspecified, a scalar or it's spacing and dim"
             f" arguments to have the same length, but got a spacing argument of length"
-            f" {len(given)} and a dim argument of length {len(axes)}."
+            f" {len(spacing)} and a dim argument of length {len(axes)}."
         )
-    return axes, given
+    return axes, spacing
 
 
 def _check_gradient(input, axes, spacing, edge_order):
@@ -431,7 +430,7 @@ def _norms(input, p, dim):
     return kernels(input).vector_norm(input, p, others, True, None)
 
 
-@op(methods=("renorm",), inplace=True, samples=_renorm_samples)
+@op(methods=("renorm",), inplace=True, samples=_renorm_samples, exact_out=True)
 def renorm(input, p, dim, maxnorm):
     """The slices along an axis, scaled down to the norm `maxnorm` where they have a larger one.
 

@@ -36,6 +36,7 @@ def _frexp_samples(s):
     result_type=return_types.frexp,
     samples=_frexp_samples,
     reference=lambda np, x: np.frexp(x),
+    exact_out=True,
 )
 def frexp(input):
     """The elements as mantissa * 2**exponent, the mantissa in [0.5, 1).
@@ -78,7 +79,7 @@ def _polar_samples(s):
     yield s(s.tensor(2, 1, low=0.5), s.tensor(3))
 
 
-@op(samples=_polar_samples, reference=lambda np, r, t: r * np.exp(1j * t))
+@op(samples=_polar_samples, reference=lambda np, r, t: r * np.exp(1j * t), exact_out=True)
 def polar(abs, angle):
     """The complex numbers abs * exp(i * angle).
 

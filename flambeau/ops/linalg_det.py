@@ -124,6 +124,7 @@ def _slogdet_gradient(g, A, sign):
     grad_list=True,
     result_type=return_types.linalg_slogdet,
     samples=squares,
+    exact_out=True,
 )
 def linalg_slogdet(A):
     """The sign of the determinant and the logarithm of its absolute value.

@@ -109,7 +109,7 @@ def narrow(input, dim, start, length):
 @function(methods=("narrow_copy",))
 def narrow_copy(input, dim, start, length, *, out=None):
     """`narrow` with a storage of its own."""
-    return stored("narrow_copy", narrow(input, dim, start, length).clone(), out)
+    return stored("narrow_copy", narrow(input, dim, start, length).clone(), out, exact=True)
 
 
 @op(
@@ -145,13 +145,15 @@ diagonal_backward.vjp("g")(lambda g, offset, dim1, dim2: g.diagonal(offset, dim1
 
 @op(
     public=False,
-    out=False,
+    exact_out=True,
     backward_name="DiagonalBackward0_copy",
-    samples=lambda s: [s(s.tensor(3, 4))],
+    samples=lambda s: [s(s.tensor(3, 4)), s(s.tensor(4, 5, 3), 2, 0, 1)],
 )
 def diagonal_copy(input, offset=0, dim1=0, dim2=1):
     """`diagonal` with a storage of its own."""
-    return kernels(input).clone(_C.diagonal(input, offset, dim1, dim2))
+    part = _C.diagonal(input, offset, dim1, dim2)
+    copy = kernels(input).clone if part._is_contiguous() else kernels(input).contiguous
+    return copy(part)
 
 
 @diagonal_copy.vjp("input")
@@ -184,7 +186,7 @@ def diag(input, diagonal=0, *, out=None):
     if input.ndim not in (1, 2):
         raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {input.ndim}D")
     made = diag_embed(input, diagonal) if input.ndim == 1 else diagonal_copy(input, diagonal)
-    return made if out is None else out.resize_(made.shape).copy_(made)
+    return stored("diag", made, out, exact=True)
 
 
 @function(methods=("diagflat",))
