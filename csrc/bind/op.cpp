@@ -656,7 +656,9 @@ nb::object call_out(PyOp* op, const Call& call) {
       const std::size_t needed =
           static_cast<std::size_t>(v.numel() + o->t.offset()) * o->t.itemsize();
       if (resized.storage()->nbytes < needed) resized.storage()->resize(needed);
-      o->t = resized.restride(v.sizes(), contiguous_strides(v.sizes()), resized.offset());
+      const Dims strides =
+          v.is_non_overlapping_and_dense() ? v.strides() : contiguous_strides(v.sizes());
+      o->t = resized.restride(v.sizes(), strides, resized.offset());
     }
     copy_into(o->t, v);
     o->t.bump_version();
@@ -1013,8 +1015,9 @@ void init_op(nb::module_& m) {
   m.def("make_op", make_op, nb::arg("name"), nb::arg("backward_name"), nb::arg("forward"),
         nb::arg("params"), nb::arg("defaults"), nb::arg("positional_count"), nb::arg("list_param"),
         nb::arg("pack_from"), nb::arg("view"), nb::arg("multi_output"), nb::arg("grad_list"),
-        nb::arg("allow_out"), nb::arg("exact_out"), nb::arg("differentiable_outputs"), nb::arg("result_type").none(),
-        nb::arg("native"), nb::arg("native_arity"), nb::arg("composite"), nb::arg("mixes_devices"));
+        nb::arg("allow_out"), nb::arg("exact_out"), nb::arg("differentiable_outputs"),
+        nb::arg("result_type").none(), nb::arg("native"), nb::arg("native_arity"),
+        nb::arg("composite"), nb::arg("mixes_devices"));
   m.def("make_variant", make_variant);
   m.def("make_positional", make_positional);
   m.def("set_writer", [](nb::handle op, nb::object function) {

@@ -88,7 +88,9 @@ def _spacings(spacing, dim, ndim):
         axes = [_axis(d, ndim) for d in ([dim] if isinstance(dim, int) else dim)]
         if len(set(axes)) != len(axes):
             raise RuntimeFailure(f"dim {axes[0]} appears multiple times in the list of dims")
-    if isinstance(spacing, Tensor) and spacing.ndim:
+    if isinstance(spacing, Tensor) and not spacing.ndim:
+        spacing = spacing.item()
+    if isinstance(spacing, Tensor):
         raise RuntimeFailure(
             "torch.gradient: spacing must be a number, or a list of numbers or vectors"
         )
@@ -147,14 +149,15 @@ def _edge_slope(x, axis, step, n, edge_order, last):
     first, second = x.narrow(axis, places[0], 1), x.narrow(axis, places[1], 1)
     sign = -1 if last else 1
     third = x.narrow(axis, places[2], 1) if edge_order == 2 else None
+    rise = first - second if last else second - first
     if not isinstance(step, Tensor):
         if edge_order == 1:
-            return (second - first) * sign / step
+            return rise / step
         return (4 * second - 3 * first - third) * sign / (2 * step)
     h = _steps(step, x.ndim, axis)
     near = h.narrow(axis, n - 2 if last else 0, 1)
     if edge_order == 1:
-        return (second - first) * sign / near
+        return rise / near
     far = h.narrow(axis, n - 3 if last else 1, 1)
     both = near + far
     return sign * (

@@ -162,7 +162,7 @@ def hash_tensor(input, dim=(), *, keepdim=False, mode=0, out=None):
     result = _C.view(_C.contiguous(bits), _C.uint64)
     if not keepdim and result.ndim:
         result = result.squeeze(tuple(axes) if axes else tuple(range(result.ndim)))
-    return stored("hash_tensor", result, out)
+    return stored("hash_tensor", result, out, exact=True)
 
 
 def _folded(bits, axis):

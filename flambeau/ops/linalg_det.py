@@ -79,6 +79,7 @@ def _(g, result, LU, pivots):
     backward_name="LinalgDet",
     synonyms={"input": "A"},
     samples=squares,
+    exact_out=True,
 )
 def det(A):
     """The determinant of square matrices.

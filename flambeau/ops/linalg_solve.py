@@ -93,6 +93,7 @@ def _inverse_gradient(g, inverse):
     backward_name="LinalgInvEx",
     synonyms={"input": "A"},
     samples=squares,
+    exact_out=True,
 )
 def inverse(A):
     """The inverse of square matrices.
