@@ -93,16 +93,21 @@ def _check_range(start, end, step):
 
 
 def _counted(start, end, step, dtype):
-    """How many elements a range has, its start and its step; whole numbers for integer dtypes."""
+    """How many elements a range has, its start and its step; whole numbers for integer dtypes.
+
+    As in PyTorch, the count of an int64 range is that of its whole bounds, else that of the bounds
+    as given.
+    """
     _check_range(start, end, step)
-    if not dtype.is_floating_point:
+    if dtype is _dtypes.int64:
         start, end, step = int(start), int(end), int(step)
         _check_range(start, end, step)
     if type(start) is int and type(end) is int and type(step) is int:
         return -((start - end) // step), start, step
     import math
 
-    return math.ceil((end - start) / step), start, step
+    count = math.ceil((end - start) / step)
+    return (count, start, step) if dtype.is_floating_point else (count, int(start), int(step))
 
 
 def inclusive_range(
