@@ -118,6 +118,7 @@ struct PyOp {
   bool multi_output;  // returns a tuple or list
   bool grad_list;     // rules get the gradients of all outputs as a list
   bool allow_out;
+  bool exact_out;      // what is given as out= has the dtype of the result
   bool composite;      // made of other ops, as far as its code shows
   bool mixes_devices;  // takes tensors of different devices: copies between them
   // of variants:

@@ -47,6 +47,7 @@ Py_ssize_t pack_integers(const PyOp* op, Call& call, PyObject* const* args, Py_s
 void fill_keywords(const PyOp* op, Call& call, Py_ssize_t given, PyObject* const* values,
                    PyObject* kwnames);
 [[noreturn]] void too_many_arguments(const PyOp* op, PyObject* const* args, Py_ssize_t n);
+// Raises where one tensor stands in the place of a list of them.
 void check_list(const PyOp* op, const Call& call);
 [[noreturn]] void missing_argument(const PyOp* op, int param);
 // A forward that failed on something that is no tensor: raises an error that says so instead of

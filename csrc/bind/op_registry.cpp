@@ -34,7 +34,7 @@ void bind_native(PyOp* op, const char* name, int arity) {
 
 nb::object make_op(nb::str name, nb::str backward_name, nb::object forward, nb::tuple params,
                    nb::tuple defaults, int positional_count, int list_param, int pack_from,
-                   bool view, bool multi_output, bool grad_list, bool allow_out,
+                   bool view, bool multi_output, bool grad_list, bool allow_out, bool exact_out,
                    std::uint32_t differentiable_outputs, nb::object result_type, std::string native,
                    int native_arity, bool composite, bool mixes_devices) {
   if (nb::len(params) > max_params) throw nb::value_error("an op has too many parameters");
@@ -53,6 +53,7 @@ nb::object make_op(nb::str name, nb::str backward_name, nb::object forward, nb::
   op->multi_output = multi_output;
   op->grad_list = grad_list;
   op->allow_out = allow_out;
+  op->exact_out = exact_out;
   op->differentiable_outputs = differentiable_outputs;
   op->result_type = result_type.is_none() ? nullptr : result_type.release().ptr();
   op->native_arity = native_arity;
@@ -195,8 +196,9 @@ void init_op(nb::module_& m) {
   m.def("make_op", make_op, nb::arg("name"), nb::arg("backward_name"), nb::arg("forward"),
         nb::arg("params"), nb::arg("defaults"), nb::arg("positional_count"), nb::arg("list_param"),
         nb::arg("pack_from"), nb::arg("view"), nb::arg("multi_output"), nb::arg("grad_list"),
-        nb::arg("allow_out"), nb::arg("differentiable_outputs"), nb::arg("result_type").none(),
-        nb::arg("native"), nb::arg("native_arity"), nb::arg("composite"), nb::arg("mixes_devices"));
+        nb::arg("allow_out"), nb::arg("exact_out"), nb::arg("differentiable_outputs"),
+        nb::arg("result_type").none(), nb::arg("native"), nb::arg("native_arity"),
+        nb::arg("composite"), nb::arg("mixes_devices"));
   m.def("make_variant", make_variant);
   m.def("make_positional", make_positional);
   m.def("set_writer", [](nb::handle op, nb::object function) {

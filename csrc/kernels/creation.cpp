@@ -46,10 +46,12 @@ void generate(const Tensor& out, F value) {
   });
 }
 
-// base + by * k, rounded once: as a fused multiply-add, which torch uses.
-template <class S>
+// base + by * k, for floats rounded once, as by a fused multiply-add, which torch uses there.
+template <class T, class S>
 S along(S base, S by, std::int64_t k) {
-  if constexpr (std::is_same_v<S, float>)
+  if constexpr (std::is_integral_v<T> && std::is_same_v<S, float>)
+    return base + by * static_cast<float>(k);
+  else if constexpr (std::is_same_v<S, float>)
     return static_cast<float>(double{base} + double{by} * static_cast<double>(k));
   else if constexpr (std::is_same_v<S, double>)
     return std::fma(by, static_cast<double>(k), base);
@@ -57,12 +59,13 @@ S along(S base, S by, std::int64_t k) {
     return base + by * static_cast<S>(k);
 }
 
-template <class S>
+template <class T, class S>
 auto points(const Scalar& start, const Scalar& end, std::int64_t steps) {
   const S first = start.to<S>(), last = end.to<S>();
   const S by = steps > 1 ? (last - first) / static_cast<S>(steps - 1) : S(0);
   return [=](std::int64_t k) {
-    return k < steps / 2 || steps == 1 ? along(first, by, k) : along(last, -by, steps - k - 1);
+    return k < steps / 2 || steps == 1 ? along<T>(first, by, k)
+                                       : along<T>(last, -by, steps - k - 1);
   };
 }
 
@@ -97,7 +100,7 @@ Tensor linspace(const Scalar& start, const Scalar& end, std::int64_t steps, DTyp
     return out;
   }
   dispatch_all(dtype, [&]<class T>() {
-    const auto at = points<typename step_type<T>::type>(start, end, steps);
+    const auto at = points<T, typename step_type<T>::type>(start, end, steps);
     generate<T>(out, [&](std::int64_t k) { return narrow<T>(at(k)); });
   });
   return out;
@@ -108,7 +111,7 @@ Tensor logspace(const Scalar& start, const Scalar& end, std::int64_t steps, doub
   Tensor out = empty({checked_steps(steps, "logspace")}, dtype);
   dispatch_all(dtype, [&]<class T>() {
     using S = typename step_type<T>::type;
-    const auto at = points<S>(start, end, steps);
+    const auto at = points<T, S>(start, end, steps);
     const S b = static_cast<S>(base);
     generate<T>(out, [&](std::int64_t k) { return narrow<T>(std::pow(b, at(k))); });
   });

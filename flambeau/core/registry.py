@@ -56,6 +56,7 @@ class Info:
         self.methods: tuple[str, ...] = ()
         self.inplace = False
         self.out = True
+        self.exact_out = False
         self.pack: str | None = None
         self.synonyms: dict[str, str] = {}
         self.several = False
@@ -221,6 +222,7 @@ def op(
     aliases: tuple[str, ...] = (),
     inplace: bool = False,
     out: bool = True,
+    exact_out: bool = False,
     public: bool = True,
     view: bool = False,
     tensors: str | None = None,
@@ -252,6 +254,7 @@ def op(
         aliases: further names at torch level and as methods.
         inplace: adds the method `<name>_` (and `<alias>_`).
         out: accepts `out=`.
+        exact_out: what is given as `out=` has the dtype of the result, not one it can be cast to.
         public: the name appears in the `flambeau` namespace.
         view: the output shares the first argument's storage.
         tensors: the argument that is a list of tensors.
@@ -287,6 +290,7 @@ def op(
             multi_output=multi_output or outputs is not None,
             grad_list=grad_list,
             allow_out=out,
+            exact_out=exact_out,
             differentiable_outputs=differentiable_outputs or (0xFFFFFFFF if grad_list else 1),
             result_type=result_type,
             native=native,
@@ -305,6 +309,7 @@ def op(
             inplace=inplace,
             outputs=outputs,
             out=out,
+            exact_out=exact_out,
             pack=pack,
             synonyms=synonyms or {},
             several=multi_output,

@@ -45,10 +45,16 @@ def named(node, result):
     return result
 
 
-def stored(name, result, out):
+def stored(name, result, out, exact=False):
     """The result of a function, in the tensor or tensors given as `out=` if there are any.
 
     An output takes the result's sizes.
+
+    Args:
+        name: the function's, for errors.
+        result: a tensor or a tuple of tensors.
+        out: what the user gave.
+        exact: an output has the dtype of the result, not one it can be cast to.
 
     Raises:
         RuntimeError: if an output requires gradients, or cannot hold the result's dtype.
@@ -58,7 +64,7 @@ def stored(name, result, out):
     if isinstance(result, tuple):
         if not isinstance(out, (tuple, list)) or len(out) != len(result):
             raise TypeError(f"{name}(): argument 'out' must be a tuple of {len(result)} Tensors")
-        made = [stored(name, x, o) for x, o in zip(result, out, strict=True)]
+        made = [stored(name, x, o, exact) for x, o in zip(result, out, strict=True)]
         return type(result)(made)
     if not isinstance(out, Tensor):
         raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
@@ -66,6 +72,11 @@ def stored(name, result, out):
         raise GradError(
             f"{name}(): functions with out=... arguments don't support automatic differentiation, "
             "but one of the arguments requires grad."
+        )
+    if exact and result.dtype != out.dtype:
+        raise DTypeError(
+            f"{name}: Expected out tensor to have dtype {result.dtype.name}, but got"
+            f" {out.dtype.name} instead"
         )
     if not _C.can_cast(result.dtype, out.dtype):
         raise DTypeError(

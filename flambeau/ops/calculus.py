@@ -77,7 +77,7 @@ def _spacings(spacing, dim, ndim):
     """The axes to derive along, and for each the distance of its samples or their coordinates."""
     if dim is None:
         several = isinstance(spacing, (tuple, list))
-        if several and len(spacing) not in (1, ndim):
+        if several and len(spacing) != ndim:
             raise RuntimeFailure(
                 "torch.gradient expected spacing to be unspecified, a scalar, or a list of length"
                 f" equal to 'self.dim() = {ndim}', since dim argument was not given, but got a list"
@@ -88,20 +88,21 @@ def _spacings(spacing, dim, ndim):
         axes = [_axis(d, ndim) for d in ([dim] if isinstance(dim, int) else dim)]
         if len(set(axes)) != len(axes):
             raise RuntimeFailure(f"dim {axes[0]} appears multiple times in the list of dims")
+    if isinstance(spacing, Tensor) and not spacing.ndim:
+        spacing = spacing.item()
     if isinstance(spacing, Tensor):
         raise RuntimeFailure(
             "torch.gradient: spacing must be a number, or a list of numbers or vectors"
         )
     if not isinstance(spacing, (tuple, list)):
         return axes, [1 if spacing is None else spacing] * len(axes)
-    given = list(spacing) * len(axes) if len(spacing) == 1 else list(spacing)
-    if len(given) != len(axes):
+    if len(spacing) != len(axes):
         raise RuntimeFailure(
             "torch.gradient expected spacing to be unspecified, a scalar or it's spacing and dim"
             f" arguments to have the same length, but got a spacing argument of length"
-            f" {len(given)} and a dim argument of length {len(axes)}."
+            f" {len(spacing)} and a dim argument of length {len(axes)}."
         )
-    return axes, given
+    return axes, spacing
 
 
 def _check_gradient(input, axes, spacing, edge_order):
@@ -148,14 +149,15 @@ def _edge_slope(x, axis, step, n, edge_order, last):
     first, second = x.narrow(axis, places[0], 1), x.narrow(axis, places[1], 1)
     sign = -1 if last else 1
     third = x.narrow(axis, places[2], 1) if edge_order == 2 else None
+    rise = first - second if last else second - first
     if not isinstance(step, Tensor):
         if edge_order == 1:
-            return (second - first) * sign / step
+            return rise / step
         return (4 * second - 3 * first - third) * sign / (2 * step)
     h = _steps(step, x.ndim, axis)
     near = h.narrow(axis, n - 2 if last else 0, 1)
     if edge_order == 1:
-        return (second - first) * sign / near
+        return rise / near
     far = h.narrow(axis, n - 3 if last else 1, 1)
     both = near + far
     return sign * (
@@ -431,7 +433,7 @@ def _norms(input, p, dim):
     return kernels(input).vector_norm(input, p, others, True, None)
 
 
-@op(methods=("renorm",), inplace=True, samples=_renorm_samples)
+@op(methods=("renorm",), inplace=True, samples=_renorm_samples, exact_out=True)
 def renorm(input, p, dim, maxnorm):
     """The slices along an axis, scaled down to the norm `maxnorm` where they have a larger one.
 

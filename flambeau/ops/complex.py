@@ -16,7 +16,7 @@ from flambeau.ops._declare import unary
 from flambeau.ops.parts import as_strided, as_strided_scatter, select
 
 
-@op(samples=lambda s: [s(s.tensor(2, 3), s.tensor(2, 3))])
+@op(samples=lambda s: [s(s.tensor(2, 3), s.tensor(2, 3))], exact_out=True)
 def complex(real, imag):
     """real + i * imag.
 
@@ -93,6 +93,7 @@ conj_physical = unary(
     lambda g: g.conj(),
     reference=lambda np, input: np.conj(input),
     example=("[1 + 2j]", "tensor([1.-2.j])"),
+    exact_out=True,
 )
 FUNCTIONS["conj_physical_"] = conj_physical.inplace
 

@@ -128,8 +128,8 @@ def _copying(name, view):
     def copied(*args, out=None, **kwargs):
         made = view(*args, **kwargs)
         if isinstance(made, (tuple, list)):
-            return stored(copied.__name__, tuple(_owned(part) for part in made), out)
-        return stored(copied.__name__, _owned(made), out)
+            return stored(copied.__name__, tuple(_owned(part) for part in made), out, exact=True)
+        return stored(copied.__name__, _owned(made), out, exact=True)
 
     copied.__name__ = copied.__qualname__ = f"{name}_copy"
     copied.__doc__ = f"`{name}` with a storage of its own; gradients flow through the copy."

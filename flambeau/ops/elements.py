@@ -36,6 +36,7 @@ def _frexp_samples(s):
     result_type=return_types.frexp,
     samples=_frexp_samples,
     reference=lambda np, x: np.frexp(x),
+    exact_out=True,
 )
 def frexp(input):
     """The elements as mantissa * 2**exponent, the mantissa in [0.5, 1).
@@ -78,7 +79,7 @@ def _polar_samples(s):
     yield s(s.tensor(2, 1, low=0.5), s.tensor(3))
 
 
-@op(samples=_polar_samples, reference=lambda np, r, t: r * np.exp(1j * t))
+@op(samples=_polar_samples, reference=lambda np, r, t: r * np.exp(1j * t), exact_out=True)
 def polar(abs, angle):
     """The complex numbers abs * exp(i * angle).
 
@@ -162,7 +163,7 @@ def hash_tensor(input, dim=(), *, keepdim=False, mode=0, out=None):
     result = _C.view(_C.contiguous(bits), _C.uint64)
     if not keepdim and result.ndim:
         result = result.squeeze(tuple(axes) if axes else tuple(range(result.ndim)))
-    return stored("hash_tensor", result, out)
+    return stored("hash_tensor", result, out, exact=True)
 
 
 def _folded(bits, axis):

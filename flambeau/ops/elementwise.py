@@ -470,6 +470,7 @@ copysign = binary(
     "copysign",
     "The magnitude of input with the sign of other.",
     (lambda g, input, out: where(input == 0, 0.0, g * (out / input)), lambda g: zeros(g)),
+    overloads={"other number": "CopysignBackward1"},
     reference=numpy("copysign"),
     example=("[1., 2.]", "[-1., 0.]", "tensor([-1.,  2.])"),
 )
@@ -523,6 +524,7 @@ heaviside = binary(
     synonyms={"values": "other"},
     reference=numpy("heaviside"),
     example=("[-1., 0., 2.]", "[0.5]", "tensor([0.0000, 0.5000, 1.0000])"),
+    exact_out=True,
 )
 
 # ---- integers ----

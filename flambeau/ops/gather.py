@@ -24,13 +24,18 @@ def _row_major_copy(input):
     return copy(input)
 
 
+def _with_axes(t):
+    """A number counts as a vector of one element."""
+    return t if t.ndim else _C.unsqueeze(t, 0)
+
+
 def _select_samples(s):
     yield s(s.tensor(4, 3), 0, s.indices(5, high=4))
     yield s(s.tensor(2, 3, 4), -1, s.indices(2, high=4))
     yield s(s.tensor(4), 0, s.indices(0, high=1))
 
 
-@op(methods=("index_select",), samples=_select_samples)
+@op(methods=("index_select",), samples=_select_samples, exact_out=True)
 def index_select(input, dim, index):
     """The slices along `dim` that the vector `index` names."""
     return kernels(input).index_select(input, dim, index)
@@ -46,7 +51,7 @@ def _add_samples(s):
     yield s(s.tensor(2, 3, 4), 1, s.indices(2, high=3), s.tensor(2, 2, 4), alpha=2)
 
 
-@op(methods=("index_add",), inplace=True, samples=_add_samples)
+@op(methods=("index_add",), inplace=True, samples=_add_samples, exact_out=True)
 def index_add(input, dim, index, source, *, alpha=1):
     """A copy of input with alpha * source added to the slices that `index` names."""
     out = _row_major_copy(input)
@@ -66,16 +71,17 @@ def _(g, dim, index, alpha):
 def _copy_samples(s):
     yield s(s.tensor(4, 3), 0, _C.arange(3, -1, 3, _C.int64), s.tensor(3, 3))
     yield s(s.tensor(2, 3), -1, _C.arange(0, 2, 2, _C.int64), s.tensor(2, 2))
+    yield s(s.tensor(), 0, _C.arange(0, 1, 1, _C.int64), s.tensor())
 
 
-@op(methods=("index_copy",), inplace=True, samples=_copy_samples)
+@op(methods=("index_copy",), inplace=True, samples=_copy_samples, exact_out=True)
 def index_copy(input, dim, index, source):
     """A copy of input whose slices named by `index` come from source."""
     if index.ndim > 1:
         raise IndexError(f"index_copy_(): Index should have dimension 1 or 0 (got {index.ndim})")
     dim = _axis(dim, input.ndim)
     out = _row_major_copy(input)
-    kernels(input).index_put(out, [None] * dim + [index], source, False)
+    kernels(input).index_put(_with_axes(out), [None] * dim + [index], _with_axes(source), False)
     return out
 
 
@@ -88,11 +94,14 @@ index_copy.vjp("source")(lambda g, dim, index: index_select(g, dim, index))
 
 
 @op(
+    overloads={"value tensor": "IndexFillBackward1"},
     methods=("index_fill",),
     inplace=True,
     samples=lambda s: [
         s(s.tensor(4, 3), 0, s.indices(2, high=4), 1),
         s(s.tensor(2, 3), -1, s.indices(1, high=3), 0),
+        s(s.tensor(4, 3), 0, _C.arange(0, 2, 2, _C.int64), s.tensor()),
+        s(s.tensor(), 0, s.indices(1, high=1), s.tensor()),
     ],
 )
 def index_fill(input, dim, index, value):
@@ -100,12 +109,13 @@ def index_fill(input, dim, index, value):
     dim = _axis(dim, input.ndim)
     out = kernels(input).clone(input)
     value = value.detach() if isinstance(value, Tensor) else value
-    axes = out if out.ndim else _C.unsqueeze(out, 0)  # a number counts as a vector of one element
-    kernels(input).index_put(axes, [None] * dim + [index], _values_like(value, input), False)
+    values = _values_like(value, input)
+    kernels(input).index_put(_with_axes(out), [None] * dim + [index], values, False)
     return out
 
 
 index_fill.vjp("input")(lambda g, dim, index: g.index_fill(dim, index, 0))
+index_fill.vjp("value")(lambda g, dim, index: index_select(g, dim, index).sum())
 
 
 def _gather_samples(s):
@@ -114,7 +124,7 @@ def _gather_samples(s):
     yield s(s.tensor(3), 0, s.indices(0, high=1))
 
 
-@op(methods=("gather",), samples=_gather_samples)
+@op(methods=("gather",), samples=_gather_samples, exact_out=True)
 def gather(input, dim, index, *, sparse_grad=False):
     """out[i][j] = input[index[i][j]][j] for dim = 0, and alike for other axes."""
     return kernels(input).gather(input, dim, index)
@@ -161,7 +171,7 @@ def _scatter_add_samples(s):
     yield s(s.tensor(2, 3, 4), -1, s.indices(2, 2, 5, high=4), s.tensor(2, 2, 5))
 
 
-@op(methods=("scatter_add",), inplace=True, samples=_scatter_add_samples)
+@op(methods=("scatter_add",), inplace=True, samples=_scatter_add_samples, exact_out=True)
 def scatter_add(input, dim, index, src):
     """A copy of input with src[i][j] added to input[index[i][j]][j] (dim = 0)."""
     out = _row_major_copy(input)
@@ -191,7 +201,7 @@ def scatter(input, dim, index, src=None, value=None, *, reduce=None, out=None):
         result = _scatter_reduce(input, dim, index, _spread(source, index, input), "multiply")
     else:
         raise RuntimeError(f"reduce argument must be either add or multiply. (got {reduce})")
-    return stored("scatter", result, out)
+    return stored("scatter", result, out, exact=True)
 
 
 def _spread(source, index, input):
@@ -219,11 +229,7 @@ def _scatter_reduce(input, dim, index, src, mode):
 @_scatter_reduce.vjp("input", "src")
 def _(g, input, dim, index, src, mode, out, needs):
     if mode == "multiply" or mode == "prod":
-        # d(prod)/dx = prod / x; exact where no factor is zero.
-        return (
-            g * conj(out / input) if needs[0] else None,
-            g.gather(dim, index) * conj(out.gather(dim, index) / src) if needs[1] else None,
-        )
+        return _share_of_product(g, input, dim, index, src, needs)
     # amax / amin: shared evenly among those that reach the extremum.
     reached = out.gather(dim, index)
     from_input = (input == out).to(g.dtype)
@@ -233,6 +239,25 @@ def _(g, input, dim, index, src, mode, out, needs):
     return (
         share * from_input if needs[0] else None,
         share.gather(dim, index) * from_source if needs[1] else None,
+    )
+
+
+def _share_of_product(g, input, dim, index, src, needs):
+    """Each factor's gradient, the product of the others, also where some are zero."""
+    empty, missing = input == 0, src == 0
+    zeros = empty.to(g.dtype).scatter_add(dim, index, missing.to(g.dtype))
+    factors, more = input.masked_fill(empty, 1), src.masked_fill(missing, 1)
+    product = _scatter_reduce(factors, dim, index, more, "prod")
+
+    def share(g, product, zeros, factor, is_zero):
+        others_are_not = zeros == is_zero.to(zeros.dtype)
+        return (g * conj(product / factor)).masked_fill(~others_are_not, 0)
+
+    return (
+        share(g, product, zeros, factors, empty) if needs[0] else None,
+        share(*(x.gather(dim, index) for x in (g, product, zeros)), more, missing)
+        if needs[1]
+        else None,
     )
 
 
@@ -273,7 +298,7 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=Non
         count = count.masked_fill(count == 0, 1)
         exact = not (result.dtype.is_floating_point or result.dtype.is_complex)
         result = result // count if exact else result / count
-    return stored("scatter_reduce", result, out)
+    return stored("scatter_reduce", result, out, exact=True)
 
 
 def _method_inplace(function):
@@ -335,7 +360,7 @@ def index_reduce(input, dim, index, source, reduce, *, include_self=True, out=No
         shape[axis] = -1
     places = index.reshape(shape).expand(source.shape)
     result = scatter_reduce(input, axis, places, source, reduce, include_self=include_self)
-    return stored("index_reduce", result, out)
+    return stored("index_reduce", result, out, exact=True)
 
 
 Tensor.index_reduce_ = _method_inplace(index_reduce)
@@ -343,7 +368,11 @@ Tensor.scatter_ = _method_inplace(scatter)
 Tensor.scatter_reduce_ = _method_inplace(scatter_reduce)
 
 
-@op(methods=("take",), samples=lambda s: [s(s.tensor(3, 4), s.indices(2, 3, high=12))])
+@op(
+    methods=("take",),
+    samples=lambda s: [s(s.tensor(3, 4), s.indices(2, 3, high=12))],
+    exact_out=True,
+)
 def take(input, index):
     """The elements of the flattened input that index names, in index's shape."""
     return named("TakeBackward0", input.reshape(-1)[index.contiguous()])
@@ -363,7 +392,7 @@ def take_along_dim(input, indices, dim=None, *, out=None):
             dim,
             indices.expand(_with(shape, dim, indices.shape[dim])),
         )
-    return stored("take_along_dim", result, out)
+    return stored("take_along_dim", result, out, exact=True)
 
 
 def _from_front(indices, size):

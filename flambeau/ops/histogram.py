@@ -128,7 +128,7 @@ def histogram(input, bins=100, *, range=None, weight=None, density=False, out=No
     found = return_types.histogram(
         (_counted(points, [edges], not isinstance(bins, Tensor), weight, density), edges)
     )
-    return stored("histogram", found, out)
+    return stored("histogram", found, out, exact=True)
 
 
 @function

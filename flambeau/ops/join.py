@@ -13,6 +13,7 @@ from flambeau.ops.parts import slice as slice_op
 def _cat_samples(s):
     yield s([s.tensor(2, 3), s.tensor(1, 3)])
     yield s([s.tensor(2, 3), s.tensor(2, 1), s.tensor(2, 0)], dim=-1)
+    yield s([s.tensor(0), s.tensor(2, 3)], dim=1)  # a vector without elements fits anything
 
 
 @op(tensors="tensors", aliases=("concat", "concatenate"), samples=_cat_samples)
@@ -30,7 +31,7 @@ def _(g, tensors_shape, dim):
     parts, at = [], 0
     for shape in tensors_shape:
         if tuple(shape) == (0,):
-            parts.append(None)
+            parts.append(_zeros(g, shape))
             continue
         length = shape[dim]
         parts.append(g.narrow(dim, at, length))
@@ -310,9 +311,15 @@ vsplit = _split_at("vsplit", 0, 2)
 dsplit = _split_at("dsplit", 2, 3)
 
 
+def _check_some(name, tensors):
+    if not isinstance(tensors, Tensor) and not tensors:
+        raise RuntimeError(f"{name} expects a non-empty TensorList")
+
+
 @function
 def hstack(tensors, *, out=None):
     """Joins side by side: along axis 1, vectors along axis 0."""
+    _check_some("hstack", tensors)
     tensors = [t.reshape(1) if t.ndim == 0 else t for t in tensors]
     return cat(tensors, 0 if tensors[0].ndim == 1 else 1, out=out)
 
@@ -320,8 +327,7 @@ def hstack(tensors, *, out=None):
 @function
 def vstack(tensors, *, out=None):
     """Joins on top of each other; vectors count as rows."""
-    if not len(tensors):
-        raise RuntimeError("vstack expects a non-empty TensorList")
+    _check_some("vstack", tensors)
     return cat([_row(t) for t in tensors], 0, out=out)
 
 
@@ -332,6 +338,7 @@ def _row(t):
 @function
 def dstack(tensors, *, out=None):
     """Joins along axis 2; matrices get that axis."""
+    _check_some("dstack", tensors)
     deep = [_row(t) if t.ndim < 2 else t for t in tensors]
     return cat([t.unsqueeze(2) if t.ndim == 2 else t for t in deep], 2, out=out)
 
@@ -339,4 +346,5 @@ def dstack(tensors, *, out=None):
 @function
 def column_stack(tensors, *, out=None):
     """Joins vectors as columns."""
+    _check_some("column_stack", tensors)
     return hstack([t.reshape(-1, 1) if t.ndim < 2 else t for t in tensors], out=out)

@@ -79,6 +79,7 @@ def _(g, result, LU, pivots):
     backward_name="LinalgDet",
     synonyms={"input": "A"},
     samples=squares,
+    exact_out=True,
 )
 def det(A):
     """The determinant of square matrices.
@@ -124,6 +125,7 @@ def _slogdet_gradient(g, A, sign):
     grad_list=True,
     result_type=return_types.linalg_slogdet,
     samples=squares,
+    exact_out=True,
 )
 def linalg_slogdet(A):
     """The sign of the determinant and the logarithm of its absolute value.

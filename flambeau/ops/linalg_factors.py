@@ -52,6 +52,7 @@ def _positive_samples(s):
     torch="linalg.cholesky",
     gradcheck=False,
     samples=_positive_samples,
+    exact_out=True,
 )
 def linalg_cholesky(input, *, upper=False):
     """The Cholesky factor: the triangle L with A = L L^H and a positive diagonal.
@@ -82,6 +83,7 @@ linalg_cholesky.vjp("input")(lambda g, out, upper: _cholesky_gradient(g, out, up
     result_type=return_types.linalg_cholesky_ex,
     gradcheck=False,  # as linalg.cholesky
     samples=_positive_samples,
+    exact_out=True,
 )
 def cholesky_ex(input, *, upper=False, check_errors=False):
     """`linalg.cholesky` that says what failed instead of raising.
@@ -232,6 +234,7 @@ def _check_pivot(pivot):
     outputs=("LU", "pivots", "info"),
     result_type=return_types.linalg_lu_factor_ex,
     samples=_factor_samples,
+    exact_out=True,
 )
 def lu_factor_ex(A, *, pivot=True, check_errors=False):
     """`linalg.lu_factor` that says what failed instead of raising.
@@ -284,6 +287,7 @@ lu_factor_ex.vjp("A")(_packed_gradient)
     outputs=("LU", "pivots"),
     result_type=return_types.linalg_lu_factor,
     samples=_factor_samples,
+    exact_out=True,
 )
 def lu_factor(A, *, pivot=True):
     """The LU decomposition with exchanges of rows, in compact form.
@@ -320,6 +324,7 @@ lu_factor.vjp("A")(_packed_gradient)
     samples=lambda s: [
         s(*kernels(A).lu_factor(A, False, "lu")[:2]) for A in (regular(s, 3, 3), s.tensor(2, 3, 4))
     ],
+    exact_out=True,
 )
 def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True):
     """P, L and U with A = P L U from what `linalg.lu_factor` returns.
@@ -360,6 +365,7 @@ def _(g, LU_data_shape):
     differentiable_outputs=0b110,
     result_type=return_types.linalg_lu,
     samples=_factor_samples,
+    exact_out=True,
 )
 def linalg_lu(A, *, pivot=True):
     """The LU decomposition A = P L U with exchanges of rows.
@@ -399,7 +405,13 @@ def _lu_solve_samples(s):
     yield s(LU[0], pivots[0], s.tensor(4, 3, 2))
 
 
-@op(name="linalg.lu_solve", public=False, torch="linalg.lu_solve", samples=_lu_solve_samples)
+@op(
+    name="linalg.lu_solve",
+    public=False,
+    torch="linalg.lu_solve",
+    samples=_lu_solve_samples,
+    exact_out=True,
+)
 def linalg_lu_solve(LU, pivots, B, *, left=True, adjoint=False):
     """The solution X of A X = B from what `linalg.lu_factor` returns.
 
@@ -452,6 +464,7 @@ def _symmetric_samples(s):
     outputs=("LD", "pivots", "info"),
     result_type=return_types.linalg_ldl_factor_ex,
     samples=_symmetric_samples,
+    exact_out=True,
 )
 def ldl_factor_ex(input, *, hermitian=False, check_errors=False):
     """`linalg.ldl_factor` that says what failed instead of raising.
@@ -471,6 +484,7 @@ def ldl_factor_ex(input, *, hermitian=False, check_errors=False):
     outputs=("LD", "pivots"),
     result_type=return_types.linalg_ldl_factor,
     samples=_symmetric_samples,
+    exact_out=True,
 )
 def ldl_factor(input, *, hermitian=False):
     """A = L D L^T of symmetric matrices that need not be definite, in compact form.
@@ -495,7 +509,13 @@ def _ldl_solve_samples(s):
     yield s(*kernels(A).ldl_factor(A, False, True, "ldl")[:2], s.tensor(3, 2))
 
 
-@op(name="linalg.ldl_solve", public=False, torch="linalg.ldl_solve", samples=_ldl_solve_samples)
+@op(
+    name="linalg.ldl_solve",
+    public=False,
+    torch="linalg.ldl_solve",
+    samples=_ldl_solve_samples,
+    exact_out=True,
+)
 def ldl_solve(LD, pivots, B, *, hermitian=False):
     """The solution X of A X = B from what `linalg.ldl_factor` returns.
 

@@ -21,6 +21,7 @@ from flambeau.ops.linalg_spectral import linalg_svd, pinv, svdvals
     samples=lambda s: [
         s(s.tensor(3, 2), *kernels(A).lu_factor(A, False, "lu")[:2]) for A in [s.tensor(3, 3)]
     ],
+    exact_out=True,
 )
 def lu_solve(input, LU_data, LU_pivots):
     """The solution X of A X = B from what `linalg.lu_factor` returns; see `linalg.lu_solve`.
@@ -76,6 +77,7 @@ def lu(A, pivot=True, get_infos=False, out=None):
     outputs=("Q", "R"),
     result_type=return_types.qr,
     samples=lambda s: [s(s.tensor(2, 4, 3)), s(s.tensor(3, 4), False)],
+    exact_out=True,
 )
 def qr(input, some=True):
     """The QR decomposition; see `linalg.qr`.
@@ -102,6 +104,7 @@ def qr(input, some=True):
         s(s.tensor(3, 4), False),
         s(s.tensor(3, 4), True, False),
     ],
+    exact_out=True,
 )
 def svd(input, some=True, compute_uv=True):
     """The singular value decomposition A = U diag(S) V^H; see `linalg.svd`.

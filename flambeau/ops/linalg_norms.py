@@ -86,6 +86,7 @@ def _extreme(values, dim, largest, keepdim=False):
     public=False,
     torch="linalg.matrix_norm",
     samples=_matrix_norm_samples,
+    exact_out=True,
 )
 def matrix_norm(input, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
     """A norm of matrices.
@@ -154,6 +155,7 @@ def _norm_samples(s):
     public=False,
     torch="linalg.norm",
     samples=_norm_samples,
+    exact_out=True,
 )
 def linalg_norm(input, ord=None, dim=None, keepdim=False, *, dtype=None):
     """A norm of vectors or of matrices.

@@ -48,6 +48,7 @@ def _square_qr_gradient(g_q, g_r, Q, R):
     grad_list=True,
     result_type=return_types.linalg_qr,
     samples=_qr_samples,
+    exact_out=True,
 )
 def linalg_qr(A, mode="reduced"):
     """The QR decomposition A = Q R.
@@ -155,7 +156,7 @@ def _ormqr_samples(s):
     yield s(s.tensor(4, 3), s.tensor(3), s.tensor(2, 4), False, True)
 
 
-@op(methods=("ormqr",), samples=_ormqr_samples)
+@op(methods=("ormqr",), samples=_ormqr_samples, exact_out=True)
 def ormqr(input, tau, other, left=True, transpose=False):
     """The product of Q, given by reflectors as for `orgqr`, and another matrix.
 

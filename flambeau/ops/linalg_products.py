@@ -238,6 +238,7 @@ def _multi_dot_samples(s):
     torch="linalg.multi_dot",
     tensors="tensors",
     samples=_multi_dot_samples,
+    exact_out=True,
 )
 def multi_dot(tensors):
     """The product of two or more matrices, in the order of fewest multiplications.
@@ -333,7 +334,13 @@ def _vecdot_samples(s):
     yield s(s.tensor(2, 0), s.tensor(0))
 
 
-@op(name="linalg.vecdot", public=False, torch="linalg.vecdot", samples=_vecdot_samples)
+@op(
+    name="linalg.vecdot",
+    public=False,
+    torch="linalg.vecdot",
+    samples=_vecdot_samples,
+    exact_out=True,
+)
 def vecdot(x, y, *, dim=-1):
     """The products of vectors along an axis, of which the first is conjugated.
 
@@ -370,7 +377,7 @@ def _cross_samples(s):
     yield s(s.tensor(0, 3), s.tensor(0, 3))
 
 
-@op(name="linalg.cross", public=False, torch="linalg.cross", samples=_cross_samples)
+@op(name="linalg.cross", public=False, torch="linalg.cross", samples=_cross_samples, exact_out=True)
 def linalg_cross(input, other, *, dim=-1):
     """The cross products of vectors of three elements along an axis.
 
@@ -418,6 +425,7 @@ def _(g, input, other, dim, needs):
 @op(
     methods=("cross",),
     samples=lambda s: [s(s.tensor(3, 2), s.tensor(3, 2), 0), s(s.tensor(2, 3), s.tensor(2, 3), 1)],
+    exact_out=True,
 )
 def cross(input, other, dim=None):
     """The cross products of vectors of three elements.

@@ -39,6 +39,7 @@ def _triangular_samples(s):
     public=False,
     torch="linalg.solve_triangular",
     samples=_triangular_samples,
+    exact_out=True,
 )
 def solve_triangular(input, B, *, upper, left=True, unitriangular=False):
     """The solution X of A X = B, or of X A = B, for triangular matrices A.
@@ -92,6 +93,7 @@ def _inverse_gradient(g, inverse):
     backward_name="LinalgInvEx",
     synonyms={"input": "A"},
     samples=squares,
+    exact_out=True,
 )
 def inverse(A):
     """The inverse of square matrices.
@@ -121,6 +123,7 @@ inverse.vjp("A")(lambda g, out: _inverse_gradient(g, out))
     outputs=("inverse", "info"),
     result_type=return_types.linalg_inv_ex,
     samples=squares,
+    exact_out=True,
 )
 def inv_ex(A, *, check_errors=False):
     """`linalg.inv` that says what failed instead of raising.
@@ -222,6 +225,7 @@ def _public_solve_samples(s):
     public=False,
     torch="linalg.solve",
     samples=_public_solve_samples,
+    exact_out=True,
 )
 def solve(A, B, *, left=True):
     """The solution X of A X = B, or of X A = B.
@@ -250,6 +254,7 @@ def solve(A, B, *, left=True):
     outputs=("result", "info"),
     result_type=return_types.linalg_solve_ex,
     samples=_public_solve_samples,
+    exact_out=True,
 )
 def solve_ex(A, B, *, left=True, check_errors=False):
     """`linalg.solve` that says what failed instead of raising.

@@ -78,6 +78,7 @@ def _check_phase(turns, vectors, name):
     result_type=return_types.linalg_eigh,
     gradcheck=False,
     samples=_symmetric,
+    exact_out=True,
 )
 def eigh(input, UPLO="L"):
     """Eigenvalues and eigenvectors of symmetric (Hermitian) matrices.
@@ -118,6 +119,7 @@ def _(g, eigenvalues, eigenvectors):
     public=False,
     torch="linalg.eigvalsh",
     samples=_symmetric,
+    exact_out=True,
 )
 def eigvalsh(input, UPLO="L"):
     """The eigenvalues of symmetric (Hermitian) matrices in ascending order.
@@ -236,6 +238,7 @@ def _svd_samples(s):
     result_type=return_types.linalg_svd,
     gradcheck=False,  # the vectors are given up to their signs, as in linalg.eigh
     samples=_svd_samples,
+    exact_out=True,
 )
 def linalg_svd(A, full_matrices=True, *, driver=None):
     """The singular value decomposition A = U diag(S) V^H.
@@ -298,6 +301,7 @@ def _(g, U, S, Vh):
     public=False,
     torch="linalg.svdvals",
     samples=rectangles,
+    exact_out=True,
 )
 def svdvals(A, *, driver=None):
     """The singular values in descending order.

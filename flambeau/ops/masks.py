@@ -17,7 +17,7 @@ def _where_samples(s):
     yield s(s.mask(2, 1), s.tensor(3), s.tensor())
 
 
-@op(name="where", public=False, samples=_where_samples)
+@op(name="where", public=False, samples=_where_samples, exact_out=True)
 def _where(condition, input, other):
     return kernels(condition).where(condition, input, other)
 
@@ -98,6 +98,7 @@ masked_fill.vjp("value")(lambda g, mask: _where(mask, g, g.new_zeros(())))
 @op(
     methods=("masked_select",),
     samples=lambda s: [s(s.tensor(3, 4), s.mask(3, 4)), s(s.tensor(3, 4), s.mask(4))],
+    exact_out=True,
 )
 def masked_select(input, mask):
     """The elements where mask holds, in order, as a vector."""
@@ -156,7 +157,7 @@ def nonzero(input, *, out=None, as_tuple=False):
     found = kernels(input).nonzero(input.unsqueeze(0) if as_tuple and input.ndim == 0 else input)
     if as_tuple:
         return tuple(found.select(1, d) for d in range(found.shape[1]))
-    return found if out is None else out.resize_(found.shape).copy_(found)
+    return stored("nonzero", found, out, exact=True)
 
 
 @function(methods=("nonzero_static",))

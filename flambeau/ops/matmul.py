@@ -16,6 +16,7 @@ from flambeau.ops.views import _axis
 @op(
     methods=("mm",),
     samples=lambda s: [s(s.tensor(2, 3), s.tensor(3, 4)), s(s.tensor(2, 0), s.tensor(0, 3))],
+    exact_out=True,
 )
 def mm(input, mat2):
     """Product of two matrices.
@@ -48,6 +49,7 @@ mm.vjp("mat2")(lambda g, input: input.mH @ g)
         s(s.tensor(2, 2, 3), s.tensor(2, 3, 4)),
         s(s.tensor(0, 2, 3), s.tensor(0, 3, 4)),
     ],
+    exact_out=True,
 )
 def bmm(input, mat2):
     """Products of the matrices of two batches: (b, n, k) and (b, k, m) give (b, n, m)."""
@@ -58,7 +60,7 @@ bmm.vjp("input")(lambda g, mat2: g.bmm(mat2.mH))
 bmm.vjp("mat2")(lambda g, input: input.mH.bmm(g))
 
 
-@op(methods=("mv",), samples=lambda s: [s(s.tensor(2, 3), s.tensor(3))])
+@op(methods=("mv",), samples=lambda s: [s(s.tensor(2, 3), s.tensor(3))], exact_out=True)
 def mv(input, vec):
     """Product of a matrix (n, k) and a vector (k)."""
     return kernels(input).mv(input, vec)
@@ -68,7 +70,11 @@ mv.vjp("input")(lambda g, vec: g.unsqueeze(1) * _conj(vec))
 mv.vjp("vec")(lambda g, input: mv(input.mH, g))
 
 
-@op(methods=("dot",), samples=lambda s: [s(s.tensor(3), s.tensor(3)), s(s.tensor(0), s.tensor(0))])
+@op(
+    methods=("dot",),
+    samples=lambda s: [s(s.tensor(3), s.tensor(3)), s(s.tensor(0), s.tensor(0))],
+    exact_out=True,
+)
 def dot(input, tensor):
     """Sum of the products of the elements of two vectors (nothing is conjugated)."""
     return kernels(input).dot(input, tensor)
@@ -161,7 +167,7 @@ def matmul(input, other, *, out=None):
     if input.ndim == 3 and other.ndim == 3 and input.shape[0] == other.shape[0]:
         return bmm(input, other, out=out)
     result = _matmul(input, other)
-    return stored("matmul", result, out)
+    return stored("matmul", result, out, exact=True)
 
 
 def _operator(self, other):
@@ -190,7 +196,7 @@ def _addmm_samples(s):
     yield s(s.tensor(4), s.tensor(2, 3), s.tensor(3, 4), **_factors(s))
 
 
-@op(methods=("addmm",), inplace=True, samples=_addmm_samples)
+@op(methods=("addmm",), inplace=True, samples=_addmm_samples, exact_out=True)
 def addmm(input, mat1, mat2, *, beta=1, alpha=1):
     """beta * input + alpha * (mat1 @ mat2); input broadcasts."""
     return kernels(input).addmm(input, mat1, mat2, beta, alpha)
@@ -206,7 +212,7 @@ def _baddbmm_samples(s):
     yield s(s.tensor(4), s.tensor(2, 2, 3), s.tensor(2, 3, 4), **_factors(s))
 
 
-@op(methods=("baddbmm",), inplace=True, samples=_baddbmm_samples)
+@op(methods=("baddbmm",), inplace=True, samples=_baddbmm_samples, exact_out=True)
 def baddbmm(input, batch1, batch2, *, beta=1, alpha=1):
     """beta * input + alpha * bmm(batch1, batch2); input broadcasts."""
     return kernels(input).baddbmm(input, batch1, batch2, beta, alpha)
@@ -296,7 +302,12 @@ def _inner_samples(s):
     yield s(s.tensor(), s.tensor(2, 3))
 
 
-@op(methods=("inner",), samples=_inner_samples, reference=lambda np, a, b: np.inner(a, b))
+@op(
+    methods=("inner",),
+    samples=_inner_samples,
+    reference=lambda np, a, b: np.inner(a, b),
+    exact_out=True,
+)
 def inner(input, other):
     """Products summed over the last axis of both."""
     if input.ndim == 0 or other.ndim == 0:
@@ -313,6 +324,7 @@ def inner(input, other):
 @op(
     methods=("vdot",),
     samples=lambda s: [s(s.tensor(3), s.tensor(3)), s(s.tensor(0), s.tensor(0))],
+    exact_out=True,
 )
 def vdot(input, other):
     """Sum of the products of the elements of two vectors, the first conjugated.
@@ -375,7 +387,7 @@ def _addmv_samples(s):
     yield s(s.tensor(1), s.tensor(2, 3), s.tensor(3), beta=2)
 
 
-@op(methods=("addmv",), inplace=True, samples=_addmv_samples)
+@op(methods=("addmv",), inplace=True, samples=_addmv_samples, exact_out=True)
 def addmv(input, mat, vec, *, beta=1, alpha=1):
     """beta * input + alpha * (mat @ vec); input broadcasts, and is not read if beta is 0.
 
@@ -447,7 +459,7 @@ def _addbmm_samples(s):
     yield s(s.tensor(2, 4), s.tensor(0, 2, 3), s.tensor(0, 3, 4))
 
 
-@op(methods=("addbmm",), inplace=True, samples=_addbmm_samples)
+@op(methods=("addbmm",), inplace=True, samples=_addbmm_samples, exact_out=True)
 def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
     """beta * input + alpha * (the sum of the products of two batches of matrices).
 
@@ -521,7 +533,7 @@ def _tensordot_samples(s):
     yield s(s.tensor(2, 1), s.tensor(3, 2), ([1], [0]))
 
 
-@op(samples=_tensordot_samples)
+@op(samples=_tensordot_samples, exact_out=True)
 def tensordot(a, b, dims=2):
     """Products summed over several axes of both.
 

@@ -281,7 +281,12 @@ def rot90(input, k=1, dims=(0, 1)):
 rot90.vjp("input")(lambda g, k, dims: g.rot90(-k, dims))
 
 
-@op(methods=("tril",), inplace=True, samples=lambda s: [s(s.tensor(3, 4)), s(s.tensor(2, 3, 3), 1)])
+@op(
+    methods=("tril",),
+    inplace=True,
+    samples=lambda s: [s(s.tensor(3, 4)), s(s.tensor(2, 3, 3), 1)],
+    exact_out=True,
+)
 def tril(input, diagonal=0):
     """The lower triangles of the matrices in the last two axes, zeros above.
 
@@ -294,7 +299,10 @@ def tril(input, diagonal=0):
 
 
 @op(
-    methods=("triu",), inplace=True, samples=lambda s: [s(s.tensor(3, 4)), s(s.tensor(2, 3, 3), -1)]
+    methods=("triu",),
+    inplace=True,
+    samples=lambda s: [s(s.tensor(3, 4)), s(s.tensor(2, 3, 3), -1)],
+    exact_out=True,
 )
 def triu(input, diagonal=0):
     """The upper triangles of the matrices in the last two axes, zeros below."""

@@ -117,7 +117,7 @@ def narrow(input, dim, start, length):
 def narrow_copy(input, dim, start, length, *, out=None):
     """`narrow` with a storage of its own."""
     copy = named("NarrowCopyBackward0", narrow(input, dim, start, length).clone())
-    return stored("narrow_copy", copy, out)
+    return stored("narrow_copy", copy, out, exact=True)
 
 
 @op(
@@ -153,8 +153,9 @@ diagonal_backward.vjp("g")(lambda g, offset, dim1, dim2: g.diagonal(offset, dim1
 
 @op(
     public=False,
+    exact_out=True,
     backward_name="DiagonalBackward0_copy",
-    samples=lambda s: [s(s.tensor(3, 4))],
+    samples=lambda s: [s(s.tensor(3, 4)), s(s.tensor(4, 5, 3), 2, 0, 1)],
 )
 def diagonal_copy(input, offset=0, dim1=0, dim2=1):
     """`diagonal` with a storage of its own."""
@@ -192,7 +193,7 @@ def diag(input, diagonal=0, *, out=None):
     if input.ndim not in (1, 2):
         raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {input.ndim}D")
     made = diag_embed(input, diagonal) if input.ndim == 1 else diagonal_copy(input, diagonal)
-    return made if out is None else out.resize_(made.shape).copy_(made)
+    return stored("diag", made, out, exact=True)
 
 
 @function(methods=("diagflat",))

@@ -93,16 +93,21 @@ def _check_range(start, end, step):
 
 
 def _counted(start, end, step, dtype):
-    """How many elements a range has, its start and its step; whole numbers for integer dtypes."""
+    """How many elements a range has, its start and its step; whole numbers for integer dtypes.
+
+    As in PyTorch, the count of an int64 range is that of its whole bounds, else that of the bounds
+    as given.
+    """
     _check_range(start, end, step)
-    if not dtype.is_floating_point:
+    if dtype is _dtypes.int64:
         start, end, step = int(start), int(end), int(step)
         _check_range(start, end, step)
     if type(start) is int and type(end) is int and type(step) is int:
         return -((start - end) // step), start, step
     import math
 
-    return math.ceil((end - start) / step), start, step
+    count = math.ceil((end - start) / step)
+    return (count, start, step) if dtype.is_floating_point else (count, int(start), int(step))
 
 
 def inclusive_range(
@@ -140,6 +145,12 @@ FUNCTIONS["range"] = checked(inclusive_range)  # the builtin keeps its name in t
 
 
 def _spaced(op, start, end, steps, dtype, out):
+    sizes = [v.ndim if isinstance(v, Tensor) else 0 for v in (start, end)]
+    if any(sizes):
+        raise RuntimeError(
+            f"{op} only supports 0-dimensional start and end tensors, but got start with"
+            f" {sizes[0]} dimension(s) and end with {sizes[1]} dimension(s)."
+        )
     start, end = _plain(start, op), _plain(end, op)
     if isinstance(steps, bool) or not hasattr(steps, "__index__"):
         raise TypeError(f"{op}(): argument 'steps' must be int, not {type(steps).__name__}")
@@ -148,7 +159,10 @@ def _spaced(op, start, end, steps, dtype, out):
     if dtype is None:
         is_complex = isinstance(start, complex) or isinstance(end, complex)
         dtype = _default_dtype().to_complex() if is_complex else _default_dtype()
-    return start, end, steps.__index__(), _dtype(dtype, op)
+    dtype = _dtype(dtype, op)
+    if not (dtype.is_floating_point or dtype.is_complex):  # the ends are rounded before all else
+        start, end = _C.full((), start, dtype).item(), _C.full((), end, dtype).item()
+    return start, end, steps.__index__(), dtype
 
 
 @function

@@ -230,7 +230,7 @@ def _share_of_extreme(g, input, dim, keepdim, out):
     return reached * (g / count) if dim is not None else reached * g / count
 
 
-@op(methods=("amax",), samples=_distinct_with_dims)
+@op(methods=("amax",), samples=_distinct_with_dims, exact_out=True)
 def amax(input, dim=(), keepdim=False):
     """The largest element over axes; NaN if there is one. Equal ones share the gradient.
 
@@ -240,7 +240,7 @@ def amax(input, dim=(), keepdim=False):
     return kernels(input).amax(input, dim, keepdim, "amax")
 
 
-@op(methods=("amin",), samples=_distinct_with_dims)
+@op(methods=("amin",), samples=_distinct_with_dims, exact_out=True)
 def amin(input, dim=(), keepdim=False):
     """The smallest element over axes; NaN if there is one. Equal ones share the gradient.
 
@@ -291,6 +291,7 @@ _PICKED = ("values", "indices")
     result_type=return_types.max,
     samples=_along,
     torch="max",
+    exact_out=True,
 )
 def _max_along(input, dim, keepdim=False):
     return kernels(input).max_along(input, dim, keepdim)
@@ -304,6 +305,7 @@ def _max_along(input, dim, keepdim=False):
     result_type=return_types.min,
     samples=_along,
     torch="min",
+    exact_out=True,
 )
 def _min_along(input, dim, keepdim=False):
     return kernels(input).min_along(input, dim, keepdim)
@@ -372,7 +374,7 @@ function(max, methods=("max",))
 function(min, methods=("min",))
 
 
-@op(methods=("argmax",), samples=_along, gradcheck=False)
+@op(methods=("argmax",), samples=_along, gradcheck=False, exact_out=True)
 def argmax(input, dim=None, keepdim=False):
     """The place of the (first) largest element: in row-major order, or along one axis.
 
@@ -383,7 +385,7 @@ def argmax(input, dim=None, keepdim=False):
     return kernels(input).argmax(input, dim, keepdim)
 
 
-@op(methods=("argmin",), samples=_along, gradcheck=False)
+@op(methods=("argmin",), samples=_along, gradcheck=False, exact_out=True)
 def argmin(input, dim=None, keepdim=False):
     """The place of the (first) smallest element: in row-major order, or along one axis."""
     return kernels(input).argmin(input, dim, keepdim)
@@ -401,6 +403,7 @@ def _aminmax_samples(s):
     grad_list=True,
     result_type=return_types.aminmax,
     samples=_aminmax_samples,
+    exact_out=True,
 )
 def aminmax(input, *, dim=None, keepdim=False):
     """The smallest and the largest element, over all or along one axis, as (min, max).
@@ -635,7 +638,7 @@ def _norm_samples(s):
     yield s(s.tensor(), 2)
 
 
-@op(name="linalg.vector_norm", public=False, samples=_norm_samples)
+@op(name="linalg.vector_norm", public=False, samples=_norm_samples, exact_out=True)
 def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
     """The vector norm over axes: (sum |x|^ord)^(1/ord).
 
@@ -732,13 +735,25 @@ def _(g, input, dim, out):
     return (_conj(products) * upper * weights).sum(-1).transpose(dim, -1)
 
 
-@op(methods=("cummax",), outputs=_PICKED, result_type=return_types.cummax, samples=_along)
+@op(
+    methods=("cummax",),
+    outputs=_PICKED,
+    result_type=return_types.cummax,
+    samples=_along,
+    exact_out=True,
+)
 def cummax(input, dim):
     """Running maxima along one axis and where they are, as (values, indices)."""
     return kernels(input).cummax(input, dim)
 
 
-@op(methods=("cummin",), outputs=_PICKED, result_type=return_types.cummin, samples=_along)
+@op(
+    methods=("cummin",),
+    outputs=_PICKED,
+    result_type=return_types.cummin,
+    samples=_along,
+    exact_out=True,
+)
 def cummin(input, dim):
     """Running minima along one axis and where they are, as (values, indices)."""
     return kernels(input).cummin(input, dim)
@@ -752,7 +767,7 @@ cummax.vjp("input")(_to_running_places)
 cummin.vjp("input")(_to_running_places)
 
 
-@op(methods=("logcumsumexp",), samples=_scans)
+@op(methods=("logcumsumexp",), samples=_scans, exact_out=True)
 def logcumsumexp(input, dim):
     """Logarithms of the running sums of exp(input) along one axis."""
     return kernels(input).logcumsumexp(input, dim, False)

@@ -14,7 +14,7 @@ def _samples(s):
     yield s(s.tensor(0, 3), 1)
 
 
-@op(methods=("softmax",), samples=_samples)
+@op(methods=("softmax",), samples=_samples, exact_out=True)
 def softmax(input, dim, dtype=None):
     """exp(input) / sum(exp(input)) along one axis: positive numbers that add up to one.
 
@@ -38,7 +38,7 @@ def _(g, out, dim):
 softmax.fast_vjp("input")(lambda g, out, dim: kernels(g).softmax_backward(g, out, dim, False))
 
 
-@op(methods=("log_softmax",), samples=_samples)
+@op(methods=("log_softmax",), samples=_samples, exact_out=True)
 def log_softmax(input, dim, dtype=None):
     """log(softmax(input)) along one axis, computed without losing digits.
 

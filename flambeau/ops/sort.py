@@ -54,6 +54,7 @@ def _sort_samples(s):
     outputs=_PICKED,
     result_type=return_types.sort,
     samples=_sort_samples,
+    exact_out=True,
 )
 def sort(input, dim=-1, descending=False, *, stable=False):
     """The elements along one axis in order, and where they were, as (values, indices).
@@ -88,7 +89,7 @@ def argsort(input, dim=-1, descending=False, *, stable=False):
 def msort(input, *, out=None):
     """The elements sorted along the first axis."""
     values = sort(input, 0)[0]
-    return stored("msort", values, out)
+    return stored("msort", values, out, exact=True)
 
 
 @_untied
@@ -99,7 +100,13 @@ def _topk_samples(s):
     yield s(s.distinct(4), 0)
 
 
-@op(methods=("topk",), outputs=_PICKED, result_type=return_types.topk, samples=_topk_samples)
+@op(
+    methods=("topk",),
+    outputs=_PICKED,
+    result_type=return_types.topk,
+    samples=_topk_samples,
+    exact_out=True,
+)
 def topk(input, k, dim=-1, largest=True, sorted=True):
     """The k largest elements along one axis and where they are, as (values, indices).
 
@@ -132,7 +139,13 @@ def _kth_samples(s):
     yield s(s.distinct(300), 100)
 
 
-@op(methods=("kthvalue",), outputs=_PICKED, result_type=return_types.kthvalue, samples=_kth_samples)
+@op(
+    methods=("kthvalue",),
+    outputs=_PICKED,
+    result_type=return_types.kthvalue,
+    samples=_kth_samples,
+    exact_out=True,
+)
 def kthvalue(input, k, dim=-1, keepdim=False):
     """The k-th smallest element along an axis and its place, as (values, indices); k counts from 1.
 
@@ -173,7 +186,13 @@ def _nanmedian_along(input, dim, keepdim=False):
     return kernels(input).median(input, dim, keepdim, True)
 
 
-@op(methods=("mode",), outputs=_PICKED, result_type=return_types.mode, samples=_one_samples)
+@op(
+    methods=("mode",),
+    outputs=_PICKED,
+    result_type=return_types.mode,
+    samples=_one_samples,
+    exact_out=True,
+)
 def mode(input, dim=-1, keepdim=False):
     """The most frequent element along one axis (the smallest of several) and its last place.
 
@@ -333,14 +352,14 @@ def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear", out=N
         tensor(1.5000)
     """
     found = _quantile("quantile", input, q, dim, keepdim, interpolation, False)
-    return stored("quantile", found, out)
+    return stored("quantile", found, out, exact=True)
 
 
 @function(methods=("nanquantile",))
 def nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear", out=None):
     """`quantile` of the elements that are not NaN."""
     found = _quantile("quantile", input, q, dim, keepdim, interpolation, True)
-    return stored("nanquantile", found, out)
+    return stored("nanquantile", found, out, exact=True)
 
 
 # ---- distinct elements ----
@@ -391,10 +410,10 @@ def isin(elements, test_elements, *, assume_unique=False, invert=False, out=None
     kernel = kernels(elements)
     known = kernel.sort(test_elements.reshape(-1), -1, False)[0]
     if not known._numel:
-        return stored("isin", _C.full(elements.shape, invert, _C.bool), out)
+        return stored("isin", _C.full(elements.shape, invert, _C.bool), out, exact=True)
     place = kernel.searchsorted(known, elements, False, False, None).clamp(max=known._numel - 1)
     found = known[place] == elements
-    return stored("isin", ~found if invert else found, out)
+    return stored("isin", ~found if invert else found, out, exact=True)
 
 
 def _number_beside(value, tensor):
@@ -448,7 +467,7 @@ def searchsorted(
     if not isinstance(input, Tensor):
         input = _number_beside(input, sorted_sequence)
     found = kernels(sorted_sequence).searchsorted(sorted_sequence, input, right, out_int32, sorter)
-    return stored("searchsorted", found, out)
+    return stored("searchsorted", found, out, exact=True)
 
 
 @function
@@ -482,7 +501,7 @@ def histc(input, bins=100, min=0, max=0, *, out=None):
         tensor([0., 2., 1., 0.])
     """
     found = kernels(input).histc(input, bins, min, max)
-    return stored("histc", found, out)
+    return stored("histc", found, out, exact=True)
 
 
 @function(methods=("bincount",))

@@ -24,12 +24,14 @@ neg = unary(
     aliases=("negative",),
     reference=numpy("negative"),
     example=("[1, -2]", "tensor([-1,  2])"),
+    exact_out=True,
 )
 sgn = unary(
     "sgn",
     "The sign, for complex numbers input / |input|; 0 for zero.",
     reference=numpy("sign"),
     example=("[-2., 0., 3.]", "tensor([-1.,  0.,  1.])"),
+    exact_out=True,
 )
 abs = unary(
     "abs",
@@ -46,6 +48,7 @@ sign = unary(
     lambda g: zeros(g),
     reference=numpy("sign"),
     example=("[-2., 0., 3.]", "tensor([-1.,  0.,  1.])"),
+    exact_out=True,
 )
 
 
@@ -95,10 +98,18 @@ def _rounding(name, doc, printed, **info):
     return unary(name, doc, lambda g: zeros(g), example=example, **info)
 
 
-ceil = _rounding("ceil", "The smallest integer not below input.", "tensor([-1.,  1.,  3.])")
-floor = _rounding("floor", "The largest integer not above input.", "tensor([-2.,  0.,  2.])")
+ceil = _rounding(
+    "ceil", "The smallest integer not below input.", "tensor([-1.,  1.,  3.])", exact_out=True
+)
+floor = _rounding(
+    "floor", "The largest integer not above input.", "tensor([-2.,  0.,  2.])", exact_out=True
+)
 trunc = _rounding(
-    "trunc", "The integer next to input towards zero.", "tensor([-1.,  0.,  2.])", aliases=("fix",)
+    "trunc",
+    "The integer next to input towards zero.",
+    "tensor([-1.,  0.,  2.])",
+    aliases=("fix",),
+    exact_out=True,
 )
 
 
@@ -111,6 +122,7 @@ trunc = _rounding(
     domain=(-3.0, 3.0),
     elementwise=True,
     reference=numpy("round"),
+    exact_out=True,
 )
 def round(input, *, decimals=0):
     """The nearest integer, of two equally near the even one; or multiple of 10**-decimals.
@@ -140,6 +152,7 @@ frac = unary(
     "The fraction: input - trunc(input).",
     lambda g: g,
     example=("[1.5, -0.5]", "tensor([ 0.5000, -0.5000])"),
+    exact_out=True,
 )
 
 # ---- predicates ----
@@ -149,9 +162,15 @@ isinf = predicate("isinf", "True where input is infinite.", reference=numpy("isi
 isfinite = predicate(
     "isfinite", "True where input is neither infinite nor NaN.", reference=numpy("isfinite")
 )
-isposinf = predicate("isposinf", "True where input is +inf.", reference=numpy("isposinf"))
-isneginf = predicate("isneginf", "True where input is -inf.", reference=numpy("isneginf"))
-signbit = predicate("signbit", "True where the sign bit is set.", reference=numpy("signbit"))
+isposinf = predicate(
+    "isposinf", "True where input is +inf.", reference=numpy("isposinf"), exact_out=True
+)
+isneginf = predicate(
+    "isneginf", "True where input is -inf.", reference=numpy("isneginf"), exact_out=True
+)
+signbit = predicate(
+    "signbit", "True where the sign bit is set.", reference=numpy("signbit"), exact_out=True
+)
 logical_not = unary(
     "logical_not",
     "True where input is zero.",
@@ -173,10 +192,17 @@ bitwise_not = unary(
     samples=_whole_samples,
     reference=numpy("invert"),
     example=("[0, 5]", "tensor([-1, -6])"),
+    exact_out=True,
 )
 
 
-@op(methods=("nan_to_num",), inplace=True, domain=(-3.0, 3.0), reference=numpy("nan_to_num"))
+@op(
+    methods=("nan_to_num",),
+    inplace=True,
+    domain=(-3.0, 3.0),
+    reference=numpy("nan_to_num"),
+    exact_out=True,
+)
 def nan_to_num(input, nan=None, posinf=None, neginf=None):
     """NaN and infinities replaced by numbers.
 

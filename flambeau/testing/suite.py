@@ -191,11 +191,25 @@ def check_forms(op: Any) -> None:
         if op.info.inplace and isinstance(first, Tensor):
             _check_inplace(op, sample, expected, call)
         if op.info.out and not op.info.view:
-            target = _C.empty(expected.shape, expected.dtype)
-            copy = _copied(sample)
-            result = op(*copy.args, out=target, **copy.kwargs)
-            assert_close(result is target, True, msg=f"{call}: out= must be returned")
-            _same(target, expected, f"{call} out=")
+            _check_out(op, sample, expected, call)
+
+
+def _check_out(op: Any, sample: Sample, expected: Tensor, call: str) -> None:
+    target = _C.empty(expected.shape, expected.dtype)
+    copy = _copied(sample)
+    result = op(*copy.args, out=target, **copy.kwargs)
+    assert_close(result is target, True, msg=f"{call}: out= must be returned")
+    _same(target, expected, f"{call} out=")
+    wide = _C.complex128 if expected.dtype != _C.complex128 else _C.complex64
+    target = _C.full(expected.shape, 1, wide)
+    try:
+        op(*copy.args, out=target, **copy.kwargs)
+    except RuntimeError:
+        untouched = bool((target == 1).all())
+        assert_close(op.info.exact_out and untouched, True, msg=f"{call}: out= of another dtype")
+    else:
+        assert_close(op.info.exact_out, False, msg=f"{call}: out= must have the result's dtype")
+        _same(target, expected.to(wide), f"{call} out= of another dtype")
 
 
 def _check_inplace(op: Any, sample: Sample, expected: Tensor, call: str) -> None:

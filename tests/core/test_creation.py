@@ -56,11 +56,14 @@ arange(0, 1, 0.1)
 arange(5, 1, -1.5)
 arange(2.5, dtype=torch.int64)
 arange(0.5, 4.5, 1.5, dtype=torch.int64)
+arange(0.0, -8.000001, -4.0, dtype=torch.int32)
 arange(1, 5, dtype=torch.float16)
 arange(torch.tensor(3))
 linspace(0, 1, 7)
 linspace(-3, 10, 5, dtype=torch.int64)
 linspace(3, -3, 4, dtype=torch.int32)
+linspace(4.3, -3, 50, dtype=torch.int64)
+logspace(0, 1.9, 7, dtype=torch.int64)
 linspace(0, 1j, 3)
 linspace(0, 1, 1)
 linspace(0, 1, 0)
@@ -283,3 +286,9 @@ def test_read_only_arrays_warn_once(monkeypatch):
     monkeypatch.setattr(flambeau.ops.values, "_warned_read_only", False)
     with pytest.warns(UserWarning, match="not writable"):
         flambeau.from_numpy(np.frombuffer(b"abcd", dtype=np.uint8))
+
+
+@pytest.mark.parametrize("name", ["linspace", "logspace"])
+def test_the_ends_are_numbers(name):
+    with pytest.raises(RuntimeError, match="only supports 0-dimensional start and end tensors"):
+        getattr(flambeau, name)(flambeau.ones(2), 3, 4)

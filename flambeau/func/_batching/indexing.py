@@ -164,10 +164,13 @@ def _index_write(op, size, values, marks):
     accumulate = op.name == "index_add"
     if op.name == "index_fill" and not isinstance(new, Tensor):
         new = _C.scalar_tensor(new, x.dtype)
+    number = x.ndim == int(marks[0] is True)
+    x = x.unsqueeze(-1) if number else x
     arguments = (x, _column(dim, picked), new.to(x.dtype), accumulate)
-    return _index_put(
+    written = _index_put(
         index_put, size, arguments, (marks[0], _column(dim, marks[2]), marks[3], None)
     )
+    return written.squeeze(-1) if number else written
 
 
 @rule("gather", "_scatter", "scatter_add", "_scatter_reduce")

@@ -1,0 +1,57 @@
+"""Gradients of placing and joining where products vanish and vectors have no elements."""
+
+import pytest
+
+import flambeau
+
+
+def test_products_with_zero_factors():
+    """A factor's gradient is the product of the others, here with none, one and two zeros."""
+    x = flambeau.tensor([2.0, 0.0, 3.0, 0.0], requires_grad=True)
+    y = flambeau.tensor([5.0, 7.0, 0.0, 0.0], requires_grad=True)
+    places = flambeau.arange(4)
+    for made in (
+        flambeau.scatter_reduce(x, 0, places, y, "prod"),
+        flambeau.index_reduce(x, 0, places, y, "prod"),
+        flambeau.scatter(x, 0, places, y, reduce="multiply"),
+    ):
+        dx, dy = flambeau.autograd.grad(made.sum(), (x, y))
+        assert dx.tolist() == [5.0, 7.0, 0.0, 0.0]
+        assert dy.tolist() == [2.0, 0.0, 3.0, 0.0]
+
+
+def test_the_value_that_fills_has_a_gradient():
+    x, value = flambeau.zeros(4, 3), flambeau.tensor(2.0, requires_grad=True)
+    filled = x.index_fill(0, flambeau.tensor([0, 2]), value)
+    assert filled.grad_fn.name() == "IndexFillBackward1"
+    filled.sum().backward()
+    assert value.grad.item() == 6.0
+
+
+def test_vectors_without_elements_have_gradients():
+    empty = flambeau.zeros(0, requires_grad=True)
+    rows = flambeau.ones(2, 3, requires_grad=True)
+    flambeau.cat([empty, rows], 1).sum().backward()
+    assert empty.grad.shape == (0,)
+    assert rows.grad.tolist() == [[1.0] * 3] * 2
+
+
+def test_a_number_takes_a_slice_like_a_vector():
+    number = flambeau.tensor(1.0)
+    assert flambeau.index_copy(number, 0, flambeau.tensor([0]), flambeau.tensor(5.0)).item() == 5
+    number.index_copy_(0, flambeau.tensor(0), flambeau.tensor([7.0]))
+    assert number.item() == 7
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{"spacing": [0.1]}, {"spacing": [0.1], "dim": [1, 0]}, {"spacing": [0.1, 0.2], "dim": 0}],
+)
+def test_every_axis_has_its_spacing(how):
+    with pytest.raises(RuntimeError, match=r"torch.gradient expected spacing to be unspecified"):
+        flambeau.gradient(flambeau.ones(3, 3), **how)
+
+
+def test_spacing_may_be_a_tensor_without_axes():
+    (slope,) = flambeau.gradient(flambeau.tensor([1.0, 2.0, 4.0]), spacing=flambeau.tensor(0.5))
+    assert slope.tolist() == [2.0, 3.0, 4.0]
