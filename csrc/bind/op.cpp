@@ -234,7 +234,16 @@ std::optional<Tensor> run_native(const PyOp* op, const Call& call, const Tensor*
   return binary(op->native_id, a, b, out, params);
 }
 
+// Nothing for anything but integers that no dtype holds.
+void check_width(PyObject* o) {
+  Scalar s;
+  if (!PyLong_Check(o) || to_scalar(o, s)) return;
+  PyErr_SetString(PyExc_OverflowError, "int too big to convert");
+  throw nb::python_error();
+}
+
 [[noreturn]] void not_a_tensor(const PyOp* op, int param, PyObject* given) {
+  check_width(given);
   wrong_call(op_name(op) + "(): argument '" +
              PyUnicode_AsUTF8(PyTuple_GET_ITEM(op->params, param)) + "' (position " +
              std::to_string(param + 1) + ") must be Tensor, not " + Py_TYPE(given)->tp_name);
@@ -695,6 +704,17 @@ bool foreign_operand(const Call& call) {
   return !is_tensor(other) && !to_scalar(other, s);
 }
 
+// What an operator gives for a tensor and something that is none: mostly the other has to know.
+PyObject* beside_foreign(const PyOp* variant, const PyOp* op, const Call& call) {
+  check_width(call.slots[1]);
+  if (!engine_ops.foreign || variant->inplace) return Py_NewRef(Py_NotImplemented);
+  nb::object name =
+      nb::steal(variant->reflected ? PyUnicode_FromFormat("r%U", op->name) : Py_NewRef(op->name));
+  if (!name) return nullptr;
+  return PyObject_CallFunctionObjArgs(engine_ops.foreign, name.ptr(), call.slots[0], call.slots[1],
+                                      nullptr);
+}
+
 // The call of a variant that takes one argument per parameter.
 void take_slots(const PyOp* op, Call& call, PyObject* const* args, Py_ssize_t n) {
   if (n != op->param_count) wrong_call(op_name(op) + "(): expected one argument per parameter");
@@ -746,7 +766,7 @@ PyObject* checked_call(PyObject* self, PyObject* const* args, std::size_t flags,
   else
     fill_slots(op, call, args, n, kwnames);
   if (variant->operator_form && op->param_count > 1 && foreign_operand(call))
-    return Py_NewRef(Py_NotImplemented);
+    return beside_foreign(variant, op, call);
   if (variant->reflected) std::swap(call.slots[0], call.slots[1]);
   std::optional<ShapeOnly> shapes;
   if (computes_shapes_only(op, call)) shapes.emplace();
@@ -1051,6 +1071,7 @@ void init_op(nb::module_& m) {
                                             {"pack_saved", &EngineOps::pack_saved},
                                             {"recall", &EngineOps::recall},
                                             {"on_write", &EngineOps::on_write},
+                                            {"foreign", &EngineOps::foreign},
                                             {"composite", &EngineOps::composite}};
         for (const Entry& e : entries)
           if (name == e.name) {

@@ -4,7 +4,6 @@ A line is an expression of what `operands` names; it is evaluated once with each
 """
 
 import copy
-import io
 import pickle
 import warnings
 
@@ -65,6 +64,46 @@ unravel_index(tensor([1, 5, 7]), (4, 6))
 unravel_index(tensor([1, 5, 7]), (24,))
 """
 
+#: What NumPy has a part in, and what Python makes of tensors.
+EXCHANGED = """
+x[np.array([2, 0])]
+x[:, np.array([1])]
+x[..., np.array([3, 0, 1])]
+x[np.array([[0, 1], [2, 0]])]
+x[np.array([True, False, True])]
+x[np.array([[True, False], [True, True], [False, True]])]
+x[np.array([0, 2, 1], dtype=np.uint8)]
+x[np.array([0, 2], dtype=np.int16)]
+x[np.array([0.0, 2.0])]
+x[np.array(1)]
+x[np.array(True)]
+x[np.array([], dtype=int)]
+x[np.int64(1)]
+x[np.int32(-1), np.int64(0):]
+x[np.ix_([0, 2], [1])]
+x[np.array([0, 1]), 1]
+x[range(2)]
+x[[[0, 1], [1, 0]]]
+x[[tensor([0, 1]), tensor([1, 0])]]
+x[[np.array([0, 1])]]
+x[[0, [1]]]
+x[[slice(0, 1), 0]]
+x.detach() == x.detach().numpy()
+x.detach().numpy() == x.detach()
+x.detach().numpy() / x.detach()
+x.detach().numpy() / x.detach().float()
+np.array(im.detach().permute(0, 2, 3, 1))
+np.asarray(m.detach().t(), dtype=np.float32)
+int(tensor(3 + 0j))
+copy.deepcopy(tensor([[1.0], [2.0]]).expand(2, 3))
+copy.deepcopy(m)[0]
+np.shares_memory(*[t.numpy() for t in copy.deepcopy([m.detach(), m.detach()[0]])])
+copy.deepcopy(m.detach().t())
+pickle.loads(pickle.dumps(m.detach().t()))
+tensor([np.float64(2.5), 1])
+tensor([np.array([1, 2]), np.array([3, 4])])
+"""
+
 #: Calls that raise what torch raises.
 RAISING = """
 x.narrow(0, i, 1)
@@ -77,6 +116,22 @@ vstack([])
 quantile(x, [0.5])
 quantile(x, 0.5, 3)
 quantile(x, 2.0)
+x[np.float64(1)]
+x[np.bool_(True)]
+x[[[0, 1], [1, 0], [0, 0], [0, 0]]]
+x.detach().numpy() * x.detach()
+x.detach() < x.detach().numpy()
+~x
+x + 10**20
+x == 10**20
+x.add(10**20)
+x.clamp(max=10**20)
+int(tensor(1 + 2j))
+float(tensor(1 + 2j))
+int(x)
+tensor([x[0], x[1]])
+tensor(np.datetime64("2020-01-01"))
+from_numpy(np.float64(1))
 """
 
 
@@ -94,10 +149,12 @@ def operands(library):
         "im": leaf(1, 2, 3, 3),
         "q": library.tensor([0.1, 0.5, 0.9], dtype=library.float64),
         "i": library.tensor([2, -1, 0]),
+        "int": int,
+        "float": float,
+        "range": range,
         "np": np,
         "torch": library,
         "copy": copy,
-        "io": io,
         "pickle": pickle,
         "nan": float("nan"),
         "inf": float("inf"),
@@ -143,7 +200,7 @@ def assert_same(ours, theirs):
         assert repr(ours[-1]).replace("flambeau", "torch") == repr(theirs[-1])
 
 
-@pytest.mark.parametrize("expression", SAME.strip().splitlines())
+@pytest.mark.parametrize("expression", [*filter(None, (SAME + EXCHANGED).splitlines())])
 def test_result(expression):
     assert_same(told(evaluated(expression, flambeau)), told(evaluated(expression, torch)))
 
