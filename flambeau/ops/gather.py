@@ -345,6 +345,8 @@ Tensor.scatter_reduce_ = _method_inplace(scatter_reduce)
 @op(methods=("take",), samples=lambda s: [s(s.tensor(3, 4), s.indices(2, 3, high=12))])
 def take(input, index):
     """The elements of the flattened input that index names, in index's shape."""
+    if index.dtype != _C.int64:
+        raise RuntimeError(f"take(): Expected a long tensor for index, but got {index.dtype}")
     return named("TakeBackward0", input.reshape(-1)[index.contiguous()])
 
 

@@ -169,8 +169,9 @@ def _pieces(tensor, split_size_or_sections, dim):
     """The sizes of the pieces, the axis counted from the front, and whether one size was given."""
     n = tensor.size(dim)
     dim = dim + tensor.ndim if dim < 0 else dim
-    if isinstance(split_size_or_sections, int):
-        size = split_size_or_sections
+    even = hasattr(split_size_or_sections, "__index__")
+    if even:
+        size = split_size_or_sections.__index__()
         if size < 0:
             raise RuntimeError(
                 f"split expects split_size be non-negative, but got split_size={size}"
@@ -191,7 +192,7 @@ def _pieces(tensor, split_size_or_sections, dim):
                 "size at "
                 f"dimension {dim}), but got split_sizes={sizes}"
             )
-    return tuple(sizes), dim, isinstance(split_size_or_sections, int)
+    return tuple(sizes), dim, even
 
 
 def _split(self, split_size, dim=0):

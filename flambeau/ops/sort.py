@@ -350,6 +350,8 @@ def _distinct(input, dim, sorted, return_inverse, return_counts):
     values, inverse, counts = kernels(input).unique(
         input, dim, sorted, return_inverse, return_counts
     )
+    if dim is not None and input.ndim > 1:  # the slices lie one after another, as torch's
+        values = values.movedim(dim, 0).contiguous().movedim(0, dim)
     if not return_inverse and not return_counts:
         return values
     return (values, *((inverse,) if return_inverse else ()), *((counts,) if return_counts else ()))
