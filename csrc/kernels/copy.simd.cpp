@@ -1,4 +1,6 @@
 // Lines of memory copied, filled, reversed and converted, a register at a time.
+#include <limits>
+
 #include "kernels/copy_lines.h"
 #include "simd/vec.h"
 

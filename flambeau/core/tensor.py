@@ -494,7 +494,8 @@ class Tensor(_C.TensorBase):
         return flip(0) if self.ndim else self
 
     def __contains__(self, element: Any) -> bool:
-        if isinstance(element, (Tensor, bool, int, float, complex)):
+        scalar = hasattr(element, "__array__") and not hasattr(element, "__len__")  # NumPy's
+        if scalar or isinstance(element, (Tensor, bool, int, float, complex)):
             equal: Any = self == element
             return bool(equal.any())
         raise RuntimeError(

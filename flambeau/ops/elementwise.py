@@ -506,6 +506,7 @@ xlogy = binary(
         lambda g, input, other: g * input / other,
     ),
     domain=(0.3, 3.0),
+    overloads={"input number": "XlogyBackward1", "other number": "XlogyBackward2"},
     reference=scipy("xlogy"),
     example=("[0., 2.]", "[0., 1.]", "tensor([0., 0.])"),
 )

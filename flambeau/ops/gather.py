@@ -218,10 +218,18 @@ def _scatter_reduce(input, dim, index, src, mode):
 @_scatter_reduce.vjp("input", "src")
 def _(g, input, dim, index, src, mode, out, needs):
     if mode == "multiply" or mode == "prod":
-        # d(prod)/dx = prod / x; exact where no factor is zero.
+        # The product of the other factors: that of all but the zeros, divided by the factor itself,
+        # where no other factor is zero.
+        zero, zero_source = input == 0, src == 0
+        factor, source_factor = input.masked_fill(zero, 1), src.masked_fill(zero_source, 1)
+        product = _scatter_reduce(factor, dim, index, source_factor, "prod")
+        zeros = scatter_add(zero.to(_C.int64), dim, index, zero_source.to(_C.int64))
+        kept = zeros == zero.to(_C.int64)
+        kept_source = zeros.gather(dim, index) == zero_source.to(_C.int64)
+        rest = product.gather(dim, index) / source_factor
         return (
-            g * conj(out / input) if needs[0] else None,
-            g.gather(dim, index) * conj(out.gather(dim, index) / src) if needs[1] else None,
+            g * conj(product / factor * kept) if needs[0] else None,
+            g.gather(dim, index) * conj(rest * kept_source) if needs[1] else None,
         )
     # amax / amin: shared evenly among those that reach the extremum.
     reached = out.gather(dim, index)
@@ -272,7 +280,7 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=Non
         count = count.masked_fill(count == 0, 1)
         exact = not (result.dtype.is_floating_point or result.dtype.is_complex)
         result = result // count if exact else result / count
-    return stored("scatter_reduce", result, out)
+    return stored("scatter_reduce", named("ScatterReduceBackward0", result), out)
 
 
 def _method_inplace(function):
@@ -337,8 +345,18 @@ def index_reduce(input, dim, index, source, reduce, *, include_self=True, out=No
     return stored("index_reduce", result, out)
 
 
+def _scatter_method(self, dim, index, src=None, value=None, *, reduce=None):
+    """In-place form of `scatter`."""
+    source = value if src is None else src
+    if reduce is None and source is not None:
+        return _scatter.inplace(self, dim, index, source)
+    return _scatter_copied(self, dim, index, src, value, reduce=reduce)
+
+
+_scatter_method.__name__ = "scatter_"
+_scatter_copied = _method_inplace(scatter)
 Tensor.index_reduce_ = _method_inplace(index_reduce)
-Tensor.scatter_ = _method_inplace(scatter)
+Tensor.scatter_ = checked(_scatter_method)
 Tensor.scatter_reduce_ = _method_inplace(scatter_reduce)
 
 

@@ -103,6 +103,8 @@ def _sum_to_size_method(self, *sizes, size=None):
         size=tuple(size),
         tensor=self,
     )
+    if tuple(size) == tuple(self.shape) and size:
+        return self
     return sum_to_size(self, size) if len(size) else self.sum()
 
 

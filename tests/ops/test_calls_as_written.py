@@ -74,6 +74,18 @@ where(x > 0, np.float64(2), np.float32(1))
 where(x > 0, 2, np.int32(1))
 where(x > 0, True, False)
 where(x > 0, 1j, 2)
+x.scatter_reduce(0, i.reshape(3, 1, 1) % 3, x, "sum")
+x.scatter_reduce(0, i.reshape(3, 1, 1) % 3, x, "mean")
+(x * 1).scatter_(0, i.reshape(3, 1, 1) % 3, 1.5)
+(x * 1).scatter_(0, i.reshape(3, 1, 1) % 3, value=2)
+(x * 1).scatter_(0, i.reshape(3, 1, 1) % 3, x, reduce="add").detach()
+x.sum_to_size(3, 2, 4) is x
+x.xlogy(2)
+torch.xlogy(2, x.abs())
+np.int64(3) in i
+np.float64(0.5) in x.detach()
+autograd.grad(products_with_zeros(x), x)
+autograd.grad(products_with_zeros(x, include_self=False), x)
 torch.add(2, 3)
 torch.sub(2.5, 3)
 torch.mul(True, 2)
@@ -164,8 +176,15 @@ def operands(library):
     def leaf(*shape):
         return library.tensor(numbers.standard_normal(shape), requires_grad=True)
 
+    def products_with_zeros(x, **options):
+        rows = library.tensor([1.0, 0.0, 1.0]).reshape(3, 1, 1)
+        kept = x * library.tensor([0.0, 1.0, 1.0, 1.0]) * rows
+        places = library.tensor([0, 0, 2]).reshape(3, 1, 1).expand(3, 2, 4)
+        return (kept.scatter_reduce(0, places, kept + 1e-3 * x, "prod", **options) ** 2).sum()
+
     names = {name: getattr(library, name) for name in dir(library) if not name.startswith("__")}
     return names | {
+        "products_with_zeros": products_with_zeros,
         "x": leaf(3, 2, 4),
         "m": leaf(3, 4),
         "im": leaf(1, 2, 3, 3),
