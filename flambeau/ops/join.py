@@ -71,6 +71,10 @@ def stack(tensors, dim=0):
         raise IndexError(
             f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})"
         )
+    dim %= n
+    if dim < n - 1:  # joined at an axis that is there, so that the layout of the parts is kept
+        joined = _kernels_of(tensors).cat(list(tensors), dim)
+        return _C.reshape(joined, (*first[:dim], len(tensors), *first[dim:]))
     return _kernels_of(tensors).cat([_C.unsqueeze(t, dim) for t in tensors], dim)
 
 
