@@ -140,7 +140,9 @@ Tensor share_array(PyObject* o) {
           "given numpy array has byte order different from the native byte order. Conversion "
           "between byte orders is currently not supported.");
   const auto dtype = dtype_of_format(view->format, static_cast<std::size_t>(view->itemsize));
-  if (!dtype || itemsize(*dtype) != static_cast<std::size_t>(view->itemsize)) unsupported_array(o);
+  if (!dtype || itemsize(*dtype) != static_cast<std::size_t>(view->itemsize) ||
+      (view->ndim && is_numpy_scalar(o)))  // a date lends its bytes
+    unsupported_array(o);
   Dims sizes, strides;
   std::int64_t last = 0;
   bool has_elements = true;
@@ -284,7 +286,7 @@ DType infer_dtype(PyObject* o) {
 nb::object as_number(PyObject* o) {
   if (is_tensor(o)) {
     if (as_tensor(o)->t.numel() != 1)
-      raise(PyExc_TypeError, "only one element tensors can be converted to Python scalars");
+      raise(PyExc_ValueError, "only one element tensors can be converted to Python scalars");
     return nb::cast(item(kernel_tensor(o)));
   }
   if (is_numpy_scalar(o)) return nb::cast(item(share_array(o)));

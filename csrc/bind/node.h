@@ -259,6 +259,7 @@ struct EngineOps {
   PyObject* pack_saved = nullptr;   // called with a saved value; returns its getter, or None
   PyObject* recall = nullptr;       // called with an op before it runs: its result, or None
   PyObject* on_write = nullptr;     // called with a tensor that is about to be written in place
+  PyObject* foreign = nullptr;      // called with (name, tensor, operand that is none) of operators
   PyObject* composite = nullptr;    // called with (function, args, kwargs) under transforms
   PyObject* explain = nullptr;      // called with a failed call: the error in plain words, or None
 };

@@ -177,7 +177,7 @@ PyObject* checked_call(PyObject* self, PyObject* const* args, std::size_t flags,
     fill_slots(op, call, args, n, kwnames);
   if (op->list_param >= 0) check_list(op, call);
   if (variant->operator_form && op->param_count > 1 && foreign_operand(call))
-    return Py_NewRef(Py_NotImplemented);
+    return beside_foreign(variant, op, call);
   if (variant->reflected) std::swap(call.slots[0], call.slots[1]);
   std::optional<ShapeOnly> shapes;
   if (computes_shapes_only(op, call)) shapes.emplace();

@@ -47,6 +47,8 @@ Py_ssize_t pack_integers(const PyOp* op, Call& call, PyObject* const* args, Py_s
 void fill_keywords(const PyOp* op, Call& call, Py_ssize_t given, PyObject* const* values,
                    PyObject* kwnames);
 [[noreturn]] void too_many_arguments(const PyOp* op, PyObject* const* args, Py_ssize_t n);
+// What an operator gives for a tensor and something that is none: mostly the other has to know.
+PyObject* beside_foreign(const PyOp* variant, const PyOp* op, const Call& call);
 // Raises where one tensor stands in the place of a list of them.
 void check_list(const PyOp* op, const Call& call);
 [[noreturn]] void missing_argument(const PyOp* op, int param);

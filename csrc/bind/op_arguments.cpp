@@ -33,7 +33,16 @@ int parameter_index(const PyOp* op, PyObject* name) {
   return numpy_parameter(op, name);
 }
 
+// Raises for integers that no dtype holds.
+void check_width(PyObject* o) {
+  Scalar s;
+  if (!PyLong_Check(o) || to_scalar(o, s)) return;
+  PyErr_SetString(PyExc_OverflowError, "int too big to convert");
+  throw nb::python_error();
+}
+
 [[noreturn]] void not_a_tensor(const PyOp* op, int param, PyObject* given) {
+  check_width(given);
   raise_type(op_name(op) + "(): argument '" +
              PyUnicode_AsUTF8(PyTuple_GET_ITEM(op->params, param)) + "' (position " +
              std::to_string(param + 1) + ") must be Tensor, not " + Py_TYPE(given)->tp_name);
@@ -117,6 +126,16 @@ void missing_argument(const PyOp* op, int param) {
   raise_type(op_name(op) + "(): missing required argument '" +
              PyUnicode_AsUTF8(PyTuple_GET_ITEM(op->params, param)) + "' (pos " +
              std::to_string(param + 1) + ")");
+}
+
+PyObject* beside_foreign(const PyOp* variant, const PyOp* op, const Call& call) {
+  check_width(call.slots[1]);
+  if (!engine_ops.foreign || variant->inplace) return Py_NewRef(Py_NotImplemented);
+  nb::object name =
+      nb::steal(variant->reflected ? PyUnicode_FromFormat("r%U", op->name) : Py_NewRef(op->name));
+  if (!name) return nullptr;
+  return PyObject_CallFunctionObjArgs(engine_ops.foreign, name.ptr(), call.slots[0], call.slots[1],
+                                      nullptr);
 }
 
 // A tensor's rows are not taken for a list of tensors: forgetting the brackets is a mistake.

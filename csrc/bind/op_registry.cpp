@@ -162,6 +162,7 @@ void set_engine_op(std::string name, nb::object op) {
                                       {"pack_saved", &EngineOps::pack_saved},
                                       {"recall", &EngineOps::recall},
                                       {"on_write", &EngineOps::on_write},
+                                      {"foreign", &EngineOps::foreign},
                                       {"composite", &EngineOps::composite},
                                       {"explain", &EngineOps::explain}};
   for (const Entry& e : entries) {
@@ -207,6 +208,10 @@ void init_op(nb::module_& m) {
   m.def("set_synonyms",
         [](nb::handle op, nb::dict names) { as_op(op.ptr())->synonyms = names.release().ptr(); });
   m.def("become", become);
+  m.def("rename_node", [](nb::handle node, nb::str name) {
+    if (!is_node(node.ptr())) throw nb::type_error("rename_node: expected a node");
+    rename_node(as_node(node.ptr()), name.ptr());
+  });
   m.def("add_overload", name_overload);
   m.def("add_rule", add_rule);
   m.def("add_fast_rule", add_fast_rule);

@@ -340,6 +340,16 @@ PyObject* tensor_number(PyObject* self) {
     return nullptr;
   }
   PyObject* value = tensor_item(self, nullptr);
+  if (value && PyComplex_Check(value)) {
+    const double imaginary = PyComplex_ImagAsDouble(value);
+    Py_SETREF(value, PyFloat_FromDouble(PyComplex_RealAsDouble(value)));
+    if (imaginary != 0) {
+      Py_DECREF(value);
+      PyErr_SetString(error_class(ErrorKind::Runtime),
+                      "value cannot be converted to a real number: it has an imaginary part");
+      return nullptr;
+    }
+  }
   if (!value) return nullptr;
   PyObject* out = convert(value);
   Py_DECREF(value);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <limits>
 #include <type_traits>
 
 #include "core/parallel.h"
@@ -17,9 +18,15 @@ template <class T>
 constexpr bool is_half_v = std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>;
 
 // Float to integer as C does where that is defined; NaN and out-of-range values get the
-// "integer indefinite" of x86 instead of undefined behaviour.
+// "integer indefinite" of x86 instead of undefined behaviour. Types that 32 bits hold are cut from
+// the one of 32 bits.
 template <class To>
 To float_to_integer(double value) {
+  if constexpr (sizeof(To) < 4 || std::is_same_v<To, std::int32_t>) {
+    const bool fits = value > -2147483649.0 && value < 2147483648.0;
+    return static_cast<To>(fits ? static_cast<std::int32_t>(value)
+                                : std::numeric_limits<std::int32_t>::min());
+  }
   if (!(value >= -9223372036854775808.0 && value < 18446744073709551616.0))
     return static_cast<To>(std::numeric_limits<std::int64_t>::min());
   if (value >= 9223372036854775808.0) return static_cast<To>(static_cast<std::uint64_t>(value));

@@ -1,4 +1,6 @@
 // Lines of memory copied, filled, reversed and converted, a register at a time.
+#include <limits>
+
 #include "kernels/copy_lines.h"
 #include "simd/vec.h"
 
@@ -103,18 +105,25 @@ void transpose(void* out, std::int64_t out_step, const void* in, std::int64_t in
 // --- conversions -------------------------------------------------------------------------------
 
 // float to a signed integer: what the instruction gives for numbers out of range is the smallest
-// one, where C++ leaves it open.
+// one, where C++ leaves it open. Types that 32 bits hold are cut from that of 32 bits.
 template <class To, class From>
 FB_SIMD To whole(From value) {
+  constexpr bool narrow = sizeof(To) < 4 || std::is_same_v<To, std::int32_t>;
 #if defined(__x86_64__)
-  if constexpr (std::is_same_v<From, float>)
+  if constexpr (narrow && std::is_same_v<From, float>)
+    return static_cast<To>(_mm_cvttss_si32(_mm_set_ss(value)));
+  else if constexpr (narrow)
+    return static_cast<To>(_mm_cvttsd_si32(_mm_set_sd(value)));
+  else if constexpr (std::is_same_v<From, float>)
     return static_cast<To>(_mm_cvttss_si64(_mm_set_ss(value)));
   else
     return static_cast<To>(_mm_cvttsd_si64(_mm_set_sd(value)));
 #else
-  constexpr From limit = 9223372036854775808.0;
-  if (!(value >= -limit && value < limit)) return static_cast<To>(std::int64_t{1} << 63);
-  return static_cast<To>(static_cast<std::int64_t>(value));
+  using Whole = std::conditional_t<narrow, std::int32_t, std::int64_t>;
+  constexpr double limit = narrow ? 2147483648.0 : 9223372036854775808.0;
+  const double wide = static_cast<double>(value);
+  const bool fits = (narrow ? wide > -limit - 1 : wide >= -limit) && wide < limit;
+  return static_cast<To>(fits ? static_cast<Whole>(value) : std::numeric_limits<Whole>::min());
 #endif
 }
 

@@ -527,7 +527,8 @@ class Tensor(_C.TensorBase):
         return flip(0) if self.ndim else self
 
     def __contains__(self, element: Any) -> bool:
-        if isinstance(element, (Tensor, bool, int, float, complex)):
+        scalar = hasattr(element, "__array__") and not hasattr(element, "__len__")  # NumPy's
+        if scalar or isinstance(element, (Tensor, bool, int, float, complex)):
             equal: Any = self == element
             return bool(equal.any())
         raise RuntimeError(
@@ -551,6 +552,15 @@ class Tensor(_C.TensorBase):
         copy: Any = self.__getattribute__("copy_")  # an op, installed by the registry
         return copy(other).detach()
 
+    def _copied_with_storage(self, memo: Any) -> Any:
+        """A copy over a copy of the storage; what shares this one's will share the copy's."""
+        if self.is_meta or self.is_conj() or self.is_neg():
+            return _C.clone(self)
+        import copy
+
+        storage = copy.deepcopy(self.untyped_storage(), memo)
+        return _C.storage_view(storage._holder, self.dtype, self._offset, self.shape, self._strides)
+
     def __deepcopy__(self, memo: Any) -> Any:
         if not self.is_leaf:
             raise GradError(
@@ -563,7 +573,7 @@ class Tensor(_C.TensorBase):
             return memo[id(self)]
         import copy
 
-        with_data = _C.as_class(_C.clone(self), type(self), self.requires_grad)
+        with_data = _C.as_class(self._copied_with_storage(memo), type(self), self.requires_grad)
         if self.grad is not None:
             with_data.grad = copy.deepcopy(self.grad, memo)
         for name, value in self.__dict__.items():

@@ -26,6 +26,22 @@ def tensor_of(value, like):
     return value if isinstance(value, Tensor) else _C.full((), value, like.dtype)
 
 
+def number_tensor(number):
+    """A number as a 0-dim tensor of the dtype that its kind has by default.
+
+    Raises:
+        TypeError: if it is no number.
+    """
+    return _C.scalar_tensor(number, _C.result_type([_C.full((), False, _C.bool), number]))
+
+
+def operands(input, other):
+    """Two operands, the first made a tensor if none is one."""
+    if isinstance(input, Tensor) or isinstance(other, Tensor):
+        return input, other
+    return number_tensor(input), other
+
+
 def conj(value):
     """The conjugate, for gradients of holomorphic functions; real values as they are."""
     if isinstance(value, Tensor):
@@ -162,10 +178,17 @@ def predicate(name, doc, **info):
     return unary(name, doc, inplace=False, **info)
 
 
-def binary(name, doc, vjp=None, *, example=None, domain=(-3.0, 3.0), methods=None, **info):
-    """Declares an op of two operands, each a tensor or a number; `vjp` is the pair of rules."""
+def binary(
+    name, doc, vjp=None, *, example=None, domain=(-3.0, 3.0), methods=None, numbers=False, **info
+):
+    """Declares an op of two operands, each a tensor or a number; `vjp` is the pair of rules.
+
+    With `numbers`, both may be numbers.
+    """
 
     def forward(input, other):
+        if numbers:
+            input, other = operands(input, other)
         return kernels(of(input, other)).binary(name, input, other)
 
     example = example and (", ".join(map(_operand, example[:-1])), example[-1])

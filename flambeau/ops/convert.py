@@ -321,7 +321,7 @@ def __array__(self, dtype=None, copy=None):
                 f"Unable to avoid copy while creating an array of {dtype} from {self.dtype}"
             )
         return array.astype(dtype)
-    return array.copy() if copy else array
+    return array.copy(order="K") if copy else array
 
 
 def __array_wrap__(self, array, context=None, return_scalar=False):

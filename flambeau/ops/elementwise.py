@@ -14,6 +14,7 @@ from flambeau.ops._declare import (
     named,
     numpy,
     of,
+    operands,
     operators,
     scipy,
     tensor_of,
@@ -92,6 +93,7 @@ def add(input, other, *, alpha=1):
         >>> flambeau.add(flambeau.tensor([1, 2]), 10)
         tensor([11, 12])
     """
+    input, other = operands(input, other)
     if alpha == 1:
         return kernels(of(input, other)).binary("add", input, other)
     return _scaled(input, other, alpha, "add")
@@ -136,6 +138,7 @@ def sub(input, other, *, alpha=1):
         >>> flambeau.sub(flambeau.tensor([1, 2]), 1)
         tensor([0, 1])
     """
+    input, other = operands(input, other)
     if alpha == 1:
         return kernels(of(input, other)).binary("sub", input, other)
     return _scaled(input, other, alpha, "sub")
@@ -167,6 +170,7 @@ mul = binary(
     (lambda g, other: g * conj(other), lambda g, input: g * conj(input)),
     methods=("mul", *operators("mul")),
     aliases=("multiply",),
+    numbers=True,
     reference=numpy("multiply"),
     example=("[1, 2]", "3", "tensor([3, 6])"),
 )
@@ -205,6 +209,7 @@ def div(input, other, *, rounding_mode=None):
         >>> flambeau.div(flambeau.tensor([4., 9.]), 2)
         tensor([2.0000, 4.5000])
     """
+    input, other = operands(input, other)
     kernel = _ROUNDED_DIVISIONS.get(rounding_mode)
     if kernel is None:
         raise RuntimeError(
@@ -230,6 +235,7 @@ floor_divide = binary(
     "The quotient rounded down; integers stay integers.",
     methods=("floor_divide", *operators("floordiv")),
     domain=(0.5, 9.0),
+    numbers=True,
     reference=numpy("floor_divide"),
     example=("[7, -7]", "2", "tensor([ 3, -4])"),
 )
@@ -515,6 +521,7 @@ xlogy = binary(
         lambda g, input, other: g * input / other,
     ),
     domain=(0.3, 3.0),
+    overloads={"input number": "XlogyBackward1", "other number": "XlogyBackward2"},
     reference=scipy("xlogy"),
     example=("[0., 2.]", "[0., 1.]", "tensor([0., 0.])"),
 )

@@ -298,7 +298,7 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=Non
         count = count.masked_fill(count == 0, 1)
         exact = not (result.dtype.is_floating_point or result.dtype.is_complex)
         result = result // count if exact else result / count
-    return stored("scatter_reduce", result, out, exact=True)
+    return stored("scatter_reduce", named("ScatterReduceBackward0", result), out, exact=True)
 
 
 def _method_inplace(function):
@@ -363,8 +363,18 @@ def index_reduce(input, dim, index, source, reduce, *, include_self=True, out=No
     return stored("index_reduce", result, out, exact=True)
 
 
+def _scatter_method(self, dim, index, src=None, value=None, *, reduce=None):
+    """In-place form of `scatter`."""
+    source = value if src is None else src
+    if reduce is None and source is not None:
+        return _scatter.inplace(self, dim, index, source)
+    return _scatter_copied(self, dim, index, src, value, reduce=reduce)
+
+
+_scatter_method.__name__ = "scatter_"
+_scatter_copied = _method_inplace(scatter)
 Tensor.index_reduce_ = _method_inplace(index_reduce)
-Tensor.scatter_ = _method_inplace(scatter)
+Tensor.scatter_ = checked(_scatter_method)
 Tensor.scatter_reduce_ = _method_inplace(scatter_reduce)
 
 
@@ -375,6 +385,8 @@ Tensor.scatter_reduce_ = _method_inplace(scatter_reduce)
 )
 def take(input, index):
     """The elements of the flattened input that index names, in index's shape."""
+    if index.dtype != _C.int64:
+        raise RuntimeError(f"take(): Expected a long tensor for index, but got {index.dtype}")
     return named("TakeBackward0", input.reshape(-1)[index.contiguous()])
 
 

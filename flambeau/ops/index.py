@@ -88,26 +88,42 @@ def _consumes(item) -> int:
 
 
 def _items(key):
-    if isinstance(key, tuple):
-        return key
-    # A list holding slices or the like is meant as a tuple of indices, as in old NumPy.
+    """The parts of a key, one for each axis or several; sequences among them as index tensors."""
     if isinstance(key, list) and any(
-        i is None or i is Ellipsis or isinstance(i, (slice, Tensor, list, tuple)) for i in key
+        i is None or i is Ellipsis or isinstance(i, (slice, Tensor, list, tuple)) or _is_array(i)
+        for i in key
     ):
-        if any(isinstance(i, slice) or i is None or i is Ellipsis for i in key):
-            return tuple(key)
-        return (key,)
-    return (key,)
+        _warn_of_list()
+        key = tuple(key)
+    parts = key if isinstance(key, tuple) else (key,)
+    return [_as_index(i) if isinstance(i, _SEQUENCES) or _is_array(i) else i for i in parts]
 
 
-def _as_index(item, device_like):
-    """Lists, NumPy arrays and ranges as index tensors."""
+_SEQUENCES = (list, tuple, range)
+
+
+def _is_array(item):
+    """Whether it is a NumPy array or the like, and no scalar."""
+    return hasattr(item, "__array__") and hasattr(item, "__len__") and not isinstance(item, Tensor)
+
+
+def _warn_of_list():
+    import warnings
+
+    warnings.warn(
+        "Using a non-tuple sequence for multidimensional indexing is deprecated: write"
+        " x[tuple(seq)] instead of x[seq], or x[torch.tensor(seq)] for one index tensor",
+        UserWarning,
+        stacklevel=5,
+    )
+
+
+def _as_index(item):
+    """Lists, NumPy arrays and ranges as index tensors: masks, or whole numbers."""
     from flambeau.ops.values import as_tensor
 
     tensor = as_tensor(item)
-    if tensor._numel == 0 and tensor.dtype.is_floating_point:
-        tensor = tensor.to(_C.int64)
-    return tensor
+    return tensor if tensor.dtype in (_C.bool, _C.uint8) else tensor.to(_C.int64)
 
 
 def _split_key(input, key):
@@ -132,7 +148,7 @@ def _split_key(input, key):
             indices[axis] = _C.full((1,) if item else (0,), 0, _C.int64)
             axis += 1
         elif isinstance(item, slice):
-            view = _slice(view, axis, item)
+            view = _slice(view, axis, item, item is key)
             axis += 1
         elif isinstance(item, Tensor):
             if item.ndim == 0 and _C.wrapped_of(item) is not None:  # a number of each example
@@ -153,16 +169,14 @@ def _split_key(input, key):
                 axis += max(_consumes(item), 1)
         elif hasattr(item, "__index__"):
             view = view.select(axis, item.__index__())
-        elif isinstance(item, (list, tuple, range)) or hasattr(item, "__array__"):
-            tensor = _as_index(item, input)
-            indices[axis] = tensor
-            axis += max(_consumes(tensor), 1)
         else:
             _wrong_index(item)
     return view, indices
 
 
-def _slice(view, axis, item):
+def _slice(view, axis, item, lone):
+    """A range of an axis; one that is the whole axis makes no view, unless it is all of the key."""
+
     def number(value):
         if value is None:
             return None
@@ -176,7 +190,7 @@ def _slice(view, axis, item):
     start, stop, step = number(item.start), number(item.stop), number(item.step)
     if step is not None and step <= 0:
         raise ValueError("step must be greater than zero")
-    if start is None and stop is None and (step is None or step == 1):
+    if not lone and start in (None, 0) and stop in (None, view.shape[axis]) and step in (None, 1):
         return view
     return slice_op(view, axis, start, stop, 1 if step is None else step)
 

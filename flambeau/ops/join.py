@@ -72,6 +72,10 @@ def stack(tensors, dim=0):
         raise IndexError(
             f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})"
         )
+    dim %= n
+    if dim < n - 1:  # joined at an axis that is there, so that the layout of the parts is kept
+        joined = _kernels_of(tensors).cat(list(tensors), dim)
+        return _C.reshape(joined, (*first[:dim], len(tensors), *first[dim:]))
     return _kernels_of(tensors).cat([_C.unsqueeze(t, dim) for t in tensors], dim)
 
 
@@ -170,8 +174,9 @@ def _pieces(tensor, split_size_or_sections, dim):
     """The sizes of the pieces, the axis counted from the front, and whether one size was given."""
     n = tensor.size(dim)
     dim = dim + tensor.ndim if dim < 0 else dim
-    if isinstance(split_size_or_sections, int):
-        size = split_size_or_sections
+    even = hasattr(split_size_or_sections, "__index__")
+    if even:
+        size = split_size_or_sections.__index__()
         if size < 0:
             raise RuntimeError(
                 f"split expects split_size be non-negative, but got split_size={size}"
@@ -192,7 +197,7 @@ def _pieces(tensor, split_size_or_sections, dim):
                 "size at "
                 f"dimension {dim}), but got split_sizes={sizes}"
             )
-    return tuple(sizes), dim, isinstance(split_size_or_sections, int)
+    return tuple(sizes), dim, even
 
 
 def _split(self, split_size, dim=0):

@@ -7,7 +7,7 @@ from flambeau.backends import kernels
 from flambeau.core.errors import ShapeError
 from flambeau.core.registry import function, op
 from flambeau.core.tensor import Tensor
-from flambeau.ops._declare import stored
+from flambeau.ops._declare import number_tensor, stored
 from flambeau.ops.index import _values_like, _zeros
 from flambeau.ops.join import cat
 
@@ -45,16 +45,8 @@ def _operand(value, partner):
     """A number becomes a 0-dim tensor of its own default dtype: it does not raise the result's."""
     if isinstance(value, Tensor):
         return value
-    like = partner if isinstance(partner, Tensor) else _C.scalar_tensor(partner, _kind(partner))
+    like = partner if isinstance(partner, Tensor) else number_tensor(partner)
     return _C.scalar_tensor(value, _C.result_type([like, value]))
-
-
-def _kind(number):
-    if isinstance(number, bool):
-        return _C.bool
-    if isinstance(number, int):
-        return _C.int64
-    return _C.get_default_dtype() if isinstance(number, float) else _C.complex64
 
 
 def _where_method(self, condition, other=0):

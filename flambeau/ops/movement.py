@@ -5,7 +5,7 @@ from __future__ import annotations
 from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core import layout as _layout
-from flambeau.core.errors import require
+from flambeau.core.errors import UnsupportedError, require
 from flambeau.core.registry import checked, function, op
 from flambeau.core.tensor import Size, Tensor
 from flambeau.ops.views import _axis, flatten
@@ -103,6 +103,8 @@ def _sum_to_size_method(self, *sizes, size=None):
         size=tuple(size),
         tensor=self,
     )
+    if tuple(size) == tuple(self.shape) and size:
+        return self
     return sum_to_size(self, size) if len(size) else self.sum()
 
 
@@ -171,10 +173,17 @@ def repeat_interleave(input=None, repeats=None, dim=None, *, output_size=None):
     if dim is None:
         input, dim = flatten(input), 0
     axis = _axis(dim, input.ndim)
+    if isinstance(repeats, Tensor) and repeats.dtype not in (_C.int32, _C.int64):
+        raise UnsupportedError(f"repeat_interleave: not implemented for repeats of {repeats.dtype}")
     if isinstance(repeats, Tensor) and repeats.numel() == 1:
         repeats = repeats.item()
     if not isinstance(repeats, Tensor):
-        return _repeat_each(input, int(repeats), axis)
+        if not hasattr(repeats, "__index__"):
+            raise TypeError(
+                "repeat_interleave(): argument 'repeats' must be int or Tensor, not "
+                + type(repeats).__name__
+            )
+        return _repeat_each(input, repeats, axis)
     length = input.shape[axis] if input.ndim else 1
     if repeats.ndim != 1 or repeats.shape[0] != length:
         raise RuntimeError(

@@ -94,9 +94,9 @@ def _counts(dtype):
 @function(methods=("narrow",))
 def narrow(input, dim, start, length):
     """A view of `length` slices from `start` on along `dim`."""
-    axis = _axis(dim, input.ndim)
     if input.ndim == 0:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+    axis = _axis(dim, input.ndim)
     if isinstance(start, Tensor) and (start.ndim or not _counts(start.dtype)):
         raise RuntimeError("start must be an 0-dim integral Tensor.")
     start = int(start)

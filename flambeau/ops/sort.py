@@ -294,11 +294,12 @@ def _quantile(name, input, q, dim, keepdim, interpolation, ignore_nan):
     for value in shares.tolist():
         if not 0 <= value <= 1:
             raise RuntimeError(f"{name}() q must be in the range [0, 1] but got {value:g}")
+    if dim is not None:
+        dim = _axis(dim, input.ndim)
     if dim is None or not input.ndim:
         ordered = sort(input.reshape(-1), -1)[0]
         kept = range(input.ndim)
     else:
-        dim = _axis(dim, input.ndim)
         ordered = sort(input.movedim(dim, -1), -1)[0]
         kept = (dim,)
     found = _interpolated(ordered, shares, interpolation, ignore_nan)
@@ -369,6 +370,8 @@ def _distinct(input, dim, sorted, return_inverse, return_counts):
     values, inverse, counts = kernels(input).unique(
         input, dim, sorted, return_inverse, return_counts
     )
+    if dim is not None and input.ndim > 1:  # the slices lie one after another, as torch's
+        values = values.movedim(dim, 0).contiguous().movedim(0, dim)
     if not return_inverse and not return_counts:
         return values
     return (values, *((inverse,) if return_inverse else ()), *((counts,) if return_counts else ()))

@@ -188,12 +188,21 @@ def _whole_samples(s):
 bitwise_not = unary(
     "bitwise_not",
     "Every bit flipped; for bool the opposite.",
-    methods=("bitwise_not", "__invert__"),
     samples=_whole_samples,
     reference=numpy("invert"),
     example=("[0, 5]", "tensor([-1, -6])"),
     exact_out=True,
 )
+
+
+def _invert(self):
+    """`~x`: every bit flipped; for bool the opposite."""
+    if self.dtype.is_floating_point or self.dtype.is_complex:
+        raise TypeError("~ (operator.invert) is only implemented on integer and bool tensors")
+    return bitwise_not(self)
+
+
+Tensor.__invert__ = _invert
 
 
 @op(

@@ -83,10 +83,22 @@ def from_numpy(ndarray):
         TypeError: if it is not an array, or of a type that tensors do not have.
         ValueError: for negative strides or foreign byte order.
     """
-    if not _C.is_numpy(ndarray):
+    if not _C.is_numpy(ndarray) or not hasattr(ndarray, "__setitem__"):  # no scalars
         raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
     return _shared_array(ndarray)
 
+
+def _beside_array(name, self, other):
+    """What an operator gives beside a NumPy array: an ndarray mostly takes the tensor as an array.
+
+    It leaves == and != to us, and does not ask for the tensor's array when it is divided.
+    """
+    if name in ("eq", "ne", "rdiv") and _C.is_numpy(other) and other.dtype.kind in "biufc":
+        return self.reciprocal() * other if name == "rdiv" else getattr(self, name)(tensor(other))
+    return NotImplemented
+
+
+_C.set_engine_op("foreign", _beside_array)
 
 _warned_read_only = False
 

@@ -196,9 +196,9 @@ def unflatten(input, dim, sizes):
     sizes = (sizes,) if hasattr(sizes, "__index__") else tuple(sizes)
     if not sizes:
         raise RuntimeError("unflatten: sizes must be non-empty")
+    axis = _axis(dim, input.ndim)
     if input.ndim == 0:
         raise RuntimeError("unflatten: Dimension specified as 0 but tensor has no dimensions")
-    axis = _axis(dim, input.ndim)
     length = input.shape[axis]
     known = 1
     for size in sizes:
@@ -209,6 +209,8 @@ def unflatten(input, dim, sizes):
             f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {axis}"
             f" ({length}) in the input tensor"
         )
+    if known:  # other axes may be empty, where -1 alone would not say enough
+        sizes = [length // known if size == -1 else size for size in sizes]
     return view(input, (*input.shape[:axis], *sizes, *input.shape[axis + 1 :]))
 
 
@@ -396,6 +398,8 @@ def _reversed(self):
 
 def _matrix_transpose(self):
     """The last two axes exchanged."""
+    if self.ndim == 0:
+        return self
     if self.ndim < 2:
         raise RuntimeError(
             "tensor.mT is only supported on matrices or batches of matrices."
@@ -416,6 +420,8 @@ def _adjoint(self):
 
 def _matrix_adjoint(self, name="tensor.mH"):
     """The conjugate of the last two axes exchanged."""
+    if self.ndim == 0:
+        return self.conj()
     if self.ndim < 2:
         raise RuntimeError(
             f"{name} is only supported on matrices or batches of matrices."
