@@ -76,7 +76,7 @@ $(VENV)/.demo $(VENV)/.test $(VENV)/.lint: $(VENV)/.build $(BUILD)
 	touch $@
 
 $(VENV)/.torch: | $(VENV)/.build
-	$(BIN)/pip install --quiet torch==2.13.0
+	$(BIN)/pip install --quiet torch==2.13.0 expecttest
 	touch $@
 
 $(SANITIZE)/.installed: $(BUILD) $(shell find flambeau -name '*.py')

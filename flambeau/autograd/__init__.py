@@ -7,7 +7,7 @@ from flambeau.autograd.anomaly import detect_anomaly, set_detect_anomaly
 from flambeau.autograd.function import Function, once_differentiable
 from flambeau.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from flambeau.backends import kernels
-from flambeau.core.errors import GradError, ShapeError
+from flambeau.core.errors import ArgumentTypeError, GradError, ShapeError
 from flambeau.core.grad_mode import (
     enable_grad,
     inference_mode,
@@ -32,6 +32,10 @@ Variable = Tensor
 def _as_tuple(value: Any) -> tuple[Any, ...]:
     if isinstance(value, Tensor) or _is_edge(value):
         return (value,)
+    if not hasattr(value, "__iter__"):
+        raise ArgumentTypeError(
+            f"expected a tensor or a sequence of tensors, got {type(value).__name__}"
+        )
     return tuple(value)
 
 
@@ -74,10 +78,7 @@ def _require_tensor(value: object, place: int) -> None:
 
 def _initial(outputs: tuple[Any, ...], gradients: Any) -> list[Tensor]:
     """The gradients to start from: ones for single elements, checked shapes for the rest."""
-    if gradients is None:
-        gradients = (None,) * len(outputs)
-    elif isinstance(gradients, Tensor):
-        gradients = (gradients,)
+    gradients = (None,) * len(outputs) if gradients is None else _as_tuple(gradients)
     if len(gradients) != len(outputs):
         raise GradError(f"got {len(outputs)} tensors and {len(gradients)} gradients")
     start = []

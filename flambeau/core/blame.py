@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from types import TracebackType
 
 from flambeau._C import TensorBase
-from flambeau.core.errors import ArgumentTypeError, ArgumentValueError
+from flambeau.core.errors import ArgumentTypeError, ArgumentValueError, ShapeError
 
 # What parameters of these names take, as errors spell it.
 _OF_NAME = {
@@ -32,7 +32,12 @@ _OF_DECLARATION = {
 _ELEMENTS = {"tuple of ints": (int,), "tuple of floats": (int, float)}
 # Types that several arguments of a call have as a rule.
 _COMMON = ("Tensor", "int", "float", "bool", "tuple", "list")
-_NAMES_A_CALL = re.compile(r"[\w.]+(\(\))?: |[\w.]+\(\) (missing|got|takes) ")
+# What Python itself says when an operation meets a type that it is not for.
+_OF_PYTHON = re.compile(
+    r"'[\w.]+' object |'\S+' not supported between|unsupported operand type|object of type '"
+    r"|cannot unpack non-iterable|can't multiply sequence|int\(\) argument must be"
+)
+_MOST_AXES = 64  # csrc/core/shape.h
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -91,7 +96,7 @@ def _explained(
     text = str(error)
     if "incompatible function arguments" in text:
         return _refused_by_kernel(function, given, text)
-    if _NAMES_A_CALL.match(text) or not _raised_here(error.__traceback__):
+    if not _OF_PYTHON.match(text) or not _raised_here(error.__traceback__):
         return None
     return _failed_inside(function, given, text)
 
@@ -140,6 +145,11 @@ def _refused_by_kernel(function: str, given: list[Culprit], text: str) -> Except
     """A kernel's own refusal, which lists C++ parameters, in terms of the caller's arguments."""
     for culprit in given:
         numbers = list(culprit.elements()) or [culprit.value]
+        if len(numbers) > _MOST_AXES:
+            return ShapeError(
+                f"{function}(): a tensor has at most {_MOST_AXES} axes, but argument"
+                f" '{culprit.name}' names {len(numbers)}"
+            )
         if any(isinstance(n, int) and n not in _INT64 for n in numbers):
             place = "" if culprit.place is None else f" (position {culprit.place + 1})"
             return ArgumentValueError(

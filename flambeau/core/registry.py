@@ -375,7 +375,7 @@ def checked(plain: Callable[..., Any]) -> Any:
 
 
 # Methods written in core/tensor.py, before there was a way to explain.
-for _method in ("backward", "is_set_to", "resize_", "set_"):
+for _method in ("is_set_to", "resize_", "set_"):
     setattr(Tensor, _method, checked(getattr(Tensor, _method)))
 
 

@@ -101,6 +101,7 @@ index_copy.vjp("source")(lambda g, dim, index: index_select(g, dim, index))
         s(s.tensor(4, 3), 0, s.indices(2, high=4), 1),
         s(s.tensor(2, 3), -1, s.indices(1, high=3), 0),
         s(s.tensor(4, 3), 0, _C.arange(0, 2, 2, _C.int64), s.tensor()),
+        s(s.tensor(4, 3), 0, _C.full((3,), 1, _C.int64), s.tensor()),
         s(s.tensor(), 0, s.indices(1, high=1), s.tensor()),
     ],
 )
@@ -115,7 +116,8 @@ def index_fill(input, dim, index, value):
 
 
 index_fill.vjp("input")(lambda g, dim, index: g.index_fill(dim, index, 0))
-index_fill.vjp("value")(lambda g, dim, index: index_select(g, dim, index).sum())
+# A place that is named twice is filled once.
+index_fill.vjp("value")(lambda g, dim, index: (g - g.index_fill(dim, index, 0)).sum())
 
 
 def _gather_samples(s):

@@ -70,6 +70,11 @@ def test_integers_beyond_64_bits(call):
         call()
 
 
+def test_too_many_axes():
+    with pytest.raises(RuntimeError, match=r"^reshape\(\): a tensor has at most 64 axes, .* 65$"):
+        flambeau.ones(1).reshape((1,) * 65)
+
+
 def test_a_function_speaks_of_its_own_argument():
     @checked
     def scaled(values, axis):

@@ -30,7 +30,8 @@ _PLUMBING = {
         "allocator_stats blas_configure blas_description empty_cache get_default_dtype"
         " get_num_threads is_grad_enabled is_grad_layout_enforced is_inference_mode_enabled"
         " isa_name reset_peak_stats set_cache_limit set_default_dtype set_default_generator"
-        " set_grad_enabled set_grad_layout_enforced set_inference_mode set_num_threads"
+        " set_flush_denormal set_grad_enabled set_grad_layout_enforced set_inference_mode"
+        " set_num_threads"
     ),
     "opens a file descriptor or a capsule of someone else's memory: tests/core": (
         "dlpack_read_only from_dlpack map_shared shared_descriptor to_dlpack"

@@ -99,5 +99,5 @@ def test_control_flow():
 @pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
 @pytest.mark.parametrize(("shape", "widths"), [((3,), (1, 1, 1, 1)), ((1, 2, 3), (-4, -4))])
 def test_padding_that_does_not_fit(mode, shape, widths):
-    with pytest.raises(RuntimeError, match="dimension"):
+    with pytest.raises(RuntimeError, match=r"dimension|Padding size"):
         flambeau.nn.functional.pad(flambeau.ones(shape), widths, mode=mode)

@@ -65,8 +65,8 @@ def _named(name):
 
 
 def _tensor(value):
-    if value.layout != torch.strided or value.is_quantized:
-        raise NoTwin(str(value.layout))
+    if value.layout != torch.strided or value.is_quantized or value.ndim > 64:
+        raise NoTwin(f"{value.layout} of {value.ndim} axes")
     dtype = _named(str(value.dtype).removeprefix("torch."))
     sizes, strides = tuple(value.shape), value.stride()
     if value.is_meta:
