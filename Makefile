@@ -4,7 +4,8 @@
 
 PYTHON ?= python3
 VENV   ?= .venv
-TORCH  ?=#        TORCH=1 installs PyTorch, the oracle of the parity tests, which skip without it
+TORCH  ?=#        TORCH=1 installs PyTorch, the oracle of tests that skip without it (and expecttest,
+#                without which its table of operators does not load)
 ARGS   ?=#        passed on, for example: make test ARGS='tests/nn -x'
 
 BIN      := $(VENV)/bin
