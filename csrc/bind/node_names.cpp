@@ -117,8 +117,7 @@ NodeName& choose_name(PyOp* op, PyObject* const* slots, PyObject* result) {
 void add_overload(PyOp* op, PyObject* name, nb::list tests) {
   if (op->overload_count == max_overloads || nb::len(tests) > 2)
     throw nb::value_error("an op has too many overloads, or one too many conditions");
-  Overload& overload = op->overloads[op->overload_count++];
-  overload.name.text = Py_NewRef(name);
+  Overload overload;  // the op's own once all of it is understood
   for (nb::handle item : tests) {
     nb::tuple parts = nb::cast<nb::tuple>(item);
     NameTest& test = overload.tests[overload.test_count++];
@@ -126,6 +125,8 @@ void add_overload(PyOp* op, PyObject* name, nb::list tests) {
     test.kind = kind_named(PyUnicode_AsUTF8(nb::object(parts[1]).ptr()));
     test.text = nb::object(parts[2]).release().ptr();
   }
+  overload.name.text = Py_NewRef(name);
+  op->overloads[op->overload_count++] = overload;
 }
 
 }  // namespace fb::py
