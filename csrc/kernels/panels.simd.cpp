@@ -20,13 +20,16 @@ void multiply(const PanelProduct<T>& p) {
   tile.alpha = p.alpha;
   tile.beta = T(1);
   tile.overwrite = p.overwrite;
+  // Tiles of like height: a low one at the end would load as much for less.
+  const std::int64_t tiles = (p.m + tile_rows - 1) / tile_rows;
+  const std::int64_t rows = tiles ? (p.m + tiles - 1) / tiles : 1;
   for (std::int64_t j = 0; j < p.n; j += tile_cols<T>) {
     tile.cols = static_cast<int>(smaller(p.n - j, tile_cols<T>));
     tile.b = p.b + j / tile_cols<T> * p.panel_step;
-    for (std::int64_t i = 0; i < p.m; i += tile_rows) {
+    for (std::int64_t i = 0; i < p.m; i += rows) {
       tile.a = p.a + i * (L == Left::RowMajor ? p.a_stride : 1);
       tile.c = p.c + i * p.c_stride + j;
-      run_tile<T, L>(static_cast<int>(smaller(p.m - i, tile_rows)), tile);
+      run_tile<T, L>(static_cast<int>(smaller(p.m - i, rows)), tile);
     }
   }
 }

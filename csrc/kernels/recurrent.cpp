@@ -15,6 +15,9 @@ constexpr const char* op = "recurrent";
 constexpr std::int64_t grain_work = 100'000;  // multiplications that pay for another thread
 // Packing the weights costs about as much as a product of a few rows: fewer steps do without.
 constexpr std::size_t steps_to_pack = 4;
+// Packed weights of up to this many bytes stay in a core's cache: each thread may use all of them.
+constexpr std::int64_t bytes_of_one_cache = std::int64_t{1} << 19;
+constexpr std::int64_t rows_of_a_thread = 4;  // fewer do not pay for reading them
 
 template <class T>
 const RecurrentLoopsOf<T>& loops_of() {
@@ -53,6 +56,13 @@ std::vector<Span> spans_of(const RecurrentInputs& in) {
   if (in.reverse) std::reverse(spans.begin(), spans.end());
   return spans;
 }
+
+// Some rows and some units of a step: what one thread computes of it.
+struct Part {
+  std::int64_t first_row, last_row, first_unit, last_unit;
+  std::int64_t rows() const { return last_row - first_row; }
+  std::int64_t units() const { return last_unit - first_unit; }
+};
 
 // Rows of a step that no step before (or after) it has.
 std::int64_t rows_at(const std::vector<Span>& spans, std::size_t k) {
@@ -126,14 +136,31 @@ struct Layer {
   int index() const { return static_cast<int>(mode); }
   bool packs() const { return spans.size() >= steps_to_pack; }
   std::int64_t blocks() const { return (units + panels.cols - 1) / panels.cols; }
-  // Calls f(first unit, last unit), each thread with units of its own.
+  // Calls f(part), each thread with units of its own.
   template <class F>
   void share_units(std::int64_t rows, F&& f) const {
     const std::int64_t work = rows * gates * units * panels.cols;
     const std::int64_t grain =
         std::max<std::int64_t>(grain_work / std::max<std::int64_t>(work, 1), 1);
     parallel_for(0, blocks(), grain, [&](std::int64_t b, std::int64_t e) {
-      f(b * panels.cols, std::min(e * panels.cols, units));
+      f(Part{0, rows, b * panels.cols, std::min(e * panels.cols, units)});
+    });
+  }
+  // Whether each thread takes all steps of some rows by itself: then none waits for another.
+  bool shares_rows(std::int64_t rows) const {
+    const auto bytes = static_cast<std::int64_t>(sizeof(T)) * gates * units * units;
+    return packs() && bytes <= bytes_of_one_cache && rows >= rows_of_a_thread * num_threads();
+  }
+  // Calls f(step, part) for all steps in their order, or backwards, each thread with rows of its
+  // own.
+  template <class F>
+  void share_rows(std::int64_t rows, bool backwards, F&& f) const {
+    const std::int64_t threads = num_threads(), grain = (rows + threads - 1) / threads;
+    parallel_for(0, rows, std::max<std::int64_t>(grain, 1), [&](std::int64_t b, std::int64_t e) {
+      for (std::size_t i = 0; i < spans.size(); ++i) {
+        const std::size_t k = backwards ? spans.size() - 1 - i : i;
+        f(k, Part{b, e, 0, units});
+      }
     });
   }
 };
@@ -176,51 +203,93 @@ void pack_forward(const Layer<T>& layer, const T* weight, T* to) {
 }
 
 template <class T>
-void run_forward(const Layer<T>& layer, const RecurrentInputs& in, const RecurrentResults& to) {
-  const std::int64_t n = layer.units, step = layer.panels.cols * n;
-  const T* weight = in.weight.data<const T>();
-  Workspace<T> packed(layer.packs() ? size_of(layer.gates * layer.blocks() * step) : 0);
-  if (layer.packs()) pack_forward(layer, weight, packed.data());
-  T *out = to.out.data<T>(), *h_before = to.h_before.data<T>(), *last = to.h.data<T>();
-  T* kept = is_elman(layer.mode) ? out : to.kept.data<T>();
-  for (std::size_t k = 0; k < layer.spans.size(); ++k) {
-    const auto [first, rows] = layer.spans[k];
-    const std::int64_t joined = k ? layer.spans[k - 1].rows : 0;
-    const std::int64_t going_on = rows_at(layer.spans, k + 1);
-    T* before = h_before + first * n;
-    copy_rows(in.h.data<const T>(), before, joined, rows, n);
-    T* kept_here = kept + first * layer.kept * n;
-    if (!layer.packs())
-      multiply<T>(rows, layer.gates * n, n, before, {weight, 1, n}, kept_here, layer.kept * n,
-                  T(0));
-    layer.share_units(rows, [&](std::int64_t begin, std::int64_t end) {
-      RecurrentStep<T> s{};
-      s.rows = rows;
-      s.units = n;
-      s.first = begin;
-      s.last = end;
-      s.x = in.x.data<const T>() + first * layer.gates * n;
-      s.bias = in.bias ? in.bias->data<const T>() : nullptr;
-      s.kept = kept_here;
-      s.h_before = before;
-      s.h = out + first * n;
-      if (in.c) {
-        s.c_before = to.c_before.data<T>() + first * n;
-        s.c = to.c.data<T>();
-      }
-      for (std::int64_t gate = 0; layer.packs() && gate < layer.gates; ++gate)
-        layer.panels.multiply(
-            {rows, end - begin, n, before, n,
-             packed.data() + (gate * layer.blocks() + begin / layer.panels.cols) * step,
-             layer.panels.cols, step, s.kept + gate * n + begin, layer.kept * n, T(1), true});
-      layer.loops.forward[layer.index()](s);
-    });
-    const T* h = out + first * n;
-    if (going_on)
-      std::copy(h, h + std::min(going_on, rows) * n, h_before + layer.spans[k + 1].first * n);
-    copy_rows(h, last, going_on, rows, n);
+class Forward {
+ public:
+  Forward(const Layer<T>& layer, const RecurrentInputs& in, const RecurrentResults& to)
+      : layer_(layer),
+        in_(in),
+        out_(to.out.data<T>()),
+        h_before_(to.h_before.data<T>()),
+        last_(to.h.data<T>()),
+        c_before_(in.c ? to.c_before.data<T>() : nullptr),
+        c_(in.c ? to.c.data<T>() : nullptr),
+        kept_(is_elman(layer.mode) ? out_ : to.kept.data<T>()),
+        packed_(layer.packs() ? size_of(layer.gates * layer.blocks() * panel()) : 0) {
+    if (layer.packs()) pack_forward(layer, in.weight.data<const T>(), packed_.data());
   }
-}
+  void run() {
+    if (layer_.shares_rows(in_.h.size(0))) {
+      layer_.share_rows(in_.h.size(0), false, [&](std::size_t k, Part part) {
+        part.last_row = std::min(part.last_row, layer_.spans[k].rows);
+        if (part.rows() <= 0) return;
+        enter(k, part);
+        compute(k, part);
+        leave(k, part);
+      });
+      return;
+    }
+    for (std::size_t k = 0; k < layer_.spans.size(); ++k) {
+      const auto [first, rows] = layer_.spans[k];
+      const std::int64_t n = layer_.units;
+      const Part all{0, rows, 0, n};
+      enter(k, all);
+      if (!layer_.packs())
+        multiply<T>(rows, layer_.gates * n, n, h_before_ + first * n,
+                    {in_.weight.data<const T>(), 1, n}, kept_ + first * layer_.kept * n,
+                    layer_.kept * n, T(0));
+      layer_.share_units(rows, [&](const Part& part) { compute(k, part); });
+      leave(k, all);
+    }
+  }
+
+ private:
+  std::int64_t panel() const { return layer_.panels.cols * layer_.units; }
+  // Rows that begin with this step begin with the state that was given.
+  void enter(std::size_t k, const Part& part) {
+    const std::int64_t n = layer_.units, joined = k ? layer_.spans[k - 1].rows : 0;
+    copy_rows(in_.h.data<const T>(), h_before_ + layer_.spans[k].first * n,
+              std::max(joined, part.first_row), part.last_row, n);
+  }
+  void compute(std::size_t k, const Part& part) {
+    const std::int64_t n = layer_.units, at = layer_.spans[k].first + part.first_row;
+    RecurrentStep<T> s{};
+    s.rows = part.rows();
+    s.units = n;
+    s.first = part.first_unit;
+    s.last = part.last_unit;
+    s.x = in_.x.data<const T>() + at * layer_.gates * n;
+    s.bias = in_.bias ? in_.bias->data<const T>() : nullptr;
+    s.kept = kept_ + at * layer_.kept * n;
+    s.h_before = h_before_ + at * n;
+    s.h = out_ + at * n;
+    if (c_) {
+      s.c_before = c_before_ + at * n;
+      s.c = c_ + part.first_row * n;
+    }
+    for (std::int64_t gate = 0; layer_.packs() && gate < layer_.gates; ++gate)
+      layer_.panels.multiply(
+          {s.rows, part.units(), n, s.h_before, n,
+           packed_.data() +
+               (gate * layer_.blocks() + part.first_unit / layer_.panels.cols) * panel(),
+           layer_.panels.cols, panel(), s.kept + gate * n + part.first_unit, layer_.kept * n, T(1),
+           true});
+    layer_.loops.forward[layer_.index()](s);
+  }
+  // Rows go on to the next step, or end here.
+  void leave(std::size_t k, const Part& part) {
+    const std::int64_t n = layer_.units, going_on = rows_at(layer_.spans, k + 1);
+    const T* h = out_ + layer_.spans[k].first * n;
+    if (going_on)
+      copy_rows(h, h_before_ + layer_.spans[k + 1].first * n, part.first_row,
+                std::min(going_on, part.last_row), n);
+    copy_rows(h, last_, std::max(going_on, part.first_row), part.last_row, n);
+  }
+
+  const Layer<T>& layer_;
+  const RecurrentInputs& in_;
+  T *out_, *h_before_, *last_, *c_before_, *c_, *kept_;
+  Workspace<T> packed_;
+};
 
 // ---- backward ----
 
@@ -247,19 +316,21 @@ class ProductGradient {
         packed_(layer.packs() ? size_of(layer.blocks() * panel()) : 0) {
     if (layer.packs()) pack_backward(layer, weight, packed_.data());
   }
-  // Of all units by all threads, or of some by this one: the first for a few steps, the second for
+  // All of it by all threads, or a part by this one: the first for a few steps, the second for
   // many; the other does nothing.
   void of_all(const Span& span) const {
     if (!layer_.packs())
       multiply<T>(span.rows, layer_.units, depth(), from_ + span.first * depth(),
                   {weight_, layer_.units, 1}, to_, layer_.units, T(adds() ? 1 : 0));
   }
-  void of_units(const Span& span, std::int64_t begin, std::int64_t end) {
-    if (layer_.packs())
-      layer_.panels.multiply({span.rows, end - begin, depth(), from_ + span.first * depth(),
-                              depth(), packed_.data() + begin / layer_.panels.cols * panel(),
-                              layer_.panels.cols, panel(), to_ + begin, layer_.units, T(1),
-                              !adds()});
+  void of_part(const Span& span, const Part& part) {
+    const std::int64_t rows = std::min(part.last_row, span.rows) - part.first_row;
+    if (!layer_.packs() || rows <= 0) return;
+    layer_.panels.multiply(
+        {rows, part.units(), depth(), from_ + (span.first + part.first_row) * depth(), depth(),
+         packed_.data() + part.first_unit / layer_.panels.cols * panel(), layer_.panels.cols,
+         panel(), to_ + part.first_row * layer_.units + part.first_unit, layer_.units, T(1),
+         !adds()});
   }
 
  private:
@@ -275,42 +346,69 @@ class ProductGradient {
 };
 
 template <class T>
-void run_backward(const Layer<T>& layer, const RecurrentInputs& in, const RecurrentResults& from,
-                  const Tensor* of_out, const RecurrentGradients& to) {
-  const std::int64_t n = layer.units, depth = layer.gates * n;
-  ProductGradient<T> product(layer, in.weight.data<const T>(), to);
-  const T* kept = is_elman(layer.mode) ? nullptr : from.kept.data<const T>();
-  for (std::size_t k = layer.spans.size(); k-- > 0;) {
-    const auto [first, rows] = layer.spans[k];
-    const Span* after = k + 1 < layer.spans.size() ? &layer.spans[k + 1] : nullptr;
-    if (after) product.of_all(*after);
-    layer.share_units(rows, [&](std::int64_t begin, std::int64_t end) {
-      if (after) product.of_units(*after, begin, end);
-      RecurrentBackwardStep<T> s{};
-      s.rows = rows;
-      s.units = n;
-      s.first = begin;
-      s.last = end;
-      s.kept = kept ? kept + first * layer.kept * n : nullptr;
-      s.h_before = from.h_before.data<const T>() + first * n;
-      s.h = from.out.data<const T>() + first * n;
-      s.of_out = of_out ? of_out->data<const T>() + first * n : nullptr;
-      s.of_h = to.h.data<T>();
-      s.of_x = to.x.data<T>() + first * depth;
-      s.of_product = to.product.data<T>() + first * depth;
-      if (in.c) {
-        s.c_before = from.c_before.data<const T>() + first * n;
-        s.of_c = to.c.data<T>();
-      }
-      layer.loops.backward[layer.index()](s);
-    });
+class Backward {
+ public:
+  Backward(const Layer<T>& layer, const RecurrentInputs& in, const RecurrentResults& from,
+           const Tensor* of_out, const RecurrentGradients& to)
+      : layer_(layer),
+        in_(in),
+        from_(from),
+        of_out_(of_out ? of_out->data<const T>() : nullptr),
+        to_(to),
+        product_(layer, in.weight.data<const T>(), to) {}
+  void run() {
+    if (layer_.spans.empty()) return;
+    const Span& first = layer_.spans[0];
+    if (layer_.shares_rows(in_.h.size(0))) {
+      layer_.share_rows(in_.h.size(0), true, [&](std::size_t k, const Part& part) {
+        compute(k, part);
+        if (k == 0) product_.of_part(first, part);
+      });
+      return;
+    }
+    for (std::size_t k = layer_.spans.size(); k-- > 0;) {
+      if (k + 1 < layer_.spans.size()) product_.of_all(layer_.spans[k + 1]);
+      layer_.share_units(most_rows(k), [&](const Part& part) { compute(k, part); });
+    }
+    product_.of_all(first);
+    layer_.share_units(first.rows, [&](const Part& part) { product_.of_part(first, part); });
   }
-  if (layer.spans.empty()) return;
-  product.of_all(layer.spans[0]);
-  layer.share_units(layer.spans[0].rows, [&](std::int64_t begin, std::int64_t end) {
-    product.of_units(layer.spans[0], begin, end);
-  });
-}
+
+ private:
+  // Of a step and the one after it.
+  std::int64_t most_rows(std::size_t k) const {
+    return std::max(layer_.spans[k].rows, rows_at(layer_.spans, k + 1));
+  }
+  void compute(std::size_t k, const Part& part) {
+    if (k + 1 < layer_.spans.size()) product_.of_part(layer_.spans[k + 1], part);
+    const std::int64_t n = layer_.units, at = layer_.spans[k].first + part.first_row;
+    RecurrentBackwardStep<T> s{};
+    s.rows = std::min(part.last_row, layer_.spans[k].rows) - part.first_row;
+    if (s.rows <= 0) return;
+    s.units = n;
+    s.first = part.first_unit;
+    s.last = part.last_unit;
+    s.kept = is_elman(layer_.mode) ? nullptr : from_.kept.data<const T>() + at * layer_.kept * n;
+    s.h_before = from_.h_before.data<const T>() + at * n;
+    s.h = from_.out.data<const T>() + at * n;
+    s.of_out = of_out_ ? of_out_ + at * n : nullptr;
+    s.of_h = to_.h.data<T>() + part.first_row * n;
+    s.of_x = to_.x.data<T>() + at * layer_.gates * n;
+    s.of_product = to_.product.data<T>() + at * layer_.gates * n;
+    if (in_.c) {
+      s.c_before = from_.c_before.data<const T>() + at * n;
+      s.of_c = to_.c.data<T>() + part.first_row * n;
+    }
+    layer_.loops.backward[layer_.index()](s);
+  }
+
+  const Layer<T>& layer_;
+  const RecurrentInputs& in_;
+  const RecurrentResults& from_;
+  const T* of_out_;
+  const RecurrentGradients& to_;
+  ProductGradient<T> product_;
+};
 
 // Backward reads what forward left.
 void check_results(const RecurrentInputs& in, const RecurrentResults& results) {
@@ -373,7 +471,10 @@ RecurrentResults recurrent(const RecurrentInputs& inputs) {
       empty({rows, units}, type),
   };
   if (shape_only()) return to;
-  dispatch_float(type, op, [&]<class T>() { run_forward(Layer<T>(in), in, to); });
+  dispatch_float(type, op, [&]<class T>() {
+    const Layer<T> layer(in);
+    Forward<T>(layer, in, to).run();
+  });
   return to;
 }
 
@@ -398,7 +499,8 @@ RecurrentGradients recurrent_backward(const RecurrentInputs& inputs,
   if (shape_only()) return to;
   const Tensor incoming = of_out ? contiguous(*of_out) : Tensor();
   dispatch_float(type, op, [&]<class T>() {
-    run_backward(Layer<T>(in), in, results, of_out ? &incoming : nullptr, to);
+    const Layer<T> layer(in);
+    Backward<T>(layer, in, results, of_out ? &incoming : nullptr, to).run();
   });
   return to;
 }

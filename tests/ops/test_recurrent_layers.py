@@ -121,3 +121,29 @@ def test_sizes_that_do_not_fit():
         by_kernel("GRU", x.flatten(0, 1), states, weight, bias, [3, 5], False)
     with pytest.raises(RuntimeError, match="the steps have 6 rows, the input has 8"):
         by_kernel("GRU", x.flatten(0, 1), states, weight, bias, [4, 2], False)
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+def test_many_sequences_of_several_lengths_are_as_each_alone(kind):
+    """Enough rows and steps for threads to take rows of their own, in both directions."""
+    flambeau.manual_seed(0)
+    layer = getattr(flambeau.nn, kind)(3, 5, bidirectional=True, dtype=flambeau.float64)
+    lengths = [9, 9, 8, 7, 7, 5, 4, 4, 2, 1]
+    batch = [flambeau.randn(n, 3, dtype=flambeau.float64, requires_grad=True) for n in lengths]
+    packed = flambeau.nn.utils.rnn.pack_sequence(batch)
+    together, state = layer(packed)
+    last = state[0] if kind == "LSTM" else state
+    found, _ = flambeau.nn.utils.rnn.pad_packed_sequence(together)
+    (found.square().sum() + last.square().sum()).backward()
+    gradients = [x.grad for x in batch], [p.grad for p in layer.parameters()]
+    layer.zero_grad()
+    for k, x in enumerate(batch):
+        alone = x.detach().requires_grad_()
+        out, state = layer(alone)
+        end = state[0] if kind == "LSTM" else state
+        (out.square().sum() + end.square().sum()).backward()
+        np.testing.assert_allclose(found[: lengths[k], k].detach(), out.detach(), rtol=1e-12)
+        np.testing.assert_allclose(last[:, k].detach(), end.detach(), rtol=1e-12)
+        np.testing.assert_allclose(gradients[0][k], alone.grad, rtol=1e-11, atol=1e-13)
+    for of_all, parameter in zip(gradients[1], layer.parameters(), strict=True):
+        np.testing.assert_allclose(of_all, parameter.grad, rtol=1e-11, atol=1e-13)
