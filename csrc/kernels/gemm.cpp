@@ -287,11 +287,15 @@ bool is_zero(T value) {
 // C = beta * C: what remains when there is nothing to multiply.
 template <class T>
 void scale_result(const GemmProblem<T>& p) {
+  // Integers wrap around, which only unsigned ones may.
+  using Wide = std::conditional_t<std::is_integral_v<T>, std::uint64_t, T>;
   for (std::int64_t product = 0; product < p.batch; ++product) {
     for (std::int64_t i = 0; i < p.m; ++i) {
       T* row = p.c + product * p.c_step + i * p.c_stride;
       for (std::int64_t j = 0; j < p.n; ++j)
-        row[j] = is_zero(p.beta) ? T(0) : static_cast<T>(p.beta * row[j]);
+        row[j] = is_zero(p.beta)
+                     ? T(0)
+                     : static_cast<T>(static_cast<Wide>(p.beta) * static_cast<Wide>(row[j]));
     }
   }
 }

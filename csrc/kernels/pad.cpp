@@ -35,7 +35,7 @@ std::int64_t source(Edge edge, std::int64_t at, std::int64_t size) {
 
 void check_widths(Edge edge, std::int64_t size, std::int64_t before, std::int64_t after, int axis) {
   constexpr std::int64_t most = std::int64_t{1} << 40;
-  FB_CHECK(std::max(std::abs(before), std::abs(after)) <= most, Runtime,
+  FB_CHECK(std::max(before, after) <= most && std::min(before, after) >= -most, Runtime,
            "pad: the widths are too large: (", before, ", ", after, ")");
   const std::int64_t widest = std::max(before, after), out = size + before + after;
   if (edge == Edge::Constant) {

@@ -105,3 +105,8 @@ def test_what_does_not_fit_is_refused(mode, sizes, widths):
 def test_axes_that_cannot_be_continued():
     with pytest.raises(NotImplementedError, match="Padding size 8 is not supported"):
         flambeau.nn.functional.pad(flambeau.ones(1, 1, 2, 2, 2), (1,) * 8, mode="reflect")
+
+
+def test_absurd_widths_are_refused():
+    with pytest.raises(RuntimeError, match="the widths are too large"):
+        flambeau.nn.functional.pad(flambeau.ones(3), (-(2**63), 0))
