@@ -8,6 +8,13 @@ namespace {
 
 constexpr std::int64_t block = 512;
 
+// Every other lane of two vectors, one after the other.
+template <class T>
+FB_SIMD Vec<T> even_lanes(Vec<T> a, Vec<T> b) {
+  using Index = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
+  return __builtin_shuffle(a.v, b.v, (Vec<Index>::iota() + Vec<Index>::iota()).v);
+}
+
 // `n` elements of type S, `stride` bytes apart, as consecutive elements of type C.
 template <class S, class C>
 FB_SIMD void gather(C* to, const char* from, std::int64_t stride, std::int64_t n) {
@@ -19,6 +26,13 @@ FB_SIMD void gather(C* to, const char* from, std::int64_t stride, std::int64_t n
       if (n > 0) load_float(p, static_cast<int>(n)).store(to, static_cast<int>(n));
       return;
     }
+  } else if (stride == 2 * static_cast<std::int64_t>(sizeof(C))) {
+    const auto* p = reinterpret_cast<const C*>(from);
+    constexpr int size = Vec<C>::size;
+    // Not the last ones: what follows the very last element may be nobody's memory.
+    for (; n > size; n -= size, p += 2 * size, to += size)
+      even_lanes(Vec<C>::load(p), Vec<C>::load(p + size)).store(to);
+    from = reinterpret_cast<const char*>(p);
   }
   for (std::int64_t k = 0; k < n; ++k, from += stride)
     to[k] = static_cast<C>(*reinterpret_cast<const S*>(from));
