@@ -49,6 +49,10 @@ class Culprit:
         self.place = place
         self.value = value
 
+    def __str__(self) -> str:
+        place = "" if self.place is None else f" (position {self.place + 1})"
+        return f"argument '{self.name}'{place}"
+
     def elements(self) -> Iterator[object]:
         """What the value contains, if it is a list or a tuple."""
         if type(self.value) in (list, tuple):
@@ -102,8 +106,7 @@ def _explained(
 
 
 def _wrong(function: str, culprit: Culprit, what: str, value: object) -> ArgumentTypeError:
-    place = "" if culprit.place is None else f" (position {culprit.place + 1})"
-    made = ArgumentTypeError(f"{function}(): argument '{culprit.name}'{place} {what}")
+    made = ArgumentTypeError(f"{function}(): {culprit} {what}")
     # A function that called this one with an argument of its own says so in its own words.
     made.blamed = (value, what)
     return made
@@ -144,17 +147,15 @@ def _no_tensor(
 def _refused_by_kernel(function: str, given: list[Culprit], text: str) -> Exception:
     """A kernel's own refusal, which lists C++ parameters, in terms of the caller's arguments."""
     for culprit in given:
-        numbers = list(culprit.elements()) or [culprit.value]
+        elements = list(culprit.elements()) or [culprit.value]
+        numbers = [e for e in elements if isinstance(e, int)]
         if len(numbers) > _MOST_AXES:
             return ShapeError(
                 f"{function}(): a tensor has at most {_MOST_AXES} axes, but argument"
                 f" '{culprit.name}' names {len(numbers)}"
             )
-        if any(isinstance(n, int) and n not in _INT64 for n in numbers):
-            place = "" if culprit.place is None else f" (position {culprit.place + 1})"
-            return ArgumentValueError(
-                f"{function}(): argument '{culprit.name}'{place} is out of range: {culprit.value}"
-            )
+        if any(n not in _INT64 for n in numbers):
+            return ArgumentValueError(f"{function}(): {culprit} is out of range: {culprit.value}")
     declared, kinds = _declarations(text)
     for wanted, kind in zip(declared, kinds, strict=False):
         if not _fits(wanted, kind):

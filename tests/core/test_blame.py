@@ -75,6 +75,11 @@ def test_too_many_axes():
         flambeau.ones(1).reshape((1,) * 65)
 
 
+def test_a_long_list_of_tensors_is_no_list_of_sizes():
+    with pytest.raises(TypeError, match=r"^cat\(\): argument 'dim' .* must be int, not str$"):
+        flambeau.cat([x] * 100, "a")
+
+
 def test_a_function_speaks_of_its_own_argument():
     @checked
     def scaled(values, axis):
