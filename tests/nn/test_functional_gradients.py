@@ -225,7 +225,7 @@ ROWS = {
         (attention, (2, 1, 4), (3, 1, 4), (3, 1, 4), (12, 4), (12,), (4, 4))
     ],
     "multi_margin_loss": [
-        (lambda x: F.multi_margin_loss(x, integers([1, 0, 3]), p=p), (3, 4)) for p in (1, 2)
+        (lambda x, p=p: F.multi_margin_loss(x, integers([1, 0, 3]), p=p), (3, 4)) for p in (1, 2)
     ],
     "multilabel_margin_loss": [
         (lambda x: F.multilabel_margin_loss(x, integers([[2, 0, -1, 1], [1, -1, 0, 0]])), (2, 4))
