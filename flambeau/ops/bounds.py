@@ -1,14 +1,14 @@
-"""The larger and the smaller of two tensors; elements brought between bounds."""
+"""The larger and the smaller of two tensors; elements brought between bounds or made finite."""
 
 from __future__ import annotations
 
+from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core.registry import op
 from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import binary, fast, numpy, of, tensor_of
-from flambeau.ops.comparison import eq, ge, gt, le, logical_and, logical_or, lt
+from flambeau.ops.comparison import eq, ge, gt, isfinite, isnan, le, logical_and, logical_or, lt
 from flambeau.ops.masks import where
-from flambeau.ops.unary import isnan
 
 # ---- the larger and the smaller ----
 
@@ -218,3 +218,52 @@ clamp_min.vjp("input")(lambda g, input, min: where(ge(input, min), g, 0.0))
 clamp_min.vjp("min")(lambda g, input, min: where(lt(input, min), g, 0.0))
 clamp_max.vjp("input")(lambda g, input, max: where(le(input, max), g, 0.0))
 clamp_max.vjp("max")(lambda g, input, max: where(gt(input, max), g, 0.0))
+
+# ---- finite numbers ----
+
+
+@op(
+    methods=("nan_to_num",),
+    inplace=True,
+    domain=(-3.0, 3.0),
+    reference=numpy("nan_to_num"),
+    exact_out=True,
+)
+def nan_to_num(input, nan=None, posinf=None, neginf=None):
+    """NaN and infinities replaced by numbers.
+
+    Args:
+        input: a tensor.
+        nan: what replaces NaN (default 0).
+        posinf: what replaces +inf (default the largest number of the dtype).
+        neginf: what replaces -inf (default the smallest).
+
+    Returns:
+        A new tensor.
+
+    Example:
+        >>> flambeau.nan_to_num(flambeau.tensor([float("nan"), 1.]), nan=5.0)
+        tensor([5., 1.])
+    """
+    k = kernels(of(input))
+    if not (input.dtype.is_floating_point or input.dtype.is_complex):
+        return k.clone(input)
+    largest = _LARGEST[input.dtype.to_real()]
+    values = (
+        0.0 if nan is None else nan,
+        largest if posinf is None else posinf,
+        -largest if neginf is None else neginf,
+    )
+    if input.dtype.is_complex:
+        parts = k.unary("nan_to_num", _C.view_as_real(_C.resolved(input)), *values)
+        return _C.view_as_complex(parts)
+    return k.unary("nan_to_num", input, *values)
+
+
+_LARGEST = {
+    _C.float16: 65504.0,
+    _C.bfloat16: float.fromhex("0x1.fep127"),
+    _C.float32: float.fromhex("0x1.fffffep127"),
+    _C.float64: float.fromhex("0x1.fffffffffffffp1023"),
+}
+nan_to_num.vjp("input")(lambda g, input: where(isfinite(input), g, 0.0))

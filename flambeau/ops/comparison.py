@@ -1,12 +1,12 @@
-"""Comparisons, logic, and whether tensors are equal or close."""
+"""Comparisons, predicates, logic, and whether tensors are equal or close."""
 
 from __future__ import annotations
 
 from flambeau.backends import kernels
 from flambeau.core.registry import function, op
-from flambeau.ops._declare import binary, numpy, of
+from flambeau.ops._declare import binary, numpy, of, predicate, unary
 
-# ---- comparisons and logic ----
+# ---- comparisons ----
 
 
 def _comparison(name, sign, numpy_name):
@@ -26,11 +26,35 @@ le = _comparison("le", "<=", "less_equal")
 gt = _comparison("gt", ">", "greater")
 ge = _comparison("ge", ">=", "greater_equal")
 
+# ---- predicates and logic ----
+
+isnan = predicate("isnan", "True where input is NaN.", reference=numpy("isnan"))
+isinf = predicate("isinf", "True where input is infinite.", reference=numpy("isinf"))
+isfinite = predicate(
+    "isfinite", "True where input is neither infinite nor NaN.", reference=numpy("isfinite")
+)
+isposinf = predicate(
+    "isposinf", "True where input is +inf.", reference=numpy("isposinf"), exact_out=True
+)
+isneginf = predicate(
+    "isneginf", "True where input is -inf.", reference=numpy("isneginf"), exact_out=True
+)
+signbit = predicate(
+    "signbit", "True where the sign bit is set.", reference=numpy("signbit"), exact_out=True
+)
+logical_not = unary(
+    "logical_not",
+    "True where input is zero.",
+    reference=numpy("logical_not"),
+    example=("[0, 2]", "tensor([ True, False])"),
+)
 logical_and = binary("logical_and", "True where both are non-zero.", reference=numpy("logical_and"))
 logical_or = binary("logical_or", "True where either is non-zero.", reference=numpy("logical_or"))
 logical_xor = binary(
     "logical_xor", "True where one of both is non-zero.", reference=numpy("logical_xor")
 )
+
+# ---- closeness ----
 
 
 @op(methods=("isclose",), out=False, domain=(-3.0, 3.0), arity=2, elementwise=True)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from flambeau.ops._declare import binary, integers, numpy, operators
+from flambeau import _C
+from flambeau.core.tensor import Tensor
+from flambeau.ops._declare import binary, integers, numpy, operators, unary
+
+# ---- divisors ----
 
 gcd = binary(
     "gcd",
@@ -18,6 +22,35 @@ lcm = binary(
     reference=numpy("lcm"),
     example=("[4, 6]", "[6, 9]", "tensor([12, 18])"),
 )
+
+# ---- bits ----
+
+
+def _whole_samples(s):
+    for shape in ((5,), (2, 3), (), (0,)):
+        yield s(s.tensor(*shape, low=-8, high=8, dtype=_C.int64))
+    yield s(s.mask(4))
+
+
+bitwise_not = unary(
+    "bitwise_not",
+    "Every bit flipped; for bool the opposite.",
+    samples=_whole_samples,
+    reference=numpy("invert"),
+    example=("[0, 5]", "tensor([-1, -6])"),
+    exact_out=True,
+)
+
+
+def _invert(self):
+    """`~x`: every bit flipped; for bool the opposite."""
+    if self.dtype.is_floating_point or self.dtype.is_complex:
+        raise TypeError("~ (operator.invert) is only implemented on integer and bool tensors")
+    return bitwise_not(self)
+
+
+Tensor.__invert__ = _invert
+
 bitwise_and = binary(
     "bitwise_and",
     "The bits that both have.",
