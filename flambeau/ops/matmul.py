@@ -255,6 +255,11 @@ def linear(input, weight, bias=None):
 
     Raises:
         ShapeError: if the sizes do not fit.
+
+    Example:
+        >>> x, weight = flambeau.tensor([1., 2.]), flambeau.tensor([[10., 0.], [0., 10.], [1., 1.]])
+        >>> flambeau.nn.functional.linear(x, weight, flambeau.tensor([0., 0., 0.5]))
+        tensor([10.0000, 20.0000,  3.5000])
     """
     return kernels(input).linear(input, weight, bias)
 
