@@ -62,10 +62,18 @@ def _(g, input, out):
 
 @function(methods=("positive", "__pos__"))
 def positive(input):
-    """The input itself.
+    """The input itself: what `+x` is.
+
+    Args:
+        input: any dtype but bool.
 
     Raises:
-        RuntimeError: for bool tensors.
+        RuntimeError: if it is of bool.
+
+    Example:
+        >>> x = flambeau.tensor([1, -2])
+        >>> flambeau.positive(x) is x
+        True
     """
     if input.dtype is _C.bool:
         raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
