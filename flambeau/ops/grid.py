@@ -183,7 +183,7 @@ def _samples(*sizes):
     return samples
 
 
-def _sampler(name, node, sizes):
+def _sampler(name, node, what, sizes):
     """Declares the sampling of images or volumes."""
     axes = len(sizes)
 
@@ -193,9 +193,29 @@ def _sampler(name, node, sizes):
             input, grid, interpolation_mode, padding_mode, align_corners
         )
 
-    forward.__doc__ = (
-        f"`grid_sample` of {'images' if axes == 2 else 'volumes'}, with numbers for its modes."
-    )
+    inner = "h, w" if axes == 2 else "d, h, w"
+    image = "[" * (axes + 1) + "1.0, 3.0" + "]" * (axes + 1)
+    forward.__doc__ = f"""`grid_sample` of {what}, with numbers for its modes.
+
+    Args:
+        input: (n, c, {inner}), floating.
+        grid: (n, *points, {axes}), of input's dtype: places between -1 and 1, the last axis first.
+        interpolation_mode: 0 bilinear, 1 nearest, 2 bicubic (of images only).
+        padding_mode: what lies outside: 0 zeros, 1 the border, 2 the reflection.
+        align_corners: whether -1 and 1 are the centres of the outermost elements, not their edges.
+
+    Returns:
+        (n, c, *points).
+
+    Raises:
+        RuntimeError: if sizes or dtypes do not fit.
+
+    Example:
+        >>> x = flambeau.tensor([{image}])
+        >>> middle = flambeau.zeros({"1, " * (axes + 1)}{axes})
+        >>> flambeau.{name}(x, middle, 0, 0, True).item()
+        2.0
+    """
     sampler = op(
         forward,
         name=name,
@@ -220,8 +240,8 @@ def _sampler(name, node, sizes):
     return sampler
 
 
-grid_sampler_2d = _sampler("grid_sampler_2d", "GridSampler2D", (4, 5))
-grid_sampler_3d = _sampler("grid_sampler_3d", "GridSampler3D", (2, 3, 4))
+grid_sampler_2d = _sampler("grid_sampler_2d", "GridSampler2D", "images", (4, 5))
+grid_sampler_3d = _sampler("grid_sampler_3d", "GridSampler3D", "volumes", (2, 3, 4))
 
 
 @function

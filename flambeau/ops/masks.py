@@ -64,7 +64,20 @@ def _operand(value, partner):
 
 
 def _where_method(self, condition, other=0):
-    """The tensor where a condition holds, elsewhere `other`; see `flambeau.where`."""
+    """The tensor where a condition holds, elsewhere `other`; see `flambeau.where`.
+
+    Args:
+        condition: bool; all broadcast.
+        other: a tensor or a number.
+
+    Raises:
+        RuntimeError: if condition is not of bool, or the sizes do not broadcast.
+
+    Example:
+        >>> x = flambeau.tensor([-1, 2])
+        >>> x.where(x > 0, 0)
+        tensor([0, 2])
+    """
     return where(condition, self, other)
 
 

@@ -574,7 +574,18 @@ polygamma.vjp("input")(lambda g, n, input: g * polygamma(n + 1, input))
 
 
 def _polygamma_method(self, n):
-    """The n-th derivative of digamma."""
+    """The n-th derivative of digamma: `polygamma(n, self)`.
+
+    Args:
+        n: the order, at least 0.
+
+    Raises:
+        RuntimeError: if the order is negative.
+
+    Example:
+        >>> flambeau.tensor([1.0]).polygamma(1)  # pi^2 / 6
+        tensor([1.6449])
+    """
     return polygamma(n, self)
 
 
