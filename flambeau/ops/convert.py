@@ -322,8 +322,17 @@ def cpu(self, memory_format=None):
 def cuda(self, device=None, non_blocking=False, memory_format=None):
     """This tensor on a GPU.
 
+    Args:
+        device: which; the first unless given.
+        non_blocking: accepted; copies are done when the call returns.
+        memory_format: that of the copy.
+
     Raises:
         RuntimeError: if there is none.
+
+    Example:
+        >>> x = flambeau.ones(2)
+        >>> x = x.cuda() if flambeau.cuda.is_available() else x
     """
     return self.to("cuda" if device is None else device)
 
@@ -331,8 +340,15 @@ def cuda(self, device=None, non_blocking=False, memory_format=None):
 def pin_memory(self, device=None):
     """This tensor in page-locked memory.
 
+    Args:
+        device: the kind of device that shall copy from there.
+
     Raises:
         RuntimeError: if there is no GPU.
+
+    Example:
+        >>> x = flambeau.ones(2)
+        >>> x = x.pin_memory() if flambeau.cuda.is_available() else x
     """
     raise DeviceError("pin_memory: Cannot access accelerator device when none is available.")
 

@@ -161,7 +161,19 @@ sum_to_size.vjp("input")(lambda g, input_shape: g.expand(input_shape))
 
 
 def _sum_to_size_method(self, *sizes, size=None):
-    """The sum over the axes that broadcasting to this tensor's sizes would have repeated."""
+    """The sum over the axes that broadcasting `size` to this tensor's sizes adds or stretches.
+
+    Args:
+        size: the sizes of the result, as a tuple or one by one.
+
+    Raises:
+        RuntimeError: if they do not broadcast to the sizes of the tensor.
+
+    Example:
+        >>> flambeau.ones(2, 3).sum_to_size(2, 1)
+        tensor([[3.],
+                [3.]])
+    """
     size = _sizes(sizes) if size is None else size
     require(
         len(size) <= self.ndim
@@ -231,7 +243,17 @@ def tile(input, dims):
 
 
 def _tile_method(self, *sizes, dims=None):
-    """`repeat` that adds missing leading ones to `dims`."""
+    """A copy repeated along its last axes; see `flambeau.tile`.
+
+    Args:
+        dims: how often, for the last axes, as a tuple or one by one; with more of them than axes
+            also for new ones in front.
+
+    Example:
+        >>> flambeau.tensor([[1], [2]]).tile(2)
+        tensor([[1, 1],
+                [2, 2]])
+    """
     return tile(self, _sizes(sizes) if dims is None else dims)
 
 

@@ -621,7 +621,7 @@ def adjoint(input):
 # ---- dimensions at least, grids ----
 
 
-def _at_least(n, name, raise_one):
+def _at_least(n, name, raise_one, printed):
     def at_least(*tensors):
         if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
             return tuple(raise_one(x) for x in tensors[0])
@@ -629,7 +629,18 @@ def _at_least(n, name, raise_one):
         return made[0] if len(made) == 1 else made
 
     at_least.__name__ = at_least.__qualname__ = name
-    at_least.__doc__ = f"The tensors as views with at least {n} axes."
+    at_least.__doc__ = f"""The tensors as views with at least {n} axes.
+
+    Args:
+        tensors: tensors of any dtypes, one by one or as a list.
+
+    Returns:
+        The view of a single tensor; a tuple of those of several, or of a list.
+
+    Example:
+        >>> flambeau.{name}(flambeau.tensor([5, 6])), flambeau.{name}(flambeau.tensor(7)).shape
+        {printed}
+    """
     return function(at_least)
 
 
@@ -649,9 +660,14 @@ def _three_axes(x):
     return x.unsqueeze(-1) if x.ndim == 2 else x
 
 
-atleast_1d = _at_least(1, "atleast_1d", _one_axis)
-atleast_2d = _at_least(2, "atleast_2d", _two_axes)
-atleast_3d = _at_least(3, "atleast_3d", _three_axes)
+atleast_1d = _at_least(1, "atleast_1d", _one_axis, "(tensor([5, 6]), torch.Size([1]))")
+atleast_2d = _at_least(2, "atleast_2d", _two_axes, "(tensor([[5, 6]]), torch.Size([1, 1]))")
+atleast_3d = _at_least(
+    3,
+    "atleast_3d",
+    _three_axes,
+    "(tensor([[[5],\n                 [6]]]), torch.Size([1, 1, 1]))",
+)
 
 
 _C.set_engine_op("clone", clone)
