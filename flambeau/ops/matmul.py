@@ -51,7 +51,25 @@ mm.vjp("mat2")(lambda g, input: input.mH @ g)
     exact_out=True,
 )
 def bmm(input, mat2):
-    """Products of the matrices of two batches: (b, n, k) and (b, k, m) give (b, n, m)."""
+    """Products of the matrices of two batches.
+
+    Args:
+        input: (b, n, k).
+        mat2: (b, k, m), of the same dtype; nothing broadcasts.
+
+    Returns:
+        (b, n, m).
+
+    Raises:
+        RuntimeError: if sizes or dtypes do not fit.
+
+    Example:
+        >>> a = flambeau.tensor([[[1, 2]], [[3, 4]]])
+        >>> flambeau.bmm(a, a.mT)
+        tensor([[[ 5]],
+        <BLANKLINE>
+                [[25]]])
+    """
     return kernels(input).bmm(input, mat2)
 
 
@@ -61,7 +79,22 @@ bmm.vjp("mat2")(lambda g, input: input.mH.bmm(g))
 
 @op(methods=("mv",), samples=lambda s: [s(s.tensor(2, 3), s.tensor(3))], exact_out=True)
 def mv(input, vec):
-    """Product of a matrix (n, k) and a vector (k)."""
+    """Product of a matrix and a vector.
+
+    Args:
+        input: (n, k).
+        vec: (k), of the same dtype.
+
+    Returns:
+        (n).
+
+    Raises:
+        RuntimeError: if sizes or dtypes do not fit.
+
+    Example:
+        >>> flambeau.mv(flambeau.tensor([[1, 2], [3, 4]]), flambeau.tensor([1, 10]))
+        tensor([21, 43])
+    """
     return kernels(input).mv(input, vec)
 
 
@@ -75,7 +108,22 @@ mv.vjp("vec")(lambda g, input: mv(input.mH, g))
     exact_out=True,
 )
 def dot(input, tensor):
-    """Sum of the products of the elements of two vectors (nothing is conjugated)."""
+    """Sum of the products of the elements of two vectors (nothing is conjugated, see `vdot`).
+
+    Args:
+        input: (n).
+        tensor: (n), of the same dtype.
+
+    Returns:
+        A 0-dim tensor.
+
+    Raises:
+        RuntimeError: if they are no vectors of one length and dtype.
+
+    Example:
+        >>> flambeau.dot(flambeau.tensor([1, 2, 3]), flambeau.tensor([4, 5, 6]))
+        tensor(32)
+    """
     return kernels(input).dot(input, tensor)
 
 
@@ -192,7 +240,27 @@ def _addmm_samples(s):
 
 @op(methods=("addmm",), inplace=True, samples=_addmm_samples, exact_out=True)
 def addmm(input, mat1, mat2, *, beta=1, alpha=1):
-    """beta * input + alpha * (mat1 @ mat2); input broadcasts."""
+    """A matrix product added: `beta * input + alpha * (mat1 @ mat2)`.
+
+    Args:
+        input: (n, m), or what broadcasts to it; with beta = 0 its NaNs do not count.
+        mat1: (n, k).
+        mat2: (k, m).
+        beta: a number.
+        alpha: a number.
+
+    Returns:
+        (n, m), of the one dtype that all have.
+
+    Raises:
+        RuntimeError: if sizes or dtypes do not fit.
+
+    Example:
+        >>> a = flambeau.tensor([[1, 2], [3, 4]])
+        >>> flambeau.addmm(flambeau.tensor([100, 200]), a, a, alpha=2)
+        tensor([[114, 220],
+                [130, 244]])
+    """
     return kernels(input).addmm(input, mat1, mat2, beta, alpha)
 
 
@@ -208,7 +276,26 @@ def _baddbmm_samples(s):
 
 @op(methods=("baddbmm",), inplace=True, samples=_baddbmm_samples, exact_out=True)
 def baddbmm(input, batch1, batch2, *, beta=1, alpha=1):
-    """beta * input + alpha * bmm(batch1, batch2); input broadcasts."""
+    """Products of two batches of matrices added: `beta * input + alpha * bmm(batch1, batch2)`.
+
+    Args:
+        input: (b, n, m), or what broadcasts to it; with beta = 0 its NaNs do not count.
+        batch1: (b, n, k).
+        batch2: (b, k, m).
+        beta: a number.
+        alpha: a number.
+
+    Returns:
+        (b, n, m), of the one dtype that all have.
+
+    Raises:
+        RuntimeError: if sizes or dtypes do not fit.
+
+    Example:
+        >>> ones = flambeau.ones(2, 1, 3)
+        >>> flambeau.baddbmm(flambeau.tensor(10.0), ones, ones.mT, beta=2).shape
+        torch.Size([2, 1, 1])
+    """
     return kernels(input).baddbmm(input, batch1, batch2, beta, alpha)
 
 
@@ -250,6 +337,11 @@ def linear(input, weight, bias=None):
 
     Raises:
         ShapeError: if the sizes do not fit.
+
+    Example:
+        >>> x, weight = flambeau.tensor([1., 2.]), flambeau.tensor([[10., 0.], [0., 10.], [1., 1.]])
+        >>> flambeau.nn.functional.linear(x, weight, flambeau.tensor([0., 0., 0.5]))
+        tensor([10.0000, 20.0000,  3.5000])
     """
     return kernels(input).linear(input, weight, bias)
 
@@ -279,7 +371,23 @@ linear.vjp("bias")(lambda g: g)
     samples=lambda s: [s(s.tensor(2), s.tensor(3)), s(s.tensor(0), s.tensor(3))],
 )
 def outer(input, vec2):
-    """The matrix of all products of elements of two vectors."""
+    """The matrix of all products of elements of two vectors.
+
+    Args:
+        input: (n).
+        vec2: (m).
+
+    Returns:
+        (n, m), of the promoted dtype.
+
+    Raises:
+        RuntimeError: if they are no vectors.
+
+    Example:
+        >>> flambeau.outer(flambeau.tensor([1, 2]), flambeau.tensor([3, 4, 5]))
+        tensor([[ 3,  4,  5],
+                [ 6,  8, 10]])
+    """
     require(
         input.ndim == 1 and vec2.ndim == 1,
         "outer: both arguments must be vectors",
@@ -303,7 +411,22 @@ def _inner_samples(s):
     exact_out=True,
 )
 def inner(input, other):
-    """Products summed over the last axis of both."""
+    """Products summed over the last axis of both (nothing is conjugated).
+
+    Args:
+        input: (..., n), or a number.
+        other: (..., n), or a number, of the same dtype.
+
+    Returns:
+        The other axes of input, then those of other; a plain product if one is a number.
+
+    Raises:
+        RuntimeError: if the last sizes or the dtypes differ.
+
+    Example:
+        >>> flambeau.inner(flambeau.tensor([[1, 2], [3, 4]]), flambeau.tensor([1, 10]))
+        tensor([21, 43])
+    """
     if input.ndim == 0 or other.ndim == 0:
         return input * other
     require(
@@ -458,14 +581,22 @@ def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
     """beta * input + alpha * (the sum of the products of two batches of matrices).
 
     Args:
-        input: (n, m), or what broadcasts to it.
+        input: (n, m), or what broadcasts to it; with beta = 0 its NaNs do not count.
         batch1: (b, n, k).
         batch2: (b, k, m).
         beta: a number.
         alpha: a number.
 
+    Returns:
+        (n, m), of the one dtype that all have.
+
     Raises:
         ShapeError: if they are not batches of matrices, or their sizes do not fit.
+
+    Example:
+        >>> a = flambeau.tensor([[[1, 2]], [[3, 4]]])
+        >>> flambeau.addbmm(flambeau.tensor([[100]]), a, a.mT)  # 100 + (1 + 4) + (9 + 16)
+        tensor([[130]])
     """
     require(
         batch1.ndim == 3

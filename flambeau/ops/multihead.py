@@ -279,6 +279,16 @@ def multi_head_attention_forward(
     Raises:
         AssertionError: if sizes do not fit.
         RuntimeError: if the mask's size does not fit, or is missing with `is_causal`.
+
+    Example:
+        >>> x, one = flambeau.tensor([[2.], [4.]]), flambeau.ones(1, 1)
+        >>> out, weights = flambeau.nn.functional.multi_head_attention_forward(
+        ...     x, x, x, 1, 1, flambeau.zeros(3, 1), flambeau.tensor([0., 0., 5.]),
+        ...     None, None, False, 0., one, None
+        ... )
+        >>> out.flatten(), weights  # every value is the bias 5, every key gets half of the weight
+        (tensor([5., 5.]), tensor([[0.5000, 0.5000],
+                [0.5000, 0.5000]]))
     """
     batched = _check_heads(query, key, value, key_padding_mask, attn_mask, num_heads)
     padding = key_padding_mask

@@ -63,10 +63,18 @@ def _(g, input, out):
 
 @function(methods=("positive", "__pos__"))
 def positive(input):
-    """The input itself.
+    """The input itself: what `+x` is.
+
+    Args:
+        input: any dtype but bool.
 
     Raises:
-        RuntimeError: for bool tensors.
+        RuntimeError: if it is of bool.
+
+    Example:
+        >>> x = flambeau.tensor([1, -2])
+        >>> flambeau.positive(x) is x
+        True
     """
     if input.dtype is _C.bool:
         raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
@@ -471,7 +479,18 @@ polygamma.vjp("input")(lambda g, n, input: g * polygamma(n + 1, input))
 
 
 def _polygamma_method(self, n):
-    """The n-th derivative of digamma."""
+    """The n-th derivative of digamma: `polygamma(n, self)`.
+
+    Args:
+        n: the order, at least 0.
+
+    Raises:
+        RuntimeError: if the order is negative.
+
+    Example:
+        >>> flambeau.tensor([1.0]).polygamma(1)  # pi^2 / 6
+        tensor([1.6449])
+    """
     return polygamma(n, self)
 
 
