@@ -21,6 +21,25 @@ def of(*values):
     raise TypeError(f"argument 'input' (position 1) must be Tensor, not {type(values[0]).__name__}")
 
 
+def require_tensors(function, /, **arguments):
+    """Raises TypeError for the first argument of the function that is no tensor."""
+    for name, value in arguments.items():
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"{function}(): argument '{name}' must be Tensor, not {type(value).__name__}"
+            )
+
+
+def require_operands(function, /, **arguments):
+    """The same for the first arguments of an operation, whose position the error tells too."""
+    for position, (name, value) in enumerate(arguments.items(), 1):
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"{function}(): argument '{name}' (position {position}) must be Tensor, not"
+                f" {type(value).__name__}"
+            )
+
+
 def tensor_of(value, like):
     """The operand as a tensor: a number takes the dtype of `like`."""
     return value if isinstance(value, Tensor) else _C.full((), value, like.dtype)

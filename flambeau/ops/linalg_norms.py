@@ -7,6 +7,7 @@ from flambeau.backends import kernels
 from flambeau.core.errors import DTypeError, ShapeError, UnsupportedError
 from flambeau.core.registry import function, op
 from flambeau.core.tensor import Tensor
+from flambeau.ops._declare import require_tensors
 from flambeau.ops.linalg_common import check_matrix, regular
 from flambeau.ops.linalg_solve import inv_ex
 from flambeau.ops.linalg_spectral import svdvals
@@ -227,10 +228,7 @@ def linalg_norm(input, ord=None, dim=None, keepdim=False, *, dtype=None):
         >>> flambeau.linalg.norm(flambeau.tensor([3., 4.]))
         tensor(5.)
     """
-    if not isinstance(input, Tensor):
-        raise TypeError(
-            f"linalg_norm(): argument 'input' must be Tensor, not {type(input).__name__}"
-        )
+    require_tensors("linalg_norm", input=input)
     dims = (dim,) if isinstance(dim, int) else dim
     if ord is None:
         return vector_norm(_converted(input, dtype, "linalg.vector_norm"), 2, dims, keepdim)

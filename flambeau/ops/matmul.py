@@ -7,7 +7,7 @@ from flambeau.backends import kernels
 from flambeau.core.errors import DTypeError, OutOfRangeError, RuntimeFailure, ShapeError, require
 from flambeau.core.registry import FUNCTIONS, function, op
 from flambeau.core.tensor import Tensor
-from flambeau.ops._declare import conj, stored
+from flambeau.ops._declare import conj, require_operands, stored
 from flambeau.ops.einsum import _contract
 from flambeau.ops.views import _axis
 
@@ -202,12 +202,7 @@ def matmul(input, other, *, out=None):
         >>> flambeau.matmul(flambeau.ones(2, 3), flambeau.ones(3))
         tensor([3., 3.])
     """
-    for place, (name, value) in enumerate((("input", input), ("other", other)), 1):
-        if not isinstance(value, Tensor):
-            raise TypeError(
-                f"matmul(): argument '{name}' (position {place}) must be Tensor, not"
-                f" {type(value).__name__}"
-            )
+    require_operands("matmul", input=input, other=other)
     direct = _DIRECT.get((input.ndim, other.ndim))
     if direct is not None:
         return direct(input, other, out=out)
