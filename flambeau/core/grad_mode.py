@@ -97,7 +97,14 @@ class no_grad(_Mode):
 
 
 class enable_grad(_Mode):
-    """Operations in the block are recorded, also inside `no_grad`."""
+    """Operations in the block are recorded, also inside `no_grad`.
+
+    Example:
+        >>> x = flambeau.ones(2, requires_grad=True)
+        >>> with flambeau.no_grad(), flambeau.enable_grad():
+        ...     (x * 2).requires_grad
+        True
+    """
 
     def __new__(cls, function: Any = None) -> Any:
         self = super().__new__(cls)
@@ -116,6 +123,13 @@ class set_grad_enabled(_Mode):
 
     Args:
         mode: True to record.
+
+    Example:
+        >>> x = flambeau.ones(2, requires_grad=True)
+        >>> training = False
+        >>> with flambeau.set_grad_enabled(training):
+        ...     (x * 2).requires_grad
+        False
     """
 
     def __init__(self, mode: bool) -> None:
@@ -145,6 +159,13 @@ class inference_mode(_Mode):
 
     Args:
         mode: False leaves inference mode for the block.
+
+    Example:
+        >>> x = flambeau.ones(2, requires_grad=True)
+        >>> with flambeau.inference_mode():
+        ...     y = x * 2
+        >>> y.requires_grad, y.is_inference()
+        (False, True)
     """
 
     def __new__(cls, mode: Any = True) -> Any:

@@ -8,37 +8,7 @@ import warnings
 
 from flambeau.core.registry import checked as _checked
 from flambeau.core.tensor import Tensor
-from flambeau.ops import random as _random
-from flambeau.ops.activation import celu as celu
-from flambeau.ops.activation import celu_ as celu_
-from flambeau.ops.activation import elu as elu
-from flambeau.ops.activation import elu_ as elu_
-from flambeau.ops.activation import gelu as gelu
-from flambeau.ops.activation import glu as glu
-from flambeau.ops.activation import hardshrink as hardshrink
-from flambeau.ops.activation import hardsigmoid as hardsigmoid
-from flambeau.ops.activation import hardswish as hardswish
-from flambeau.ops.activation import hardtanh as hardtanh
-from flambeau.ops.activation import hardtanh_ as hardtanh_
-from flambeau.ops.activation import leaky_relu as leaky_relu
-from flambeau.ops.activation import leaky_relu_ as leaky_relu_
-from flambeau.ops.activation import logsigmoid as logsigmoid
-from flambeau.ops.activation import mish as mish
-from flambeau.ops.activation import prelu as prelu
-from flambeau.ops.activation import relu as relu
-from flambeau.ops.activation import relu6 as relu6
-from flambeau.ops.activation import relu_ as relu_
-from flambeau.ops.activation import rrelu as rrelu
-from flambeau.ops.activation import rrelu_ as rrelu_
-from flambeau.ops.activation import selu as selu
-from flambeau.ops.activation import selu_ as selu_
-from flambeau.ops.activation import silu as silu
-from flambeau.ops.activation import softplus as softplus
-from flambeau.ops.activation import softshrink as softshrink
-from flambeau.ops.activation import softsign as softsign
-from flambeau.ops.activation import tanhshrink as tanhshrink
-from flambeau.ops.activation import threshold as threshold
-from flambeau.ops.activation import threshold_ as threshold_
+from flambeau.ops import dropout as _dropout
 from flambeau.ops.attention import scaled_dot_product_attention as scaled_dot_product_attention
 from flambeau.ops.bag import by_frequency as _by_frequency
 from flambeau.ops.bag import embedding_bag as embedding_bag
@@ -63,6 +33,15 @@ from flambeau.ops.gather import embedding as _embedding
 from flambeau.ops.grid import affine_grid as affine_grid
 from flambeau.ops.grid import grid_sample as grid_sample
 from flambeau.ops.grouped import grouped_mm as grouped_mm
+from flambeau.ops.hard_activation import hardshrink as hardshrink
+from flambeau.ops.hard_activation import hardsigmoid as hardsigmoid
+from flambeau.ops.hard_activation import hardswish as hardswish
+from flambeau.ops.hard_activation import hardtanh as hardtanh
+from flambeau.ops.hard_activation import hardtanh_ as hardtanh_
+from flambeau.ops.hard_activation import relu6 as relu6
+from flambeau.ops.hard_activation import softshrink as softshrink
+from flambeau.ops.hard_activation import threshold as threshold
+from flambeau.ops.hard_activation import threshold_ as threshold_
 from flambeau.ops.linear_loss import linear_cross_entropy as linear_cross_entropy
 from flambeau.ops.loss import binary_cross_entropy as binary_cross_entropy
 from flambeau.ops.loss import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
@@ -129,6 +108,19 @@ from flambeau.ops.pool import max_pool3d_with_indices as max_pool3d_with_indices
 from flambeau.ops.pool import max_unpool1d as max_unpool1d
 from flambeau.ops.pool import max_unpool2d as max_unpool2d
 from flambeau.ops.pool import max_unpool3d as max_unpool3d
+from flambeau.ops.rectifiers import celu as celu
+from flambeau.ops.rectifiers import celu_ as celu_
+from flambeau.ops.rectifiers import elu as elu
+from flambeau.ops.rectifiers import elu_ as elu_
+from flambeau.ops.rectifiers import leaky_relu as leaky_relu
+from flambeau.ops.rectifiers import leaky_relu_ as leaky_relu_
+from flambeau.ops.rectifiers import prelu as prelu
+from flambeau.ops.rectifiers import relu as relu
+from flambeau.ops.rectifiers import relu_ as relu_
+from flambeau.ops.rectifiers import rrelu as rrelu
+from flambeau.ops.rectifiers import rrelu_ as rrelu_
+from flambeau.ops.rectifiers import selu as selu
+from flambeau.ops.rectifiers import selu_ as selu_
 from flambeau.ops.resample import interpolate as interpolate
 from flambeau.ops.resample import upsample as upsample
 from flambeau.ops.resample import upsample_bilinear as upsample_bilinear
@@ -136,6 +128,14 @@ from flambeau.ops.resample import upsample_nearest as upsample_nearest
 from flambeau.ops.shuffle import channel_shuffle as channel_shuffle
 from flambeau.ops.shuffle import pixel_shuffle as pixel_shuffle
 from flambeau.ops.shuffle import pixel_unshuffle as pixel_unshuffle
+from flambeau.ops.smooth_activation import gelu as gelu
+from flambeau.ops.smooth_activation import glu as glu
+from flambeau.ops.smooth_activation import logsigmoid as logsigmoid
+from flambeau.ops.smooth_activation import mish as mish
+from flambeau.ops.smooth_activation import silu as silu
+from flambeau.ops.smooth_activation import softplus as softplus
+from flambeau.ops.smooth_activation import softsign as softsign
+from flambeau.ops.smooth_activation import tanhshrink as tanhshrink
 from flambeau.ops.softmax import log_softmax as _log_softmax
 from flambeau.ops.softmax import softmax as _softmax
 from flambeau.ops.unary import sigmoid as sigmoid
@@ -168,7 +168,9 @@ def dropout(input, p=0.5, training=True, inplace=False):
         tensor([1., 1.])
     """
     _check_probability(p)
-    return _random.dropout_(input, p, training) if inplace else _random.dropout(input, p, training)
+    return (
+        _dropout.dropout_(input, p, training) if inplace else _dropout.dropout(input, p, training)
+    )
 
 
 @_checked
@@ -311,7 +313,7 @@ def alpha_dropout(input, p=0.5, training=False, inplace=False):
         (True, True)
     """
     _check_probability(p)
-    drop = _random.alpha_dropout_ if inplace else _random.alpha_dropout
+    drop = _dropout.alpha_dropout_ if inplace else _dropout.alpha_dropout
     return drop(input, p, training)
 
 
@@ -339,7 +341,7 @@ def feature_alpha_dropout(input, p=0.5, training=False, inplace=False):
         True
     """
     _check_probability(p)
-    drop = _random.feature_alpha_dropout_ if inplace else _random.feature_alpha_dropout
+    drop = _dropout.feature_alpha_dropout_ if inplace else _dropout.feature_alpha_dropout
     return drop(input, p, training)
 
 
@@ -350,8 +352,8 @@ def _check_probability(p):
 
 def _drop_channels(input, p, training, inplace):
     if inplace:
-        return _random.feature_dropout_(input, p, training)
-    return _random.feature_dropout(input, p, training)
+        return _dropout.feature_dropout_(input, p, training)
+    return _dropout.feature_dropout(input, p, training)
 
 
 @_checked

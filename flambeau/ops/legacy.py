@@ -67,7 +67,19 @@ def legacy_tensor(cls: type, *arguments: object, **keywords: object) -> object:
 
 
 def new(self, *arguments, **keywords):
-    """The legacy constructor with this tensor's dtype: sizes, or a sequence of values."""
+    """The legacy constructor with this tensor's dtype; `new_tensor` and `new_empty` are clearer.
+
+    Args:
+        arguments: sizes, for uninitialised memory, or a sequence of values.
+        keywords: `device`.
+
+    Raises:
+        TypeError: for arguments that are neither.
+
+    Example:
+        >>> flambeau.tensor([1, 2]).new([3.7, 4.2])
+        tensor([3, 4])
+    """
     return _constructed(arguments, keywords, self.dtype)
 
 

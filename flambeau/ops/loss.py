@@ -13,8 +13,8 @@ from flambeau.backends import kernels
 from flambeau.core.errors import ShapeError
 from flambeau.core.registry import checked, op
 from flambeau.core.tensor import Tensor
-from flambeau.ops.activation import logsigmoid
 from flambeau.ops.masks import where
+from flambeau.ops.smooth_activation import logsigmoid
 
 # ---- arguments that losses share ----
 

@@ -6,6 +6,7 @@ from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core.errors import RuntimeFailure, ShapeError
 from flambeau.core.registry import checked, function, op
+from flambeau.ops.linalg_norms import vector_norm
 from flambeau.ops.loss import (
     _bce_logits,
     _pointwise,
@@ -16,7 +17,6 @@ from flambeau.ops.loss import (
     _same_dtype,
 )
 from flambeau.ops.masks import where
-from flambeau.ops.reduce import vector_norm
 from flambeau.ops.values import tensor
 
 # ---- margins ----

@@ -10,8 +10,8 @@ import math
 from flambeau import _C
 from flambeau.core.errors import RuntimeFailure, ShapeError
 from flambeau.core.registry import checked
-from flambeau.ops import random
 from flambeau.ops.attention import scaled_dot_product_attention
+from flambeau.ops.dropout import dropout
 from flambeau.ops.join import cat
 from flambeau.ops.masks import where
 from flambeau.ops.matmul import linear, matmul
@@ -172,7 +172,7 @@ def _attend(q, k, v, mask, dropout_p, causal, need_weights):
     scores = matmul(q * math.sqrt(1.0 / q.shape[-1]), k.mT)
     weights = softmax(scores if mask is None else scores + mask, -1)
     if dropout_p > 0.0:
-        weights = random.dropout(weights, dropout_p, True)
+        weights = dropout(weights, dropout_p, True)
     return matmul(weights, v), weights
 
 

@@ -11,9 +11,9 @@ from flambeau.core.errors import ArgumentTypeError, ArgumentValueError, ShapeErr
 from flambeau.core.registry import checked, function
 from flambeau.ops import pool_primitives as primitives
 from flambeau.ops._declare import stored
-from flambeau.ops.activation import relu
 from flambeau.ops.conv import _pair
 from flambeau.ops.random import rand
+from flambeau.ops.rectifiers import relu
 
 #: What torch has at its top level too.
 _TOP_LEVEL = (

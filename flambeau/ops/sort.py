@@ -87,7 +87,17 @@ def argsort(input, dim=-1, descending=False, *, stable=False):
 
 @function(methods=("msort",))
 def msort(input, *, out=None):
-    """The elements sorted along the first axis."""
+    """The elements sorted along the first axis, ascending.
+
+    Args:
+        input: any dtype but complex.
+        out: a tensor for the result.
+
+    Example:
+        >>> flambeau.msort(flambeau.tensor([[3, 1], [2, 4]]))
+        tensor([[2, 1],
+                [3, 4]])
+    """
     values = sort(input, 0)[0]
     return stored("msort", values, out, exact=True)
 
@@ -147,10 +157,25 @@ def _kth_samples(s):
     exact_out=True,
 )
 def kthvalue(input, k, dim=-1, keepdim=False):
-    """The k-th smallest element along an axis and its place, as (values, indices); k counts from 1.
+    """The k-th smallest element along an axis and its place.
+
+    Args:
+        input: any dtype but bool and complex; NaN counts as the greatest.
+        k: a number, from 1 on.
+        dim: the axis.
+        keepdim: keep the axis, with one element.
+
+    Returns:
+        A named tuple: values of input's dtype, and int64 indices.
 
     Raises:
         RuntimeError: if k is not between 1 and the number of elements.
+        IndexError: if there is no such axis.
+
+    Example:
+        >>> values, indices = flambeau.tensor([30, 10, 20]).kthvalue(2)
+        >>> values, indices
+        (tensor(20), tensor(2))
     """
     return kernels(input).kthvalue(input, k, dim, keepdim)
 
@@ -264,7 +289,25 @@ def median(input, dim=None, keepdim=False, *, out=None):
 
 @function(methods=("nanmedian",))
 def nanmedian(input, dim=None, keepdim=False, *, out=None):
-    """The median of the elements that are not NaN: of all, or of an axis as (values, indices)."""
+    """The median of the elements that are not NaN; of two in the middle, the lower.
+
+    Args:
+        input: any dtype but bool and complex.
+        dim: the axis; None for all elements.
+        keepdim: keep the axis, with one element.
+        out: with `dim`, a tuple of tensors for values and indices.
+
+    Returns:
+        A 0-dim tensor, or with `dim` the named tuple (values, indices); NaN if nothing else is
+        there.
+
+    Raises:
+        IndexError: if there is no such axis.
+
+    Example:
+        >>> flambeau.nanmedian(flambeau.tensor([3.0, float("nan"), 1.0, 2.0]))
+        tensor(2.)
+    """
     if dim is None:
         return _nanmedian_all(input)
     return _nanmedian_along(input, dim, keepdim, out=out)
@@ -358,7 +401,26 @@ def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear", out=N
 
 @function(methods=("nanquantile",))
 def nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear", out=None):
-    """`quantile` of the elements that are not NaN."""
+    """`quantile` of the elements that are not NaN.
+
+    Args:
+        input: float32 or float64.
+        q: a number or a vector of them, between 0 and 1, of input's dtype.
+        dim: the axis; None for all elements.
+        keepdim: keep the axis, with one element.
+        interpolation: "linear", "lower", "higher", "nearest" or "midpoint" between two elements.
+        out: a tensor for the result.
+
+    Returns:
+        The axes of input without `dim`, after one for q if that is a vector.
+
+    Raises:
+        RuntimeError: if q is not between 0 and 1, or of another dtype.
+
+    Example:
+        >>> flambeau.nanquantile(flambeau.tensor([1.0, float("nan"), 2.0]), 0.5)
+        tensor(1.5000)
+    """
     found = _quantile("quantile", input, q, dim, keepdim, interpolation, True)
     return stored("nanquantile", found, out, exact=True)
 
@@ -399,16 +461,40 @@ def unique_consecutive(input, return_inverse=False, return_counts=False, dim=Non
     """The elements without those equal to the one before.
 
     Args:
+        input: any dtype but complex; flattened unless there is a `dim`.
         return_inverse: also return, for each element, its place in the result.
         return_counts: also return the lengths of the runs.
         dim: compare the slices along this axis instead.
+
+    Returns:
+        The elements, or a tuple of them and what else was asked for (int64).
+
+    Example:
+        >>> flambeau.unique_consecutive(flambeau.tensor([1, 1, 2, 1]), return_counts=True)
+        (tensor([1, 2, 1]), tensor([2, 1, 1]))
     """
     return _distinct(input, dim, False, return_inverse, return_counts)
 
 
 @function
 def isin(elements, test_elements, *, assume_unique=False, invert=False, out=None):
-    """True where an element occurs among the test elements."""
+    """Where an element occurs among the test elements.
+
+    Args:
+        elements: a tensor or a number.
+        test_elements: a tensor of any sizes, or a number; not both numbers.
+        assume_unique: accepted; the result is the same.
+        invert: where it does not occur instead.
+        out: a bool tensor for the result.
+
+    Returns:
+        A bool tensor with the sizes of elements.
+
+    Example:
+        >>> flambeau.isin(flambeau.tensor([[1, 2], [3, 4]]), flambeau.tensor([2, 4, 6]))
+        tensor([[False,  True],
+                [False,  True]])
+    """
     elements, test_elements = _tensors(elements, test_elements)
     kernel = kernels(elements)
     known = kernel.sort(test_elements.reshape(-1), -1, False)[0]

@@ -9,6 +9,10 @@ from copy import deepcopy
 from flambeau.core.tensor import Tensor
 from flambeau.utils.hooks import RemovableHandle
 
+#: What the first argument of an optimizer may be, and a saved state, for annotations.
+ParamsT = Iterable[Tensor] | Iterable[dict[str, object]] | Iterable[tuple[str, Tensor]]
+StateDict = dict[str, object]
+
 _global_step_pre_hooks = OrderedDict()
 _global_step_post_hooks = OrderedDict()
 

@@ -77,16 +77,14 @@ class _ConvNd(Module):
 
     def _padding_per_side(self):
         """The padding as `pad` takes it: last dimension first, both sides of each."""
-        per_side = []
-        for i in reversed(range(len(self.kernel_size))):
-            if self.padding == "same":
-                total = self.dilation[i] * (self.kernel_size[i] - 1)
-                per_side += [total // 2, total - total // 2]
-            elif self.padding == "valid":
-                per_side += [0, 0]
-            else:
-                per_side += [self.padding[i], self.padding[i]]
-        return per_side
+        if self.padding == "same":
+            total = [d * (k - 1) for d, k in zip(self.dilation, self.kernel_size, strict=False)]
+            sides = [(t // 2, t - t // 2) for t in total]
+        elif self.padding == "valid":
+            sides = [(0, 0)] * len(self.kernel_size)
+        else:
+            sides = [(width, width) for width in self.padding]
+        return [width for pair in reversed(sides) for width in pair]
 
     def reset_parameters(self):
         """Draw weight and bias uniformly from ±1/sqrt(fan_in)."""

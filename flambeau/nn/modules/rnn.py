@@ -294,6 +294,9 @@ def _check_sizes(mode, input_size, hidden_size, num_layers, dropout, proj_size):
     for name, size in sizes.items():
         if size <= 0:
             raise ValueError(f"{name} must be greater than zero")
+    for name, size in (("num_layers", num_layers), ("proj_size", proj_size)):
+        if not hasattr(size, "__index__"):
+            raise TypeError(f"{name} should be of type int, got: {type(size).__name__}")
     if num_layers <= 0:
         raise ValueError("num_layers must be greater than zero")
     if proj_size < 0:
