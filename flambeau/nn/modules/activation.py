@@ -232,6 +232,9 @@ class RReLU(_Inplace):
     Shape:
         Any, of a floating dtype; the output has the shape and dtype of the input.
 
+    Raises:
+        RuntimeError: When called, if the bounds are not in order.
+
     Example:
         >>> import flambeau as torch
         >>> torch.nn.RReLU(0.1, 0.3).eval()(torch.tensor([-10.0, 10.0]))
@@ -372,6 +375,9 @@ class CELU(ELU):
     Shape:
         Any, of a floating dtype; the output has the shape and dtype of the input.
 
+    Raises:
+        RuntimeError: When called, if `alpha` is zero.
+
     Example:
         >>> import flambeau as torch
         >>> x = torch.tensor(-1e-4, requires_grad=True)
@@ -426,6 +432,9 @@ class PReLU(Module):
 
     Shape:
         Any; (N, C, ...) with one slope for each channel. The output has the shape of the input.
+
+    Raises:
+        RuntimeError: When called, if there are neither one slope nor as many as channels.
 
     Example:
         >>> import flambeau as torch
@@ -721,6 +730,9 @@ class Softmax(_AlongDim):
     Shape:
         Any, of a floating dtype; the output has the shape and dtype of the input.
 
+    Raises:
+        IndexError: When called, if the dimension is not there.
+
     Example:
         >>> import flambeau as torch
         >>> torch.nn.Softmax(dim=0)(torch.zeros(4))
@@ -741,6 +753,9 @@ class LogSoftmax(_AlongDim):
     Shape:
         Any, of a floating dtype; the output has the shape and dtype of the input.
 
+    Raises:
+        IndexError: When called, if the dimension is not there.
+
     Example:
         >>> import flambeau as torch
         >>> torch.nn.LogSoftmax(dim=0)(torch.tensor([0.0, 1000.0]))
@@ -760,6 +775,9 @@ class Softmin(_AlongDim):
 
     Shape:
         Any, of a floating dtype; the output has the shape and dtype of the input.
+
+    Raises:
+        IndexError: When called, if the dimension is not there.
 
     Example:
         >>> import flambeau as torch

@@ -176,6 +176,7 @@ class Conv1d(_ConvNd):
 
     Raises:
         ValueError: If channels and groups, or padding and stride, do not go together.
+        RuntimeError: When called, if the input has other channels, or is shorter than the window.
 
     Example:
         >>> import flambeau as torch
@@ -245,6 +246,7 @@ class Conv2d(_ConvNd):
 
     Raises:
         ValueError: If channels and groups, or padding and stride, do not go together.
+        RuntimeError: When called, if the input has other channels, or is smaller than the window.
 
     Example:
         >>> import flambeau as torch
@@ -312,6 +314,7 @@ class Conv3d(_ConvNd):
 
     Raises:
         ValueError: If channels and groups, or padding and stride, do not go together.
+        RuntimeError: When called, if the input has other channels, or is smaller than the window.
 
     Example:
         >>> import flambeau as torch
@@ -473,7 +476,9 @@ class ConvTranspose1d(_ConvTransposeNd):
         L' = (L - 1) stride - 2 padding + dilation (kernel_size - 1) + output_padding + 1.
 
     Raises:
-        ValueError: If channels and groups do not go together, or for another padding mode.
+        ValueError: If channels and groups do not go together, or for another padding mode; when
+            called, if `output_size` is out of reach.
+        RuntimeError: When called, if the input has other channels.
 
     Example:
         >>> import flambeau as torch
@@ -545,7 +550,9 @@ class ConvTranspose2d(_ConvTransposeNd):
         likewise.
 
     Raises:
-        ValueError: If channels and groups do not go together, or for another padding mode.
+        ValueError: If channels and groups do not go together, or for another padding mode; when
+            called, if `output_size` is out of reach.
+        RuntimeError: When called, if the input has other channels.
 
     Example:
         >>> import flambeau as torch
@@ -620,7 +627,9 @@ class ConvTranspose3d(_ConvTransposeNd):
         on.
 
     Raises:
-        ValueError: If channels and groups do not go together, or for another padding mode.
+        ValueError: If channels and groups do not go together, or for another padding mode; when
+            called, if `output_size` is out of reach.
+        RuntimeError: When called, if the input has other channels.
 
     Example:
         >>> import flambeau as torch

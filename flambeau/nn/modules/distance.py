@@ -17,6 +17,9 @@ class PairwiseDistance(Module):
     Shape:
         (..., D) twice; the output is (...), or (..., 1) with `keepdim`.
 
+    Raises:
+        RuntimeError: When called, if the shapes do not broadcast.
+
     Example:
         >>> import flambeau as torch
         >>> torch.nn.PairwiseDistance(eps=0.0)(torch.zeros(1, 2), torch.tensor([[3.0, 4.0]]))
@@ -45,6 +48,9 @@ class CosineSimilarity(Module):
 
     Shape:
         Two inputs of shapes that broadcast; the output has their common shape without `dim`.
+
+    Raises:
+        IndexError: When called, if the axis is not there.
 
     Example:
         >>> import flambeau as torch

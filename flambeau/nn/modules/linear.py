@@ -50,6 +50,9 @@ class Linear(Module):
     Shape:
         (..., in_features); the output is (..., out_features).
 
+    Raises:
+        RuntimeError: When called, if the last dimension of the input is not `in_features`.
+
     Example:
         >>> import flambeau as torch
         >>> torch.nn.Linear(20, 30)(torch.ones(128, 20)).shape
@@ -109,6 +112,7 @@ class Bilinear(Module):
 
     Raises:
         ValueError: If `in1_features` is not positive.
+        RuntimeError: When called, if the inputs have other sizes.
 
     Example:
         >>> import flambeau as torch
@@ -165,6 +169,9 @@ class LazyLinear(LazyModuleMixin, Linear):
 
     Shape:
         (..., in_features); the output is (..., out_features).
+
+    Raises:
+        RuntimeError: When called again, if the last dimension of the input is another one.
 
     Example:
         >>> import flambeau as torch

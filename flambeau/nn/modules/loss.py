@@ -364,6 +364,9 @@ class CrossEntropyLoss(_WeightedLoss):
         Scores (N, C), (N, C, d1, ...) or (C); classes (N), (N, d1, ...) or (), or probabilities in
         the shape of the scores. The output is a number, or of the shape of the classes with "none".
 
+    Raises:
+        IndexError: When called, if a target is no class.
+
     Example:
         >>> import flambeau as torch
         >>> torch.nn.CrossEntropyLoss()(torch.zeros(1, 2), torch.tensor([1]))

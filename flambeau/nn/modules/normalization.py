@@ -100,6 +100,7 @@ class GroupNorm(Module):
 
     Raises:
         ValueError: If the channels cannot be divided into the groups.
+        RuntimeError: When called, if the input has other channels.
 
     Example:
         >>> import flambeau as torch
@@ -165,6 +166,9 @@ class RMSNorm(Module):
     Shape:
         (..., *normalized_shape), of a floating or complex dtype; the output has the shape of the
         input.
+
+    Raises:
+        RuntimeError: When called, if the input's last axes have other sizes.
 
     Example:
         >>> import flambeau as torch

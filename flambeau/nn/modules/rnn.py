@@ -43,6 +43,7 @@ class RNNBase(Module):
 
     Raises:
         ValueError: If an argument is out of its range.
+        RuntimeError: When called, if input and state do not fit the layer or each other.
         TypeError: If `hidden_size` is no integer.
 
     Example:
@@ -339,6 +340,7 @@ class RNN(RNNBase):
 
     Raises:
         ValueError: If an argument is out of its range.
+        RuntimeError: When called, if input and state do not fit the layer or each other.
 
     Example:
         >>> import flambeau as torch
@@ -391,6 +393,7 @@ class LSTM(RNNBase):
 
     Raises:
         ValueError: If an argument is out of its range.
+        RuntimeError: When called, if input and state do not fit the layer or each other.
 
     Example:
         >>> import flambeau as torch
@@ -463,6 +466,7 @@ class GRU(RNNBase):
 
     Raises:
         ValueError: If an argument is out of its range.
+        RuntimeError: When called, if input and state do not fit the layer or each other.
 
     Example:
         >>> import flambeau as torch

@@ -65,6 +65,7 @@ class Embedding(_Table):
 
     Raises:
         ValueError: If `padding_idx` is not an index of the table.
+        IndexError: When called, if an index is none of the table.
 
     Example:
         >>> import flambeau as torch
@@ -195,6 +196,7 @@ class EmbeddingBag(_Table):
 
     Raises:
         ValueError: If `padding_idx` is not an index of the table.
+        RuntimeError: When called, if an index is none of the table.
 
     Example:
         >>> import flambeau as torch

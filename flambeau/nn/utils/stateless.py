@@ -22,7 +22,7 @@ def functional_call(
         What the module returns.
 
     Raises:
-        RuntimeError: If a name is none of the module's, or is missing with `strict`.
+        RuntimeError: With `strict`, if a name is missing or none of the module's.
 
     Example:
         >>> import warnings
