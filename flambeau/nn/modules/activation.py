@@ -64,6 +64,9 @@ class ReLU(_Inplace):
     Args:
         inplace: Write the result into the input.
 
+    Shape:
+        Any, of a real dtype; the output has the shape and dtype of the input.
+
     Example:
         >>> import flambeau as torch
         >>> torch.nn.ReLU()(torch.tensor([-1.0, 2.0]))
@@ -229,6 +232,9 @@ class RReLU(_Inplace):
     Shape:
         Any, of a floating dtype; the output has the shape and dtype of the input.
 
+    Raises:
+        RuntimeError: When called, if the bounds are not in order.
+
     Example:
         >>> import flambeau as torch
         >>> torch.nn.RReLU(0.1, 0.3).eval()(torch.tensor([-10.0, 10.0]))
@@ -369,6 +375,9 @@ class CELU(ELU):
     Shape:
         Any, of a floating dtype; the output has the shape and dtype of the input.
 
+    Raises:
+        RuntimeError: When called, if `alpha` is zero.
+
     Example:
         >>> import flambeau as torch
         >>> x = torch.tensor(-1e-4, requires_grad=True)
@@ -424,6 +433,9 @@ class PReLU(Module):
     Shape:
         Any; (N, C, ...) with one slope for each channel. The output has the shape of the input.
 
+    Raises:
+        RuntimeError: When called, if there are neither one slope nor as many as channels.
+
     Example:
         >>> import flambeau as torch
         >>> layer = torch.nn.PReLU()
@@ -467,8 +479,8 @@ class GELU(Module):
 
     Example:
         >>> import flambeau as torch
-        >>> torch.nn.GELU()(torch.tensor([-10.0, 0.0, 1.0]))
-        tensor([-0.0000, 0.0000, 0.8413])
+        >>> torch.nn.GELU()(torch.tensor([-1.0, 0.0, 1.0]))
+        tensor([-0.1587,  0.0000,  0.8413])
     """
 
     __constants__ = ["approximate"]
@@ -715,6 +727,12 @@ class Softmax(_AlongDim):
     Args:
         dim: The dimension.
 
+    Shape:
+        Any, of a floating dtype; the output has the shape and dtype of the input.
+
+    Raises:
+        IndexError: When called, if the dimension is not there.
+
     Example:
         >>> import flambeau as torch
         >>> torch.nn.Softmax(dim=0)(torch.zeros(4))
@@ -735,6 +753,9 @@ class LogSoftmax(_AlongDim):
     Shape:
         Any, of a floating dtype; the output has the shape and dtype of the input.
 
+    Raises:
+        IndexError: When called, if the dimension is not there.
+
     Example:
         >>> import flambeau as torch
         >>> torch.nn.LogSoftmax(dim=0)(torch.tensor([0.0, 1000.0]))
@@ -754,6 +775,9 @@ class Softmin(_AlongDim):
 
     Shape:
         Any, of a floating dtype; the output has the shape and dtype of the input.
+
+    Raises:
+        IndexError: When called, if the dimension is not there.
 
     Example:
         >>> import flambeau as torch

@@ -15,6 +15,9 @@ class ChannelShuffle(Module):
     Shape:
         (N, C, ...) with C a multiple of `groups`; the output has the shape of the input.
 
+    Raises:
+        RuntimeError: When called, if the groups do not divide the channels.
+
     Example:
         >>> import flambeau as torch
         >>> channels = torch.tensor([0.0, 1.0, 10.0, 11.0]).reshape(1, 4, 1)

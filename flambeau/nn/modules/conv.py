@@ -176,6 +176,7 @@ class Conv1d(_ConvNd):
 
     Raises:
         ValueError: If channels and groups, or padding and stride, do not go together.
+        RuntimeError: When called, if the input has other channels, or is shorter than the window.
 
     Example:
         >>> import flambeau as torch
@@ -239,8 +240,13 @@ class Conv2d(_ConvNd):
         device: Where the parameters live.
         dtype: Their type.
 
+    Shape:
+        (N, in_channels, H, W) or without N; the output is (N, out_channels, H', W') with
+        H' = (H + 2 padding - dilation (kernel_size - 1) - 1) // stride + 1, W' likewise.
+
     Raises:
         ValueError: If channels and groups, or padding and stride, do not go together.
+        RuntimeError: When called, if the input has other channels, or is smaller than the window.
 
     Example:
         >>> import flambeau as torch
@@ -302,8 +308,13 @@ class Conv3d(_ConvNd):
         device: Where the parameters live.
         dtype: Their type.
 
+    Shape:
+        (N, in_channels, D, H, W) or without N; the output is (N, out_channels, D', H', W') with
+        D' = (D + 2 padding - dilation (kernel_size - 1) - 1) // stride + 1, and so on.
+
     Raises:
         ValueError: If channels and groups, or padding and stride, do not go together.
+        RuntimeError: When called, if the input has other channels, or is smaller than the window.
 
     Example:
         >>> import flambeau as torch
@@ -465,7 +476,9 @@ class ConvTranspose1d(_ConvTransposeNd):
         L' = (L - 1) stride - 2 padding + dilation (kernel_size - 1) + output_padding + 1.
 
     Raises:
-        ValueError: If channels and groups do not go together, or for another padding mode.
+        ValueError: If channels and groups do not go together, or for another padding mode; when
+            called, if `output_size` is out of reach.
+        RuntimeError: When called, if the input has other channels.
 
     Example:
         >>> import flambeau as torch
@@ -531,8 +544,15 @@ class ConvTranspose2d(_ConvTransposeNd):
         device: Where the parameters live.
         dtype: Their type.
 
+    Shape:
+        (N, in_channels, H, W) or without N; the output is (N, out_channels, H', W') with
+        H' = (H - 1) stride - 2 padding + dilation (kernel_size - 1) + output_padding + 1, W'
+        likewise.
+
     Raises:
-        ValueError: If channels and groups do not go together, or for another padding mode.
+        ValueError: If channels and groups do not go together, or for another padding mode; when
+            called, if `output_size` is out of reach.
+        RuntimeError: When called, if the input has other channels.
 
     Example:
         >>> import flambeau as torch
@@ -607,7 +627,9 @@ class ConvTranspose3d(_ConvTransposeNd):
         on.
 
     Raises:
-        ValueError: If channels and groups do not go together, or for another padding mode.
+        ValueError: If channels and groups do not go together, or for another padding mode; when
+            called, if `output_size` is out of reach.
+        RuntimeError: When called, if the input has other channels.
 
     Example:
         >>> import flambeau as torch

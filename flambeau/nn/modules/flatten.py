@@ -12,6 +12,13 @@ class Flatten(Module):
         start_dim: The first of them.
         end_dim: The last of them.
 
+    Shape:
+        Any; the output has the product of the sizes in the place of those that are joined.
+
+    Raises:
+        RuntimeError: When called, if `start_dim` comes after `end_dim`.
+        IndexError: When called, if a dimension is not there.
+
     Example:
         >>> import flambeau as torch
         >>> torch.nn.Flatten()(torch.ones(2, 3, 4)).shape
@@ -45,6 +52,7 @@ class Unflatten(Module):
 
     Raises:
         TypeError: If the sizes are not integers.
+        RuntimeError: When called, if the sizes do not multiply to that of the dimension.
 
     Example:
         >>> import flambeau as torch

@@ -47,6 +47,12 @@ class Linear(Module):
         device: Where the parameters live.
         dtype: Their type.
 
+    Shape:
+        (..., in_features); the output is (..., out_features).
+
+    Raises:
+        RuntimeError: When called, if the last dimension of the input is not `in_features`.
+
     Example:
         >>> import flambeau as torch
         >>> torch.nn.Linear(20, 30)(torch.ones(128, 20)).shape
@@ -106,6 +112,7 @@ class Bilinear(Module):
 
     Raises:
         ValueError: If `in1_features` is not positive.
+        RuntimeError: When called, if the inputs have other sizes.
 
     Example:
         >>> import flambeau as torch
@@ -162,6 +169,9 @@ class LazyLinear(LazyModuleMixin, Linear):
 
     Shape:
         (..., in_features); the output is (..., out_features).
+
+    Raises:
+        RuntimeError: When called again, if the last dimension of the input is another one.
 
     Example:
         >>> import flambeau as torch

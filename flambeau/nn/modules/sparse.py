@@ -71,8 +71,12 @@ class Embedding(_Table):
         device: Where the table lives.
         dtype: Its type.
 
+    Shape:
+        Integers of any shape; the output is (*input, embedding_dim).
+
     Raises:
         ValueError: If `padding_idx` is not an index of the table.
+        IndexError: When called, if an index is none of the table.
 
     Example:
         >>> import flambeau as torch
@@ -192,8 +196,13 @@ class EmbeddingBag(_Table):
         device: Where the table lives.
         dtype: Its type.
 
+    Shape:
+        Indices (N), and offsets (B), where each of B bags begins; or indices (B, N), a bag in each
+        row. The output is (B, embedding_dim).
+
     Raises:
         ValueError: If `padding_idx` is not an index of the table.
+        RuntimeError: When called, if an index is none of the table.
 
     Example:
         >>> import flambeau as torch

@@ -168,7 +168,8 @@ class PruningContainer(BasePruningMethod):
         *args: The methods.
 
     Raises:
-        TypeError: If one is no pruning method.
+        AttributeError: If the first was not applied to a parameter.
+        TypeError: If another is no pruning method.
         ValueError: If they are for different parameters.
 
     Example:
