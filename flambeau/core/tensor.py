@@ -27,6 +27,12 @@ def _require_tensor(value: object, method: str, parameter: str) -> None:
 class Size(tuple[int, ...]):
     """The sizes of a tensor: a tuple of ints that prints as `torch.Size([2, 3])`.
 
+    Args:
+        sizes: integers.
+
+    Raises:
+        TypeError: if one is none.
+
     Example:
         >>> flambeau.Size([2, 3]) + (4,)
         torch.Size([2, 3, 4])

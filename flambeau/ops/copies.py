@@ -42,6 +42,7 @@ def unsafe_split(input, split_size, dim=0):
     wrong then.
 
     Args:
+        input: any dtype and sizes.
         split_size: the length of a piece; the last may be shorter.
         dim: the axis.
 

@@ -338,6 +338,7 @@ def tensor_split(
     """Splits into a number of pieces as equal as possible, or at the indices given.
 
     Args:
+        input: any dtype, at least one axis.
         indices_or_sections: the number of pieces, or the places where they begin but the first; a
             tensor or one of the names below does as well.
         dim: the axis.

@@ -54,6 +54,7 @@ def lu(A, pivot=True, get_infos=False, out=None):
         A: (..., m, n).
         pivot: must be true on the CPU.
         get_infos: also return info.
+        out: a tuple of tensors for the results.
 
     Returns:
         (LU, pivots) or (LU, pivots, info), as `linalg.lu_factor_ex`.

@@ -311,6 +311,7 @@ def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
             matrices in two axes; a number as in `linalg.vector_norm`.
         dim: the axes; None for all.
         keepdim: keep them with size one.
+        out: a tensor for the result.
         dtype: convert to this dtype first.
 
     Raises:

@@ -195,6 +195,10 @@ def matmul(input, other, *, out=None):
     Args:
         input: (..., n, k) or (k).
         other: (..., k, m) or (k).
+        out: a tensor for the result.
+
+    Returns:
+        (..., n, m), without the axes of vectors.
 
     Raises:
         ShapeError: if the inner sizes differ; a transposed operand that would fit is proposed.
@@ -447,6 +451,16 @@ def inner(input, other):
 def vdot(input, other):
     """Sum of the products of the elements of two vectors, the first conjugated.
 
+    Args:
+        input: (n).
+        other: (n), of the same dtype.
+
+    Returns:
+        A 0-dim tensor.
+
+    Raises:
+        RuntimeError: if they are no vectors of one length and dtype.
+
     Example:
         >>> flambeau.vdot(flambeau.tensor([2, 3]), flambeau.tensor([2, 1]))
         tensor(7)
@@ -553,6 +567,19 @@ def _check_addr_factors(dtype, **factors):
 def addr(input, vec1, vec2, *, beta=1, alpha=1):
     """beta * input + alpha * outer(vec1, vec2); input broadcasts, and is not read if beta is 0.
 
+    Args:
+        input: (n, m), or what broadcasts to it.
+        vec1: (n).
+        vec2: (m).
+        beta: a number.
+        alpha: a number.
+
+    Returns:
+        (n, m), of the promoted dtype.
+
+    Raises:
+        RuntimeError: if vec1 or vec2 is no vector, or the sizes do not fit.
+
     Example:
         >>> flambeau.addr(flambeau.zeros(2, 2), flambeau.tensor([1., 2.]), flambeau.ones(2))
         tensor([[1., 1.],
@@ -631,6 +658,13 @@ def kron(input, other):
     """The Kronecker product: every element of input times the whole of other, in a grid.
 
     The tensor with fewer axes counts as having leading axes of size one.
+
+    Args:
+        input: any dtype and sizes.
+        other: any dtype and sizes; dtypes are promoted.
+
+    Returns:
+        A tensor each of whose sizes is the product of theirs.
 
     Example:
         >>> flambeau.kron(flambeau.tensor([1, 10]), flambeau.tensor([1, 2]))

@@ -378,7 +378,7 @@ def embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=
         weight: (V, D), a row for each word.
         indices: integers from 0 to V - 1, any sizes.
         padding_idx: the row that gets no gradient; negative for none.
-        scale_grad_by_freq: accepted; gradients are not scaled.
+        scale_grad_by_freq: divide gradients of a row by how often the indices name it.
         sparse: accepted; gradients are dense.
 
     Returns:
@@ -394,7 +394,8 @@ def embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=
         tensor([[1., 2.],
                 [0., 0.]])
     """
-    return gather.embedding(indices, weight, padding_idx if padding_idx >= 0 else None)
+    rows = gather.embedding(indices, weight, padding_idx if padding_idx >= 0 else None)
+    return bag.by_frequency(rows, indices) if scale_grad_by_freq else rows
 
 
 @function
@@ -425,9 +426,14 @@ def embedding_bag(
         weight: the table, (V, D).
         indices: (N).
         offsets: where each bag starts.
+        scale_grad_by_freq: divide gradients of a row by how often the indices name it.
         mode: 0 for the sum, 1 for the mean, 2 for the maximum.
 
     The other arguments are those of `nn.functional.embedding_bag`.
+        sparse: accepted; gradients are dense.
+        per_sample_weights: (N), a factor for each index, with mode 0.
+        include_last_offset: whether the last offset is where the last bag ends.
+        padding_idx: a row that counts nowhere.
 
     Returns:
         (bags, the bag of each index, the size of each bag, the index of each maximum); the last
@@ -519,8 +525,16 @@ def cond(pred, true_fn, false_fn, operands=()):
 def while_loop(cond_fn, body_fn, carried_inputs):
     """Replaces the carried inputs by body_fn(*carried) as long as cond_fn(*carried) holds.
 
+    Args:
+        cond_fn: a function of the carried values that returns a truth value.
+        body_fn: a function of them that returns as many.
+        carried_inputs: the values to start from, a tuple or a list.
+
     Returns:
         The last carried values, as a tuple.
+
+    Raises:
+        RuntimeError: if a function cannot be called, or body_fn returns another number of values.
 
     Example:
         >>> flambeau.while_loop(lambda n: n < 5, lambda n: (n * 2,), (flambeau.tensor(1),))

@@ -273,6 +273,9 @@ nan_to_num.vjp("input")(lambda g, input: where(isfinite(input), g, 0.0))
 def square(input):
     """input * input.
 
+    Args:
+        input: any dtype.
+
     Example:
         >>> flambeau.square(flambeau.tensor([2., -3.]))
         tensor([4., 9.])
