@@ -1,7 +1,7 @@
 """The argument to blame for a call that failed, in plain words.
 
-Consulted only once a call has failed with a TypeError or an AttributeError: arguments are not
-checked beforehand, which would cost every call time.
+Consulted only once a call has failed with a TypeError, an AttributeError or an OverflowError:
+arguments are not checked beforehand, which would cost every call time.
 """
 
 import re
@@ -36,7 +36,10 @@ _COMMON = ("Tensor", "int", "float", "bool", "tuple", "list")
 _OF_PYTHON = re.compile(
     r"'[\w.]+' object |'\S+' not supported between|unsupported operand type|object of type '"
     r"|cannot unpack non-iterable|can't multiply sequence|int\(\) argument must be"
+    r"|not all arguments converted|only integer tensors"
 )
+# What the argument is of where Python does not say it: text % number, range(tensor).
+_UNSAID = {"not all": "str", "only integer": "Tensor"}
 _MOST_AXES = 64  # csrc/core/shape.h
 _INT64 = range(-(2**63), 2**63)
 
@@ -81,31 +84,36 @@ def explain(
         Culprit(names[k] if k < len(names) else rest or "", k, value)
         for k, value in enumerate(positional)
     ] + [Culprit(name, None, value) for name, value in keywords.items()]
-    made = _explained(function, rest, given, error)
-    if made is None:
-        return None
+    made = of_wrong_type(function, rest, given, error)
+    return None if made is None else in_place_of(error, made)
+
+
+def in_place_of(error: Exception, made: Exception) -> Exception:
+    """`made` as if it had been raised where `error` was, of which nothing is to be seen."""
     made.__suppress_context__ = True
     return made.with_traceback(error.__traceback__)
 
 
-def _explained(
+def of_wrong_type(
     function: str, rest: str | None, given: list[Culprit], error: Exception
 ) -> Exception | None:
     if isinstance(error, ArgumentTypeError):
         return _renamed(function, given, error)
     if isinstance(error, AttributeError):
         return _no_tensor(function, rest, given, error)
+    if isinstance(error, OverflowError):
+        return too_large(function, given, OverflowError)
     if type(error) is not TypeError:
         return None
     text = str(error)
     if "incompatible function arguments" in text:
         return _refused_by_kernel(function, given, text)
-    if not _OF_PYTHON.match(text) or not _raised_here(error.__traceback__):
+    if not _OF_PYTHON.match(text) or not raised_here(error.__traceback__):
         return None
     return _failed_inside(function, given, text)
 
 
-def _wrong(function: str, culprit: Culprit, what: str, value: object) -> ArgumentTypeError:
+def wrong(function: str, culprit: Culprit, what: str, value: object) -> ArgumentTypeError:
     made = ArgumentTypeError(f"{function}(): {culprit} {what}")
     # A function that called this one with an argument of its own says so in its own words.
     made.blamed = (value, what)
@@ -121,7 +129,7 @@ def _renamed(
     value, what = error.blamed
     for culprit in given:
         if culprit.value is value:
-            return _wrong(function, culprit, what, value)
+            return wrong(function, culprit, what, value)
     return None
 
 
@@ -140,7 +148,18 @@ def _no_tensor(
         if culprit.value is found or element:
             wanted = "a sequence of Tensors" if element else _OF_NAME.get(culprit.name, "Tensor")
             unplaced = Culprit(culprit.name, None, culprit.value)
-            return _wrong(function, unplaced, f"must be {wanted}, not {kind}", found)
+            return wrong(function, unplaced, f"must be {wanted}, not {kind}", found)
+    return None
+
+
+def too_large(
+    function: str, given: list[Culprit], kind: type[Exception] = ArgumentValueError
+) -> Exception | None:
+    """The error for an integer beyond 64 bits, if there is one."""
+    for culprit in given:
+        elements = (culprit.value, *culprit.elements())
+        if any(isinstance(e, int) and e not in _INT64 for e in elements):
+            return kind(f"{function}(): {culprit} is out of range: {culprit.value}")
     return None
 
 
@@ -154,8 +173,8 @@ def _refused_by_kernel(function: str, given: list[Culprit], text: str) -> Except
                 f"{function}(): a tensor has at most {_MOST_AXES} axes, but argument"
                 f" '{culprit.name}' names {len(numbers)}"
             )
-        if any(n not in _INT64 for n in numbers):
-            return ArgumentValueError(f"{function}(): {culprit} is out of range: {culprit.value}")
+    if found := too_large(function, given):
+        return found
     declared, kinds = _declarations(text)
     for wanted, kind in zip(declared, kinds, strict=False):
         if not _fits(wanted, kind):
@@ -170,8 +189,8 @@ def _of_wrong_type(
     function: str, given: list[Culprit], wanted: str, kind: str
 ) -> ArgumentTypeError:
     for culprit in given:
-        if _kind(culprit.value) == kind:
-            return _wrong(function, culprit, f"must be {wanted}, not {kind}", culprit.value)
+        if kind_of(culprit.value) == kind:
+            return wrong(function, culprit, f"must be {wanted}, not {kind}", culprit.value)
     return _unexplained(function, given, f"{wanted}, got {kind}")
 
 
@@ -185,12 +204,12 @@ def _of_wrong_elements(
             continue
         elements = list(culprit.elements())
         if not elements:
-            what = f"must be {wanted}, not {_kind(culprit.value)}"
-            return _wrong(function, culprit, what, culprit.value)
+            what = f"must be {wanted}, not {kind_of(culprit.value)}"
+            return wrong(function, culprit, what, culprit.value)
         for k, element in enumerate(elements):
             if not isinstance(element, (*fitting, TensorBase)):
-                what = f"must be {wanted}, but found element of type {_kind(element)} at pos {k}"
-                return _wrong(function, culprit, what, culprit.value)
+                what = f"must be {wanted}, but found element of type {kind_of(element)} at pos {k}"
+                return wrong(function, culprit, what, culprit.value)
     return None
 
 
@@ -199,10 +218,10 @@ def _unexplained(function: str, given: list[Culprit], wanted: str) -> ArgumentTy
 
 
 def _seen(given: list[Culprit]) -> str:
-    return ", ".join(f"{culprit.name} is {_kind(culprit.value)}" for culprit in given)
+    return ", ".join(f"{culprit.name} is {kind_of(culprit.value)}" for culprit in given)
 
 
-def _kind(value: object) -> str:
+def kind_of(value: object) -> str:
     return type(value).__name__
 
 
@@ -244,7 +263,7 @@ def _fits(wanted: str, kind: str) -> bool:
     return bool(({"object", kind} | taken.get(kind, set())) & names)
 
 
-def _raised_here(trace: TracebackType | None) -> bool:
+def raised_here(trace: TracebackType | None) -> bool:
     """Whether the error arose in code of this package, not in what a caller handed to it."""
     if trace is None:
         return True  # in C++
@@ -257,9 +276,10 @@ def _failed_inside(function: str, given: list[Culprit], text: str) -> ArgumentTy
     """Python refused something inside the function: one of the types that it names is to blame."""
     named = re.findall(r"'([\w.]+)'|not (?=[\w.]+$)([\w.]+)", text)
     kinds = ["".join(found).rpartition(".")[2] for found in named]
+    kinds += [kind for start, kind in _UNSAID.items() if text.startswith(start)]
     for kind in sorted(kinds, key=_COMMON.__contains__):
-        culprits = [c for c in given if _kind(c.value) == kind]
+        culprits = [c for c in given if kind_of(c.value) == kind]
         if len(culprits) == 1 or (culprits and kind not in _COMMON):
             what = f"cannot be of type {kind}: {text}"
-            return _wrong(function, culprits[0], what, culprits[0].value)
+            return wrong(function, culprits[0], what, culprits[0].value)
     return ArgumentTypeError(f"{function}(): {text}: {_seen(given)}")

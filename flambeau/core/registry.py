@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+_TAKES_ANY = 0x04  # the flag in the code of a function with *args
 _GRAD, _OUT, _INPUT, _SHAPE, _NEEDS, _LAYOUT = range(6)
 
 #: Every op by its full name ("add", "linalg.solve").
@@ -355,6 +356,11 @@ def _publish(name: str, target: Any) -> None:
 
 
 def _explain(*failed_call: Any) -> Exception | None:
+    # A constructor comes itself and not by its name.
+    if isinstance(failed_call[0], _C.Function):
+        from flambeau.core.constructors import explain_construction
+
+        return explain_construction(*failed_call)
     from flambeau.core.blame import explain
 
     return explain(*failed_call)
@@ -363,15 +369,31 @@ def _explain(*failed_call: Any) -> Exception | None:
 _C.set_engine_op("explain", _explain)
 
 
-def checked(plain: Callable[..., Any]) -> Any:
+def checked(plain: Callable[..., Any], make: Callable[[Any], Any] = _C.make_function) -> Any:
     """The function, whose failure on an argument of a wrong type names the argument."""
-    target = _C.make_function(plain)
+    target = make(plain)
     target.__name__ = plain.__name__
     target.__qualname__ = plain.__qualname__
     target.__module__ = plain.__module__
     target.__doc__ = plain.__doc__
     target.__wrapped__ = plain
     return target
+
+
+def explain_constructors(classes: dict[str, Any], base: type) -> None:
+    """Let the constructors of the classes below `base` in a namespace explain failed calls."""
+    for kind in list(classes.values()):
+        if isinstance(kind, type) and issubclass(kind, base):
+            for each in kind.__mro__[: kind.__mro__.index(base)]:
+                plain = vars(each).get("__init__")
+                if type(plain) is type(checked) and not _hands_on(plain):
+                    each.__init__ = checked(plain, _C.make_constructor)  # type: ignore[misc]
+
+
+def _hands_on(constructor: Any) -> bool:
+    """Whether a constructor names none of its arguments, which another one then explains."""
+    code = constructor.__code__
+    return code.co_argcount + code.co_kwonlyargcount == 1 and bool(code.co_flags & _TAKES_ANY)
 
 
 # Methods written in core/tensor.py, before there was a way to explain.

@@ -234,3 +234,45 @@ def integers(low=-8, high=8):
             )
 
     return samples
+
+
+#: The shapes of an activation's samples.
+ACTIVATION_SHAPES = ((), (5,), (0,), (2, 3), (2, 3, 4))
+
+
+def activation_calls(*parameters):
+    """Samples of an activation: each shape, and each tuple of parameters."""
+
+    def samples(s):
+        for shape in ACTIVATION_SHAPES:
+            yield s(s.tensor(*shape, low=-4.0, high=4.0))
+        for given in parameters:
+            yield s(s.tensor(3, 4, low=-4.0, high=4.0), *given)
+
+    return samples
+
+
+def activation(name, parameters=(), **info):
+    """Registers a forward whose further arguments are the parameters of its kernel."""
+
+    def register(forward):
+        info.setdefault("samples", activation_calls(*parameters))
+        info.setdefault("public", False)
+        target = op(forward, name=name, native=name, native_arity=1, elementwise=True, **info)
+        # In torch these are functions only, so the in-place form is no method either.
+        target.inplace = _C.make_variant(target, True, False, False)
+        target.info.inplace = True
+        return target
+
+    return register
+
+
+def inplace_form(target):
+    """`elu_` for `elu`: the function with inplace=True."""
+
+    def form(input, *arguments, **options):
+        return target(input, *arguments, inplace=True, **options)
+
+    form.__name__ = form.__qualname__ = target.__name__ + "_"
+    form.__doc__ = f"In-place form of `{target.__name__}`: overwrites the input and returns it."
+    return form

@@ -15,7 +15,7 @@ from flambeau.backends import kernels
 from flambeau.core.errors import DTypeError, RuntimeFailure, ShapeError
 from flambeau.core.registry import checked, op
 from flambeau.core.tensor import Tensor
-from flambeau.ops import random
+from flambeau.ops.dropout import dropout
 from flambeau.ops.masks import where
 from flambeau.ops.matmul import matmul
 from flambeau.ops.softmax import softmax
@@ -317,7 +317,7 @@ def scaled_dot_product_attention(
     if attn_mask is not None:
         attn_mask = _mask_of_batches(attn_mask, leading, (query.shape[2], key.shape[2]))
     if dropout_p and _is_batch(query, key, value, attn_mask):
-        weights = random.dropout(_weights(query, key, attn_mask, is_causal, scale), dropout_p, True)
+        weights = dropout(_weights(query, key, attn_mask, is_causal, scale), dropout_p, True)
         out = matmul(weights, value)
     else:
         kept, factor = _kept_by_dropout(query, key, dropout_p)

@@ -102,6 +102,11 @@ def _shares(index, of_index, sizes, factors, mode, padding_idx, by_frequency, dt
     return math.prod(shares[1:], start=shares[0]) if shares else None
 
 
+def _of_maxima(g, chosen):
+    """The rows that the maxima of the bags come from, and their gradients: none of empty bags."""
+    return chosen.clamp(min=0), where(chosen >= 0, g, _C.full((), 0, g.dtype))
+
+
 @_embedding_bag.vjp("weight")
 def _(
     g,
@@ -117,8 +122,7 @@ def _(
 ):
     table = g.new_zeros(weight_shape)
     if mode == "max":
-        rows = where(chosen >= 0, g, _C.full((), 0, g.dtype))
-        return table.scatter_add(0, chosen.clamp(min=0), rows)
+        return table.scatter_add(0, *_of_maxima(g, chosen))
     index = index[: len(of_index)].long()
     rows = g[of_index]
     shares = _shares(index, of_index, sizes, factors, mode, padding_idx, by_frequency, g.dtype)
@@ -139,8 +143,7 @@ def _(
     weight_shape,
 ):
     if mode == "max":
-        rows = where(chosen >= 0, g, _C.full((), 0, g.dtype))
-        return g.new_zeros(weight_shape).scatter_add_(0, chosen.clamp(min=0), rows)
+        return g.new_zeros(weight_shape).scatter_add_(0, *_of_maxima(g, chosen))
     index = index[: len(of_index)]
     shares = _shares(index, of_index, sizes, factors, mode, padding_idx, by_frequency, g.dtype)
     return kernels(g).embedding_bag_backward(g, index, of_index, shares, weight_shape[0])

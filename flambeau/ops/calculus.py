@@ -490,7 +490,7 @@ def _shrinking(norms, maxnorm):
 
 @renorm.vjp("input")
 def _(g, input, p, dim, maxnorm):
-    from flambeau.ops.reduce import vector_norm
+    from flambeau.ops.linalg_norms import vector_norm
 
     axis = dim % input.ndim
     others = [d for d in range(input.ndim) if d != axis]

@@ -1,18 +1,69 @@
-"""Norms of matrices, condition numbers, and the choice between norms of vectors and matrices."""
+"""Norms of vectors and matrices, the choice between them, and condition numbers."""
 
 from __future__ import annotations
 
 from flambeau import _C
+from flambeau.backends import kernels
 from flambeau.core.errors import DTypeError, ShapeError, UnsupportedError
 from flambeau.core.registry import function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops.linalg_common import check_matrix, regular
 from flambeau.ops.linalg_solve import inv_ex
 from flambeau.ops.linalg_spectral import svdvals
-from flambeau.ops.reduce import vector_norm
+from flambeau.ops.masks import where
+from flambeau.ops.reduce_common import share_of_extreme, unreduced
 from flambeau.ops.views import _axis
 
 _INF = float("inf")
+
+# ---- vectors ----
+
+
+def _vector_norm_samples(s):
+    for order in (2, 1, 3, 2.5, _INF, -_INF, -1):
+        yield s(s.distinct(2, 3, 4), order)
+        yield s(s.distinct(2, 3, 4), order, (0, -1), keepdim=True)
+    yield s(s.distinct(3, 4), 0, 1)
+    yield s(s.tensor(), 2)
+
+
+@op(name="linalg.vector_norm", public=False, samples=_vector_norm_samples, exact_out=True)
+def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
+    """The vector norm over axes: (sum |x|^ord)^(1/ord).
+
+    Args:
+        ord: any number; inf and -inf give the largest and smallest |x|, 0 the number of non-zero
+            elements.
+        dim: the axes; None for all.
+        keepdim: keep them with size one.
+        dtype: convert to this dtype first.
+    """
+    return kernels(x).vector_norm(x, ord, dim, keepdim, dtype)
+
+
+@vector_norm.vjp("x")
+def _(g, x, ord, dim, keepdim, out):
+    if ord == 0:
+        return x.new_zeros(x.shape)
+    shape = x.shape
+    if ord in (_INF, -_INF):
+        magnitude = x.abs()
+        return share_of_extreme(g, magnitude, dim, keepdim, out) * x.sgn()
+    g, out = (unreduced(t, dim, keepdim, shape) for t in (g, out))
+    if ord == 1:
+        return g * x.sgn()
+    zero = _C.full((), 0, g.dtype)
+    nothing = out == 0
+    out = where(nothing, _C.full((), 1, out.dtype), out)  # keeps second derivatives finite
+    if ord == 2:
+        return x * where(nothing, zero, g / out)
+    scale = where(nothing, zero, g / out ** (ord - 1))
+    if ord > 2:
+        return x * x.abs() ** (ord - 2) * scale
+    return x.sgn() * where(x == 0, zero, x.abs() ** (ord - 1)) * scale
+
+
+# ---- matrices ----
 
 
 def _matrix_norm_samples(s):

@@ -9,7 +9,6 @@ from flambeau.core.registry import FUNCTIONS, function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import conj, stored
 from flambeau.ops.einsum import _contract
-from flambeau.ops.elementwise import _conj
 from flambeau.ops.views import _axis
 
 
@@ -99,7 +98,7 @@ def mv(input, vec):
     return kernels(input).mv(input, vec)
 
 
-mv.vjp("input")(lambda g, vec: g.unsqueeze(1) * _conj(vec))
+mv.vjp("input")(lambda g, vec: g.unsqueeze(1) * conj(vec))
 mv.vjp("vec")(lambda g, input: mv(input.mH, g))
 
 
@@ -128,8 +127,8 @@ def dot(input, tensor):
     return kernels(input).dot(input, tensor)
 
 
-dot.vjp("input")(lambda g, tensor: g * _conj(tensor))
-dot.vjp("tensor")(lambda g, input: g * _conj(input))
+dot.vjp("input")(lambda g, tensor: g * conj(tensor))
+dot.vjp("tensor")(lambda g, input: g * conj(input))
 
 
 def _batched_samples(s):
@@ -160,9 +159,9 @@ def _matmul(input, other):
 @_matmul.vjp("input")
 def _(g, other, input_shape):
     if other.ndim == 1:
-        return g.unsqueeze(-1) * _conj(other)
+        return g.unsqueeze(-1) * conj(other)
     if len(input_shape) == 1:
-        return matmul(_conj(other), g.unsqueeze(-1)).squeeze(-1)
+        return matmul(conj(other), g.unsqueeze(-1)).squeeze(-1)
     return matmul(g, other.mH)
 
 
@@ -176,7 +175,7 @@ def _(g, input, other_shape):
     if len(other_shape) == 1:
         return matmul(input.mH, g.unsqueeze(-1)).squeeze(-1)
     if input.ndim == 1:
-        return _conj(input).unsqueeze(-1) * g.unsqueeze(-2)
+        return conj(input).unsqueeze(-1) * g.unsqueeze(-2)
     if len(other_shape) == 2:  # one product instead of a batch that would be summed
         return mm(_rows(input).mH, _rows(g))
     return matmul(input.mH, g)
@@ -347,19 +346,24 @@ def linear(input, weight, bias=None):
 
     Raises:
         ShapeError: if the sizes do not fit.
+
+    Example:
+        >>> x, weight = flambeau.tensor([1., 2.]), flambeau.tensor([[10., 0.], [0., 10.], [1., 1.]])
+        >>> flambeau.nn.functional.linear(x, weight, flambeau.tensor([0., 0., 0.5]))
+        tensor([10.0000, 20.0000,  3.5000])
     """
     return kernels(input).linear(input, weight, bias)
 
 
 @linear.vjp("input")
 def _(g, weight):
-    weight = _conj(weight)
+    weight = conj(weight)
     return g.unsqueeze(-1) * weight if weight.ndim == 1 else matmul(g, weight)
 
 
 @linear.vjp("weight")
 def _(g, input, weight_shape):
-    input = _conj(input)
+    input = conj(input)
     if len(weight_shape) == 1:
         return (g.unsqueeze(-1) * input).reshape(-1, weight_shape[0]).sum(0)
     if g.ndim == 2:
@@ -465,10 +469,10 @@ def vdot(input, other):
         >>> flambeau.vdot(flambeau.tensor([2, 3]), flambeau.tensor([2, 1]))
         tensor(7)
     """
-    return kernels(input).dot(_conj(input), other)
+    return kernels(input).dot(conj(input), other)
 
 
-vdot.vjp("input")(lambda g, other: _conj(g) * other)
+vdot.vjp("input")(lambda g, other: conj(g) * other)
 vdot.vjp("other")(lambda g, input: g * input)
 
 
@@ -540,7 +544,7 @@ def addmv(input, mat, vec, *, beta=1, alpha=1):
 
 
 addmv.vjp("input")(lambda g, beta: _scaled(g, conj(beta)))
-addmv.vjp("mat")(lambda g, vec, alpha: _scaled(g.unsqueeze(1) * _conj(vec), conj(alpha)))
+addmv.vjp("mat")(lambda g, vec, alpha: _scaled(g.unsqueeze(1) * conj(vec), conj(alpha)))
 addmv.vjp("vec")(lambda g, mat, alpha: _scaled(mv(mat.mH, g), conj(alpha)))
 FUNCTIONS["addmv_"] = addmv.inplace
 
@@ -594,8 +598,8 @@ def addr(input, vec1, vec2, *, beta=1, alpha=1):
 
 
 addr.vjp("input")(lambda g, beta: _scaled(g, conj(beta)))
-addr.vjp("vec1")(lambda g, vec2, alpha: _scaled(mv(g, _conj(vec2).to(g.dtype)), conj(alpha)))
-addr.vjp("vec2")(lambda g, vec1, alpha: _scaled(mv(g.mT, _conj(vec1).to(g.dtype)), conj(alpha)))
+addr.vjp("vec1")(lambda g, vec2, alpha: _scaled(mv(g, conj(vec2).to(g.dtype)), conj(alpha)))
+addr.vjp("vec2")(lambda g, vec1, alpha: _scaled(mv(g.mT, conj(vec1).to(g.dtype)), conj(alpha)))
 
 
 def _addbmm_samples(s):

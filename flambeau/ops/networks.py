@@ -12,7 +12,7 @@ from flambeau.core.grad_mode import no_grad
 from flambeau.core.registry import function
 from flambeau.ops import bag, ctc, gather, loss, margin_loss, norm, pool
 from flambeau.ops._declare import stored
-from flambeau.ops.reduce import vector_norm
+from flambeau.ops.linalg_norms import vector_norm
 
 _REDUCTIONS = ("none", "mean", "sum")
 

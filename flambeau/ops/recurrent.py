@@ -14,7 +14,7 @@ from flambeau.backends import kernels
 from flambeau.core.errors import RuntimeFailure, ShapeError
 from flambeau.core.registry import function, op
 from flambeau.core.tensor import Tensor
-from flambeau.ops import random
+from flambeau.ops.dropout import dropout as _dropout
 from flambeau.ops.join import cat, stack
 from flambeau.ops.matmul import linear, mm
 
@@ -282,7 +282,7 @@ def run_layers(
             last.append(end)
         input = parts[0] if directions == 1 else cat(parts, -1)
         if dropout and train and layer < num_layers - 1:
-            input = random.dropout(input, dropout, True)
+            input = _dropout(input, dropout, True)
     return input, tuple(stack(list(states)) for states in zip(*last, strict=True))
 
 

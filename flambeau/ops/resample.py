@@ -272,20 +272,80 @@ def _deprecated(name):
 
 @checked
 def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=None):
-    """The former name of `interpolate`; warns."""
+    """The former name of `interpolate`; warns.
+
+    Args:
+        input: (N, C, d1), (N, C, d1, d2) or (N, C, d1, d2, d3).
+        size: the new spatial sizes, one number or one per axis.
+        scale_factor: instead of `size`: how much larger to become.
+        mode: see `interpolate`.
+        align_corners: see `interpolate`.
+
+    Returns:
+        (N, C, *sizes).
+
+    Raises:
+        ValueError: if not exactly one of size and scale_factor is given.
+
+    Example:
+        >>> import warnings
+        >>> with warnings.catch_warnings():
+        ...     warnings.simplefilter("ignore")
+        ...     flambeau.nn.functional.upsample(flambeau.tensor([[[1., 2.]]]), scale_factor=2)
+        tensor([[[1., 1., 2., 2.]]])
+    """
     _deprecated("upsample")
     return interpolate(input, size, scale_factor, mode, align_corners)
 
 
 @checked
 def upsample_nearest(input, size=None, scale_factor=None):
-    """The former name of `interpolate(mode="nearest")`; warns."""
+    """The former name of `interpolate(mode="nearest")`; warns.
+
+    Args:
+        input: (N, C, d1), (N, C, d1, d2) or (N, C, d1, d2, d3).
+        size: the new spatial sizes, one number or one per axis.
+        scale_factor: instead of `size`: how much larger to become.
+
+    Returns:
+        (N, C, *sizes).
+
+    Raises:
+        ValueError: if not exactly one of size and scale_factor is given.
+
+    Example:
+        >>> import warnings
+        >>> with warnings.catch_warnings():
+        ...     warnings.simplefilter("ignore")
+        ...     flambeau.nn.functional.upsample_nearest(flambeau.tensor([[[1., 2.]]]), size=3)
+        tensor([[[1., 1., 2.]]])
+    """
     _deprecated("upsample_nearest")
     return interpolate(input, size, scale_factor, mode="nearest")
 
 
 @checked
 def upsample_bilinear(input, size=None, scale_factor=None):
-    """The former name of `interpolate(mode="bilinear", align_corners=True)`; warns."""
+    """The former name of `interpolate(mode="bilinear", align_corners=True)`; warns.
+
+    Args:
+        input: (N, C, H, W).
+        size: the new height and width.
+        scale_factor: instead of `size`: how much larger to become.
+
+    Returns:
+        (N, C, *sizes).
+
+    Raises:
+        ValueError: if not exactly one of size and scale_factor is given.
+
+    Example:
+        >>> import warnings
+        >>> image = flambeau.tensor([[[[1., 2.]]]])
+        >>> with warnings.catch_warnings():
+        ...     warnings.simplefilter("ignore")
+        ...     flambeau.nn.functional.upsample_bilinear(image, size=(1, 3))
+        tensor([[[[1.0000, 1.5000, 2.0000]]]])
+    """
     _deprecated("upsample_bilinear")
     return interpolate(input, size, scale_factor, mode="bilinear", align_corners=True)

@@ -22,6 +22,14 @@ class AdamW(Adam):
 
     Raises:
         ValueError: If an option is out of its range.
+
+    Example:
+        >>> import flambeau as torch
+        >>> p = torch.nn.Parameter(torch.ones(1))
+        >>> p.grad = torch.zeros(1)
+        >>> torch.optim.AdamW([p], lr=0.5, weight_decay=0.2).step()
+        >>> p.detach()  # 1 - 0.5 · 0.2, whatever the gradient
+        tensor([0.9000])
     """
 
     def __init__(

@@ -9,6 +9,10 @@ from copy import deepcopy
 from flambeau.core.tensor import Tensor
 from flambeau.utils.hooks import RemovableHandle
 
+#: What the first argument of an optimizer may be, and a saved state, for annotations.
+ParamsT = Iterable[Tensor] | Iterable[dict[str, object]] | Iterable[tuple[str, Tensor]]
+StateDict = dict[str, object]
+
 _global_step_pre_hooks = OrderedDict()
 _global_step_post_hooks = OrderedDict()
 
@@ -46,6 +50,22 @@ class Optimizer:
     Raises:
         TypeError: If `params` is a lone tensor or holds something else.
         ValueError: If there is no parameter, or one occurs in two groups.
+
+    Example:
+        >>> import flambeau as torch
+        >>> class SignDescent(torch.optim.Optimizer):
+        ...     def __init__(self, params, lr=0.1):
+        ...         super().__init__(params, {"lr": lr})
+        ...     @torch.no_grad()
+        ...     def step(self):
+        ...         for group in self.param_groups:
+        ...             for p in group["params"]:
+        ...                 p.sub_(group["lr"] * p.grad.sign())
+        >>> p = torch.nn.Parameter(torch.tensor([4.0]))
+        >>> (p * p).backward()
+        >>> SignDescent([p], lr=0.5).step()
+        >>> p.detach()
+        tensor([3.5000])
     """
 
     def __init__(self, params, defaults):

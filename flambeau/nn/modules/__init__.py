@@ -1,5 +1,6 @@
 """The layers."""
 
+from flambeau.core.registry import explain_constructors
 from flambeau.nn.modules import (
     activation,
     adaptive,
@@ -91,3 +92,5 @@ for _public, _kept in ((activation, attention), (conv, lazyconv), (loss, margin_
         _layer = getattr(_kept, _name)
         _layer.__module__ = _public.__name__
         setattr(_public, _name, _layer)
+
+explain_constructors(globals(), Module)

@@ -77,16 +77,14 @@ class _ConvNd(Module):
 
     def _padding_per_side(self):
         """The padding as `pad` takes it: last dimension first, both sides of each."""
-        per_side = []
-        for i in reversed(range(len(self.kernel_size))):
-            if self.padding == "same":
-                total = self.dilation[i] * (self.kernel_size[i] - 1)
-                per_side += [total // 2, total - total // 2]
-            elif self.padding == "valid":
-                per_side += [0, 0]
-            else:
-                per_side += [self.padding[i], self.padding[i]]
-        return per_side
+        if self.padding == "same":
+            total = [d * (k - 1) for d, k in zip(self.dilation, self.kernel_size, strict=False)]
+            sides = [(t // 2, t - t // 2) for t in total]
+        elif self.padding == "valid":
+            sides = [(0, 0)] * len(self.kernel_size)
+        else:
+            sides = [(width, width) for width in self.padding]
+        return [width for pair in reversed(sides) for width in pair]
 
     def reset_parameters(self):
         """Draw weight and bias uniformly from ±1/sqrt(fan_in)."""
@@ -172,8 +170,19 @@ class Conv1d(_ConvNd):
         device: Where the parameters live.
         dtype: Their type.
 
+    Shape:
+        (N, in_channels, L) or without N; the output is (N, out_channels, L') with
+        L' = (L + 2 padding - dilation (kernel_size - 1) - 1) // stride + 1.
+
     Raises:
         ValueError: If channels and groups, or padding and stride, do not go together.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.Conv1d(4, 8, 3, stride=2)(torch.ones(2, 4, 9)).shape
+        torch.Size([2, 8, 4])
+        >>> torch.nn.Conv1d(4, 8, 3, groups=2).weight.shape
+        torch.Size([8, 2, 3])
     """
 
     def __init__(
@@ -451,8 +460,17 @@ class ConvTranspose1d(_ConvTransposeNd):
         device: Where the parameters live.
         dtype: Their type.
 
+    Shape:
+        (N, in_channels, L) or without N; the output is (N, out_channels, L') with
+        L' = (L - 1) stride - 2 padding + dilation (kernel_size - 1) + output_padding + 1.
+
     Raises:
         ValueError: If channels and groups do not go together, or for another padding mode.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.ConvTranspose1d(8, 4, 3, stride=2)(torch.ones(2, 8, 4)).shape
+        torch.Size([2, 4, 9])
     """
 
     def __init__(
@@ -583,8 +601,19 @@ class ConvTranspose3d(_ConvTransposeNd):
         device: Where the parameters live.
         dtype: Their type.
 
+    Shape:
+        (N, in_channels, D, H, W) or without N; the output is (N, out_channels, D', H', W') with
+        D' = (D - 1) stride - 2 padding + dilation (kernel_size - 1) + output_padding + 1, and so
+        on.
+
     Raises:
         ValueError: If channels and groups do not go together, or for another padding mode.
+
+    Example:
+        >>> import flambeau as torch
+        >>> layer = torch.nn.ConvTranspose3d(8, 4, (1, 2, 2), stride=(1, 2, 2))
+        >>> layer(torch.ones(2, 8, 5, 4, 4)).shape
+        torch.Size([2, 4, 5, 8, 8])
     """
 
     def __init__(

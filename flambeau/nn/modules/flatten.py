@@ -40,8 +40,16 @@ class Unflatten(Module):
         dim: The dimension.
         unflattened_size: The sizes of the new ones; -1 stands for what is left.
 
+    Shape:
+        Any whose size along `dim` is the product of the new sizes.
+
     Raises:
         TypeError: If the sizes are not integers.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.Unflatten(1, (2, -1))(torch.ones(5, 12)).shape
+        torch.Size([5, 2, 6])
     """
 
     __constants__ = ["dim", "unflattened_size"]

@@ -85,8 +85,16 @@ class GroupNorm(Module):
         dtype: Their type.
         bias: Whether the shift is there (with `affine`).
 
+    Shape:
+        (N, num_channels, ...); the output has the shape of the input.
+
     Raises:
         ValueError: If the channels cannot be divided into the groups.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.GroupNorm(2, 4)(torch.tensor([[1.0, 3.0, 10.0, 30.0]])).detach().round()
+        tensor([[-1.,  1., -1.,  1.]])
     """
 
     __constants__ = ["num_groups", "num_channels", "eps", "affine"]
@@ -143,6 +151,15 @@ class RMSNorm(Module):
         elementwise_affine: Whether a learned scale follows.
         device: Where the parameter lives.
         dtype: Its type.
+
+    Shape:
+        (..., *normalized_shape), of a floating or complex dtype; the output has the shape of the
+        input.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.RMSNorm(4)(torch.tensor([2.0, -2.0, 2.0, -2.0])).tolist()
+        [1.0, -1.0, 1.0, -1.0]
     """
 
     __constants__ = ["normalized_shape", "eps", "elementwise_affine"]
@@ -183,6 +200,18 @@ class LocalResponseNorm(Module):
         alpha: The factor of the mean.
         beta: The power.
         k: What is added to the mean.
+
+    Shape:
+        (N, C, ...) of at least three dimensions; the output has the shape of the input.
+
+    Raises:
+        ValueError: When called, if the input has fewer dimensions.
+
+    Example:
+        >>> import flambeau as torch
+        >>> layer = torch.nn.LocalResponseNorm(2, alpha=2.0, beta=1.0)
+        >>> layer(torch.ones(1, 2, 1)).flatten()
+        tensor([0.5000, 0.3333])
     """
 
     __constants__ = ["size", "alpha", "beta", "k"]
@@ -203,7 +232,22 @@ class LocalResponseNorm(Module):
 
 
 class CrossMapLRN2d(LocalResponseNorm):
-    """`LocalResponseNorm` under the name that older models refer to."""
+    """`LocalResponseNorm` under the name that older models refer to.
+
+    Args:
+        size: How many channels are neighbours.
+        alpha: The factor of the mean.
+        beta: The power.
+        k: What is added to the mean.
+
+    Shape:
+        (N, C, H, W); the output has the shape of the input.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.CrossMapLRN2d(1, alpha=1.0, beta=1.0)(torch.ones(1, 1, 1, 1)).item()
+        0.5
+    """
 
     def __init__(self, size, alpha=1e-4, beta=0.75, k=1):
         super().__init__(size, alpha, beta, k)

@@ -37,6 +37,18 @@ class PixelUnshuffle(Module):
 
     Args:
         downscale_factor: r.
+
+    Shape:
+        (..., C, H r, W r); the output is (..., C r^2, H, W).
+
+    Example:
+        >>> import flambeau as torch
+        >>> image = torch.arange(4.0).reshape(1, 2, 2)
+        >>> torch.nn.PixelUnshuffle(2)(image).flatten(1)
+        tensor([[0.],
+                [1.],
+                [2.],
+                [3.]])
     """
 
     __constants__ = ["downscale_factor"]

@@ -40,6 +40,14 @@ class RNNBase(Module):
     Raises:
         ValueError: If an argument is out of its range.
         TypeError: If `hidden_size` is no integer.
+
+    Example:
+        >>> import flambeau as torch
+        >>> layer = torch.nn.RNNBase("GRU", 3, 4)
+        >>> list(layer.state_dict())
+        ['weight_ih_l0', 'weight_hh_l0', 'bias_ih_l0', 'bias_hh_l0']
+        >>> layer.weight_ih_l0.shape  # three gates of 4 rows
+        torch.Size([12, 3])
     """
 
     __constants__ = [
@@ -286,6 +294,9 @@ def _check_sizes(mode, input_size, hidden_size, num_layers, dropout, proj_size):
     for name, size in sizes.items():
         if size <= 0:
             raise ValueError(f"{name} must be greater than zero")
+    for name, size in (("num_layers", num_layers), ("proj_size", proj_size)):
+        if not hasattr(size, "__index__"):
+            raise TypeError(f"{name} should be of type int, got: {type(size).__name__}")
     if num_layers <= 0:
         raise ValueError("num_layers must be greater than zero")
     if proj_size < 0:
@@ -435,15 +446,21 @@ class GRU(RNNBase):
 
 
 class RNNCellBase(Module):
-    """What the cells have in common.
+    """What the cells have in common: the parameters of one step.
 
     Args:
         input_size: The features of the input.
         hidden_size: The features of the state.
         bias: Whether there are biases.
-        num_chunks: How many gates there are.
+        num_chunks: How many gates there are; each has `hidden_size` rows in every parameter.
         device: Where the parameters live.
         dtype: Their type.
+
+    Example:
+        >>> import flambeau as torch
+        >>> cell = torch.nn.RNNCellBase(3, 4, bias=True, num_chunks=2)
+        >>> cell.weight_ih.shape, cell.weight_hh.shape, cell.bias_ih.shape
+        (torch.Size([8, 3]), torch.Size([8, 4]), torch.Size([8]))
     """
 
     __constants__ = ["input_size", "hidden_size", "bias"]

@@ -36,6 +36,16 @@ class PackedSequence(_Fields):
         batch_sizes: the number of rows of each step, int64 on the CPU.
         sorted_indices: which sequence each of the first step's rows belongs to, None if in order.
         unsorted_indices: the way back.
+
+    Raises:
+        ValueError: if `batch_sizes` is not on the CPU.
+
+    Example:
+        >>> import flambeau as torch
+        >>> words = [torch.tensor([1, 2, 3]), torch.tensor([10])]
+        >>> packed = torch.nn.utils.rnn.pack_sequence(words)
+        >>> packed.data, packed.batch_sizes
+        (tensor([ 1, 10,  2,  3]), tensor([2, 1, 1]))
     """
 
     __slots__ = ()
@@ -225,6 +235,13 @@ def pad_packed_sequence(sequence, batch_first=False, padding_value=0.0, total_le
 
     Raises:
         ValueError: if `total_length` is too small.
+
+    Example:
+        >>> import flambeau as torch
+        >>> packed = torch.nn.utils.rnn.pack_sequence([torch.tensor([1, 2, 3]), torch.tensor([10])])
+        >>> torch.nn.utils.rnn.pad_packed_sequence(packed, batch_first=True, padding_value=-1)
+        (tensor([[ 1,  2,  3],
+                [10, -1, -1]]), tensor([3, 1]))
     """
     sizes = sequence.batch_sizes.tolist()
     longest = len(sizes)
@@ -315,6 +332,12 @@ def unpad_sequence(padded_sequences, lengths, batch_first=False):
 
     Returns:
         A list of tensors (length, ...).
+
+    Example:
+        >>> import flambeau as torch
+        >>> padded = torch.tensor([[1, 2, 3], [10, 0, 0]])
+        >>> torch.nn.utils.rnn.unpad_sequence(padded, torch.tensor([3, 1]), batch_first=True)
+        [tensor([1, 2, 3]), tensor([10])]
     """
     if not batch_first:
         padded_sequences = padded_sequences.transpose(0, 1)
@@ -335,6 +358,19 @@ def pack_sequence(sequences, enforce_sorted=True):
 
 
 def unpack_sequence(packed_sequences):
-    """The sequences of a `PackedSequence`, as a list."""
+    """The sequences of a `PackedSequence`, as a list.
+
+    Args:
+        packed_sequences: What `pack_sequence` returned.
+
+    Returns:
+        A list of tensors (length, ...), in the order in which they were packed.
+
+    Example:
+        >>> import flambeau as torch
+        >>> packed = torch.nn.utils.rnn.pack_sequence([torch.tensor([1, 2, 3]), torch.tensor([10])])
+        >>> torch.nn.utils.rnn.unpack_sequence(packed)
+        [tensor([1, 2, 3]), tensor([10])]
+    """
     padded, lengths = pad_packed_sequence(packed_sequences, batch_first=True)
     return unpad_sequence(padded, lengths, batch_first=True)

@@ -196,6 +196,15 @@ def remove_spectral_norm(module, name="weight"):
 
     Raises:
         ValueError: If the weight has no such hook.
+
+    Example:
+        >>> import flambeau as torch
+        >>> layer = torch.nn.utils.spectral_norm(torch.nn.Linear(2, 3, bias=False))
+        >>> [name for name, _ in layer.named_parameters()]
+        ['weight_orig']
+        >>> layer = torch.nn.utils.remove_spectral_norm(layer)
+        >>> [name for name, _ in layer.named_parameters()]
+        ['weight']
     """
     key = find_hook(module, SpectralNorm, name)
     if key is None:
