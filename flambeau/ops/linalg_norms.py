@@ -32,11 +32,20 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
     """The vector norm over axes: (sum |x|^ord)^(1/ord).
 
     Args:
+        x: floating or complex.
         ord: any number; inf and -inf give the largest and smallest |x|, 0 the number of non-zero
             elements.
         dim: the axes; None for all.
         keepdim: keep them with size one.
         dtype: convert to this dtype first.
+
+    Raises:
+        RuntimeError: for other dtypes, or if an axis without elements has no norm of this order.
+
+    Example:
+        >>> x = flambeau.tensor([3.0, -4.0])
+        >>> flambeau.linalg.vector_norm(x), flambeau.linalg.vector_norm(x, 1)
+        (tensor(5.), tensor(7.))
     """
     return kernels(x).vector_norm(x, ord, dim, keepdim, dtype)
 

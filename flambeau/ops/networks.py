@@ -428,8 +428,6 @@ def embedding_bag(
         offsets: where each bag starts.
         scale_grad_by_freq: divide gradients of a row by how often the indices name it.
         mode: 0 for the sum, 1 for the mean, 2 for the maximum.
-
-    The other arguments are those of `nn.functional.embedding_bag`.
         sparse: accepted; gradients are dense.
         per_sample_weights: (N), a factor for each index, with mode 0.
         include_last_offset: whether the last offset is where the last bag ends.
