@@ -114,6 +114,7 @@ def of_wrong_type(
 
 
 def wrong(function: str, culprit: Culprit, what: str, value: object) -> ArgumentTypeError:
+    """The error that says what is wrong with an argument."""
     made = ArgumentTypeError(f"{function}(): {culprit} {what}")
     # A function that called this one with an argument of its own says so in its own words.
     made.blamed = (value, what)
@@ -222,6 +223,7 @@ def _seen(given: list[Culprit]) -> str:
 
 
 def kind_of(value: object) -> str:
+    """The name of a value's type, as errors say it."""
     return type(value).__name__
 
 

@@ -134,6 +134,7 @@ def _ldexp_(self, other):
     return self.mul_(_power_of_two(self, other))
 
 
+_ldexp_.__name__ = _ldexp_.__qualname__ = "ldexp_"
 Tensor.ldexp_ = checked(_ldexp_)
 
 

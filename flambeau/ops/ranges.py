@@ -163,6 +163,7 @@ def inclusive_range(
     return _handed_out(made, out, dtype, requires_grad)
 
 
+inclusive_range.__name__ = inclusive_range.__qualname__ = "range"
 FUNCTIONS["range"] = checked(inclusive_range)  # the builtin keeps its name in this file
 
 
