@@ -97,6 +97,7 @@ def in_place_of(error: Exception, made: Exception) -> Exception:
 def of_wrong_type(
     function: str, rest: str | None, given: list[Culprit], error: Exception
 ) -> Exception | None:
+    """The error that names the argument, if an argument is what the failure comes from."""
     if isinstance(error, ArgumentTypeError):
         return _renamed(function, given, error)
     if isinstance(error, AttributeError):
