@@ -415,8 +415,19 @@ def _hook_every_optimizer(cls=Optimizer):
 def register_optimizer_step_pre_hook(hook):
     """Run `hook(optimizer, args, kwargs)` before each step of every optimizer.
 
+    Args:
+        hook: The function; a pair that it returns replaces `args` and `kwargs`.
+
     Returns:
         A handle whose `remove()` takes the hook away.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.optim.optimizer import register_optimizer_step_pre_hook
+        >>> handle = register_optimizer_step_pre_hook(lambda o, *_: print(type(o).__name__))
+        >>> torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1.0).step()
+        SGD
+        >>> handle.remove()
     """
     _hook_every_optimizer()
     return _enter(_global_step_pre_hooks, hook)
@@ -425,8 +436,21 @@ def register_optimizer_step_pre_hook(hook):
 def register_optimizer_step_post_hook(hook):
     """Run `hook(optimizer, args, kwargs)` after each step of every optimizer.
 
+    Args:
+        hook: The function.
+
     Returns:
         A handle whose `remove()` takes the hook away.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.optim.optimizer import register_optimizer_step_post_hook
+        >>> p = torch.nn.Parameter(torch.ones(1))
+        >>> p.grad = torch.ones(1)
+        >>> handle = register_optimizer_step_post_hook(lambda *_: print(p.item()))
+        >>> torch.optim.SGD([p], lr=0.25).step()
+        0.75
+        >>> handle.remove()
     """
     _hook_every_optimizer()
     return _enter(_global_step_post_hooks, hook)

@@ -1,7 +1,10 @@
 """Docstrings: every public function and class has one, and their examples print what they show."""
 
+import ast
 import doctest
+import functools
 import importlib
+import inspect
 import pkgutil
 
 import pytest
@@ -15,6 +18,29 @@ MODULES = [
     if not module.name.endswith("__main__")
 ]
 PUBLIC = ["flambeau", *(m for m in MODULES if "._" not in m and ".backends." not in m)]
+
+#: Where every public function and class has an example: modules, or classes for their methods.
+WITH_EXAMPLES = [
+    "fft",
+    "func",
+    "nn",
+    "nn.attention",
+    "nn.functional",
+    "nn.grad",
+    "nn.init",
+    "nn.parallel",
+    "nn.parameter",
+    "nn.utils",
+    "nn.utils.parametrizations",
+    "nn.utils.parametrize",
+    "nn.utils.prune",
+    "nn.utils.rnn",
+    "nn.utils.stateless",
+    "optim",
+    "optim.lr_scheduler",
+    "optim.swa_utils",
+    "special",
+]
 
 
 def documented(module):
@@ -47,6 +73,15 @@ def test_what_a_module_offers_has_a_docstring(name):
     assert not [n for n, value in offered.items() if is_ours(value) and not described(value)]
 
 
+@pytest.mark.parametrize("name", WITH_EXAMPLES)
+def test_what_is_offered_has_an_example(name):
+    offered = public(functools.reduce(getattr, name.split("."), flambeau))
+    assert offered
+    # What an in-place twin does is shown at the function that it is the twin of.
+    shown = [n for n in offered if not (n.endswith("_") and n[:-1] in offered)]
+    assert not [n for n in shown if ">>>" not in own_docstring(offered[n])]
+
+
 @pytest.mark.parametrize("cls", [flambeau.Tensor, flambeau.nn.Module, flambeau.optim.Optimizer])
 def test_methods_have_docstrings(cls):
     methods = {n: getattr(cls, n) for n in dir(cls) if not n.startswith("_")}
@@ -61,6 +96,26 @@ def is_ours(value):
 
 
 def described(value):
-    """Whether something has a docstring of its own; a class does not count its base's."""
-    doc = vars(value).get("__doc__") if isinstance(value, type) else value.__doc__
-    return bool(doc)
+    """Whether something has a docstring of its own."""
+    return bool(own_docstring(value))
+
+
+def own_docstring(value):
+    """The docstring of something, or nothing; for a class that of its base does not count."""
+    return (vars(value).get("__doc__") if isinstance(value, type) else value.__doc__) or ""
+
+
+def public(owner):
+    """The functions and classes that a module or class offers, by name."""
+    names = getattr(owner, "__all__", None) or set(dir(owner)) - imported(owner)
+    values = {n: getattr(owner, n) for n in names if not n.startswith("_")}
+    return {n: value for n, value in values.items() if is_ours(value)}
+
+
+def imported(owner):
+    """The names that a module imports for its own use; what it offers is imported `as` itself."""
+    if isinstance(owner, type):
+        return set()
+    body = ast.parse(inspect.getsource(owner)).body
+    imports = (node for node in body if isinstance(node, (ast.Import, ast.ImportFrom)))
+    return {alias.name for node in imports for alias in node.names if alias.asname != alias.name}

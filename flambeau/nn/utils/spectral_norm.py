@@ -24,6 +24,14 @@ class SpectralNorm:
 
     Raises:
         ValueError: If the number of steps is not positive.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.nn.utils.spectral_norm import SpectralNorm
+        >>> layer = torch.nn.Linear(3, 2, bias=False)
+        >>> hook = SpectralNorm.apply(layer, "weight", 1, 0, 1e-12)
+        >>> sorted(layer.state_dict())
+        ['weight_orig', 'weight_u', 'weight_v']
     """
 
     # Before version 1, state dicts had the weight itself and no right singular vector.

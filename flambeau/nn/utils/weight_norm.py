@@ -16,6 +16,14 @@ class WeightNorm:
     Args:
         name: The name of the weight.
         dim: The axis along which slices are taken; -1 for the whole.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.nn.utils.weight_norm import WeightNorm
+        >>> layer = torch.nn.Linear(3, 2, bias=False)
+        >>> hook = WeightNorm.apply(layer, "weight", 0)
+        >>> sorted(layer.state_dict())
+        ['weight_g', 'weight_v']
     """
 
     def __init__(self, name, dim):
