@@ -47,6 +47,9 @@ def sdpa_kernel(backends, set_priority=False):
         backends: A `SDPBackend`, or a list of them.
         set_priority: Their order says which to prefer; accepted.
 
+    Returns:
+        A context manager, which decorates functions as well.
+
     Raises:
         AssertionError: If `backends` is neither.
 

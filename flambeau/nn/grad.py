@@ -106,6 +106,9 @@ def conv2d_input(input_size, weight, grad_output, stride=1, padding=0, dilation=
         dilation: Distance between the elements of the window.
         groups: Number of blocks that channels are connected within.
 
+    Returns:
+        (n, c, h, w).
+
     Raises:
         ShapeError: If the sizes do not fit.
 
@@ -130,6 +133,9 @@ def conv2d_weight(input, weight_size, grad_output, stride=1, padding=0, dilation
         padding: Zeros on both sides of the input.
         dilation: Distance between the elements of the window.
         groups: Number of blocks that channels are connected within.
+
+    Returns:
+        (o, c / groups, kh, kw).
 
     Raises:
         ShapeError: If the sizes do not fit.

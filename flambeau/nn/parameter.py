@@ -218,6 +218,9 @@ def is_lazy(param):
     Args:
         param: Anything.
 
+    Returns:
+        True or False.
+
     Example:
         >>> import flambeau as torch
         >>> layer = torch.nn.LazyLinear(3)

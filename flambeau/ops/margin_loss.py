@@ -421,7 +421,16 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     """The cosine of the angle between x1 and x2 along one axis; see `nn.CosineSimilarity`.
 
     Args:
+        x1: floating.
+        x2: of a shape that broadcasts with it.
+        dim: the axis of the vectors.
         eps: the smallest norm that is divided by.
+
+    Returns:
+        The common shape without `dim`.
+
+    Raises:
+        IndexError: if the axis is not there.
 
     Example:
         >>> a, b = flambeau.tensor([[1., 0.]]), flambeau.tensor([[1., 1.]])

@@ -268,6 +268,7 @@ def multi_head_attention_forward(
         need_weights: return the weights too.
         attn_mask: (L, S) or (N * heads, L, S), which keys a query leaves out, or numbers to add.
         use_separate_proj_weight: take the three projections from the next three arguments.
+        q_proj_weight, k_proj_weight, v_proj_weight: (E, E), (E, Ek) and (E, Ev).
         static_k: (N * heads, S, head), keys instead of projected ones.
         static_v: values likewise.
         average_attn_weights: the mean of the weights over the heads.

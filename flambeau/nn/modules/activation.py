@@ -64,6 +64,9 @@ class ReLU(_Inplace):
     Args:
         inplace: Write the result into the input.
 
+    Shape:
+        Any, of a real dtype; the output has the shape and dtype of the input.
+
     Example:
         >>> import flambeau as torch
         >>> torch.nn.ReLU()(torch.tensor([-1.0, 2.0]))
@@ -467,8 +470,8 @@ class GELU(Module):
 
     Example:
         >>> import flambeau as torch
-        >>> torch.nn.GELU()(torch.tensor([-10.0, 0.0, 1.0]))
-        tensor([-0.0000, 0.0000, 0.8413])
+        >>> torch.nn.GELU()(torch.tensor([-1.0, 0.0, 1.0]))
+        tensor([-0.1587,  0.0000,  0.8413])
     """
 
     __constants__ = ["approximate"]
@@ -714,6 +717,9 @@ class Softmax(_AlongDim):
 
     Args:
         dim: The dimension.
+
+    Shape:
+        Any, of a floating dtype; the output has the shape and dtype of the input.
 
     Example:
         >>> import flambeau as torch

@@ -201,8 +201,8 @@ class BatchNorm3d(_BatchNorm):
         >>> layer = torch.nn.BatchNorm3d(2, eps=0.0).eval()
         >>> layer.running_mean.fill_(1.0)
         tensor([1., 1.])
-        >>> layer(torch.full((1, 2, 1, 1, 1), 5.0)).flatten().tolist()
-        [4.0, 4.0]
+        >>> layer(torch.full((1, 2, 1, 1, 1), 5.0)).detach().flatten()
+        tensor([4., 4.])
     """
 
     def _check_input_dim(self, input):

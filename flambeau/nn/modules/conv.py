@@ -239,6 +239,10 @@ class Conv2d(_ConvNd):
         device: Where the parameters live.
         dtype: Their type.
 
+    Shape:
+        (N, in_channels, H, W) or without N; the output is (N, out_channels, H', W') with
+        H' = (H + 2 padding - dilation (kernel_size - 1) - 1) // stride + 1, W' likewise.
+
     Raises:
         ValueError: If channels and groups, or padding and stride, do not go together.
 
@@ -301,6 +305,10 @@ class Conv3d(_ConvNd):
         padding_mode: "zeros", "reflect", "replicate" or "circular".
         device: Where the parameters live.
         dtype: Their type.
+
+    Shape:
+        (N, in_channels, D, H, W) or without N; the output is (N, out_channels, D', H', W') with
+        D' = (D + 2 padding - dilation (kernel_size - 1) - 1) // stride + 1, and so on.
 
     Raises:
         ValueError: If channels and groups, or padding and stride, do not go together.
@@ -530,6 +538,11 @@ class ConvTranspose2d(_ConvTransposeNd):
         padding_mode: "zeros", the only one there is.
         device: Where the parameters live.
         dtype: Their type.
+
+    Shape:
+        (N, in_channels, H, W) or without N; the output is (N, out_channels, H', W') with
+        H' = (H - 1) stride - 2 padding + dilation (kernel_size - 1) + output_padding + 1, W'
+        likewise.
 
     Raises:
         ValueError: If channels and groups do not go together, or for another padding mode.

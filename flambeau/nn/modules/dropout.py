@@ -28,11 +28,16 @@ class _DropoutNd(Module):
 
 
 class Dropout(_DropoutNd):
-    """Sets elements to zero with probability `p` while training, and scales the rest up.
+    """Sets elements to zero with probability `p` while training (Srivastava et al., 2014).
+
+    The rest is divided by `1 - p`, so that the mean stays.
 
     Args:
         p: The probability.
         inplace: Write the result into the input.
+
+    Shape:
+        Any, of a floating dtype; the output has the shape and dtype of the input.
 
     Raises:
         ValueError: If `p` is not between 0 and 1.

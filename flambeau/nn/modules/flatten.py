@@ -12,6 +12,9 @@ class Flatten(Module):
         start_dim: The first of them.
         end_dim: The last of them.
 
+    Shape:
+        Any; the output has the product of the sizes in the place of those that are joined.
+
     Example:
         >>> import flambeau as torch
         >>> torch.nn.Flatten()(torch.ones(2, 3, 4)).shape

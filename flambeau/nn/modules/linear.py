@@ -47,6 +47,9 @@ class Linear(Module):
         device: Where the parameters live.
         dtype: Their type.
 
+    Shape:
+        (..., in_features); the output is (..., out_features).
+
     Example:
         >>> import flambeau as torch
         >>> torch.nn.Linear(20, 30)(torch.ones(128, 20)).shape

@@ -79,6 +79,9 @@ class MSELoss(_Loss):
         reduce: Deprecated, see `reduction`.
         reduction: What becomes of the losses of the elements: "none", "mean" or "sum".
 
+    Shape:
+        Input and target alike; the output is a number, or of the same shape with "none".
+
     Example:
         >>> import flambeau as torch
         >>> torch.nn.MSELoss()(torch.zeros(3), torch.full((3,), 2.0))
@@ -357,6 +360,10 @@ class CrossEntropyLoss(_WeightedLoss):
         reduction: "none", "mean" or "sum".
         label_smoothing: How much of the target is spread evenly over all classes.
 
+    Shape:
+        Scores (N, C), (N, C, d1, ...) or (C); classes (N), (N, d1, ...) or (), or probabilities in
+        the shape of the scores. The output is a number, or of the shape of the classes with "none".
+
     Example:
         >>> import flambeau as torch
         >>> torch.nn.CrossEntropyLoss()(torch.zeros(1, 2), torch.tensor([1]))
@@ -397,6 +404,10 @@ class CTCLoss(_Loss):
         blank: The class that stands for no label.
         reduction: "none", "sum", or "mean": of the losses divided by the target lengths.
         zero_infinity: Losses of targets longer than the input can spell become 0.
+
+    Shape:
+        Log-probabilities (T, N, C) or (T, C), targets (N, S), or all below each other as one
+        vector; lengths (N) or (). The output is a number, or (N) with "none".
 
     Example:
         >>> import flambeau as torch
@@ -440,6 +451,10 @@ class LinearCrossEntropyLoss(Module):
         ignore_index: Positions with this class number do not count; -100 if left out.
         label_smoothing: How much of the target to spread evenly over all classes.
         options: `LinearCrossEntropyOptions`: treat a few examples at a time.
+
+    Shape:
+        Input (N, in_features), classes (N, *out_features); the output is a number, or of the shape
+        of the classes with "none".
 
     Raises:
         RuntimeError: If label_smoothing is not in [0, 1], or `weight` has another size.

@@ -16,7 +16,9 @@ def _shape_of(normalized_shape):
 
 
 class LayerNorm(Module):
-    """Normalisation over the last dimensions of the input.
+    """Normalisation over the last dimensions of the input (Ba et al., 2016).
+
+    `(x - mean) / sqrt(variance + eps)`, times a learned scale, plus a learned shift.
 
     Args:
         normalized_shape: The sizes of those dimensions.
@@ -25,6 +27,12 @@ class LayerNorm(Module):
         bias: Whether the shift is there (with `elementwise_affine`).
         device: Where the parameters live.
         dtype: Their type.
+
+    Shape:
+        (..., *normalized_shape), of a floating dtype; the output has the shape of the input.
+
+    Raises:
+        RuntimeError: When called, if the input's last axes have other sizes.
 
     Example:
         >>> import flambeau as torch
@@ -74,7 +82,9 @@ class LayerNorm(Module):
 
 
 class GroupNorm(Module):
-    """Normalisation over groups of channels and all positions.
+    """Normalisation over groups of channels and all positions (Wu & He, 2018).
+
+    `(x - mean) / sqrt(variance + eps)`, times a learned scale, plus a learned shift.
 
     Args:
         num_groups: The number of groups.
@@ -143,7 +153,7 @@ class GroupNorm(Module):
 
 
 class RMSNorm(Module):
-    """Division by the root of the mean square over the last dimensions.
+    """Division by the root of the mean square over the last dimensions (Zhang & Sennrich, 2019).
 
     Args:
         normalized_shape: The sizes of those dimensions.
@@ -158,8 +168,8 @@ class RMSNorm(Module):
 
     Example:
         >>> import flambeau as torch
-        >>> torch.nn.RMSNorm(4)(torch.tensor([2.0, -2.0, 2.0, -2.0])).tolist()
-        [1.0, -1.0, 1.0, -1.0]
+        >>> torch.nn.RMSNorm(4)(torch.tensor([2.0, -2.0, 2.0, -2.0])).detach()
+        tensor([ 1., -1.,  1., -1.])
     """
 
     __constants__ = ["normalized_shape", "eps", "elementwise_affine"]

@@ -12,6 +12,9 @@ class PixelShuffle(Module):
     Args:
         upscale_factor: r.
 
+    Shape:
+        (..., C r^2, H, W); the output is (..., C, H r, W r).
+
     Example:
         >>> import flambeau as torch
         >>> torch.nn.PixelShuffle(2)(torch.ones(1, 8, 3, 3)).shape

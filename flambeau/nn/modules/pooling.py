@@ -342,6 +342,9 @@ class AdaptiveAvgPool2d(_AdaptiveAvgPoolNd):
     Args:
         output_size: Height and width; None keeps that of the input.
 
+    Shape:
+        (N, C, H, W) or (C, H, W); the last two axes of the output have the sizes asked for.
+
     Example:
         >>> import flambeau as torch
         >>> torch.nn.AdaptiveAvgPool2d(1)(torch.ones(1, 3, 8, 8)).shape
@@ -502,6 +505,10 @@ class LPPool2d(_LPPoolNd):
         stride: Step of the window; `kernel_size` if left out.
         ceil_mode: Round the output size up instead of down.
 
+    Shape:
+        (N, C, H, W) or (C, H, W); the output's height is (H - kernel_size) // stride + 1, its width
+        likewise.
+
     Example:
         >>> import flambeau as torch
         >>> torch.nn.LPPool2d(2, 2)(torch.ones(1, 1, 4, 4))
@@ -575,11 +582,16 @@ class _FractionalMaxPoolNd(Module):
 class FractionalMaxPool2d(_FractionalMaxPoolNd):
     """The maximum of windows of images that lie at random, input size / output size apart.
 
+    The method is that of Graham (2015, arXiv:1412.6071).
+
     Args:
         kernel_size: Size of the window.
         output_size: Height and width of the output.
         output_ratio: Instead of it, the output's size as a fraction of the input's.
         return_indices: Also return where the maxima are.
+
+    Shape:
+        (N, C, H, W) or (C, H, W); the last two axes of the output have the sizes asked for.
 
     Raises:
         ValueError: if not exactly one of output_size and output_ratio is given, or a ratio is not
@@ -675,6 +687,14 @@ class MaxUnpool2d(_MaxUnpoolNd):
         kernel_size: Size of the window of the pooling.
         stride: Its step; `kernel_size` if left out.
         padding: Its padding.
+
+    Shape:
+        Values and indices (N, C, H, W) or (C, H, W); the output's height is
+        (H - 1) stride - 2 padding + kernel_size, its width likewise, or those given as
+        `output_size` in the call.
+
+    Raises:
+        ValueError: When called, if the pooling could not have had an input of `output_size`.
 
     Example:
         >>> import flambeau as torch

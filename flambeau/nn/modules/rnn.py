@@ -37,6 +37,10 @@ class RNNBase(Module):
         device: Where the parameters live.
         dtype: Their type.
 
+    Shape:
+        Input (T, N, input_size), with `batch_first` (N, T, input_size), or (T, input_size), or a
+        `PackedSequence`.
+
     Raises:
         ValueError: If an argument is out of its range.
         TypeError: If `hidden_size` is no integer.
@@ -314,7 +318,7 @@ def _refuse_projection(args, kwargs):
 
 
 class RNN(RNNBase):
-    """An Elman network: h' = tanh(W_ih x + b_ih + W_hh h + b_hh) at every step.
+    """An Elman network (1990): h' = tanh(W_ih x + b_ih + W_hh h + b_hh) at every step.
 
     Args:
         input_size: The features of the input.
@@ -327,6 +331,11 @@ class RNN(RNNBase):
         bidirectional: Whether a second network reads from the end.
         device: Where the parameters live.
         dtype: Their type.
+
+    Shape:
+        Input (T, N, input_size), with `batch_first` (N, T, input_size), or (T, input_size), or a
+        `PackedSequence`; state (layers, N, hidden_size), where both directions of a layer count.
+        The output is (T, N, hidden_size), twice as wide with `bidirectional`, and the last state.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -356,6 +365,12 @@ class RNN(RNNBase):
 class LSTM(RNNBase):
     """Long short-term memory: a state of two parts, whose change gates control.
 
+    Of a step's input x and state (h, c), the next state is (h', c'), with the quarters i, f, g, o
+    of W_ih x + b_ih + W_hh h + b_hh (Hochreiter & Schmidhuber, 1997; Gers et al., 1999, for f):
+
+        c' = sigmoid(f) c + sigmoid(i) tanh(g)
+        h' = sigmoid(o) tanh(c')
+
     Args:
         input_size: The features of the input.
         hidden_size: The features of the hidden state.
@@ -367,6 +382,12 @@ class LSTM(RNNBase):
         proj_size: The size that the hidden state is projected to, 0 for none.
         device: Where the parameters live.
         dtype: Their type.
+
+    Shape:
+        Input (T, N, input_size), with `batch_first` (N, T, input_size), or (T, input_size), or a
+        `PackedSequence`; state (layers, N, hidden_size) twice, where both directions of a layer
+        count. The output is (T, N, hidden_size), twice as wide with `bidirectional`, and the last
+        state.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -419,6 +440,11 @@ class LSTM(RNNBase):
 class GRU(RNNBase):
     """Gated recurrent units: gates decide how much of the state is kept and used.
 
+    Of a step's input x and state h, the next state is h', with the thirds r, z, n of
+    W_ih x + b_ih and R, Z, N of W_hh h + b_hh (Cho et al., 2014):
+
+        h' = (1 - k) tanh(n + sigmoid(r + R) N) + k h, where k = sigmoid(z + Z)
+
     Args:
         input_size: The features of the input.
         hidden_size: The features of the hidden state.
@@ -429,6 +455,11 @@ class GRU(RNNBase):
         bidirectional: Whether a second network reads from the end.
         device: Where the parameters live.
         dtype: Their type.
+
+    Shape:
+        Input (T, N, input_size), with `batch_first` (N, T, input_size), or (T, input_size), or a
+        `PackedSequence`; state (layers, N, hidden_size), where both directions of a layer count.
+        The output is (T, N, hidden_size), twice as wide with `bidirectional`, and the last state.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -522,6 +553,10 @@ class RNNCell(RNNCellBase):
         device: Where the parameters live.
         dtype: Their type.
 
+    Shape:
+        Input (N, input_size) or (input_size), state (N, hidden_size) or (hidden_size); the output
+        is the next state.
+
     Example:
         >>> import flambeau as torch
         >>> torch.nn.RNNCell(3, 4)(torch.ones(2, 3)).shape
@@ -556,6 +591,10 @@ class LSTMCell(RNNCellBase):
         device: Where the parameters live.
         dtype: Their type.
 
+    Shape:
+        Input (N, input_size) or (input_size), states (N, hidden_size) or (hidden_size), two of
+        them; the output is the next two.
+
     Example:
         >>> import flambeau as torch
         >>> hidden, cell = torch.nn.LSTMCell(3, 4)(torch.ones(2, 3))
@@ -585,6 +624,10 @@ class GRUCell(RNNCellBase):
         bias: Whether there are biases.
         device: Where the parameters live.
         dtype: Their type.
+
+    Shape:
+        Input (N, input_size) or (input_size), state (N, hidden_size) or (hidden_size); the output
+        is the next state.
 
     Example:
         >>> import flambeau as torch

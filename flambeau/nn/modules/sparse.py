@@ -60,6 +60,9 @@ class Embedding(_Table):
         device: Where the table lives.
         dtype: Its type.
 
+    Shape:
+        Integers of any shape; the output is (*input, embedding_dim).
+
     Raises:
         ValueError: If `padding_idx` is not an index of the table.
 
@@ -185,6 +188,10 @@ class EmbeddingBag(_Table):
         padding_idx: An index that does not count and is not trained.
         device: Where the table lives.
         dtype: Its type.
+
+    Shape:
+        Indices (N), and offsets (B), where each of B bags begins; or indices (B, N), a bag in each
+        row. The output is (B, embedding_dim).
 
     Raises:
         ValueError: If `padding_idx` is not an index of the table.

@@ -16,6 +16,13 @@ class Upsample(Module):
         align_corners: Whether the centres of the first and last elements stay where they are.
         recompute_scale_factor: Take the scale from the rounded sizes.
 
+    Shape:
+        (N, C, d1), (N, C, d1, d2) or (N, C, d1, d2, d3); the output is (N, C, *size).
+
+    Raises:
+        ValueError: When called, if not exactly one of `size` and `scale_factor` was given, or the
+            mode does not take `align_corners`.
+
     Example:
         >>> import flambeau as torch
         >>> torch.nn.Upsample(scale_factor=2)(torch.tensor([[[1.0, 2.0]]]))

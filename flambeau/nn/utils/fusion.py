@@ -58,8 +58,8 @@ def fuse_conv_bn_weights(conv_w, conv_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b, trans
         >>> weight, bias = torch.nn.utils.fuse_conv_bn_weights(
         ...     torch.ones(1, 1, 1), None, mean, variance, 0.0, torch.tensor([6.0]), None
         ... )
-        >>> weight.flatten().tolist(), bias.tolist()
-        ([3.0], [-3.0])
+        >>> weight.detach().flatten(), bias.detach()
+        (tensor([3.]), tensor([-3.]))
     """
     scale, bias = _scale_and_shift(conv_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b)
     shape = [1] * conv_w.dim()
@@ -91,8 +91,8 @@ def fuse_linear_bn_weights(linear_w, linear_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b)
         >>> weight, bias = torch.nn.utils.fuse_linear_bn_weights(
         ...     torch.ones(1, 2), None, mean, variance, 0.0, six, torch.tensor([0.5])
         ... )
-        >>> weight.tolist(), bias.tolist()
-        ([[3.0, 3.0]], [-2.5])
+        >>> weight.detach(), bias.detach()
+        (tensor([[3., 3.]]), tensor([-2.5000]))
     """
     scale, bias = _scale_and_shift(linear_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b)
     return _fused(linear_w, linear_b, scale, bias, (-1, 1))

@@ -116,6 +116,12 @@ for _name in ("double", "float", "half", "long", "int", "short", "char", "byte")
 def invert_permutation(permutation):
     """The permutation that undoes another one; None for None.
 
+    Args:
+        permutation: (N), the numbers below N in any order, int64; or None.
+
+    Returns:
+        (N), where number i stands at the place that `permutation` moved i from.
+
     Example:
         >>> import flambeau as torch
         >>> torch.nn.utils.rnn.invert_permutation(torch.tensor([2, 0, 1]))
@@ -345,7 +351,17 @@ def unpad_sequence(padded_sequences, lengths, batch_first=False):
 
 
 def pack_sequence(sequences, enforce_sorted=True):
-    """Packs a list of sequences (length, ...); see `pack_padded_sequence`.
+    """Packs a list of sequences; see `pack_padded_sequence`.
+
+    Args:
+        sequences: tensors (length, ...), of which only the lengths differ.
+        enforce_sorted: require that the lengths do not increase; otherwise they are sorted.
+
+    Returns:
+        A `PackedSequence`.
+
+    Raises:
+        RuntimeError: if the sequences do not fit together, or are not in order.
 
     Example:
         >>> import flambeau as torch
