@@ -400,7 +400,26 @@ def embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=
 
 @function
 def embedding_renorm_(input, indices, max_norm, norm_type):
-    """Shortens the rows of a matrix that `indices` names to the norm `max_norm`, in place."""
+    """Shortens some rows of a matrix that are longer than a bound, in place.
+
+    Args:
+        input: (V, D).
+        indices: integers from 0 to V - 1, any sizes: which rows.
+        max_norm: the bound.
+        norm_type: of which norm.
+
+    Returns:
+        The matrix.
+
+    Raises:
+        IndexError: if an index is out of range.
+
+    Example:
+        >>> weight = flambeau.tensor([[3.0, 4.0], [6.0, 8.0]])
+        >>> flambeau.embedding_renorm_(weight, flambeau.tensor([1]), 5.0, 2.0)
+        tensor([[3., 4.],
+                [3., 4.]])
+    """
     with no_grad():
         rows = indices.reshape(-1).unique()
         chosen = input.index_select(0, rows)
