@@ -271,6 +271,9 @@ def addcmul(input, tensor1, tensor2, *, value=1):
     Returns:
         A new tensor.
 
+    Raises:
+        RuntimeError: if the sizes do not broadcast.
+
     Example:
         >>> flambeau.addcmul(flambeau.tensor([1.]), flambeau.tensor([2.]), flambeau.tensor([3.]))
         tensor([7.])

@@ -247,6 +247,10 @@ def trapezoid(y, x=None, *, dx=None, dim=-1):
         dx: the distance of the samples, where there is no x; 1 by default.
         dim: the axis.
 
+    Raises:
+        TypeError: if there are both x and dx.
+        RuntimeError: if the sizes do not fit.
+
     Example:
         >>> flambeau.trapezoid(flambeau.tensor([1., 2., 3.]))
         tensor(4.)

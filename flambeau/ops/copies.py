@@ -46,6 +46,10 @@ def unsafe_split(input, split_size, dim=0):
         split_size: the length of a piece; the last may be shorter.
         dim: the axis.
 
+    Raises:
+        RuntimeError: if the size is negative, or zero for an axis that is not empty.
+        TypeError: if it is no integer.
+
     Example:
         >>> flambeau.unsafe_split(flambeau.tensor([1, 2, 3]), 2)
         (tensor([1, 2]), tensor([3]))

@@ -346,6 +346,10 @@ def tensor_split(
         indices: places.
         tensor_indices_or_sections: a tensor of either.
 
+    Raises:
+        RuntimeError: if the number of pieces is not positive, or input is a number.
+        IndexError: if there is no such axis.
+
     Example:
         >>> flambeau.tensor_split(flambeau.tensor([1, 2, 3]), 2)
         (tensor([1, 2]), tensor([3]))

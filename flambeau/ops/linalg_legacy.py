@@ -59,6 +59,9 @@ def lu(A, pivot=True, get_infos=False, out=None):
     Returns:
         (LU, pivots) or (LU, pivots, info), as `linalg.lu_factor_ex`.
 
+    Raises:
+        RuntimeError: if A has fewer than two axes, or `pivot` is false.
+
     Example:
         >>> import warnings
         >>> with warnings.catch_warnings(action="ignore"):
@@ -102,6 +105,9 @@ def qr(input, some=True):
     Returns:
         A named tuple (Q, R).
 
+    Raises:
+        RuntimeError: if input has fewer than two axes.
+
     Example:
         >>> flambeau.qr(flambeau.eye(2)).R
         tensor([[1., 0.],
@@ -132,6 +138,9 @@ def svd(input, some=True, compute_uv=True):
 
     Returns:
         (U, S, V): V, not its adjoint.
+
+    Raises:
+        RuntimeError: if input has fewer than two axes.
 
     Example:
         >>> flambeau.svd(flambeau.tensor([[3., 0.], [0., -4.]])).S
@@ -196,6 +205,9 @@ def triangular_solve(input, A, upper=True, transpose=False, unitriangular=False)
 
     Returns:
         (solution, cloned_coefficient): X and a copy of A, expanded to the batch.
+
+    Raises:
+        RuntimeError: if the sizes do not fit.
 
     Example:
         >>> A = flambeau.tensor([[2.0, 9.0], [0.0, 1.0]])

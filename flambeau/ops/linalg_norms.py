@@ -327,6 +327,9 @@ def nuclear_norm(input, dim=None, keepdim=False):
         dim: these axes; the last two unless given.
         keepdim: keep them with size one.
 
+    Raises:
+        RuntimeError: if there are fewer than two axes, or not two in `dim`.
+
     Example:
         >>> flambeau.nuclear_norm(flambeau.tensor([[3., 0.], [0., 4.]]))
         tensor(7.)
@@ -350,6 +353,9 @@ def frobenius_norm(input, dim, keepdim=False):
         input: a tensor.
         dim: the axes.
         keepdim: keep them with size one.
+
+    Raises:
+        RuntimeError: if there are more than two axes in `dim`.
 
     Example:
         >>> flambeau.frobenius_norm(flambeau.tensor([[3., 0.], [0., 4.]]), (0, 1))

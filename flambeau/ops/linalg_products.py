@@ -499,6 +499,9 @@ def trace(input):
     Args:
         input: (m, n).
 
+    Raises:
+        RuntimeError: if input is no matrix.
+
     Example:
         >>> flambeau.trace(flambeau.ones(3, 3))
         tensor(3.)

@@ -534,6 +534,9 @@ def addmv(input, mat, vec, *, beta=1, alpha=1):
         beta: a number.
         alpha: a number.
 
+    Raises:
+        RuntimeError: if sizes or dtypes do not fit.
+
     Example:
         >>> flambeau.addmv(flambeau.ones(2), flambeau.ones(2, 3), flambeau.ones(3), beta=2)
         tensor([5., 5.])

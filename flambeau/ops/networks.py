@@ -351,6 +351,9 @@ def norm_except_dim(v, pow=2, dim=0):
         pow: the power of the norm.
         dim: the axis; -1 for the norm of the whole.
 
+    Raises:
+        IndexError: if there is no such axis.
+
     Example:
         >>> flambeau.norm_except_dim(flambeau.tensor([[3., 4.], [0., 2.]]))
         tensor([[5.],
@@ -456,6 +459,9 @@ def embedding_bag(
         (bags, the bag of each index, the size of each bag, the index of each maximum); the last
         three are empty or zeros where the mode has no use for them.
 
+    Raises:
+        RuntimeError: if the mode is another, sizes do not fit, or an index is out of range.
+
     Example:
         >>> weight, indices = flambeau.tensor([[1.0], [2.0], [4.0]]), flambeau.tensor([0, 1, 2])
         >>> flambeau.embedding_bag(weight, indices, flambeau.tensor([0, 2]))[0]
@@ -522,6 +528,9 @@ def cond(pred, true_fn, false_fn, operands=()):
         true_fn: a function of the operands.
         false_fn: another.
         operands: a tuple of tensors.
+
+    Raises:
+        RuntimeError: if a function cannot be called, or pred has several elements.
 
     Example:
         >>> x = flambeau.tensor(2.)

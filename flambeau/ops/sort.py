@@ -109,6 +109,9 @@ def msort(input, *, out=None):
         input: any dtype but complex.
         out: a tensor for the result.
 
+    Raises:
+        RuntimeError: for complex numbers.
+
     Example:
         >>> flambeau.msort(flambeau.tensor([[3, 1], [2, 4]]))
         tensor([[2, 1],
@@ -498,6 +501,9 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
     Returns:
         The elements, or a tuple of them and what else was asked for (int64).
 
+    Raises:
+        IndexError: if there is no such axis.
+
     Example:
         >>> flambeau.unique(flambeau.tensor([2, 1, 2]))
         tensor([1, 2])
@@ -517,6 +523,9 @@ def unique_consecutive(input, return_inverse=False, return_counts=False, dim=Non
 
     Returns:
         The elements, or a tuple of them and what else was asked for (int64).
+
+    Raises:
+        IndexError: if there is no such axis.
 
     Example:
         >>> flambeau.unique_consecutive(flambeau.tensor([1, 1, 2, 1]), return_counts=True)
@@ -588,6 +597,9 @@ def searchsorted(
         out: a tensor for the result.
         sorter: the places of the elements of an unsorted sequence in ascending order.
 
+    Raises:
+        RuntimeError: if the rows of both do not belong together.
+
     Example:
         >>> flambeau.searchsorted(flambeau.tensor([1., 3., 5.]), flambeau.tensor([3., 4.]))
         tensor([1, 2])
@@ -619,6 +631,9 @@ def bucketize(input, boundaries, *, out_int32=False, right=False, out=None):
         out_int32: return int32 instead of int64.
         right: values on a boundary belong to the bucket behind it.
         out: a tensor for the result.
+
+    Raises:
+        RuntimeError: if the boundaries are no vector.
 
     Example:
         >>> flambeau.bucketize(flambeau.tensor([0., 3., 6.]), flambeau.tensor([1., 3., 5.]))

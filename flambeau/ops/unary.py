@@ -143,6 +143,9 @@ def round(input, *, decimals=0):
     Returns:
         A new tensor.
 
+    Raises:
+        NotImplementedError: for complex numbers, and with `decimals` for integers.
+
     Example:
         >>> flambeau.round(flambeau.tensor([0.5, 1.5, 2.7]))
         tensor([0., 2., 3.])

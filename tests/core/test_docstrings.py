@@ -88,7 +88,7 @@ def test_what_a_module_offers_has_a_docstring(name):
 
 @pytest.mark.parametrize("name", WITH_EXAMPLES)
 def test_what_is_offered_has_an_example(name, tmp_path, monkeypatch):
-    offered = public(owner_of(name))
+    offered = public(named(name))
     assert offered
     # What an in-place twin does is shown at the function that it is the twin of.
     shown = [n for n in offered if not (n.endswith("_") and n[:-1] in offered)]
@@ -100,8 +100,21 @@ def test_what_is_offered_has_an_example(name, tmp_path, monkeypatch):
     assert not any(failed), "".join(failed)
 
 
-def owner_of(name):
-    """The module or class of a name below `flambeau`, itself if there is none."""
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Tensor.item", "Tensor.size", "Tensor.stride", "Tensor.tolist", "dtype"),
+        *("get_num_threads", "is_grad_enabled", "is_inference_mode_enabled"),
+    ],
+)
+def test_what_the_extension_offers_has_an_example(name):
+    docstring = named(name).__doc__
+    assert ">>>" in docstring
+    assert not differences(name, docstring, {})
+
+
+def named(name):
+    """What has a name below `flambeau`, that itself for none."""
     return functools.reduce(getattr, filter(None, name.split(".")), flambeau)
 
 
