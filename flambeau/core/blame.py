@@ -97,6 +97,7 @@ def in_place_of(error: Exception, made: Exception) -> Exception:
 def of_wrong_type(
     function: str, rest: str | None, given: list[Culprit], error: Exception
 ) -> Exception | None:
+    """The error that names the argument, if an argument is what the failure comes from."""
     if isinstance(error, ArgumentTypeError):
         return _renamed(function, given, error)
     if isinstance(error, AttributeError):
@@ -114,6 +115,7 @@ def of_wrong_type(
 
 
 def wrong(function: str, culprit: Culprit, what: str, value: object) -> ArgumentTypeError:
+    """The error that says what is wrong with an argument."""
     made = ArgumentTypeError(f"{function}(): {culprit} {what}")
     # A function that called this one with an argument of its own says so in its own words.
     made.blamed = (value, what)
@@ -222,6 +224,7 @@ def _seen(given: list[Culprit]) -> str:
 
 
 def kind_of(value: object) -> str:
+    """The name of a value's type, as errors say it."""
     return type(value).__name__
 
 

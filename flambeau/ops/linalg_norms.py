@@ -33,11 +33,20 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
     """The vector norm over axes: (sum |x|^ord)^(1/ord).
 
     Args:
+        x: floating or complex.
         ord: any number; inf and -inf give the largest and smallest |x|, 0 the number of non-zero
             elements.
         dim: the axes; None for all.
         keepdim: keep them with size one.
         dtype: convert to this dtype first.
+
+    Raises:
+        RuntimeError: for other dtypes, or if an axis without elements has no norm of this order.
+
+    Example:
+        >>> x = flambeau.tensor([3.0, -4.0])
+        >>> flambeau.linalg.vector_norm(x), flambeau.linalg.vector_norm(x, 1)
+        (tensor(5.), tensor(7.))
     """
     return kernels(x).vector_norm(x, ord, dim, keepdim, dtype)
 
@@ -316,6 +325,9 @@ def nuclear_norm(input, dim=None, keepdim=False):
         dim: these axes; the last two unless given.
         keepdim: keep them with size one.
 
+    Raises:
+        RuntimeError: if there are fewer than two axes, or not two in `dim`.
+
     Example:
         >>> flambeau.nuclear_norm(flambeau.tensor([[3., 0.], [0., 4.]]))
         tensor(7.)
@@ -340,6 +352,9 @@ def frobenius_norm(input, dim, keepdim=False):
         dim: the axes.
         keepdim: keep them with size one.
 
+    Raises:
+        RuntimeError: if there are more than two axes in `dim`.
+
     Example:
         >>> flambeau.frobenius_norm(flambeau.tensor([[3., 0.], [0., 4.]]), (0, 1))
         tensor(5.)
@@ -360,6 +375,7 @@ def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
             matrices in two axes; a number as in `linalg.vector_norm`.
         dim: the axes; None for all.
         keepdim: keep them with size one.
+        out: a tensor for the result.
         dtype: convert to this dtype first.
 
     Raises:

@@ -50,6 +50,8 @@ def _special(name, doc, vjp=None, *, kernel=None, node=None, example, reference,
 def _document(forward, name, doc, arguments, example):
     lines = [doc, "", "    Args:", *(f"        {line}" for line in arguments)]
     lines += ["", "    Returns:", "        A new tensor; integers become floats.", ""]
+    raised = "" if len(arguments) == 1 else ", or if the sizes do not broadcast"
+    lines += ["    Raises:", f"        RuntimeError: for complex numbers{raised}.", ""]
     call, printed = example
     lines += ["    Example:", f"        >>> flambeau.special.{name}({call})"]
     lines += [f"        {printed}", "    "]
