@@ -551,7 +551,8 @@ def binary_cross_entropy_with_logits(
 
 
 def _log_or_zero(y):
-    return where(y > 0, y.log() + 1, _C.full((), 0, y.dtype))
+    """The derivative of y log y, where 0 log 0 is 0 and stays it; NaN below."""
+    return where(y == 0, _C.full((), 0, y.dtype), y.log() + 1)
 
 
 _kl = _pointwise(
@@ -560,7 +561,7 @@ _kl = _pointwise(
     "Mean",
     _pointwise_samples(0.1, 0.9),
     lambda input, target: -target,
-    lambda input, target: _log_or_zero(target) - input * (target > 0),
+    lambda input, target: _log_or_zero(target) - input * (target != 0),
     overloads={"reduction = sum": "SumBackward0", "reduction = none": "SubBackward0"},
 )
 _kl_log = _pointwise(
