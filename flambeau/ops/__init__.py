@@ -3,6 +3,7 @@
 from flambeau import _C
 from flambeau.ops import (
     _declare,
+    addmm,
     arithmetic,
     attention,
     bag,
@@ -69,6 +70,7 @@ from flambeau.ops import (
     reshaped,
     sampling,
     scans,
+    scatter,
     shuffle,
     smooth_activation,
     softmax,
@@ -87,6 +89,7 @@ _C.set_engine_op("add", arithmetic.add)
 
 __all__ = [
     "_declare",
+    "addmm",
     "arithmetic",
     "attention",
     "bag",
@@ -153,6 +156,7 @@ __all__ = [
     "reshaped",
     "sampling",
     "scans",
+    "scatter",
     "shuffle",
     "smooth_activation",
     "softmax",
