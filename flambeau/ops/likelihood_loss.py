@@ -1,0 +1,389 @@
+"""Losses of predicted probabilities: negative log-likelihoods and divergences."""
+
+from __future__ import annotations
+
+import math
+
+from flambeau import _C
+from flambeau.backends import kernels
+from flambeau.core.registry import checked, op
+from flambeau.core.tensor import Tensor
+from flambeau.ops._declare import require_tensors
+from flambeau.ops.loss import (
+    _REDUCTIONS,
+    _factor,
+    _pointwise,
+    _pointwise_samples,
+    _reduced,
+    _reduction,
+    _same_dtype,
+    _share,
+)
+from flambeau.ops.masks import where
+from flambeau.ops.smooth_activation import logsigmoid
+
+# ---- two classes ----
+
+
+def _weighted_samples(low, high, *names):
+    """Calls without and with weights, which broadcast to the input."""
+
+    def samples(s):
+        yield from _pointwise_samples(low, high)(s)
+        for reduction in ("none", "mean"):
+            for shape in ((2, 3), (3,), (1,)):
+                x, y = (s.tensor(2, 3, low=low, high=high) for _ in range(2))
+                weights = {name: s.tensor(*shape, low=0.5, high=2.0) for name in names}
+                yield s(x, y, reduction=reduction, **weights)
+
+    return samples
+
+
+def _weighted_share(g, input, reduction, weight):
+    """The gradient that reaches each element's loss before its weight."""
+    share = _share(g, input, reduction)
+    return share if weight is None else share * weight
+
+
+@op(
+    name="_binary_cross_entropy",
+    backward_name="BinaryCrossEntropy",
+    public=False,
+    out=False,
+    samples=_weighted_samples(0.1, 0.9, "weight"),
+)
+def _bce(input, target, reduction="mean", weight=None):
+    """The weight broadcasts to the input."""
+    plain = "none" if weight is not None else reduction
+    loss = kernels(input).pointwise_loss("binary_cross_entropy", input, target, 0.0, plain)
+    return loss if weight is None else _reduced(loss.mul_(weight), reduction)
+
+
+@_bce.vjp("input")
+def _(g, input, target, reduction, weight):
+    slope = (input - target) / ((1 - input) * input).clamp(min=1e-12)
+    return slope * _weighted_share(g, input, reduction, weight)
+
+
+@_bce.vjp("target")
+def _(g, input, target, reduction, weight):
+    slope = (1 - input).log().clamp(min=-100) - input.log().clamp(min=-100)
+    return slope * _weighted_share(g, input, reduction, weight)
+
+
+@op(
+    name="_binary_cross_entropy_with_logits",
+    backward_name="BinaryCrossEntropyWithLogits",
+    public=False,
+    out=False,
+    samples=_weighted_samples(-2.0, 2.0, "weight", "pos_weight"),
+)
+def _bce_logits(input, target, reduction="mean", weight=None, pos_weight=None):
+    """The weights broadcast to the input."""
+    kernel = kernels(input)
+    if pos_weight is None:
+        name = "binary_cross_entropy_with_logits"
+        plain = "none" if weight is not None else reduction
+        loss = kernel.pointwise_loss(name, input, target, 0.0, plain)
+        if weight is None:
+            return loss
+    else:
+        loss = kernel.unary("logsigmoid", input).mul_(-_positive_share(target, pos_weight))
+        loss.add_((1 - target) * input)
+    return _reduced(loss if weight is None else loss.mul_(weight), reduction)
+
+
+def _positive_share(target, pos_weight):
+    """The factor of -log(sigmoid(input)) when that of the input is 1 - target."""
+    return (pos_weight - 1) * target + 1
+
+
+@_bce_logits.vjp("input")
+def _(g, input, target, reduction, weight, pos_weight):
+    if pos_weight is None:
+        slope = input.sigmoid() - target
+    else:
+        slope = 1 - target - _positive_share(target, pos_weight) * (-input).sigmoid()
+    return slope * _weighted_share(g, input, reduction, weight)
+
+
+@_bce_logits.vjp("target")
+def _(g, input, reduction, weight, pos_weight):
+    slope = -input
+    if pos_weight is not None:
+        slope = slope - (pos_weight - 1) * logsigmoid(input)
+    return slope * _weighted_share(g, input, reduction, weight)
+
+
+@_bce.vjp("weight")
+def _(g, input, target, reduction):
+    return _bce(input, target, "none") * _share(g, input, reduction)
+
+
+@_bce_logits.vjp("weight")
+def _(g, input, target, reduction, pos_weight):
+    return _bce_logits(input, target, "none", None, pos_weight) * _share(g, input, reduction)
+
+
+@_bce_logits.vjp("pos_weight")
+def _(g, input, target, reduction, weight):
+    return -target * logsigmoid(input) * _weighted_share(g, input, reduction, weight)
+
+
+def _fused_slope(kernel, g, input, target, reduction, weight):
+    """The gradient of the input by the loss's kernel."""
+    if weight is not None:
+        g = _weighted_share(g, input, reduction, weight).expand(input.shape)
+        reduction = "none"
+    return kernels(g).pointwise_loss_backward(kernel, g, input, target, 0.0, reduction)
+
+
+@_bce.fast_vjp("input")
+def _(g, input, target, reduction, weight):
+    return _fused_slope("binary_cross_entropy", g, input, target, reduction, weight)
+
+
+@_bce_logits.fast_vjp("input")
+def _(g, input, target, reduction, weight, pos_weight):
+    if pos_weight is not None:
+        return _bce_logits.info.rules[("input",)](g, input, target, reduction, weight, pos_weight)
+    kernel = "binary_cross_entropy_with_logits"
+    return _fused_slope(kernel, g, input, target, reduction, weight)
+
+
+@checked
+def binary_cross_entropy(
+    input, target, weight=None, size_average=None, reduce=None, reduction="mean"
+):
+    """-(target log(input) + (1 - target) log(1 - input)); see `nn.BCELoss`.
+
+    Args:
+        input: probabilities, any shape.
+        target: the same shape, from 0 to 1.
+        weight: a factor for each element, broadcast to the target.
+        size_average, reduce: older forms of `reduction`.
+        reduction: "none", "mean" or "sum".
+
+    Returns:
+        A number, or the losses of the elements.
+
+    Raises:
+        ValueError: if the sizes differ.
+        RuntimeError: if an input is outside [0, 1].
+
+    Example:
+        >>> x, y = flambeau.tensor([0.5, 0.5]), flambeau.tensor([0., 1.])
+        >>> flambeau.nn.functional.binary_cross_entropy(x, y)  # log 2
+        tensor(0.6931)
+    """
+    reduction = _reduction(size_average, reduce, reduction)
+    if target.shape != input.shape:
+        raise ValueError(
+            f"Using a target size ({target.shape}) that is different to the input size "
+            f"({input.shape}) is deprecated. Please ensure they have the same size."
+        )
+    if weight is None:
+        return _bce(input, target, reduction)
+    return _bce(input, target, reduction, _factor("binary_cross_entropy", "weight", weight, input))
+
+
+@checked
+def binary_cross_entropy_with_logits(
+    input, target, weight=None, size_average=None, reduce=None, reduction="mean", pos_weight=None
+):
+    """`binary_cross_entropy(sigmoid(input), target)` without losing digits; see
+    `nn.BCEWithLogitsLoss`.
+
+    Args:
+        input: logits, any shape.
+        target: the same shape, from 0 to 1.
+        weight: a factor for each element, broadcast to the target.
+        size_average, reduce: older forms of `reduction`.
+        reduction: "none", "mean" or "sum".
+        pos_weight: a factor for the positive part, broadcast to the target.
+
+    Returns:
+        A number, or the losses of the elements.
+
+    Raises:
+        ValueError: if the sizes differ.
+
+    Example:
+        >>> x, y = flambeau.tensor([-1000., 1000.]), flambeau.tensor([1., 1.])
+        >>> flambeau.nn.functional.binary_cross_entropy_with_logits(x, y, reduction="none")
+        tensor([1000.,    0.])
+    """
+    reduction = _reduction(size_average, reduce, reduction)
+    if target.shape != input.shape:
+        raise ValueError(
+            f"Target size ({target.shape}) must be the same as input size ({input.shape})"
+        )
+    input, target = _same_dtype(input, target)
+    if weight is None and pos_weight is None:
+        return _bce_logits(input, target, reduction)
+    name = "binary_cross_entropy_with_logits"
+    weight = _factor(name, "weight", weight, input)
+    pos_weight = _factor(name, "pos_weight", pos_weight, input)
+    return _bce_logits(input, target, reduction, weight, pos_weight)
+
+
+# ---- divergence ----
+
+
+def _log_or_zero(y):
+    return where(y > 0, y.log() + 1, _C.full((), 0, y.dtype))
+
+
+_kl = _pointwise(
+    "_kl_div",
+    "kl_div",
+    "Mean",
+    _pointwise_samples(0.1, 0.9),
+    lambda input, target: -target,
+    lambda input, target: _log_or_zero(target) - input * (target > 0),
+    overloads={"reduction = sum": "SumBackward0", "reduction = none": "SubBackward0"},
+)
+_kl_log = _pointwise(
+    "_kl_div_log_target",
+    "kl_div_log_target",
+    "Mean",
+    _pointwise_samples(),
+    lambda input, target: -target.exp(),
+    lambda input, target: target.exp() * (target - input + 1),
+    overloads={"reduction = sum": "SumBackward0", "reduction = none": "MulBackward0"},
+)
+
+
+@checked
+def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_target=False):
+    """target (log(target) - input), input being log-probabilities; see `nn.KLDivLoss`.
+
+    Args:
+        input: log-probabilities, any shape.
+        target: probabilities, of a shape that broadcasts with it.
+        size_average, reduce: older forms of `reduction`.
+        reduction: "none", "mean", "sum" or "batchmean": the sum over the number of rows, which is
+            the mathematical one.
+        log_target: the target too is given as logarithms.
+
+    Returns:
+        A number, or the losses of the elements.
+
+    Raises:
+        ValueError: if there is no such reduction.
+
+    Example:
+        >>> x = flambeau.tensor([[0.25, 0.75]]).log()
+        >>> y = flambeau.tensor([[1., 0.]])
+        >>> flambeau.nn.functional.kl_div(x, y, reduction="batchmean")  # log 4
+        tensor(1.3863)
+    """
+    reduction = _reduction(size_average, reduce, reduction, (*_REDUCTIONS, "batchmean"))
+    if reduction == "mean":
+        import warnings
+
+        warnings.warn(
+            "reduction: 'mean' divides the total loss by both the batch size and the support size."
+            "'batchmean' divides only by the batch size, and aligns with the KL div math "
+            "definition.'mean' will be changed to behave the same as 'batchmean' in the next major "
+            "release.",
+            stacklevel=2,
+        )
+    shape = _C.broadcast_shapes(input.shape, target.shape)
+    input, target = _same_dtype(input.expand(shape), target.expand(shape))
+    loss = _kl_log if log_target else _kl
+    if reduction == "batchmean":
+        return loss(input, target, "sum") / (input.shape[0] if input.ndim else 1)
+    return loss(input, target, reduction)
+
+
+# ---- distributions ----
+
+
+@checked
+def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"):
+    """The negative log-likelihood of a normal distribution; see `nn.GaussianNLLLoss`.
+
+    Args:
+        input: the expectation.
+        target: the values observed, of the same shape.
+        var: the variance, a number or a tensor of the input's shape (the last axis may be missing
+            or one).
+        full: add the constant term.
+        eps: the smallest variance.
+        reduction: "none", "mean" or "sum".
+
+    Returns:
+        A number, or the losses of the elements.
+
+    Raises:
+        ValueError: if a variance is negative or its size does not fit.
+
+    Example:
+        >>> mean, target = flambeau.zeros(2), flambeau.tensor([1., 3.])
+        >>> flambeau.nn.functional.gaussian_nll_loss(mean, target, 1., reduction="none")
+        tensor([0.5000, 4.5000])
+    """
+    if not isinstance(var, Tensor):
+        if var < 0:
+            raise ValueError("var has negative entry/entries")
+        var = input.new_full((1,) * input.ndim, var).expand(input.shape)
+    elif var.shape != input.shape:
+        if input.shape[:-1] == var.shape:
+            var = var.unsqueeze(-1)
+        elif not (
+            input.ndim == var.ndim
+            and all(a == b or b == 1 for a, b in zip(input.shape, var.shape, strict=True))
+        ):
+            raise ValueError("var is of incorrect size")
+    if bool((var < 0).any()):
+        raise ValueError("var has negative entry/entries")
+    # The floor does not take part in the gradient.
+    var = var + (var.detach().clamp(min=eps) - var.detach())
+    loss = 0.5 * (var.log() + (input - target) ** 2 / var)
+    if full:
+        loss = loss + 0.5 * math.log(2 * math.pi)
+    return _reduced(loss, reduction)
+
+
+@checked
+def poisson_nll_loss(
+    input,
+    target,
+    log_input=True,
+    full=False,
+    size_average=None,
+    eps=1e-8,
+    reduce=None,
+    reduction="mean",
+):
+    """The negative log-likelihood of a Poisson distribution; see `nn.PoissonNLLLoss`.
+
+    Args:
+        input: rates or their logarithms, any shape.
+        target: counts, of the same shape.
+        log_input: the input is the logarithm of the rate.
+        full: add Stirling's approximation of log(target!).
+        size_average, reduce: older forms of `reduction`.
+        eps: added to the rate before its logarithm.
+        reduction: "none", "mean" or "sum".
+
+    Returns:
+        A number, or the losses of the elements.
+
+    Raises:
+        ValueError: if there is no such reduction.
+
+    Example:
+        >>> rate, count = flambeau.tensor([1., 4.]), flambeau.tensor([7., 0.])
+        >>> flambeau.nn.functional.poisson_nll_loss(rate, count, log_input=False, reduction="none")
+        tensor([1., 4.])
+    """
+    reduction = _reduction(size_average, reduce, reduction)
+    require_tensors("poisson_nll_loss", input=input, target=target)
+    log_rate = input if log_input else (input + eps).log()
+    loss = (input.exp() if log_input else input) - target * log_rate
+    if full:
+        stirling = target * target.log() - target + 0.5 * (2 * math.pi * target).log()
+        loss = loss + where(target > 1, stirling, _C.full((), 0, stirling.dtype))
+    return _reduced(loss, reduction)
