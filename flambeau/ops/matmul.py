@@ -205,7 +205,8 @@ def matmul(input, other, *, out=None):
         >>> flambeau.matmul(flambeau.ones(2, 3), flambeau.ones(3))
         tensor([3., 3.])
     """
-    require_operands("matmul", input=input, other=other)
+    if not (isinstance(input, Tensor) and isinstance(other, Tensor)):
+        require_operands("matmul", input=input, other=other)
     direct = _DIRECT.get((input.ndim, other.ndim))
     if direct is not None:
         return direct(input, other, out=out)
