@@ -42,14 +42,12 @@ from flambeau.ops.hard_activation import relu6 as relu6
 from flambeau.ops.hard_activation import softshrink as softshrink
 from flambeau.ops.hard_activation import threshold as threshold
 from flambeau.ops.hard_activation import threshold_ as threshold_
-from flambeau.ops.likelihood_loss import binary_cross_entropy as binary_cross_entropy
-from flambeau.ops.likelihood_loss import (
-    binary_cross_entropy_with_logits as binary_cross_entropy_with_logits,
-)
 from flambeau.ops.likelihood_loss import gaussian_nll_loss as gaussian_nll_loss
 from flambeau.ops.likelihood_loss import kl_div as kl_div
 from flambeau.ops.likelihood_loss import poisson_nll_loss as poisson_nll_loss
 from flambeau.ops.linear_loss import linear_cross_entropy as linear_cross_entropy
+from flambeau.ops.loss import binary_cross_entropy as binary_cross_entropy
+from flambeau.ops.loss import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
 from flambeau.ops.loss import huber_loss as huber_loss
 from flambeau.ops.loss import l1_loss as l1_loss
 from flambeau.ops.loss import mse_loss as mse_loss

@@ -11,6 +11,7 @@ from flambeau.backends import kernels
 from flambeau.core.errors import ShapeError
 from flambeau.core.registry import checked, op
 from flambeau.ops.masks import where
+from flambeau.ops.smooth_activation import logsigmoid
 
 # ---- arguments that losses share ----
 
@@ -335,3 +336,208 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     if weight.shape != input.shape:
         raise ValueError("Weights and input must have the same size.")
     return _reduced(_huber(input, target, "none", delta) * weight, reduction)
+
+
+# ---- two classes ----
+
+
+def _weighted_samples(low, high, *names):
+    """Calls without and with weights, which broadcast to the input."""
+
+    def samples(s):
+        yield from _pointwise_samples(low, high)(s)
+        for reduction in ("none", "mean"):
+            for shape in ((2, 3), (3,), (1,)):
+                x, y = (s.tensor(2, 3, low=low, high=high) for _ in range(2))
+                weights = {name: s.tensor(*shape, low=0.5, high=2.0) for name in names}
+                yield s(x, y, reduction=reduction, **weights)
+
+    return samples
+
+
+def _weighted_share(g, input, reduction, weight):
+    """The gradient that reaches each element's loss before its weight."""
+    share = _share(g, input, reduction)
+    return share if weight is None else share * weight
+
+
+@op(
+    name="_binary_cross_entropy",
+    backward_name="BinaryCrossEntropy",
+    public=False,
+    out=False,
+    samples=_weighted_samples(0.1, 0.9, "weight"),
+)
+def _bce(input, target, reduction="mean", weight=None):
+    """The weight broadcasts to the input."""
+    plain = "none" if weight is not None else reduction
+    loss = kernels(input).pointwise_loss("binary_cross_entropy", input, target, 0.0, plain)
+    return loss if weight is None else _reduced(loss.mul_(weight), reduction)
+
+
+@_bce.vjp("input")
+def _(g, input, target, reduction, weight):
+    slope = (input - target) / ((1 - input) * input).clamp(min=1e-12)
+    return slope * _weighted_share(g, input, reduction, weight)
+
+
+@_bce.vjp("target")
+def _(g, input, target, reduction, weight):
+    slope = (1 - input).log().clamp(min=-100) - input.log().clamp(min=-100)
+    return slope * _weighted_share(g, input, reduction, weight)
+
+
+@op(
+    name="_binary_cross_entropy_with_logits",
+    backward_name="BinaryCrossEntropyWithLogits",
+    public=False,
+    out=False,
+    samples=_weighted_samples(-2.0, 2.0, "weight", "pos_weight"),
+)
+def _bce_logits(input, target, reduction="mean", weight=None, pos_weight=None):
+    """The weights broadcast to the input."""
+    kernel = kernels(input)
+    if pos_weight is None:
+        name = "binary_cross_entropy_with_logits"
+        plain = "none" if weight is not None else reduction
+        loss = kernel.pointwise_loss(name, input, target, 0.0, plain)
+        if weight is None:
+            return loss
+    else:
+        loss = kernel.unary("logsigmoid", input).mul_(-_positive_share(target, pos_weight))
+        loss.add_((1 - target) * input)
+    return _reduced(loss if weight is None else loss.mul_(weight), reduction)
+
+
+def _positive_share(target, pos_weight):
+    """The factor of -log(sigmoid(input)) when that of the input is 1 - target."""
+    return (pos_weight - 1) * target + 1
+
+
+@_bce_logits.vjp("input")
+def _(g, input, target, reduction, weight, pos_weight):
+    if pos_weight is None:
+        slope = input.sigmoid() - target
+    else:
+        slope = 1 - target - _positive_share(target, pos_weight) * (-input).sigmoid()
+    return slope * _weighted_share(g, input, reduction, weight)
+
+
+@_bce_logits.vjp("target")
+def _(g, input, reduction, weight, pos_weight):
+    slope = -input
+    if pos_weight is not None:
+        slope = slope - (pos_weight - 1) * logsigmoid(input)
+    return slope * _weighted_share(g, input, reduction, weight)
+
+
+@_bce.vjp("weight")
+def _(g, input, target, reduction):
+    return _bce(input, target, "none") * _share(g, input, reduction)
+
+
+@_bce_logits.vjp("weight")
+def _(g, input, target, reduction, pos_weight):
+    return _bce_logits(input, target, "none", None, pos_weight) * _share(g, input, reduction)
+
+
+@_bce_logits.vjp("pos_weight")
+def _(g, input, target, reduction, weight):
+    return -target * logsigmoid(input) * _weighted_share(g, input, reduction, weight)
+
+
+def _fused_slope(kernel, g, input, target, reduction, weight):
+    """The gradient of the input by the loss's kernel."""
+    if weight is not None:
+        g = _weighted_share(g, input, reduction, weight).expand(input.shape)
+        reduction = "none"
+    return kernels(g).pointwise_loss_backward(kernel, g, input, target, 0.0, reduction)
+
+
+@_bce.fast_vjp("input")
+def _(g, input, target, reduction, weight):
+    return _fused_slope("binary_cross_entropy", g, input, target, reduction, weight)
+
+
+@_bce_logits.fast_vjp("input")
+def _(g, input, target, reduction, weight, pos_weight):
+    if pos_weight is not None:
+        return _bce_logits.info.rules[("input",)](g, input, target, reduction, weight, pos_weight)
+    kernel = "binary_cross_entropy_with_logits"
+    return _fused_slope(kernel, g, input, target, reduction, weight)
+
+
+@checked
+def binary_cross_entropy(
+    input, target, weight=None, size_average=None, reduce=None, reduction="mean"
+):
+    """-(target log(input) + (1 - target) log(1 - input)); see `nn.BCELoss`.
+
+    Args:
+        input: probabilities, any shape.
+        target: the same shape, from 0 to 1.
+        weight: a factor for each element, broadcast to the target.
+        size_average, reduce: older forms of `reduction`.
+        reduction: "none", "mean" or "sum".
+
+    Returns:
+        A number, or the losses of the elements.
+
+    Raises:
+        ValueError: if the sizes differ.
+        RuntimeError: if an input is outside [0, 1].
+
+    Example:
+        >>> x, y = flambeau.tensor([0.5, 0.5]), flambeau.tensor([0., 1.])
+        >>> flambeau.nn.functional.binary_cross_entropy(x, y)  # log 2
+        tensor(0.6931)
+    """
+    reduction = _reduction(size_average, reduce, reduction)
+    if target.shape != input.shape:
+        raise ValueError(
+            f"Using a target size ({target.shape}) that is different to the input size "
+            f"({input.shape}) is deprecated. Please ensure they have the same size."
+        )
+    if weight is None:
+        return _bce(input, target, reduction)
+    return _bce(input, target, reduction, _factor("binary_cross_entropy", "weight", weight, input))
+
+
+@checked
+def binary_cross_entropy_with_logits(
+    input, target, weight=None, size_average=None, reduce=None, reduction="mean", pos_weight=None
+):
+    """`binary_cross_entropy(sigmoid(input), target)` without losing digits; see
+    `nn.BCEWithLogitsLoss`.
+
+    Args:
+        input: logits, any shape.
+        target: the same shape, from 0 to 1.
+        weight: a factor for each element, broadcast to the target.
+        size_average, reduce: older forms of `reduction`.
+        reduction: "none", "mean" or "sum".
+        pos_weight: a factor for the positive part, broadcast to the target.
+
+    Returns:
+        A number, or the losses of the elements.
+
+    Raises:
+        ValueError: if the sizes differ.
+
+    Example:
+        >>> x, y = flambeau.tensor([-1000., 1000.]), flambeau.tensor([1., 1.])
+        >>> flambeau.nn.functional.binary_cross_entropy_with_logits(x, y, reduction="none")
+        tensor([1000.,    0.])
+    """
+    reduction = _reduction(size_average, reduce, reduction)
+    if target.shape != input.shape:
+        raise ValueError(
+            f"Target size ({target.shape}) must be the same as input size ({input.shape})"
+        )
+    input, target = _same_dtype(input, target)
+    if weight is None and pos_weight is None:
+        return _bce_logits(input, target, reduction)
+    name = "binary_cross_entropy_with_logits"
+    weight = _factor(name, "weight", weight, input)
+    pos_weight = _factor(name, "pos_weight", pos_weight, input)
+    return _bce_logits(input, target, reduction, weight, pos_weight)

@@ -7,9 +7,9 @@ from flambeau.backends import kernels
 from flambeau.core.errors import RuntimeFailure, ShapeError
 from flambeau.core.registry import checked, function, op
 from flambeau.ops._declare import require_tensors
-from flambeau.ops.likelihood_loss import _bce_logits
 from flambeau.ops.linalg_norms import vector_norm
 from flambeau.ops.loss import (
+    _bce_logits,
     _pointwise,
     _pointwise_samples,
     _reduced,

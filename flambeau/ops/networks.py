@@ -10,7 +10,7 @@ from flambeau import _C
 from flambeau.core.errors import ArgumentValueError, RuntimeFailure, ShapeError
 from flambeau.core.grad_mode import no_grad
 from flambeau.core.registry import function
-from flambeau.ops import bag, ctc, gather, likelihood_loss, margin_loss, norm, pool
+from flambeau.ops import bag, ctc, gather, likelihood_loss, loss, margin_loss, norm, pool
 from flambeau.ops._declare import stored
 from flambeau.ops.linalg_norms import vector_norm
 
@@ -18,7 +18,7 @@ _REDUCTIONS = ("none", "mean", "sum")
 
 #: Losses, their parameters before the last one, `reduction`, a call and what it prints.
 _LOSSES = {
-    likelihood_loss.binary_cross_entropy_with_logits: (
+    loss.binary_cross_entropy_with_logits: (
         ("input", "target", "weight", "pos_weight"),
         "flambeau.zeros(2), flambeau.ones(2)",
         "tensor([0.6931, 0.6931])",
