@@ -13,7 +13,8 @@ from flambeau.core.registry import FUNCTIONS, function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops import values
 from flambeau.ops._declare import unary
-from flambeau.ops.parts import as_strided, as_strided_scatter, select
+from flambeau.ops.parts import select
+from flambeau.ops.strided import as_strided, as_strided_scatter
 
 
 @op(samples=lambda s: [s(s.tensor(2, 3), s.tensor(2, 3))], exact_out=True)
