@@ -228,6 +228,7 @@ floor_divide = binary(
     numbers=True,
     reference=numpy("floor_divide"),
     example=("[7, -7]", "2", "tensor([ 3, -4])"),
+    takes="any dtype but bool and complex",
 )
 remainder = binary(
     "remainder",
@@ -238,6 +239,7 @@ remainder = binary(
     domain=(0.5, 9.0),
     reference=numpy("remainder"),
     example=("[7, -7]", "3", "tensor([1, 2])"),
+    takes="any dtype but bool and complex",
 )
 fmod = binary(
     "fmod",
@@ -247,6 +249,7 @@ fmod = binary(
     domain=(0.5, 9.0),
     reference=numpy("fmod"),
     example=("[7, -7]", "3", "tensor([ 1, -1])"),
+    takes="any dtype but bool and complex",
 )
 
 

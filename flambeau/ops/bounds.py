@@ -46,6 +46,7 @@ maximum = _fused_extreme(
         inplace=False,
         reference=numpy("maximum"),
         example=("[1, 4]", "[3, 2]", "tensor([3, 4])"),
+        takes="any dtype but complex",
     )
 )
 minimum = _fused_extreme(
@@ -56,6 +57,7 @@ minimum = _fused_extreme(
         inplace=False,
         reference=numpy("minimum"),
         example=("[1, 4]", "[3, 2]", "tensor([1, 2])"),
+        takes="any dtype but complex",
     )
 )
 
@@ -75,6 +77,7 @@ fmax = binary(
     inplace=False,
     reference=numpy("fmax"),
     example=("[1., 4.]", "[3., 2.]", "tensor([3., 4.])"),
+    takes="any dtype but complex",
 )
 fmin = binary(
     "fmin",
@@ -86,6 +89,7 @@ fmin = binary(
     inplace=False,
     reference=numpy("fmin"),
     example=("[1., 4.]", "[3., 2.]", "tensor([1., 2.])"),
+    takes="any dtype but complex",
 )
 
 

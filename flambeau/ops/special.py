@@ -75,6 +75,8 @@ i0 = unary(
     lambda g, input: g * i1(input),
     reference=scipy("i0"),
     example=("[0., 1.]", "tensor([1.0000, 1.2661])"),
+    takes="any dtype but complex",
+    floats=True,
 )
 i0e = _special(
     "i0e",
