@@ -31,8 +31,8 @@ def pow(input, exponent):
     """input to the power of exponent, broadcasting.
 
     Args:
-        input: a tensor or a number.
-        exponent: a tensor or a number.
+        input: a tensor or a number; any dtype, but not both of bool.
+        exponent: a tensor or a number; the two broadcast, and dtypes are promoted.
 
     Returns:
         A new tensor.
@@ -107,8 +107,8 @@ def ldexp(input, other, *, out=None):
     """input * 2**other.
 
     Args:
-        input: a tensor.
-        other: a tensor; the two broadcast.
+        input: any dtype.
+        other: integers or floating; the two broadcast.
         out: a tensor for the result.
 
     Raises:

@@ -112,7 +112,7 @@ def clamp(input, min=None, max=None):
     """The elements brought into [min, max].
 
     Args:
-        input: a tensor.
+        input: any dtype but complex; bounds that are tensors broadcast with it.
         min: a number, a tensor or None for no lower bound.
         max: a number, a tensor or None for no upper bound; it wins where it is below min.
 
@@ -178,7 +178,7 @@ def clamp_min(input, min):
     """The elements, at least `min`.
 
     Args:
-        input: a tensor.
+        input: any dtype but complex; the two broadcast.
         min: a number or a tensor.
 
     Returns:
@@ -205,7 +205,7 @@ def clamp_max(input, max):
     """The elements, at most `max`.
 
     Args:
-        input: a tensor.
+        input: any dtype but complex; the two broadcast.
         max: a number or a tensor.
 
     Returns:
@@ -237,7 +237,7 @@ def nan_to_num(input, nan=None, posinf=None, neginf=None):
     """NaN and infinities replaced by numbers.
 
     Args:
-        input: a tensor.
+        input: any dtype; of complex numbers each part.
         nan: what replaces NaN (default 0).
         posinf: what replaces +inf (default the largest number of the dtype).
         neginf: what replaces -inf (default the smallest).

@@ -112,8 +112,8 @@ def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
     """True where |input - other| <= atol + rtol * |other|.
 
     Args:
-        input: a tensor.
-        other: a tensor of the same dtype.
+        input: any dtype.
+        other: of the same dtype; the two broadcast.
         rtol: relative tolerance, not negative.
         atol: absolute tolerance, not negative.
         equal_nan: whether two NaNs are close.
@@ -143,8 +143,8 @@ def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
     """Whether all elements are close; see `isclose`.
 
     Args:
-        input: a tensor.
-        other: a tensor of the same dtype; the two broadcast.
+        input: any dtype.
+        other: of the same dtype; the two broadcast.
         rtol: relative tolerance, not negative.
         atol: absolute tolerance, not negative.
         equal_nan: whether two NaNs are close.
@@ -167,7 +167,7 @@ def equal(input, other):
     """Whether both tensors have the same sizes and elements.
 
     Args:
-        input: a tensor.
+        input: any dtype.
         other: a tensor; nothing broadcasts, dtypes may differ, and NaN is not equal to itself.
 
     Returns:

@@ -142,7 +142,7 @@ def round(input, *, decimals=0):
     """The nearest integer, of two equally near the even one; or multiple of 10**-decimals.
 
     Args:
-        input: a tensor.
+        input: any dtype but bool and complex.
         decimals: decimal places to keep; negative ones round to tens, hundreds, ...
 
     Returns:
@@ -502,7 +502,7 @@ def polygamma(n, input):
 
     Args:
         n: the order, at least 0.
-        input: a tensor.
+        input: any dtype but complex; bool and integers give floats.
 
     Returns:
         A new tensor.
