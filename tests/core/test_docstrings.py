@@ -35,6 +35,7 @@ WITH_EXAMPLES = [
     "autograd.guarding",
     "autograd.profiler",
     "cuda",
+    "debug",
     "fft",
     "func",
     "linalg",
@@ -54,8 +55,12 @@ WITH_EXAMPLES = [
     "optim",
     "optim.lr_scheduler",
     "optim.swa_utils",
+    "profiler",
     "random",
+    "serialization",
     "special",
+    "utils.checkpoint",
+    "utils.hooks",
 ]
 
 
