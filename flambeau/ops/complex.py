@@ -86,7 +86,7 @@ def conj(input):
     """The complex conjugates, as a view; a real tensor itself.
 
     Args:
-        input: a tensor.
+        input: any dtype; real ones are returned as they are.
 
     Returns:
         A view whose `is_conj()` is the opposite of the input's, or a real input itself.

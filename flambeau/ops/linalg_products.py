@@ -352,8 +352,8 @@ def vecdot(x, y, *, dim=-1):
     """The products of vectors along an axis, of which the first is conjugated.
 
     Args:
-        x: a tensor.
-        y: a tensor; both broadcast.
+        x: floating or complex.
+        y: of the same dtype; the two broadcast.
         dim: the axis of the vectors.
 
     Raises:
