@@ -67,6 +67,14 @@ class Module(HookMixin, StateMixin, MoveMixin):
 
         Raises:
             NotImplementedError: Always, in this class.
+
+        Example:
+            >>> import flambeau as torch
+            >>> class Twice(torch.nn.Module):
+            ...     def forward(self, x):
+            ...         return 2 * x
+            >>> Twice()(torch.ones(2))
+            tensor([2., 2.])
         """
         raise NotImplementedError(
             f'Module [{type(self).__name__}] is missing the required "forward" function'
@@ -193,6 +201,13 @@ class Module(HookMixin, StateMixin, MoveMixin):
         Raises:
             KeyError: If the name is empty, contains a dot, or is taken.
             TypeError: If `param` is neither a `Parameter` nor None.
+
+        Example:
+            >>> import flambeau as torch
+            >>> module = torch.nn.Module()
+            >>> module.register_parameter("scale", torch.nn.Parameter(torch.ones(1)))
+            >>> [name for name, _ in module.named_parameters()]
+            ['scale']
         """
         self._require_init("parameter", "_parameters")
         self._require_free(name, "parameter", "_parameters")
@@ -221,6 +236,14 @@ class Module(HookMixin, StateMixin, MoveMixin):
         Raises:
             KeyError: If the name is empty, contains a dot, or is taken.
             TypeError: If `tensor` is neither a tensor nor None.
+
+        Example:
+            >>> import flambeau as torch
+            >>> module = torch.nn.Module()
+            >>> module.register_buffer("mean", torch.zeros(1))
+            >>> module.register_buffer("cache", torch.zeros(1), persistent=False)
+            >>> list(module.state_dict())
+            ['mean']
         """
         self._require_init("buffer", "_buffers")
         self._require_free(name, "buffer", "_buffers")
@@ -246,6 +269,13 @@ class Module(HookMixin, StateMixin, MoveMixin):
         Raises:
             KeyError: If the name is empty, contains a dot, or is taken.
             TypeError: If `module` is neither a module nor None.
+
+        Example:
+            >>> import flambeau as torch
+            >>> module = torch.nn.Module()
+            >>> module.add_module("activation", torch.nn.ReLU())
+            >>> module.activation
+            ReLU()
         """
         if module is not None and not isinstance(module, Module):
             raise TypeError(f"{typename(module)} is not a Module subclass")
@@ -254,7 +284,19 @@ class Module(HookMixin, StateMixin, MoveMixin):
         registry_of(self, "_modules")[name] = module
 
     def register_module(self, name, module):
-        """The same as `add_module`."""
+        """The same as `add_module`.
+
+        Args:
+            name: Its name.
+            module: The child, or None.
+
+        Example:
+            >>> import flambeau as torch
+            >>> module = torch.nn.Module()
+            >>> module.register_module("activation", torch.nn.ReLU())
+            >>> module.activation
+            ReLU()
+        """
         self.add_module(name, module)
 
     def _require_free(self, name, what, kind):
@@ -272,10 +314,22 @@ class Module(HookMixin, StateMixin, MoveMixin):
     # --- finding by path --------------------------------------------------------------------
 
     def get_submodule(self, target):
-        """The module at the path `target`, such as `"encoder.layers.0"`; "" is this module.
+        """The module at the path `target`; "" is this module.
+
+        Args:
+            target: The path, such as `"encoder.layers.0"`.
+
+        Returns:
+            The module.
 
         Raises:
             AttributeError: If the path leads nowhere, or to something that is not a module.
+
+        Example:
+            >>> import flambeau as torch
+            >>> model = torch.nn.Sequential(torch.nn.Sequential(torch.nn.Tanh()))
+            >>> model.get_submodule("0.0")
+            Tanh()
         """
         module = self
         for name in target.split(".") if target else ():
@@ -301,6 +355,13 @@ class Module(HookMixin, StateMixin, MoveMixin):
         Raises:
             ValueError: If the path is empty, or `module` is not a module.
             AttributeError: If the path leads nowhere, or to something that is not a module.
+
+        Example:
+            >>> import flambeau as torch
+            >>> model = torch.nn.Sequential(torch.nn.Sequential(torch.nn.Tanh()))
+            >>> model.set_submodule("0.0", torch.nn.ReLU())
+            >>> model[0][0]
+            ReLU()
         """
         if target == "":
             raise ValueError("Cannot set the submodule without a target name!")
@@ -315,10 +376,22 @@ class Module(HookMixin, StateMixin, MoveMixin):
         setattr(parent, name, module)
 
     def get_parameter(self, target):
-        """The parameter at the path `target`, such as `"encoder.layers.0.weight"`.
+        """The parameter at the path `target`.
+
+        Args:
+            target: The path, such as `"encoder.layers.0.weight"`.
+
+        Returns:
+            The parameter.
 
         Raises:
             AttributeError: If the path leads nowhere, or to something that is not a parameter.
+
+        Example:
+            >>> import flambeau as torch
+            >>> model = torch.nn.Sequential(torch.nn.Linear(2, 3))
+            >>> model.get_parameter("0.weight").shape
+            torch.Size([3, 2])
         """
         module, name = self._parent_of(target)
         parameter = getattr(module, name)
@@ -327,10 +400,22 @@ class Module(HookMixin, StateMixin, MoveMixin):
         return parameter
 
     def get_buffer(self, target):
-        """The buffer at the path `target`, such as `"norm.running_mean"`.
+        """The buffer at the path `target`.
+
+        Args:
+            target: The path, such as `"norm.running_mean"`.
+
+        Returns:
+            The buffer.
 
         Raises:
             AttributeError: If the path leads nowhere, or to something that is not a buffer.
+
+        Example:
+            >>> import flambeau as torch
+            >>> model = torch.nn.Sequential(torch.nn.BatchNorm1d(2))
+            >>> model.get_buffer("0.running_var")
+            tensor([1., 1.])
         """
         module, name = self._parent_of(target)
         if name not in module._buffers:
@@ -356,6 +441,12 @@ class Module(HookMixin, StateMixin, MoveMixin):
 
         Returns:
             An iterator over `(path, module)`.
+
+        Example:
+            >>> import flambeau as torch
+            >>> model = torch.nn.Sequential(torch.nn.Sequential(torch.nn.ReLU()))
+            >>> [path for path, _ in model.named_modules(prefix="model")]
+            ['model', 'model.0', 'model.0.0']
         """
         memo = set() if memo is None else memo
         if self in memo:
@@ -369,12 +460,34 @@ class Module(HookMixin, StateMixin, MoveMixin):
                 yield from module.named_modules(memo, path, remove_duplicate)
 
     def modules(self, remove_duplicate=True):
-        """Iterate over this module and all below it."""
+        """Iterate over this module and all below it.
+
+        Args:
+            remove_duplicate: Visit a module that occurs several times only once.
+
+        Returns:
+            An iterator over modules.
+
+        Example:
+            >>> import flambeau as torch
+            >>> model = torch.nn.Sequential(torch.nn.ReLU(), torch.nn.Tanh())
+            >>> [type(module).__name__ for module in model.modules()]
+            ['Sequential', 'ReLU', 'Tanh']
+        """
         for _, module in self.named_modules(remove_duplicate=remove_duplicate):
             yield module
 
     def named_children(self):
-        """Iterate over the direct children, each once, with their names."""
+        """Iterate over the direct children, each once, with their names.
+
+        Returns:
+            An iterator over `(name, module)`.
+
+        Example:
+            >>> import flambeau as torch
+            >>> list(torch.nn.Sequential(torch.nn.ReLU(), torch.nn.Tanh()).named_children())
+            [('0', ReLU()), ('1', Tanh())]
+        """
         seen = set()
         for name, module in self._modules.items():
             if module is not None and module not in seen:
@@ -382,7 +495,17 @@ class Module(HookMixin, StateMixin, MoveMixin):
                 yield name, module
 
     def children(self):
-        """Iterate over the direct children, each once."""
+        """Iterate over the direct children, each once.
+
+        Returns:
+            An iterator over modules.
+
+        Example:
+            >>> import flambeau as torch
+            >>> shared = torch.nn.ReLU()
+            >>> list(torch.nn.Sequential(shared, torch.nn.Tanh(), shared).children())
+            [ReLU(), Tanh()]
+        """
         for _, module in self.named_children():
             yield module
 
@@ -409,6 +532,12 @@ class Module(HookMixin, StateMixin, MoveMixin):
 
         Returns:
             An iterator over `(path, parameter)`.
+
+        Example:
+            >>> import flambeau as torch
+            >>> model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.PReLU())
+            >>> [path for path, _ in model.named_parameters()]
+            ['0.weight', '0.bias', '1.weight']
         """
         yield from self._named_members(
             lambda module: module._parameters.items(), prefix, recurse, remove_duplicate
@@ -429,13 +558,39 @@ class Module(HookMixin, StateMixin, MoveMixin):
             yield parameter
 
     def named_buffers(self, prefix="", recurse=True, remove_duplicate=True):
-        """Iterate over the buffers, with their paths; see `named_parameters`."""
+        """Iterate over the buffers, with their paths.
+
+        Args:
+            prefix: Put before every path.
+            recurse: Go into the children.
+            remove_duplicate: Visit a shared buffer only once.
+
+        Returns:
+            An iterator over `(path, buffer)`.
+
+        Example:
+            >>> import flambeau as torch
+            >>> [path for path, _ in torch.nn.BatchNorm1d(2).named_buffers(prefix="norm")]
+            ['norm.running_mean', 'norm.running_var', 'norm.num_batches_tracked']
+        """
         yield from self._named_members(
             lambda module: module._buffers.items(), prefix, recurse, remove_duplicate
         )
 
     def buffers(self, recurse=True):
-        """Iterate over the buffers."""
+        """Iterate over the buffers.
+
+        Args:
+            recurse: Go into the children.
+
+        Returns:
+            An iterator over tensors.
+
+        Example:
+            >>> import flambeau as torch
+            >>> list(torch.nn.BatchNorm1d(2).buffers())
+            [tensor([0., 0.]), tensor([1., 1.]), tensor(0)]
+        """
         for _, buffer in self.named_buffers(recurse=recurse):
             yield buffer
 
@@ -444,8 +599,19 @@ class Module(HookMixin, StateMixin, MoveMixin):
     def apply(self, fn):
         """Call `fn` on every module below, then on this one.
 
+        Args:
+            fn: A function of a module.
+
         Returns:
             The module.
+
+        Example:
+            >>> import flambeau as torch
+            >>> model = torch.nn.Sequential(torch.nn.ReLU(), torch.nn.Tanh())
+            >>> model = model.apply(lambda module: print(type(module).__name__))
+            ReLU
+            Tanh
+            Sequential
         """
         for module in self.children():
             module.apply(fn)
@@ -455,8 +621,20 @@ class Module(HookMixin, StateMixin, MoveMixin):
     def train(self, mode=True):
         """Set training mode here and in all modules below (it matters to dropout and batch norm).
 
+        Args:
+            mode: True for training, False for evaluation.
+
         Returns:
             The module.
+
+        Raises:
+            ValueError: If `mode` is no bool.
+
+        Example:
+            >>> import flambeau as torch
+            >>> model = torch.nn.Sequential(torch.nn.Dropout(1.0)).eval()
+            >>> model(torch.ones(2)), model.train()(torch.ones(2))
+            (tensor([1., 1.]), tensor([0., 0.]))
         """
         if not isinstance(mode, bool):
             raise ValueError("training mode is expected to be boolean")
@@ -466,14 +644,33 @@ class Module(HookMixin, StateMixin, MoveMixin):
         return self
 
     def eval(self):
-        """Set evaluation mode; the same as `train(False)`."""
+        """Set evaluation mode; the same as `train(False)`.
+
+        Returns:
+            The module.
+
+        Example:
+            >>> import flambeau as torch
+            >>> model = torch.nn.Sequential(torch.nn.Dropout(1.0)).eval()
+            >>> model(torch.ones(2)), model[0].training
+            (tensor([1., 1.]), False)
+        """
         return self.train(False)
 
     def requires_grad_(self, requires_grad=True):
         """Say of every parameter whether gradients are recorded for it.
 
+        Args:
+            requires_grad: Whether they are.
+
         Returns:
             The module.
+
+        Example:
+            >>> import flambeau as torch
+            >>> frozen = torch.nn.Linear(2, 3).requires_grad_(False)
+            >>> frozen(torch.ones(1, 2)).requires_grad
+            False
         """
         for parameter in self.parameters():
             parameter.requires_grad_(requires_grad)
@@ -484,12 +681,32 @@ class Module(HookMixin, StateMixin, MoveMixin):
 
         Args:
             set_to_none: Drop them instead of filling them with zeros.
+
+        Example:
+            >>> import flambeau as torch
+            >>> layer = torch.nn.Linear(2, 1)
+            >>> layer(torch.ones(2)).backward()
+            >>> layer.zero_grad()
+            >>> layer.weight.grad is None
+            True
         """
         for parameter in self.parameters():
             _reset_grad(parameter, set_to_none)
 
     def compile(self, *args, **kwargs):
-        """Accepted for programs that call it; kernels are compiled ahead of time here."""
+        """Accepted for programs that call it; kernels are compiled ahead of time here.
+
+        Args:
+            *args: Accepted.
+            **kwargs: Accepted.
+
+        Example:
+            >>> import flambeau as torch
+            >>> layer = torch.nn.ReLU()
+            >>> layer.compile()
+            >>> layer(torch.tensor([-1.0, 1.0]))
+            tensor([0., 1.])
+        """
 
     # --- printing ---------------------------------------------------------------------------
 
@@ -497,7 +714,19 @@ class Module(HookMixin, StateMixin, MoveMixin):
         return type(self).__name__
 
     def extra_repr(self):
-        """What stands in the parentheses of the printed form; for subclasses to override."""
+        """What stands in the parentheses of the printed form; for subclasses to override.
+
+        Returns:
+            A text, of one or several lines.
+
+        Example:
+            >>> import flambeau as torch
+            >>> class Scale(torch.nn.Module):
+            ...     def extra_repr(self):
+            ...         return "by=2"
+            >>> Scale()
+            Scale(by=2)
+        """
         return ""
 
     def __repr__(self):

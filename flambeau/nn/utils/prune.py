@@ -133,6 +133,13 @@ class BasePruningMethod(ABC):
 
         Raises:
             AssertionError: If the scores have another size.
+
+        Example:
+            >>> import flambeau as torch
+            >>> from flambeau.nn.utils import prune
+            >>> t, scores = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([9.0, 1.0, 9.0])
+            >>> prune.L1Unstructured(amount=1).prune(t, importance_scores=scores)
+            tensor([1., 0., 3.])
         """
         scores = t if importance_scores is None else importance_scores
         if scores.shape != t.shape:
