@@ -336,6 +336,9 @@ def once_differentiable(backward: Callable[..., Any]) -> Callable[..., Any]:
     Returns:
         A method that computes without recording.
 
+    Raises:
+        RuntimeError: by what is returned, when its result is differentiated.
+
     Example:
         >>> class Double(flambeau.autograd.Function):
         ...     @staticmethod

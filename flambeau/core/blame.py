@@ -9,7 +9,12 @@ from collections.abc import Iterator
 from types import TracebackType
 
 from flambeau._C import TensorBase
-from flambeau.core.errors import ArgumentTypeError, ArgumentValueError, ShapeError
+from flambeau.core.errors import (
+    ArgumentTypeError,
+    ArgumentValueError,
+    NotATensorError,
+    ShapeError,
+)
 
 # What parameters of these names take, as errors spell it.
 _OF_NAME = {
@@ -40,6 +45,8 @@ _OF_PYTHON = re.compile(
 )
 # What the argument is of where Python does not say it: text % number, range(tensor).
 _UNSAID = {"not all": "str", "only integer": "Tensor"}
+# What an operation says of an argument, in the words of this file.
+_OF_OPERATION = re.compile(r"(\w+)\(\): argument '(\w+)'(?: \(position \d+\))? (.*)")
 _MOST_AXES = 64  # csrc/core/shape.h
 _INT64 = range(-(2**63), 2**63)
 
@@ -60,6 +67,11 @@ class Culprit:
         """What the value contains, if it is a list or a tuple."""
         if type(self.value) in (list, tuple):
             yield from self.value  # type: ignore[misc]
+
+    def is_meant_by(self, text: str) -> bool:
+        """Whether a text mentions the type of the value, or of something in it."""
+        kinds = map(kind_of, (self.value, *self.elements()))
+        return any(re.search(rf"\b{kind}\b", text) for kind in kinds)
 
 
 def explain(
@@ -97,6 +109,7 @@ def in_place_of(error: Exception, made: Exception) -> Exception:
 def of_wrong_type(
     function: str, rest: str | None, given: list[Culprit], error: Exception
 ) -> Exception | None:
+    """The error that names the argument, if an argument is what the failure comes from."""
     if isinstance(error, ArgumentTypeError):
         return _renamed(function, given, error)
     if isinstance(error, AttributeError):
@@ -106,6 +119,8 @@ def of_wrong_type(
     if type(error) is not TypeError:
         return None
     text = str(error)
+    if found := _of_same_name(function, given, text):
+        return found
     if "incompatible function arguments" in text:
         return _refused_by_kernel(function, given, text)
     if not _OF_PYTHON.match(text) or not raised_here(error.__traceback__):
@@ -113,8 +128,15 @@ def of_wrong_type(
     return _failed_inside(function, given, text)
 
 
-def wrong(function: str, culprit: Culprit, what: str, value: object) -> ArgumentTypeError:
-    made = ArgumentTypeError(f"{function}(): {culprit} {what}")
+def wrong(
+    function: str,
+    culprit: Culprit,
+    what: str,
+    value: object,
+    kind: type[ArgumentTypeError] = ArgumentTypeError,
+) -> ArgumentTypeError:
+    """The error for an argument, of whose value `what` holds."""
+    made = kind(f"{function}(): {culprit} {what}")
     # A function that called this one with an argument of its own says so in its own words.
     made.blamed = (value, what)
     return made
@@ -129,7 +151,18 @@ def _renamed(
     value, what = error.blamed
     for culprit in given:
         if culprit.value is value:
-            return wrong(function, culprit, what, value)
+            return wrong(function, culprit, what, value, type(error))
+    return None
+
+
+def _of_same_name(function: str, given: list[Culprit], text: str) -> ArgumentTypeError | None:
+    """An operation's own words about an argument that was handed on to it under its name."""
+    found = _OF_OPERATION.match(text)
+    if found is None or found[1] == function:
+        return None
+    for culprit in given:
+        if culprit.name == found[2] and culprit.is_meant_by(found[3]):
+            return wrong(function, culprit, found[3], culprit.value)
     return None
 
 
@@ -140,7 +173,7 @@ def _no_tensor(
     found = error.obj
     if (found is None and error.name is None) or isinstance(found, TensorBase):
         return None
-    kind = type(found).__name__
+    kind = kind_of(found)
     for culprit in given:
         element = culprit.name == rest or any(e is found for e in culprit.elements())
         if isinstance(culprit.value, str) and isinstance(found, str):
@@ -148,7 +181,18 @@ def _no_tensor(
         if culprit.value is found or element:
             wanted = "a sequence of Tensors" if element else _OF_NAME.get(culprit.name, "Tensor")
             unplaced = Culprit(culprit.name, None, culprit.value)
-            return wrong(function, unplaced, f"must be {wanted}, not {kind}", found)
+            what = f"must be {wanted}, not {kind}"
+            return wrong(function, unplaced, what, found, NotATensorError)
+    return _no_tensor_but_array(function, given)
+
+
+def _no_tensor_but_array(function: str, given: list[Culprit]) -> ArgumentTypeError | None:
+    """Arrays have part of what a tensor has."""
+    for culprit in given:
+        kind = type(culprit.value)
+        if hasattr(kind, "__array__") and not isinstance(culprit.value, TensorBase):
+            what = f"must be Tensor, not {kind.__name__}"
+            return wrong(function, culprit, what, culprit.value, NotATensorError)
     return None
 
 
@@ -222,6 +266,7 @@ def _seen(given: list[Culprit]) -> str:
 
 
 def kind_of(value: object) -> str:
+    """The name of a value's type, as errors say it."""
     return type(value).__name__
 
 

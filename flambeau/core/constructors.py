@@ -13,8 +13,6 @@ from flambeau.core.blame import Culprit, kind_of, raised_here, wrong
 
 #: What a creation function says of sizes that are none.
 _OF_SIZES = re.compile(r"\w+\(\): argument 'size' .*?(\w+)\"?$")
-#: What an operation says of an argument that a constructor may have handed on under its name.
-_OF_NAMED = re.compile(r"\w+\(\): argument '(\w+)'(?: \(position \d+\))? (.*)")
 #: Errors of Python itself, or of an operation: they cannot know the names of a constructor.
 _FROM_BELOW = (errors.Error, ArithmeticError, IndexError)
 #: What an error repeats of an argument: elements, bits of an integer, characters of the rest.
@@ -69,9 +67,6 @@ def _of_wrong_type(name: str, given: list[Culprit], error: Exception) -> Excepti
         if "Overflow" in text:
             return blame.too_large(name, given, TypeError)
         return _no_size(name, given, found[1])
-    if type(error) is TypeError and (found := _OF_NAMED.match(text)):
-        named = [culprit for culprit in given if culprit.name == found[1]]
-        return wrong(name, named[0], found[2], named[0].value) if named else None
     return blame.of_wrong_type(name, None, given, error)
 
 
@@ -80,7 +75,7 @@ def _lacking(name: str, given: list[Culprit], error: AttributeError) -> Exceptio
     for culprit in given:
         if culprit.value is error.obj and error.name is not None:
             what = f"cannot be of type {kind_of(error.obj)}: {error}"
-            return wrong(name, culprit, what, error.obj)
+            return wrong(name, culprit, what, error.obj, errors.NotATensorError)
     return None
 
 

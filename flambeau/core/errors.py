@@ -46,6 +46,13 @@ class ArgumentTypeError(Error, TypeError):
     blamed: tuple[object, str] | None = None
 
 
+class NotATensorError(ArgumentTypeError, AttributeError):
+    """Something that lacks what a tensor has was given in a tensor's place.
+
+    Also an AttributeError, which is what PyTorch raises where it asks for an attribute first.
+    """
+
+
 class OutOfMemory(Error, RuntimeError, MemoryError):
     """The allocator could not get the memory asked for."""
 

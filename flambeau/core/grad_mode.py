@@ -77,6 +77,9 @@ class _Mode:
 class no_grad(_Mode):
     """Operations in the block are not recorded.
 
+    Args:
+        function: what to decorate, for `@no_grad` without parentheses.
+
     Example:
         >>> x = flambeau.ones(2, requires_grad=True)
         >>> with flambeau.no_grad():
@@ -98,6 +101,9 @@ class no_grad(_Mode):
 
 class enable_grad(_Mode):
     """Operations in the block are recorded, also inside `no_grad`.
+
+    Args:
+        function: what to decorate, for `@enable_grad` without parentheses.
 
     Example:
         >>> x = flambeau.ones(2, requires_grad=True)

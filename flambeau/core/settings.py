@@ -85,6 +85,9 @@ def set_flush_denormal(mode: bool) -> bool:
 
     Such numbers are slow on some processors.
 
+    Args:
+        mode: on or off.
+
     Returns:
         Whether the processor can; otherwise nothing changes.
 

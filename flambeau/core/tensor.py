@@ -27,6 +27,12 @@ def _require_tensor(value: object, method: str, parameter: str) -> None:
 class Size(tuple[int, ...]):
     """The sizes of a tensor: a tuple of ints that prints as `torch.Size([2, 3])`.
 
+    Args:
+        sizes: integers.
+
+    Raises:
+        TypeError: if one is none.
+
     Example:
         >>> flambeau.Size([2, 3]) + (4,)
         torch.Size([2, 3, 4])
@@ -446,7 +452,12 @@ class Tensor(_C.TensorBase):
         return _C.storage_info(self)[3]
 
     def share_memory_(self) -> Tensor:
-        """Moves the storage into memory that other processes can map; views follow."""
+        """Moves the storage into memory that other processes can map; views follow.
+
+        Example:
+            >>> flambeau.zeros(2).share_memory_().is_shared()
+            True
+        """
         _C.share(self)
         return self
 
@@ -459,8 +470,16 @@ class Tensor(_C.TensorBase):
 
         New elements are not initialised.
 
+        Args:
+            sizes: as integers or one sequence.
+            memory_format: `contiguous_format` unless given.
+
         Raises:
             RuntimeError: if the tensor requires gradients, or the storage is not its own.
+
+        Example:
+            >>> flambeau.tensor([1, 2, 3, 4]).resize_(3)
+            tensor([1, 2, 3])
         """
         self._may_change_storage("resize")
         if not sizes:
@@ -480,7 +499,20 @@ class Tensor(_C.TensorBase):
         return self
 
     def resize_as_(self, the_template: Any, *, memory_format: Any = None) -> Tensor:
-        """`resize_` to the sizes of another tensor, with `preserve_format` also to its format."""
+        """`resize_` to the sizes of another tensor, with `preserve_format` also to its format.
+
+        Args:
+            the_template: a tensor of any dtype.
+            memory_format: `contiguous_format` unless given.
+
+        Raises:
+            RuntimeError: as of `resize_`.
+
+        Example:
+            >>> flambeau.tensor([1, 2, 3, 4]).resize_as_(flambeau.zeros(2, 2))
+            tensor([[1, 2],
+                    [3, 4]])
+        """
         _require_tensor(the_template, "resize_as_", "the_template")
         if memory_format is _layout.preserve_format:
             memory_format = _layout.suggested(the_template)
@@ -493,9 +525,21 @@ class Tensor(_C.TensorBase):
 
         A storage that is too small for the sizes grows; what is new in it is not initialised.
 
+        Args:
+            source: a storage or a tensor; None for an empty one.
+            storage_offset: the first element.
+            size: the sizes; by default a vector of all elements.
+            stride: the strides, counted in elements; row-major unless given.
+
         Raises:
             RuntimeError: if the dtypes differ, the memory of the storage is not its own, or the
                 tensor requires gradients and they are recorded.
+
+        Example:
+            >>> x = flambeau.tensor([1, 2, 3])
+            >>> y = flambeau.tensor([0]).set_(x)
+            >>> y.is_set_to(x)
+            True
         """
         if _C.is_grad_enabled():
             self._may_change_storage("set")
@@ -595,7 +639,16 @@ class Tensor(_C.TensorBase):
         return _C.detach(self)
 
     def detach_(self) -> Tensor:
-        """Takes this tensor itself out of the graph."""
+        """Takes this tensor itself out of the graph.
+
+        Raises:
+            RuntimeError: if it is a view.
+
+        Example:
+            >>> y = flambeau.ones(2, requires_grad=True) * 2
+            >>> y.detach_().requires_grad
+            False
+        """
         if self._is_differentiable_view:
             raise GradError(
                 "Can't detach views in-place. Use detach() instead. If you are using "
@@ -607,7 +660,18 @@ class Tensor(_C.TensorBase):
         return self
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
-        """Sets `requires_grad` and returns the tensor."""
+        """Sets `requires_grad` and returns the tensor.
+
+        Args:
+            requires_grad: whether operations on it are recorded.
+
+        Raises:
+            RuntimeError: if it is no leaf, or its dtype is neither floating nor complex.
+
+        Example:
+            >>> flambeau.ones(2).requires_grad_()
+            tensor([1., 1.], requires_grad=True)
+        """
         self.requires_grad = requires_grad
         return self
 

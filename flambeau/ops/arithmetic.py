@@ -137,7 +137,15 @@ sub.vjp("other")(lambda g, alpha: -g if alpha == 1 else g * -conj(alpha))
 
 @function
 def rsub(input, other, *, alpha=1):
-    """other - alpha * input.
+    """The subtraction the other way round: other - alpha * input.
+
+    Args:
+        input: any dtype but bool.
+        other: a tensor or a number; the two broadcast, and dtypes are promoted.
+        alpha: a number.
+
+    Raises:
+        RuntimeError: for bool tensors, or if the sizes do not broadcast.
 
     Example:
         >>> flambeau.rsub(flambeau.tensor([1, 2]), 10)
@@ -262,6 +270,9 @@ def addcmul(input, tensor1, tensor2, *, value=1):
 
     Returns:
         A new tensor.
+
+    Raises:
+        RuntimeError: if the sizes do not broadcast.
 
     Example:
         >>> flambeau.addcmul(flambeau.tensor([1.]), flambeau.tensor([2.]), flambeau.tensor([3.]))

@@ -14,6 +14,7 @@ from flambeau.core.errors import (
 )
 from flambeau.core.registry import checked, op
 from flambeau.core.tensor import Tensor
+from flambeau.ops._declare import require_tensors
 from flambeau.ops.join import cat
 from flambeau.ops.masks import where
 from flambeau.ops.networks import embedding_renorm_
@@ -160,11 +161,7 @@ def _(g, weight, index, padding_idx, of_index, factors_shape):
 
 
 def _check_bag(input, weight, offsets, mode, per_sample_weights):
-    for name, value in (("input", input), ("weight", weight)):
-        if not isinstance(value, Tensor):
-            raise TypeError(
-                f"embedding_bag(): argument '{name}' must be Tensor, not {type(value).__name__}"
-            )
+    require_tensors("embedding_bag", input=input, weight=weight)
     if per_sample_weights is not None and input.shape != per_sample_weights.shape:
         raise ArgumentValueError(
             f"embedding_bag: If per_sample_weights ({per_sample_weights.shape}) is not None, then "

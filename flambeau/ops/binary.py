@@ -81,6 +81,14 @@ def _number_log(value):
 def float_power(input, exponent, *, out=None):
     """input to the power of exponent, computed in float64 or complex128.
 
+    Args:
+        input: a tensor or a number.
+        exponent: a tensor or a number; the two broadcast.
+        out: a float64 or complex128 tensor for the result.
+
+    Raises:
+        RuntimeError: if the sizes do not broadcast.
+
     Example:
         >>> flambeau.float_power(flambeau.tensor([2]), 2)
         tensor([4.], dtype=torch.float64)
@@ -97,6 +105,14 @@ def float_power(input, exponent, *, out=None):
 @function(methods=("ldexp",))
 def ldexp(input, other, *, out=None):
     """input * 2**other.
+
+    Args:
+        input: a tensor.
+        other: a tensor; the two broadcast.
+        out: a tensor for the result.
+
+    Raises:
+        RuntimeError: if the sizes do not broadcast.
 
     Example:
         >>> flambeau.ldexp(flambeau.tensor([1.]), flambeau.tensor([3]))
@@ -118,6 +134,7 @@ def _ldexp_(self, other):
     return self.mul_(_power_of_two(self, other))
 
 
+_ldexp_.__name__ = _ldexp_.__qualname__ = "ldexp_"
 Tensor.ldexp_ = checked(_ldexp_)
 
 
@@ -160,6 +177,7 @@ nextafter = binary(
     "nextafter",
     "The neighbouring float of input in the direction of other.",
     reference=numpy("nextafter"),
+    example=("[0.]", "[1.]", "tensor([1.4013e-45])"),
 )
 logaddexp = binary(
     "logaddexp",

@@ -9,38 +9,66 @@ from flambeau.ops._declare import binary, numpy, of, predicate, unary
 # ---- comparisons ----
 
 
-def _comparison(name, sign, numpy_name):
+def _comparison(name, sign, numpy_name, printed):
     return binary(
         name,
         f"True where input {sign} other.",
         methods=(name, f"__{name}__"),
         aliases=() if numpy_name == "equal" else (numpy_name,),
         reference=numpy(numpy_name),
+        example=("[1, 2, 3]", "2", f"tensor({printed})"),
     )
 
 
-eq = _comparison("eq", "==", "equal")
-ne = _comparison("ne", "!=", "not_equal")
-lt = _comparison("lt", "<", "less")
-le = _comparison("le", "<=", "less_equal")
-gt = _comparison("gt", ">", "greater")
-ge = _comparison("ge", ">=", "greater_equal")
+eq = _comparison("eq", "==", "equal", "[False,  True, False]")
+ne = _comparison("ne", "!=", "not_equal", "[ True, False,  True]")
+lt = _comparison("lt", "<", "less", "[ True, False, False]")
+le = _comparison("le", "<=", "less_equal", "[ True,  True, False]")
+gt = _comparison("gt", ">", "greater", "[False, False,  True]")
+ge = _comparison("ge", ">=", "greater_equal", "[False,  True,  True]")
 
 # ---- predicates and logic ----
 
-isnan = predicate("isnan", "True where input is NaN.", reference=numpy("isnan"))
-isinf = predicate("isinf", "True where input is infinite.", reference=numpy("isinf"))
+_NOT_FINITE = "[-flambeau.inf, flambeau.inf, flambeau.nan]"
+
+isnan = predicate(
+    "isnan",
+    "True where input is NaN.",
+    reference=numpy("isnan"),
+    example=(_NOT_FINITE, "tensor([False, False,  True])"),
+)
+isinf = predicate(
+    "isinf",
+    "True where input is infinite.",
+    reference=numpy("isinf"),
+    example=(_NOT_FINITE, "tensor([ True,  True, False])"),
+)
 isfinite = predicate(
-    "isfinite", "True where input is neither infinite nor NaN.", reference=numpy("isfinite")
+    "isfinite",
+    "True where input is neither infinite nor NaN.",
+    reference=numpy("isfinite"),
+    example=("[0., flambeau.inf, flambeau.nan]", "tensor([ True, False, False])"),
 )
 isposinf = predicate(
-    "isposinf", "True where input is +inf.", reference=numpy("isposinf"), exact_out=True
+    "isposinf",
+    "True where input is +inf.",
+    reference=numpy("isposinf"),
+    exact_out=True,
+    example=(_NOT_FINITE, "tensor([False,  True, False])"),
 )
 isneginf = predicate(
-    "isneginf", "True where input is -inf.", reference=numpy("isneginf"), exact_out=True
+    "isneginf",
+    "True where input is -inf.",
+    reference=numpy("isneginf"),
+    exact_out=True,
+    example=(_NOT_FINITE, "tensor([ True, False, False])"),
 )
 signbit = predicate(
-    "signbit", "True where the sign bit is set.", reference=numpy("signbit"), exact_out=True
+    "signbit",
+    "True where the sign bit is set.",
+    reference=numpy("signbit"),
+    exact_out=True,
+    example=("[0., -0., -1.]", "tensor([False,  True,  True])"),
 )
 logical_not = unary(
     "logical_not",
@@ -48,10 +76,23 @@ logical_not = unary(
     reference=numpy("logical_not"),
     example=("[0, 2]", "tensor([ True, False])"),
 )
-logical_and = binary("logical_and", "True where both are non-zero.", reference=numpy("logical_and"))
-logical_or = binary("logical_or", "True where either is non-zero.", reference=numpy("logical_or"))
+logical_and = binary(
+    "logical_and",
+    "True where both are non-zero.",
+    reference=numpy("logical_and"),
+    example=("[0, 0, 1, 1]", "[0, 2, 0, 2]", "tensor([False, False, False,  True])"),
+)
+logical_or = binary(
+    "logical_or",
+    "True where either is non-zero.",
+    reference=numpy("logical_or"),
+    example=("[0, 0, 1, 1]", "[0, 2, 0, 2]", "tensor([False,  True,  True,  True])"),
+)
 logical_xor = binary(
-    "logical_xor", "True where one of both is non-zero.", reference=numpy("logical_xor")
+    "logical_xor",
+    "True where one of both is non-zero.",
+    reference=numpy("logical_xor"),
+    example=("[0, 0, 1, 1]", "[0, 2, 0, 2]", "tensor([False,  True,  True, False])"),
 )
 
 # ---- closeness ----
@@ -92,6 +133,19 @@ def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
 def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
     """Whether all elements are close; see `isclose`.
 
+    Args:
+        input: a tensor.
+        other: a tensor of the same dtype; the two broadcast.
+        rtol: relative tolerance, not negative.
+        atol: absolute tolerance, not negative.
+        equal_nan: whether two NaNs are close.
+
+    Returns:
+        A bool.
+
+    Raises:
+        RuntimeError: for different dtypes or a negative tolerance.
+
     Example:
         >>> flambeau.allclose(flambeau.tensor([1.]), flambeau.tensor([1.000001]))
         True
@@ -102,6 +156,13 @@ def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
 @function(methods=("equal",))
 def equal(input, other):
     """Whether both tensors have the same sizes and elements.
+
+    Args:
+        input: a tensor.
+        other: a tensor; nothing broadcasts, dtypes may differ, and NaN is not equal to itself.
+
+    Returns:
+        A bool.
 
     Example:
         >>> flambeau.equal(flambeau.tensor([1, 2]), flambeau.tensor([1, 2]))

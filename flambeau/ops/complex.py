@@ -18,7 +18,17 @@ from flambeau.ops.parts import as_strided, as_strided_scatter, select
 
 @op(samples=lambda s: [s(s.tensor(2, 3), s.tensor(2, 3))], exact_out=True)
 def complex(real, imag):
-    """real + i * imag.
+    """The complex numbers real + i * imag.
+
+    Args:
+        real: float32 or float64.
+        imag: of the same dtype; both broadcast.
+
+    Returns:
+        A complex tensor of twice the bytes per element.
+
+    Raises:
+        RuntimeError: if the dtypes differ or are no such ones.
 
     Example:
         >>> flambeau.complex(flambeau.ones(1), flambeau.zeros(1))
@@ -102,6 +112,9 @@ FUNCTIONS["conj_physical_"] = conj_physical.inplace
 def resolve_conj(input):
     """The conjugates in memory of their own if the input is a conj view, else the input.
 
+    Args:
+        input: any dtype and sizes.
+
     Example:
         >>> flambeau.tensor([1 + 2j]).conj().resolve_conj().is_conj()
         False
@@ -112,6 +125,9 @@ def resolve_conj(input):
 @function(methods=("resolve_neg",))
 def resolve_neg(input):
     """The negatives in memory of their own if the input is a neg view, else the input.
+
+    Args:
+        input: any dtype and sizes.
 
     Example:
         >>> flambeau.tensor([1 + 2j]).conj().imag.resolve_neg()

@@ -42,8 +42,13 @@ def unsafe_split(input, split_size, dim=0):
     wrong then.
 
     Args:
+        input: any dtype and sizes.
         split_size: the length of a piece; the last may be shorter.
         dim: the axis.
+
+    Raises:
+        RuntimeError: if the size is negative, or zero for an axis that is not empty.
+        TypeError: if it is no integer.
 
     Example:
         >>> flambeau.unsafe_split(flambeau.tensor([1, 2, 3]), 2)
@@ -125,13 +130,39 @@ def detach(input):
 
 @function
 def detach_(input):
-    """Takes the tensor itself out of the graph, and returns it."""
+    """Takes the tensor itself out of the graph, and returns it.
+
+    Args:
+        input: a tensor that is no view.
+
+    Raises:
+        RuntimeError: if it is a view.
+
+    Example:
+        >>> y = flambeau.ones(2, requires_grad=True) * 2
+        >>> flambeau.detach_(y).requires_grad
+        False
+    """
     return input.detach_()
 
 
 @function
 def resize_as_(input, the_template, *, memory_format=None):
-    """Gives this tensor the sizes of another; see `Tensor.resize_as_`."""
+    """Gives this tensor the sizes of another; see `Tensor.resize_as_`.
+
+    Args:
+        input: a tensor.
+        the_template: a tensor of any dtype.
+        memory_format: `contiguous_format` unless given.
+
+    Raises:
+        RuntimeError: as of `Tensor.resize_`.
+
+    Example:
+        >>> flambeau.resize_as_(flambeau.tensor([1, 2, 3, 4]), flambeau.zeros(2, 2))
+        tensor([[1, 2],
+                [3, 4]])
+    """
     return input.resize_as_(the_template, memory_format=memory_format)
 
 

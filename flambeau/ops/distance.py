@@ -259,6 +259,17 @@ def pdist(input, p=2.0):
 def dist(input, other, p=2):
     """The p-norm of input - other, over all elements.
 
+    Args:
+        input: floating or complex.
+        other: of the same kind; the two broadcast.
+        p: any number; see `linalg.vector_norm`.
+
+    Returns:
+        A 0-dim tensor.
+
+    Raises:
+        RuntimeError: if the sizes do not broadcast.
+
     Example:
         >>> flambeau.dist(flambeau.tensor([1., 2.]), flambeau.tensor([4., 6.]))
         tensor(5.)

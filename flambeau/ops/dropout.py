@@ -30,6 +30,11 @@ def native_dropout(input, p, train):
 
     Raises:
         RuntimeError: if `p` is not in [0, 1].
+
+    Example:
+        >>> kept, mask = flambeau.native_dropout(flambeau.ones(4), 0.5, True)
+        >>> flambeau.equal(kept, 2 * mask)
+        True
     """
     _require_tensor(input, "native_dropout")
     k = kernels(input)
@@ -132,8 +137,21 @@ def dropout_(input, p, train):
 def feature_dropout(input, p, train):
     """Dropout of whole channels: axes 0 and 1 are samples and channels.
 
+    Args:
+        input: (N, C, ...), floating.
+        p: the probability of a channel of zeros.
+        train: if False, the input is returned as it is.
+
+    Returns:
+        The tensor; what is kept is divided by 1 - p.
+
     Raises:
         RuntimeError: if `p` is not in [0, 1], or the input has fewer than two axes.
+
+    Example:
+        >>> dropped = flambeau.feature_dropout(flambeau.ones(2, 3, 4), 0.5, True)
+        >>> flambeau.equal(dropped.amax(2), dropped.amin(2))  # a channel as a whole
+        True
     """
     return input if _inactive(input, p, train) else input * _noise(input, p, True)
 
@@ -162,8 +180,23 @@ def _alpha_dropout_(input, p, train, by_feature):
 def alpha_dropout(input, p, train):
     """Dropout to the negative limit of SELU, which keeps mean and variance of its results.
 
+    Klambauer, Unterthiner, Mayr and Hochreiter, "Self-normalizing neural networks" (2017).
+
+    Args:
+        input: floating.
+        p: the probability of being dropped.
+        train: if False, the input is returned as it is.
+
+    Returns:
+        The tensor.
+
     Raises:
         RuntimeError: if `p` is not in [0, 1].
+
+    Example:
+        >>> x = flambeau.ones(3)
+        >>> flambeau.equal(flambeau.alpha_dropout(x, 0.5, False), x)
+        True
     """
     return _alpha_dropout(input, p, train, False)
 
@@ -178,8 +211,21 @@ def alpha_dropout_(input, p, train):
 def feature_alpha_dropout(input, p, train):
     """`alpha_dropout` of whole channels.
 
+    Args:
+        input: (N, C, ...), floating.
+        p: the probability of a channel being dropped.
+        train: if False, the input is returned as it is.
+
+    Returns:
+        The tensor.
+
     Raises:
         RuntimeError: if `p` is not in [0, 1], or the input has fewer than two axes.
+
+    Example:
+        >>> dropped = flambeau.feature_alpha_dropout(flambeau.ones(2, 3, 4), 0.5, True)
+        >>> flambeau.equal(dropped.amax(2), dropped.amin(2))  # a channel as a whole
+        True
     """
     return _alpha_dropout(input, p, train, True)
 

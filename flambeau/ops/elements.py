@@ -37,6 +37,9 @@ def _frexp_samples(s):
 def frexp(input):
     """The elements as mantissa * 2**exponent, the mantissa in [0.5, 1).
 
+    Args:
+        input: floating.
+
     Returns:
         (mantissa, exponent), the exponent as int32. Zero, infinite and NaN elements are their own
         mantissa, with exponent 0.
@@ -108,6 +111,12 @@ def polar(abs, angle):
 def isreal(input):
     """True where an element has no imaginary part.
 
+    Args:
+        input: any dtype; real ones give True everywhere.
+
+    Returns:
+        A bool tensor.
+
     Example:
         >>> flambeau.isreal(flambeau.tensor([1., 2j]))
         tensor([ True, False])
@@ -125,9 +134,11 @@ def hash_tensor(input, dim=(), *, keepdim=False, mode=0, out=None):
     """The bits of the elements, as float64 or int64 numbers, combined by exclusive or.
 
     Args:
+        input: any dtype but complex.
         dim: the axes; none for all.
         keepdim: keep them with size one.
         mode: 0, the only one there is.
+        out: a uint64 tensor for the result.
 
     Returns:
         A uint64 tensor.

@@ -14,8 +14,18 @@ from flambeau.ops.reduce_common import PICKED, along_one_axis, distinct_with_dim
 def amax(input, dim=(), keepdim=False):
     """The largest element over axes; NaN if there is one. Equal ones share the gradient.
 
+    Args:
+        input: any dtype but complex; NaN counts as the largest.
+        dim: an axis or a tuple of them; none for all.
+        keepdim: keep them with size one.
+
     Raises:
-        IndexError: if a reduced axis has no elements.
+        IndexError: if an axis that is named has no elements, or there is no such axis.
+        RuntimeError: if all elements are meant and there are none.
+
+    Example:
+        >>> flambeau.amax(flambeau.tensor([[1, 5], [7, 2]]), dim=1)
+        tensor([5, 7])
     """
     return kernels(input).amax(input, dim, keepdim, "amax")
 
@@ -24,8 +34,18 @@ def amax(input, dim=(), keepdim=False):
 def amin(input, dim=(), keepdim=False):
     """The smallest element over axes; NaN if there is one. Equal ones share the gradient.
 
+    Args:
+        input: any dtype but complex; a NaN is the result.
+        dim: an axis or a tuple of them; none for all.
+        keepdim: keep them with size one.
+
     Raises:
-        IndexError: if a reduced axis has no elements.
+        IndexError: if an axis that is named has no elements, or there is no such axis.
+        RuntimeError: if all elements are meant and there are none.
+
+    Example:
+        >>> flambeau.amin(flambeau.tensor([[1, 5], [7, 2]]), dim=1)
+        tensor([1, 2])
     """
     return kernels(input).amin(input, dim, keepdim, "amin")
 
@@ -112,6 +132,13 @@ max.__doc__ = """The largest element, or the largest along one axis and where it
 `max(input)` is the largest of all; `max(input, dim, keepdim=False)` returns (values, indices), the
 first index where several are equal; `max(input, other)` compares elementwise.
 
+Args:
+    input: any dtype but complex; NaN counts as the largest.
+    dim: the axis; None for all elements.
+    keepdim: keep the axis with size one.
+    other: a tensor to compare with; both broadcast.
+    out: a tensor for the result, or with `dim` a tuple of two.
+
 Raises:
     RuntimeError: for a tensor without elements.
     IndexError: if the axis has no elements.
@@ -126,6 +153,13 @@ min.__doc__ = """The smallest element, or the smallest along one axis and where 
 
 `min(input)` is the smallest of all; `min(input, dim, keepdim=False)` returns (values, indices), the
 first index where several are equal; `min(input, other)` compares elementwise.
+
+Args:
+    input: any dtype but complex; NaN counts as the smallest.
+    dim: the axis; None for all elements.
+    keepdim: keep the axis with size one.
+    other: a tensor to compare with; both broadcast.
+    out: a tensor for the result, or with `dim` a tuple of two.
 
 Raises:
     RuntimeError: for a tensor without elements.
@@ -143,6 +177,17 @@ function(min, methods=("min",))
 def argmax(input, dim=None, keepdim=False):
     """The place of the (first) largest element: in row-major order, or along one axis.
 
+    Args:
+        input: any dtype but bool and complex; NaN counts as the largest.
+        dim: the axis; None to count in row-major order.
+        keepdim: keep the axis with size one.
+
+    Returns:
+        int64.
+
+    Raises:
+        IndexError: if there is no such axis, or it has no elements.
+
     Example:
         >>> flambeau.argmax(flambeau.tensor([1., 9., 3.]))
         tensor(1)
@@ -152,7 +197,25 @@ def argmax(input, dim=None, keepdim=False):
 
 @op(methods=("argmin",), samples=along_one_axis, gradcheck=False, exact_out=True)
 def argmin(input, dim=None, keepdim=False):
-    """The place of the (first) smallest element: in row-major order, or along one axis."""
+    """The place of the (first) smallest element: in row-major order, or along one axis.
+
+    Args:
+        input: any dtype but bool and complex; NaN counts as the smallest.
+        dim: the axis; None to count in row-major order.
+        keepdim: keep the axis with size one.
+
+    Returns:
+        int64.
+
+    Raises:
+        IndexError: if there is no such axis, or it has no elements.
+
+    Example:
+        >>> flambeau.argmin(flambeau.tensor([[4, 3], [2, 9]]))
+        tensor(2)
+        >>> flambeau.argmin(flambeau.tensor([[4, 3], [2, 9]]), dim=1)
+        tensor([1, 0])
+    """
     return kernels(input).argmin(input, dim, keepdim)
 
 
@@ -173,8 +236,20 @@ def _aminmax_samples(s):
 def aminmax(input, *, dim=None, keepdim=False):
     """The smallest and the largest element, over all or along one axis, as (min, max).
 
+    Args:
+        input: any dtype but complex; a NaN is both.
+        dim: the axis; None for all elements.
+        keepdim: keep the axis with size one.
+
+    Returns:
+        A named tuple.
+
     Raises:
         RuntimeError: if there are no elements.
+
+    Example:
+        >>> flambeau.aminmax(flambeau.tensor([3, 1, 2])).max
+        tensor(3)
     """
     kernel = kernels(input)
     if input._numel == 0 and dim is None:

@@ -461,11 +461,13 @@ def index_reduce(input, dim, index, source, reduce, *, include_self=True, out=No
     """Combines slices of source with those of input that index names: prod, mean, amax or amin.
 
     Args:
+        input: any dtype but bool and complex.
         dim: the axis.
-        index: a vector with a place for each slice of source.
-        source: of the sizes of input but along `dim`.
+        index: (k), int32 or int64.
+        source: input's sizes but k along `dim`, and input's dtype.
         reduce: "prod", "mean", "amax" or "amin".
         include_self: whether the values of input take part.
+        out: a tensor for the result.
 
     Raises:
         RuntimeError: if the sizes or dtypes do not fit, or the reduction is none of these.
@@ -606,6 +608,7 @@ def put(input, index, source, accumulate=False):
     """A copy whose elements that index names, counted in row-major order, come from source.
 
     Args:
+        input: any dtype and sizes; n elements.
         index: int64, places in [-n, n).
         source: as many elements, of the dtype of input.
         accumulate: add them instead, repeated places counted.

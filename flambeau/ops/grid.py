@@ -14,7 +14,7 @@ from flambeau.core.errors import (
     UnsupportedError,
 )
 from flambeau.core.registry import checked, function, op
-from flambeau.core.tensor import Tensor
+from flambeau.ops._declare import require_tensors
 from flambeau.ops.join import stack
 from flambeau.ops.masks import where
 from flambeau.ops.ranges import arange
@@ -329,11 +329,7 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
             "nn.functional.grid_sample(): expected padding_mode to be 'zeros', 'border', or "
             f"'reflection', but got: '{padding_mode}'"
         )
-    for name, value in (("input", input), ("grid", grid)):
-        if not isinstance(value, Tensor):
-            raise TypeError(
-                f"grid_sample(): argument '{name}' must be Tensor, not {type(value).__name__}"
-            )
+    require_tensors("grid_sample", input=input, grid=grid)
     corners = _corners(align_corners)
     return grid_sampler(input, grid, _MODES.index(mode), _PADDINGS.index(padding_mode), corners)
 

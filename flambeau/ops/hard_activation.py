@@ -139,7 +139,17 @@ def _threshold_samples(s):
 
 @activation("threshold", samples=_threshold_samples, public=True)
 def _threshold(input, threshold, value):
-    """input where it is above threshold, value elsewhere."""
+    """input where it is above a threshold, a value elsewhere.
+
+    Args:
+        input: any dtype but bool and complex.
+        threshold: a number that elements must exceed to stay.
+        value: the number that replaces the others.
+
+    Example:
+        >>> flambeau.threshold(flambeau.tensor([1, 2, 3]), 2, 0)
+        tensor([0, 0, 3])
+    """
     return kernels(of(input)).unary("threshold", input, threshold, value)
 
 

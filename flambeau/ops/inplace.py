@@ -91,12 +91,44 @@ def apply_(self, callable):
 
 
 def map_(self, tensor, callable):
-    """Each element a becomes callable(a, b) with b from the tensor, which broadcasts to self."""
+    """Replaces each element a by callable(a, b), with b from another tensor.
+
+    Args:
+        tensor: of the same dtype; broadcasts to the sizes of this one.
+        callable: a function of two Python numbers; slow.
+
+    Returns:
+        The tensor itself.
+
+    Raises:
+        RuntimeError: if the tensor requires gradients, or sizes or dtypes do not fit.
+
+    Example:
+        >>> flambeau.tensor([1, 2]).map_(flambeau.tensor([10, 20]), lambda a, b: a + b)
+        tensor([11, 22])
+    """
     return _elementwise("map_", self, (tensor,), callable)
 
 
 def map2_(self, x, y, callable):
-    """Each element a becomes callable(a, b, c) with b and c from x and y."""
+    """Replaces each element a by callable(a, b, c), with b and c from other tensors.
+
+    Args:
+        x: of the same dtype; broadcasts to the sizes of this tensor.
+        y: likewise.
+        callable: a function of three Python numbers; slow.
+
+    Returns:
+        The tensor itself.
+
+    Raises:
+        RuntimeError: if the tensor requires gradients, or sizes or dtypes do not fit.
+
+    Example:
+        >>> x = flambeau.tensor([1, 2])
+        >>> x.map2_(x, x, lambda a, b, c: a + b * c)
+        tensor([2, 6])
+    """
     return _elementwise("map2_", self, (x, y), callable)
 
 

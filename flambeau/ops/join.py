@@ -338,12 +338,17 @@ def tensor_split(
     """Splits into a number of pieces as equal as possible, or at the indices given.
 
     Args:
+        input: any dtype, at least one axis.
         indices_or_sections: the number of pieces, or the places where they begin but the first; a
             tensor or one of the names below does as well.
         dim: the axis.
         sections: a number of pieces.
         indices: places.
         tensor_indices_or_sections: a tensor of either.
+
+    Raises:
+        RuntimeError: if the number of pieces is not positive, or input is a number.
+        IndexError: if there is no such axis.
 
     Example:
         >>> flambeau.tensor_split(flambeau.tensor([1, 2, 3]), 2)

@@ -155,6 +155,10 @@ _BY_TYPE_NAME = {f"torch.{name}": dtype for dtype, name in _TYPE_NAMES.items()}
 def type_(self, dtype=None, non_blocking=False):
     """The name of this tensor's legacy type, or the tensor converted to a dtype or legacy type.
 
+    Args:
+        dtype: a dtype, a legacy type or its name; None to ask.
+        non_blocking: accepted; copies are done when the call returns.
+
     Raises:
         ValueError: if no type is called so.
         TypeError: for anything but a dtype, a legacy type or its name.

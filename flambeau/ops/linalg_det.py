@@ -180,6 +180,15 @@ slogdet.vjp("input")(lambda g, input, sign: _slogdet_gradient(g, input, sign))
 def logdet(input):
     """The logarithm of the determinant; NaN where that is negative.
 
+    Args:
+        input: (..., n, n), floating or complex.
+
+    Returns:
+        (...); -inf for a singular matrix.
+
+    Raises:
+        RuntimeError: if the matrices are not square.
+
     Example:
         >>> flambeau.logdet(flambeau.eye(3))
         tensor(0.)

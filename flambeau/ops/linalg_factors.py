@@ -96,6 +96,9 @@ def cholesky_ex(input, *, upper=False, check_errors=False):
     Returns:
         (L, info): info is the order of the first leading minor that is not positive, or 0.
 
+    Raises:
+        RuntimeError: if the matrices are not square.
+
     Example:
         >>> flambeau.linalg.cholesky_ex(flambeau.tensor([[4.0, 2.0], [2.0, -5.0]])).info
         tensor(2, dtype=torch.int32)
@@ -164,6 +167,9 @@ def cholesky_solve(input, input2, upper=False):
         input: B, (..., n, k).
         input2: the factor, (..., n, n).
         upper: whether that is the upper one.
+
+    Raises:
+        RuntimeError: if the sizes do not fit.
 
     Example:
         >>> L = flambeau.tensor([[2., 0.], [1., 2.]])
@@ -275,6 +281,9 @@ def lu_factor_ex(A, *, pivot=True, check_errors=False):
     Returns:
         (LU, pivots, info): info is the place of a zero on U's diagonal, or 0.
 
+    Raises:
+        RuntimeError: if A has fewer than two axes, or `pivot` is false.
+
     Example:
         >>> flambeau.linalg.lu_factor_ex(flambeau.tensor([[1.0, 2.0], [2.0, 4.0]])).info
         tensor(2, dtype=torch.int32)
@@ -371,6 +380,9 @@ def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True):
         LU_pivots: int32, (..., min(m, n)).
         unpack_data: make L and U; else they are empty.
         unpack_pivots: make P; else it is empty.
+
+    Raises:
+        RuntimeError: if the pivots are not int32, or not those of matrices of these sizes.
 
     Example:
         >>> A = flambeau.tensor([[1.0, 2.0], [3.0, 4.0]])
@@ -529,6 +541,9 @@ def ldl_factor_ex(input, *, hermitian=False, check_errors=False):
 
     Returns:
         (LD, pivots, info): info is the place of a zero on D's diagonal, or 0.
+
+    Raises:
+        RuntimeError: if the matrices are not square.
 
     Example:
         >>> flambeau.linalg.ldl_factor_ex(flambeau.zeros(2, 2)).info

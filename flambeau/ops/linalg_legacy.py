@@ -54,9 +54,13 @@ def lu(A, pivot=True, get_infos=False, out=None):
         A: (..., m, n).
         pivot: must be true on the CPU.
         get_infos: also return info.
+        out: a tuple of tensors for the results.
 
     Returns:
         (LU, pivots) or (LU, pivots, info), as `linalg.lu_factor_ex`.
+
+    Raises:
+        RuntimeError: if A has fewer than two axes, or `pivot` is false.
 
     Example:
         >>> import warnings
@@ -101,6 +105,9 @@ def qr(input, some=True):
     Returns:
         A named tuple (Q, R).
 
+    Raises:
+        RuntimeError: if input has fewer than two axes.
+
     Example:
         >>> flambeau.qr(flambeau.eye(2)).R
         tensor([[1., 0.],
@@ -131,6 +138,9 @@ def svd(input, some=True, compute_uv=True):
 
     Returns:
         (U, S, V): V, not its adjoint.
+
+    Raises:
+        RuntimeError: if input has fewer than two axes.
 
     Example:
         >>> flambeau.svd(flambeau.tensor([[3., 0.], [0., -4.]])).S
@@ -195,6 +205,9 @@ def triangular_solve(input, A, upper=True, transpose=False, unitriangular=False)
 
     Returns:
         (solution, cloned_coefficient): X and a copy of A, expanded to the batch.
+
+    Raises:
+        RuntimeError: if the sizes do not fit.
 
     Example:
         >>> A = flambeau.tensor([[2.0, 9.0], [0.0, 1.0]])

@@ -7,6 +7,7 @@ from flambeau.backends import kernels
 from flambeau.core.errors import DTypeError, ShapeError, UnsupportedError
 from flambeau.core.registry import function, op
 from flambeau.core.tensor import Tensor
+from flambeau.ops._declare import require_tensors
 from flambeau.ops.linalg_common import check_matrix, regular
 from flambeau.ops.linalg_solve import inv_ex
 from flambeau.ops.linalg_spectral import svdvals
@@ -32,11 +33,20 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
     """The vector norm over axes: (sum |x|^ord)^(1/ord).
 
     Args:
+        x: floating or complex.
         ord: any number; inf and -inf give the largest and smallest |x|, 0 the number of non-zero
             elements.
         dim: the axes; None for all.
         keepdim: keep them with size one.
         dtype: convert to this dtype first.
+
+    Raises:
+        RuntimeError: for other dtypes, or if an axis without elements has no norm of this order.
+
+    Example:
+        >>> x = flambeau.tensor([3.0, -4.0])
+        >>> flambeau.linalg.vector_norm(x), flambeau.linalg.vector_norm(x, 1)
+        (tensor(5.), tensor(7.))
     """
     return kernels(x).vector_norm(x, ord, dim, keepdim, dtype)
 
@@ -227,10 +237,7 @@ def linalg_norm(input, ord=None, dim=None, keepdim=False, *, dtype=None):
         >>> flambeau.linalg.norm(flambeau.tensor([3., 4.]))
         tensor(5.)
     """
-    if not isinstance(input, Tensor):
-        raise TypeError(
-            f"linalg_norm(): argument 'input' must be Tensor, not {type(input).__name__}"
-        )
+    require_tensors("linalg_norm", input=input)
     dims = (dim,) if isinstance(dim, int) else dim
     if ord is None:
         return vector_norm(_converted(input, dtype, "linalg.vector_norm"), 2, dims, keepdim)
@@ -318,6 +325,9 @@ def nuclear_norm(input, dim=None, keepdim=False):
         dim: these axes; the last two unless given.
         keepdim: keep them with size one.
 
+    Raises:
+        RuntimeError: if there are fewer than two axes, or not two in `dim`.
+
     Example:
         >>> flambeau.nuclear_norm(flambeau.tensor([[3., 0.], [0., 4.]]))
         tensor(7.)
@@ -342,6 +352,9 @@ def frobenius_norm(input, dim, keepdim=False):
         dim: the axes.
         keepdim: keep them with size one.
 
+    Raises:
+        RuntimeError: if there are more than two axes in `dim`.
+
     Example:
         >>> flambeau.frobenius_norm(flambeau.tensor([[3., 0.], [0., 4.]]), (0, 1))
         tensor(5.)
@@ -362,6 +375,7 @@ def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
             matrices in two axes; a number as in `linalg.vector_norm`.
         dim: the axes; None for all.
         keepdim: keep them with size one.
+        out: a tensor for the result.
         dtype: convert to this dtype first.
 
     Raises:

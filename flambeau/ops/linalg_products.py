@@ -294,6 +294,13 @@ def multi_dot(tensors):
 def chain_matmul(*matrices, out=None):
     """The product of matrices: `linalg.multi_dot` with the matrices one by one.
 
+    Args:
+        matrices: two axes each, sizes that fit one after the other.
+        out: a tensor for the result.
+
+    Raises:
+        RuntimeError: if the sizes do not fit.
+
     Example:
         >>> import warnings
         >>> with warnings.catch_warnings(action="ignore"):
@@ -491,6 +498,9 @@ def trace(input):
 
     Args:
         input: (m, n).
+
+    Raises:
+        RuntimeError: if input is no matrix.
 
     Example:
         >>> flambeau.trace(flambeau.ones(3, 3))

@@ -135,6 +135,9 @@ def inv_ex(A, *, check_errors=False):
     Returns:
         (inverse, info): info is the place of a zero on the diagonal of U in A = P L U, or 0.
 
+    Raises:
+        RuntimeError: if the matrices are not square.
+
     Example:
         >>> flambeau.linalg.inv_ex(flambeau.tensor([[1.0, 2.0], [2.0, 4.0]])).info
         tensor(2, dtype=torch.int32)
@@ -275,6 +278,9 @@ def solve_ex(A, B, *, left=True, check_errors=False):
 
     Returns:
         (result, info): info is the place of a zero on the diagonal of U in A = P L U, or 0.
+
+    Raises:
+        RuntimeError: if the sizes do not fit.
 
     Example:
         >>> flambeau.linalg.solve_ex(flambeau.eye(2) * 2, flambeau.tensor([6.0, 8.0]))

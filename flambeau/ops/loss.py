@@ -13,6 +13,7 @@ from flambeau.backends import kernels
 from flambeau.core.errors import ShapeError
 from flambeau.core.registry import checked, op
 from flambeau.core.tensor import Tensor
+from flambeau.ops._declare import require_tensors
 from flambeau.ops.masks import where
 from flambeau.ops.smooth_activation import logsigmoid
 
@@ -52,14 +53,6 @@ def _reduced(loss, reduction):
     if reduction == "none":
         return loss
     raise ValueError(f"{reduction} is not a valid value for reduction")
-
-
-def _require_tensors(name, **arguments):
-    for parameter, value in arguments.items():
-        if not isinstance(value, Tensor):
-            raise TypeError(
-                f"{name}(): argument '{parameter}' must be Tensor, not {type(value).__name__}"
-            )
 
 
 def _factor(name, parameter, weight, input):
@@ -707,7 +700,7 @@ def poisson_nll_loss(
         tensor([1., 4.])
     """
     reduction = _reduction(size_average, reduce, reduction)
-    _require_tensors("poisson_nll_loss", input=input, target=target)
+    require_tensors("poisson_nll_loss", input=input, target=target)
     log_rate = input if log_input else (input + eps).log()
     loss = (input.exp() if log_input else input) - target * log_rate
     if full:

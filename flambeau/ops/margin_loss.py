@@ -6,6 +6,7 @@ from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core.errors import RuntimeFailure, ShapeError
 from flambeau.core.registry import checked, function, op
+from flambeau.ops._declare import require_tensors
 from flambeau.ops.linalg_norms import vector_norm
 from flambeau.ops.loss import (
     _bce_logits,
@@ -13,7 +14,6 @@ from flambeau.ops.loss import (
     _pointwise_samples,
     _reduced,
     _reduction,
-    _require_tensors,
     _same_dtype,
 )
 from flambeau.ops.masks import where
@@ -31,7 +31,7 @@ def _rows(name, input, target, per_class):
     Raises:
         RuntimeError: if the scores are no vector or rows, or the target does not go with them.
     """
-    _require_tensors(name, input=input, target=target)
+    require_tensors(name, input=input, target=target)
     if input.ndim == 0:
         input = input.unsqueeze(0)
     if input.ndim > 2 or input.shape[-1] == 0:
@@ -161,7 +161,7 @@ def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="m
         tensor([ 0.6931, 50.0000])
     """
     reduction = _reduction(size_average, reduce, reduction)
-    _require_tensors("soft_margin_loss", input=input, target=target)
+    require_tensors("soft_margin_loss", input=input, target=target)
     shape = _C.broadcast_shapes(input.shape, target.shape)
     input, target = _same_dtype(input.expand(shape), target.expand(shape))
     return _soft_margin(input, target, reduction)
@@ -192,7 +192,7 @@ def multilabel_soft_margin_loss(
         tensor(25.)
     """
     reduction = _reduction(size_average, reduce, reduction)
-    _require_tensors("multilabel_soft_margin_loss", input=input, target=target)
+    require_tensors("multilabel_soft_margin_loss", input=input, target=target)
     shape = _C.broadcast_shapes(input.shape, target.shape)
     input, target = _same_dtype(input.expand(shape), target.expand(shape))
     loss = _bce_logits(input, target, "none")
@@ -471,7 +471,7 @@ def cosine_embedding_loss(
         tensor(1.)
     """
     reduction = _reduction(size_average, reduce, reduction)
-    _require_tensors("cosine_embedding_loss", input1=input1, input2=input2, target=target)
+    require_tensors("cosine_embedding_loss", input1=input1, input2=input2, target=target)
     if target.ndim > 1:
         raise ShapeError("0D or 1D target tensor expected, multi-target not supported")
     if not input1.ndim == input2.ndim == target.ndim + 1:
@@ -573,7 +573,7 @@ def triplet_margin_with_distance_loss(
     """
     if margin <= 0:
         raise ValueError(f"margin must be greater than 0, got {margin}")
-    _require_tensors("triplet_margin_loss", anchor=anchor, positive=positive, negative=negative)
+    require_tensors("triplet_margin_loss", anchor=anchor, positive=positive, negative=negative)
     if not anchor.ndim == positive.ndim == negative.ndim:
         raise ShapeError(
             "The anchor, positive, and negative tensors are expected to have the same number of "

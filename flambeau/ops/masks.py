@@ -245,8 +245,13 @@ def nonzero_static(input, *, size, fill_value=-1, out=None):
     """The indices of the first `size` elements that are not zero, one row each.
 
     Args:
+        input: any dtype, n axes.
         size: the number of rows.
         fill_value: what fills the rows that are left over.
+        out: an int64 tensor for the result.
+
+    Returns:
+        (size, n) int64.
 
     Example:
         >>> flambeau.nonzero_static(flambeau.tensor([0, 3, 0, 4]), size=3)

@@ -7,7 +7,7 @@ from flambeau.backends import kernels
 from flambeau.core.errors import DTypeError, OutOfRangeError, RuntimeFailure, ShapeError, require
 from flambeau.core.registry import FUNCTIONS, function, op
 from flambeau.core.tensor import Tensor
-from flambeau.ops._declare import conj, stored
+from flambeau.ops._declare import conj, require_operands, stored
 from flambeau.ops.einsum import _contract
 from flambeau.ops.views import _axis
 
@@ -194,6 +194,10 @@ def matmul(input, other, *, out=None):
     Args:
         input: (..., n, k) or (k).
         other: (..., k, m) or (k).
+        out: a tensor for the result.
+
+    Returns:
+        (..., n, m), without the axes of vectors.
 
     Raises:
         ShapeError: if the inner sizes differ; a transposed operand that would fit is proposed.
@@ -202,12 +206,7 @@ def matmul(input, other, *, out=None):
         >>> flambeau.matmul(flambeau.ones(2, 3), flambeau.ones(3))
         tensor([3., 3.])
     """
-    for place, (name, value) in enumerate((("input", input), ("other", other)), 1):
-        if not isinstance(value, Tensor):
-            raise TypeError(
-                f"matmul(): argument '{name}' (position {place}) must be Tensor, not"
-                f" {type(value).__name__}"
-            )
+    require_operands("matmul", input=input, other=other)
     direct = _DIRECT.get((input.ndim, other.ndim))
     if direct is not None:
         return direct(input, other, out=out)
@@ -451,6 +450,16 @@ def inner(input, other):
 def vdot(input, other):
     """Sum of the products of the elements of two vectors, the first conjugated.
 
+    Args:
+        input: (n).
+        other: (n), of the same dtype.
+
+    Returns:
+        A 0-dim tensor.
+
+    Raises:
+        RuntimeError: if they are no vectors of one length and dtype.
+
     Example:
         >>> flambeau.vdot(flambeau.tensor([2, 3]), flambeau.tensor([2, 1]))
         tensor(7)
@@ -520,6 +529,9 @@ def addmv(input, mat, vec, *, beta=1, alpha=1):
         beta: a number.
         alpha: a number.
 
+    Raises:
+        RuntimeError: if sizes or dtypes do not fit.
+
     Example:
         >>> flambeau.addmv(flambeau.ones(2), flambeau.ones(2, 3), flambeau.ones(3), beta=2)
         tensor([5., 5.])
@@ -556,6 +568,19 @@ def _check_addr_factors(dtype, **factors):
 @op(methods=("addr",), inplace=True, samples=_addr_samples)
 def addr(input, vec1, vec2, *, beta=1, alpha=1):
     """beta * input + alpha * outer(vec1, vec2); input broadcasts, and is not read if beta is 0.
+
+    Args:
+        input: (n, m), or what broadcasts to it.
+        vec1: (n).
+        vec2: (m).
+        beta: a number.
+        alpha: a number.
+
+    Returns:
+        (n, m), of the promoted dtype.
+
+    Raises:
+        RuntimeError: if vec1 or vec2 is no vector, or the sizes do not fit.
 
     Example:
         >>> flambeau.addr(flambeau.zeros(2, 2), flambeau.tensor([1., 2.]), flambeau.ones(2))
@@ -635,6 +660,13 @@ def kron(input, other):
     """The Kronecker product: every element of input times the whole of other, in a grid.
 
     The tensor with fewer axes counts as having leading axes of size one.
+
+    Args:
+        input: any dtype and sizes.
+        other: any dtype and sizes; dtypes are promoted.
+
+    Returns:
+        A tensor each of whose sizes is the product of theirs.
 
     Example:
         >>> flambeau.kron(flambeau.tensor([1, 10]), flambeau.tensor([1, 2]))

@@ -35,6 +35,7 @@ def expand(input, size, *, implicit=False):
     Args:
         input: any dtype and sizes.
         size: the sizes, as a tuple or one by one; -1 keeps one.
+        implicit: accepted and ignored.
 
     Raises:
         RuntimeError: if an axis that is not of size one would change, or axes would be fewer.
@@ -93,6 +94,12 @@ def broadcast_to(input, size):
 @function()
 def broadcast_shapes(*shapes):
     """The sizes that tensors of these shapes broadcast to.
+
+    Args:
+        shapes: tuples of sizes, or numbers.
+
+    Raises:
+        RuntimeError: if they do not broadcast.
 
     Example:
         >>> flambeau.broadcast_shapes((3, 1), (4,))
@@ -265,10 +272,15 @@ def repeat_interleave(input=None, repeats=None, dim=None, *, output_size=None):
     """Each element, or each slice along `dim`, repeated in place.
 
     Args:
+        input: any dtype and sizes.
         repeats: how often: one number, or one per slice. `repeat_interleave(repeats)` gives the
             numbers of the slices themselves.
         dim: the axis; without it the flattened input is used.
         output_size: the resulting size of the axis, if known.
+
+    Raises:
+        RuntimeError: if there are neither one number nor as many as slices, or one is negative.
+        IndexError: if there is no such axis.
 
     Example:
         >>> flambeau.repeat_interleave(flambeau.tensor([1, 2]), 2)
@@ -397,6 +409,15 @@ def flipud(input):
 def roll(input, shifts, dims=()):
     """A copy with the elements moved along axes; what leaves at one end comes in at the other.
 
+    Args:
+        input: any dtype and sizes.
+        shifts: by how many places, forwards; a number or one for each axis of `dims`.
+        dims: an axis or a tuple of them; none for all elements in row-major order.
+
+    Raises:
+        RuntimeError: if there are not as many shifts as axes.
+        IndexError: if there is no such axis.
+
     Example:
         >>> flambeau.arange(4).roll(1)
         tensor([3, 0, 1, 2])
@@ -457,7 +478,14 @@ rot90.vjp("input")(lambda g, k, dims: g.rot90(-k, dims))
     exact_out=True,
 )
 def tril(input, diagonal=0):
-    """The lower triangles of the matrices in the last two axes, zeros above.
+    """The lower triangles of matrices, zeros above.
+
+    Args:
+        input: (..., n, m), any dtype.
+        diagonal: the highest diagonal that is kept, counted upwards from the main one.
+
+    Raises:
+        RuntimeError: if it has fewer than two axes.
 
     Example:
         >>> flambeau.ones(2, 2).tril()

@@ -351,6 +351,9 @@ def norm_except_dim(v, pow=2, dim=0):
         pow: the power of the norm.
         dim: the axis; -1 for the norm of the whole.
 
+    Raises:
+        IndexError: if there is no such axis.
+
     Example:
         >>> flambeau.norm_except_dim(flambeau.tensor([[3., 4.], [0., 2.]]))
         tensor([[5.],
@@ -378,7 +381,7 @@ def embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=
         weight: (V, D), a row for each word.
         indices: integers from 0 to V - 1, any sizes.
         padding_idx: the row that gets no gradient; negative for none.
-        scale_grad_by_freq: accepted; gradients are not scaled.
+        scale_grad_by_freq: divide gradients of a row by how often the indices name it.
         sparse: accepted; gradients are dense.
 
     Returns:
@@ -394,12 +397,32 @@ def embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=
         tensor([[1., 2.],
                 [0., 0.]])
     """
-    return gather.embedding(indices, weight, padding_idx if padding_idx >= 0 else None)
+    rows = gather.embedding(indices, weight, padding_idx if padding_idx >= 0 else None)
+    return bag.by_frequency(rows, indices) if scale_grad_by_freq else rows
 
 
 @function
 def embedding_renorm_(input, indices, max_norm, norm_type):
-    """Shortens the rows of a matrix that `indices` names to the norm `max_norm`, in place."""
+    """Shortens some rows of a matrix that are longer than a bound, in place.
+
+    Args:
+        input: (V, D).
+        indices: integers from 0 to V - 1, any sizes: which rows.
+        max_norm: the bound.
+        norm_type: of which norm.
+
+    Returns:
+        The matrix.
+
+    Raises:
+        IndexError: if an index is out of range.
+
+    Example:
+        >>> weight = flambeau.tensor([[3.0, 4.0], [6.0, 8.0]])
+        >>> flambeau.embedding_renorm_(weight, flambeau.tensor([1]), 5.0, 2.0)
+        tensor([[3., 4.],
+                [3., 4.]])
+    """
     with no_grad():
         rows = indices.reshape(-1).unique()
         chosen = input.index_select(0, rows)
@@ -425,13 +448,19 @@ def embedding_bag(
         weight: the table, (V, D).
         indices: (N).
         offsets: where each bag starts.
+        scale_grad_by_freq: divide gradients of a row by how often the indices name it.
         mode: 0 for the sum, 1 for the mean, 2 for the maximum.
-
-    The other arguments are those of `nn.functional.embedding_bag`.
+        sparse: accepted; gradients are dense.
+        per_sample_weights: (N), a factor for each index, with mode 0.
+        include_last_offset: whether the last offset is where the last bag ends.
+        padding_idx: a row that counts nowhere.
 
     Returns:
         (bags, the bag of each index, the size of each bag, the index of each maximum); the last
         three are empty or zeros where the mode has no use for them.
+
+    Raises:
+        RuntimeError: if the mode is another, sizes do not fit, or an index is out of range.
 
     Example:
         >>> weight, indices = flambeau.tensor([[1.0], [2.0], [4.0]]), flambeau.tensor([0, 1, 2])
@@ -500,6 +529,9 @@ def cond(pred, true_fn, false_fn, operands=()):
         false_fn: another.
         operands: a tuple of tensors.
 
+    Raises:
+        RuntimeError: if a function cannot be called, or pred has several elements.
+
     Example:
         >>> x = flambeau.tensor(2.)
         >>> flambeau.cond(x > 1, lambda t: t + 1, lambda t: t - 1, (x,))
@@ -519,8 +551,16 @@ def cond(pred, true_fn, false_fn, operands=()):
 def while_loop(cond_fn, body_fn, carried_inputs):
     """Replaces the carried inputs by body_fn(*carried) as long as cond_fn(*carried) holds.
 
+    Args:
+        cond_fn: a function of the carried values that returns a truth value.
+        body_fn: a function of them that returns as many.
+        carried_inputs: the values to start from, a tuple or a list.
+
     Returns:
         The last carried values, as a tuple.
+
+    Raises:
+        RuntimeError: if a function cannot be called, or body_fn returns another number of values.
 
     Example:
         >>> flambeau.while_loop(lambda n: n < 5, lambda n: (n * 2,), (flambeau.tensor(1),))

@@ -22,6 +22,7 @@ def _constant_pad(input, pad, value=0):
     """Widens the last axes by a constant.
 
     Args:
+        input: any dtype and sizes.
         pad: (before, after) of the last axis, then of the one before it, and so on; negative
             numbers trim.
         value: what to fill with.

@@ -150,6 +150,7 @@ def narrow_copy(input, dim, start, length, *, out=None):
         dim: the axis.
         start: the first slice.
         length: how many.
+        out: a tensor for the result.
 
     Raises:
         RuntimeError: if the range leaves the axis.

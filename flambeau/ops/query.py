@@ -124,6 +124,13 @@ def is_vulkan_available():
 def promote_types(type1, type2):
     """The smallest dtype that both convert to.
 
+    Args:
+        type1: a dtype.
+        type2: a dtype.
+
+    Raises:
+        TypeError: if one is no dtype.
+
     Example:
         >>> flambeau.promote_types(flambeau.int32, flambeau.float16)
         torch.float16
@@ -160,6 +167,11 @@ def can_cast(from_, to):
 def result_type(tensor1, tensor2):
     """The dtype that arithmetic on the two, tensors or numbers, would give.
 
+    Args:
+        tensor1: a tensor or a number.
+        tensor2: a tensor or a number; tensors of axes go before those without, and these before
+            numbers, unless the kind (bool, integer, floating, complex) is a higher one.
+
     Example:
         >>> flambeau.result_type(flambeau.tensor([1]), 2.5)
         torch.float32
@@ -170,6 +182,9 @@ def result_type(tensor1, tensor2):
 @function()
 def typename(obj):
     """The name of an object's type; of a tensor, its legacy type.
+
+    Args:
+        obj: anything.
 
     Example:
         >>> flambeau.typename(flambeau.ones(1))

@@ -92,6 +92,7 @@ def rand(
         generator: what to draw from.
         out: the tensor to fill.
         dtype: a floating point or complex dtype; by default the default one.
+        layout, device, requires_grad, pin_memory: as of `tensor`.
 
     Returns:
         The tensor.
@@ -134,6 +135,7 @@ def randn(
         generator: what to draw from.
         out: the tensor to fill.
         dtype: a floating point or complex dtype; by default the default one.
+        layout, device, requires_grad, pin_memory: as of `tensor`.
 
     Returns:
         The tensor.
@@ -171,12 +173,14 @@ def randint(
     """Integers spread evenly over [low, high): `randint(high, size)` or `randint(low, high, size)`.
 
     Args:
+        args: the bounds and the size, by position.
         low: the lowest integer (0).
         high: one more than the highest.
         size: the sizes, a sequence.
         generator: what to draw from.
         out: the tensor to fill.
         dtype: int64 unless given.
+        layout, device, requires_grad, pin_memory: as of `tensor`.
 
     Returns:
         The tensor.
@@ -237,6 +241,7 @@ def randperm(
         generator: what to draw from.
         out: the tensor to fill.
         dtype: int64 unless given.
+        layout, device, requires_grad, pin_memory: as of `tensor`.
 
     Returns:
         The tensor.
@@ -266,7 +271,22 @@ def rand_like(
     memory_format=None,
     generator=None,
 ):
-    """`rand` with the sizes and dtype of another tensor."""
+    """`rand` with the sizes, dtype and device of another tensor.
+
+    Args:
+        input: floating or complex, unless there is a `dtype`.
+        dtype, layout, device: instead of input's own.
+        requires_grad, pin_memory, memory_format: as of `empty_like`.
+        generator: what to draw from.
+
+    Raises:
+        NotImplementedError: for other dtypes.
+
+    Example:
+        >>> x = flambeau.rand_like(flambeau.zeros(2, 3))
+        >>> x.shape, bool(((x >= 0) & (x < 1)).all())
+        (torch.Size([2, 3]), True)
+    """
     result = _unfilled_like(input, dtype, layout, device, pin_memory, memory_format)
     kernels(result).uniform_(result, 0.0, 1.0, generator)
     return _tracked(result, requires_grad)
@@ -284,7 +304,21 @@ def randn_like(
     memory_format=None,
     generator=None,
 ):
-    """`randn` with the sizes and dtype of another tensor."""
+    """`randn` with the sizes, dtype and device of another tensor.
+
+    Args:
+        input: floating or complex, unless there is a `dtype`.
+        dtype, layout, device: instead of input's own.
+        requires_grad, pin_memory, memory_format: as of `empty_like`.
+        generator: what to draw from.
+
+    Raises:
+        NotImplementedError: for other dtypes.
+
+    Example:
+        >>> flambeau.randn_like(flambeau.zeros(2, 3), dtype=flambeau.float64).dtype
+        torch.float64
+    """
     result = _unfilled_like(input, dtype, layout, device, pin_memory, memory_format)
     kernels(result).normal_(result, 0.0, 1.0, generator)
     return _tracked(result, requires_grad)
@@ -304,9 +338,25 @@ def randint_like(
     memory_format=None,
     generator=None,
 ):
-    """`randint` with the sizes and dtype of another tensor.
+    """`randint` with the sizes, dtype and device of another tensor.
 
     The bounds are given as in `randint`: `(input, high)` or `(input, low, high)`.
+
+    Args:
+        input: any dtype but complex that holds the bounds.
+        args: the bounds, by position.
+        low: the lowest integer, 0 unless given.
+        high: one more than the highest.
+        dtype, layout, device: instead of input's own.
+        requires_grad, pin_memory, memory_format: as of `empty_like`.
+        generator: what to draw from.
+
+    Raises:
+        RuntimeError: if there is no integer in the range, or the dtype does not hold it.
+
+    Example:
+        >>> flambeau.randint_like(flambeau.zeros(2), 7, 8)  # 7 alone is in the range
+        tensor([7., 7.])
     """
     args = list(args)
     if high is None and args:

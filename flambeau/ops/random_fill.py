@@ -77,6 +77,12 @@ def uniform_(self, from_=_ABSENT, /, to=1.0, *, generator=None, **named):
 
     Raises:
         RuntimeError: if the bounds are not in order, or too far apart for the dtype.
+
+    Example:
+        >>> _ = flambeau.manual_seed(0)
+        >>> x = flambeau.empty(100).uniform_(2, 3)
+        >>> bool(((x >= 2) & (x < 3)).all())
+        True
     """
     from_ = _lower("uniform_", from_, named) if named else from_
     return _fill(self, "uniform_", 0.0 if from_ is _ABSENT else from_, to, generator)
@@ -86,8 +92,17 @@ def uniform_(self, from_=_ABSENT, /, to=1.0, *, generator=None, **named):
 def normal_(self, mean=0.0, std=1.0, *, generator=None):
     """Fills the tensor with numbers of a normal distribution.
 
+    Args:
+        mean: a number.
+        std: the standard deviation, not negative.
+        generator: what to draw from.
+
     Raises:
         RuntimeError: if `std` is negative.
+
+    Example:
+        >>> flambeau.empty(2).normal_(5.0, 0.0)  # without any spread
+        tensor([5., 5.])
     """
     return _fill(self, "normal_", mean, std, generator)
 
@@ -96,8 +111,18 @@ def normal_(self, mean=0.0, std=1.0, *, generator=None):
 def log_normal_(self, mean=1.0, std=2.0, *, generator=None):
     """Fills the tensor with numbers whose logarithm has a normal distribution.
 
+    Args:
+        mean: that of the logarithm.
+        std: the standard deviation of the logarithm, positive.
+        generator: what to draw from.
+
     Raises:
         RuntimeError: if `std` is not positive.
+
+    Example:
+        >>> _ = flambeau.manual_seed(0)
+        >>> bool((flambeau.empty(100).log_normal_() > 0).all())
+        True
     """
     return _fill(self, "log_normal_", mean, std, generator)
 
@@ -106,28 +131,56 @@ def log_normal_(self, mean=1.0, std=2.0, *, generator=None):
 def cauchy_(self, median=0.0, sigma=1.0, *, generator=None):
     """Fills the tensor with numbers of a Cauchy distribution.
 
+    Args:
+        median: the middle.
+        sigma: half of the distance of the quartiles, positive.
+        generator: what to draw from.
+
     Raises:
         RuntimeError: if `sigma` is not positive, or the dtype is not floating point.
+
+    Example:
+        >>> _ = flambeau.manual_seed(0)
+        >>> x = flambeau.empty(10001).cauchy_(3.0)  # has no mean
+        >>> round(x.median().item())
+        3
     """
     return _fill(self, "cauchy_", median, sigma, generator)
 
 
 @_method
 def exponential_(self, lambd=1.0, *, generator=None):
-    """Fills the tensor with numbers of the exponential distribution of rate `lambd`.
+    """Fills the tensor with numbers of the exponential distribution, whose density is l exp(-l x).
+
+    Args:
+        lambd: the rate l, positive; the mean is 1 / l.
+        generator: what to draw from.
 
     Raises:
         RuntimeError: if `lambd` is not positive, or the dtype is not floating point.
+
+    Example:
+        >>> _ = flambeau.manual_seed(0)
+        >>> bool((flambeau.empty(100).exponential_(2.0) > 0).all())
+        True
     """
     return _fill(self, "exponential_", lambd, generator)
 
 
 @_method
 def geometric_(self, p, *, generator=None):
-    """Fills the tensor with numbers of trials up to the first success, each of probability `p`.
+    """Fills the tensor with numbers of trials up to the first success.
+
+    Args:
+        p: the probability of success, in (0, 1).
+        generator: what to draw from.
 
     Raises:
         RuntimeError: if `p` is not in (0, 1).
+
+    Example:
+        >>> flambeau.empty(3).geometric_(0.9999999)  # the first trial succeeds
+        tensor([1., 1., 1.])
     """
     return _fill(self, "geometric_", p, generator)
 
@@ -138,9 +191,14 @@ def bernoulli_(self, p=0.5, *, generator=None):
 
     Args:
         p: a number, or a tensor of probabilities that broadcasts to this one.
+        generator: what to draw from.
 
     Raises:
         RuntimeError: if a probability is not in [0, 1].
+
+    Example:
+        >>> flambeau.empty(3).bernoulli_(flambeau.tensor([0.0, 1.0, 1.0]))
+        tensor([0., 1., 1.])
     """
     return _fill(self, "bernoulli_", p, generator)
 
@@ -152,8 +210,17 @@ def random_(self, from_=_ABSENT, /, to=_ABSENT, *, generator=None, **named):
     They are spread evenly over [from, to); `from` is 0 if left out. Without `to`, or with None for
     it, they go up to the largest integer below which the dtype holds every other.
 
+    Args:
+        from_: the lowest integer; its name is `from`.
+        to: one more than the highest.
+        generator: what to draw from.
+
     Raises:
         RuntimeError: if there is no integer in the range, or the dtype does not hold it.
+
+    Example:
+        >>> flambeau.empty(3).random_(7, 8)  # 7 alone is in the range
+        tensor([7., 7., 7.])
     """
     from_ = _lower("random_", from_, named) if named else from_
     if to is _ABSENT:

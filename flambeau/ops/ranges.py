@@ -52,6 +52,9 @@ def arange(
         start: first value; `arange(n)` counts from 0 to n - 1.
         end: where to stop.
         step: distance between neighbours; may be negative.
+        out: a tensor for the result.
+        dtype: by default int64 if all numbers are integers, else the default floating type.
+        layout, device, pin_memory, requires_grad: as of `tensor`.
 
     Raises:
         RuntimeError: if step is 0, or leads away from end.
@@ -160,6 +163,7 @@ def inclusive_range(
     return _handed_out(made, out, dtype, requires_grad)
 
 
+inclusive_range.__name__ = inclusive_range.__qualname__ = "range"
 FUNCTIONS["range"] = checked(inclusive_range)  # the builtin keeps its name in this file
 
 

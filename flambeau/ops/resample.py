@@ -13,6 +13,7 @@ from flambeau.core.errors import (
 )
 from flambeau.core.registry import checked, op
 from flambeau.core.tensor import Tensor
+from flambeau.ops._declare import require_tensors
 from flambeau.ops.pool import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 
 #: By mode and number of spatial axes, "a" for antialiased: the kernel's mode and the node's stem.
@@ -226,10 +227,7 @@ def interpolate(
         >>> flambeau.nn.functional.interpolate(x, scale_factor=2, mode="linear")
         tensor([[[1.0000, 1.2500, 1.7500, 2.5000, 3.5000, 4.0000]]])
     """
-    if not isinstance(input, Tensor):
-        raise TypeError(
-            f"interpolate(): argument 'input' must be Tensor, not {type(input).__name__}"
-        )
+    require_tensors("interpolate", input=input)
     if align_corners is not None and mode in ("nearest", "area", "nearest-exact"):
         raise ArgumentValueError(
             "align_corners option can only be set with the interpolating modes: "

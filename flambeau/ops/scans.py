@@ -22,6 +22,17 @@ def _scans(s):
 def cumsum(input, dim, *, dtype=None):
     """Running sums along one axis.
 
+    Args:
+        input: any dtype; integers and bool add up in int64.
+        dim: the axis.
+        dtype: convert to this dtype first.
+
+    Returns:
+        A tensor of the same sizes.
+
+    Raises:
+        IndexError: if there is no such axis.
+
     Example:
         >>> flambeau.cumsum(flambeau.tensor([1, 2, 3]), 0)
         tensor([1, 3, 6])
@@ -48,6 +59,17 @@ def _cumprod_samples(s):
 @op(methods=("cumprod",), inplace=True, samples=_cumprod_samples)
 def cumprod(input, dim, *, dtype=None):
     """Running products along one axis.
+
+    Args:
+        input: any dtype; integers and bool multiply in int64.
+        dim: the axis.
+        dtype: convert to this dtype first.
+
+    Returns:
+        A tensor of the same sizes.
+
+    Raises:
+        IndexError: if there is no such axis.
 
     Example:
         >>> flambeau.cumprod(flambeau.tensor([1, 2, 3]), 0)
@@ -77,7 +99,23 @@ def _(g, input, dim, out):
     exact_out=True,
 )
 def cummax(input, dim):
-    """Running maxima along one axis and where they are, as (values, indices)."""
+    """Running maxima along one axis and where they are; of equal ones the last.
+
+    Args:
+        input: any dtype but complex; from a NaN on all are NaN.
+        dim: the axis.
+
+    Returns:
+        A named tuple (values, indices), both of the sizes of input.
+
+    Raises:
+        IndexError: if there is no such axis.
+
+    Example:
+        >>> values, indices = flambeau.tensor([2, 1, 3, 3]).cummax(0)
+        >>> values, indices
+        (tensor([2, 2, 3, 3]), tensor([0, 0, 2, 3]))
+    """
     return kernels(input).cummax(input, dim)
 
 
@@ -89,7 +127,23 @@ def cummax(input, dim):
     exact_out=True,
 )
 def cummin(input, dim):
-    """Running minima along one axis and where they are, as (values, indices)."""
+    """Running minima along one axis and where they are; of equal ones the last.
+
+    Args:
+        input: any dtype but complex; from a NaN on all are NaN.
+        dim: the axis.
+
+    Returns:
+        A named tuple (values, indices), both of the sizes of input.
+
+    Raises:
+        IndexError: if there is no such axis.
+
+    Example:
+        >>> values, indices = flambeau.tensor([2, 3, 1, 1]).cummin(0)
+        >>> values, indices
+        (tensor([2, 2, 1, 1]), tensor([0, 0, 2, 3]))
+    """
     return kernels(input).cummin(input, dim)
 
 
@@ -103,7 +157,22 @@ cummin.vjp("input")(_to_running_places)
 
 @op(methods=("logcumsumexp",), samples=_scans, exact_out=True)
 def logcumsumexp(input, dim):
-    """Logarithms of the running sums of exp(input) along one axis."""
+    """Logarithms of the running sums of exp(input) along one axis, without overflow.
+
+    Args:
+        input: floating or complex.
+        dim: the axis.
+
+    Returns:
+        A tensor of the same sizes.
+
+    Raises:
+        IndexError: if there is no such axis.
+
+    Example:
+        >>> flambeau.tensor([1000.0, 1000.0]).logcumsumexp(0)  # the second: 1000 + log(2)
+        tensor([1000.0000, 1000.6932])
+    """
     return kernels(input).logcumsumexp(input, dim, False)
 
 

@@ -18,6 +18,7 @@ def mean(input, dim=None, keepdim=False, *, dtype=None):
     """The arithmetic mean over axes.
 
     Args:
+        input: floating or complex, or any dtype with a `dtype` of these.
         dim: the axes; None for all.
         keepdim: keep them with size one.
         dtype: convert to this dtype first; needed for integers.
@@ -40,7 +41,25 @@ def _(g, dim, keepdim, input_shape):
 
 @function(methods=("nanmean",))
 def nanmean(input, dim=None, keepdim=False, *, dtype=None, out=None):
-    """The mean over axes of the elements that are not NaN."""
+    """The mean over axes of the elements that are not NaN.
+
+    Args:
+        input: floating or complex.
+        dim: the axes; None for all.
+        keepdim: keep them with size one.
+        dtype: convert to this dtype first.
+        out: a tensor for the result.
+
+    Returns:
+        The means; NaN where there is nothing else.
+
+    Raises:
+        RuntimeError: for other dtypes.
+
+    Example:
+        >>> flambeau.nanmean(flambeau.tensor([1.0, float("nan"), 4.0]))
+        tensor(2.5000)
+    """
     if not (input.is_floating_point() or input.is_complex()):
         raise RuntimeError(
             "nanmean(): expected input to have floating point or complex dtype but got "
@@ -140,7 +159,7 @@ def _(g, input, dim, correction, keepdim, std):
     return _spread_and_mean(of_std, g[1], input, dim, correction, keepdim)
 
 
-def _spread(name, target, doc):
+def _spread(name, target, doc, printed):
     """Declares var and its kin with torch's two ways of saying the correction.
 
     `var(x, False)` is `var(x, unbiased=False)`; `var(x, dim, False)` likewise.
@@ -160,29 +179,58 @@ def _spread(name, target, doc):
         return target(input, dim, 1 if correction is None else correction, keepdim, out=out)
 
     spread.__name__ = name
-    spread.__doc__ = (
-        doc
-        + """
+    spread.__doc__ = f"""{doc}
 
     Args:
+        input: floating or complex.
         dim: the axes; None for all.
         unbiased: divide by n - 1 (the default) instead of n.
         keepdim: keep the reduced axes with size one.
         correction: divide by n - correction.
+        out: a tensor for each result.
+
+    Raises:
+        RuntimeError: for other dtypes.
+        TypeError: if both unbiased and correction are given.
+
+    Example:
+        >>> flambeau.{name}(flambeau.tensor([1.0, 5.0]), correction=0)
+        {printed}
     """
-    )
     return spread
 
 
 var = function(
-    _spread("var", _var, "The variance over axes: the mean squared distance from the mean."),
+    _spread(
+        "var",
+        _var,
+        "The variance over axes: the mean squared distance from the mean.",
+        "tensor(4.)",
+    ),
     methods=("var",),
 )
 std = function(
-    _spread("std", _std, "The standard deviation over axes: the root of the variance."),
+    _spread(
+        "std",
+        _std,
+        "The standard deviation over axes: the root of the variance.",
+        "tensor(2.)",
+    ),
     methods=("std",),
 )
-var_mean = function(_spread("var_mean", _var_mean, "The variance and the mean over axes."))
+var_mean = function(
+    _spread(
+        "var_mean",
+        _var_mean,
+        "The variance and the mean over axes.",
+        "(tensor(4.), tensor(3.))",
+    )
+)
 std_mean = function(
-    _spread("std_mean", _std_mean, "The standard deviation and the mean over axes.")
+    _spread(
+        "std_mean",
+        _std_mean,
+        "The standard deviation and the mean over axes.",
+        "(tensor(2.), tensor(3.))",
+    )
 )

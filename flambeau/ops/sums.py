@@ -29,9 +29,13 @@ def sum(input, dim=None, keepdim=False, *, dtype=None):
     """The sum over axes; integers and bool add up in int64.
 
     Args:
+        input: any dtype.
         dim: the axes to sum over; None for all.
         keepdim: keep them with size one.
         dtype: convert to this dtype first.
+
+    Raises:
+        IndexError: if there is no such axis.
 
     Example:
         >>> flambeau.sum(flambeau.tensor([[1., 2.], [3., 4.]]), dim=0)
@@ -47,7 +51,21 @@ def _(g, dim, keepdim, input_shape):
 
 @op(methods=("nansum",), samples=with_dims)
 def nansum(input, dim=None, keepdim=False, *, dtype=None):
-    """The sum over axes, NaN counting as zero."""
+    """The sum over axes, NaN counting as zero.
+
+    Args:
+        input: any dtype but complex; integers and bool add up in int64.
+        dim: the axes; None for all.
+        keepdim: keep them with size one.
+        dtype: convert to this dtype first.
+
+    Raises:
+        IndexError: if there is no such axis.
+
+    Example:
+        >>> flambeau.nansum(flambeau.tensor([1.0, float("nan"), 4.0]))
+        tensor(5.)
+    """
     return kernels(input).nansum(input, dim, keepdim, dtype)
 
 
@@ -59,6 +77,16 @@ def _(g, input, dim, keepdim, input_shape):
 @op(methods=("count_nonzero",), samples=one_or_several_axes, gradcheck=False)
 def count_nonzero(input, dim=None):
     """How many elements are not zero.
+
+    Args:
+        input: any dtype; NaN is not zero.
+        dim: an axis or a tuple of them; None for all.
+
+    Returns:
+        int64.
+
+    Raises:
+        IndexError: if there is no such axis.
 
     Example:
         >>> flambeau.count_nonzero(flambeau.tensor([0., 1., 2.]))
@@ -78,6 +106,14 @@ def _logsumexp_samples(s):
 @op(methods=("logsumexp",), samples=_logsumexp_samples)
 def logsumexp(input, dim, keepdim=False):
     """log(sum(exp(input))) over axes, without overflow.
+
+    Args:
+        input: any dtype; integers are converted to the default floating type.
+        dim: an axis or a tuple of them.
+        keepdim: keep them with size one.
+
+    Raises:
+        IndexError: if there is no such axis.
 
     Example:
         >>> flambeau.logsumexp(flambeau.tensor([1000., 1000.]), 0)
@@ -122,6 +158,15 @@ def _prod_samples(s):
 def prod(input, dim=None, keepdim=False, *, dtype=None):
     """The product over all axes or along one; integers and bool multiply in int64.
 
+    Args:
+        input: any dtype.
+        dim: the axis; None for all elements.
+        keepdim: keep the axis with size one.
+        dtype: convert to this dtype first.
+
+    Raises:
+        IndexError: if there is no such axis.
+
     Example:
         >>> flambeau.prod(flambeau.tensor([2., 3., 4.]))
         tensor(24.)
@@ -154,6 +199,17 @@ def _products_of_others(input, dim):
 def any(input, dim=None, keepdim=False):
     """True where an element is not zero.
 
+    Args:
+        input: any dtype; NaN is not zero.
+        dim: an axis or a tuple of them; None for all.
+        keepdim: keep them with size one.
+
+    Returns:
+        bool (uint8 for uint8); False where there are no elements.
+
+    Raises:
+        IndexError: if there is no such axis.
+
     Example:
         >>> flambeau.any(flambeau.tensor([False, True]))
         tensor(True)
@@ -164,6 +220,17 @@ def any(input, dim=None, keepdim=False):
 @op(methods=("all",), samples=with_dims_and_empty, gradcheck=False)
 def all(input, dim=None, keepdim=False):
     """True where no element is zero.
+
+    Args:
+        input: any dtype; NaN is not zero.
+        dim: an axis or a tuple of them; None for all.
+        keepdim: keep them with size one.
+
+    Returns:
+        bool (uint8 for uint8); True where there are no elements.
+
+    Raises:
+        IndexError: if there is no such axis.
 
     Example:
         >>> flambeau.all(flambeau.tensor([False, True]))

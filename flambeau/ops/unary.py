@@ -143,6 +143,9 @@ def round(input, *, decimals=0):
     Returns:
         A new tensor.
 
+    Raises:
+        NotImplementedError: for complex numbers, and with `decimals` for integers.
+
     Example:
         >>> flambeau.round(flambeau.tensor([0.5, 1.5, 2.7]))
         tensor([0., 2., 3.])
@@ -177,6 +180,9 @@ frac = unary(
 )
 def square(input):
     """input * input.
+
+    Args:
+        input: any dtype.
 
     Example:
         >>> flambeau.square(flambeau.tensor([2., -3.]))

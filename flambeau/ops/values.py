@@ -63,6 +63,14 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
 def as_tensor(data, dtype=None, device=None):
     """`data` as a tensor, without copying if it is a tensor or NumPy array that fits already.
 
+    Args:
+        data: what `tensor` takes.
+        dtype: the dtype wanted, by default that of `data`.
+        device: the device wanted, by default that of `data`.
+
+    Raises:
+        ValueError: as of `tensor`.
+
     Example:
         >>> flambeau.as_tensor([1., 2.])
         tensor([1., 2.])
@@ -168,6 +176,7 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=None):
     Args:
         obj: tensor, NumPy array, DLPack capsule, object with a buffer, number or sequence.
         dtype: the element type, by default that of `obj`.
+        device: where the tensor shall be.
         copy: True for always, False for never, None for only if it must be.
         requires_grad: whether gradients are recorded; None keeps what `obj` says.
 

@@ -32,6 +32,7 @@ def clone(input, *, memory_format=None):
     """A copy with its own storage; gradients flow back to the original.
 
     Args:
+        input: any dtype and sizes.
         memory_format: `preserve_format` (the default) keeps the order of the axes in memory.
 
     Example:

@@ -67,6 +67,12 @@ def test_gradient_of_a_row_that_pads():
     assert weight.grad.tolist() == [[1, 1], [0, 0], [0, 0]]
 
 
+def test_gradient_of_rows_by_frequency():
+    weight = flambeau.ones(3, 1, requires_grad=True)
+    flambeau.embedding(weight, flambeau.tensor([0, 1, 1]), -1, True).sum().backward()
+    assert weight.grad.tolist() == [[1], [1], [0]]
+
+
 @pytest.mark.parametrize(
     "call",
     [

@@ -86,8 +86,11 @@ class Module(HookMixin, StateMixin, MoveMixin):
                 return self._call_with_hooks(args, kwargs)
             return self.forward(*args, **kwargs)
         except Exception as error:
-            _note_module(error, self)
-            raise
+            explained = _explained(error, self, args, kwargs)
+            _note_module(explained, self)
+            if explained is error:
+                raise
+            raise explained
 
     # --- attributes -------------------------------------------------------------------------
 
@@ -760,6 +763,20 @@ class _ModuleNote(str):
     """The note on an exception that says which module raised it."""
 
     __slots__ = ("module",)
+
+
+def _explained(error, module, args, kwargs):
+    """The error of a layer's `forward` that was given no tensor, else the error that was."""
+    if type(error) is not AttributeError or not type(module).__module__.startswith("flambeau."):
+        return error
+    from flambeau.core.blame import explain, raised_here
+
+    if not raised_here(error.__traceback__):
+        return error
+    code = type(module).forward.__code__
+    names = code.co_varnames[1 : code.co_argcount]
+    name = f"{type(module).__name__}.forward"
+    return explain(name, names, None, args, kwargs, error) or error
 
 
 def _note_module(error, module):

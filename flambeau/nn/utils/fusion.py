@@ -108,6 +108,15 @@ def _checked_copy(layer, bn):
     return copy.deepcopy(layer)
 
 
+def _statistics(bn):
+    """What the normalisation does, as the functions of weights take it."""
+    _require(
+        bn.running_mean is not None and bn.running_var is not None,
+        "bn.running_mean and bn.running_var must not be None",
+    )
+    return bn.running_mean, bn.running_var, bn.eps, bn.weight, bn.bias
+
+
 def fuse_conv_bn_eval(conv, bn, transpose=False):
     """A convolution that does what `conv` and the normalisation `bn` after it do.
 
@@ -131,11 +140,7 @@ def fuse_conv_bn_eval(conv, bn, transpose=False):
         True
     """
     fused = _checked_copy(conv, bn)
-    _require(
-        bn.running_mean is not None and bn.running_var is not None,
-        "bn.running_mean and bn.running_var must not be None",
-    )
-    statistics = (bn.running_mean, bn.running_var, bn.eps, bn.weight, bn.bias)
+    statistics = _statistics(bn)
     fused.weight, fused.bias = fuse_conv_bn_weights(conv.weight, conv.bias, *statistics, transpose)
     return fused
 
@@ -170,10 +175,6 @@ def fuse_linear_bn_eval(linear, bn):
         "To fuse, linear.out_features == bn.num_features or bn.num_features == 1, got "
         f"linear.out_features={linear.out_features} and bn.num_features={bn.num_features}",
     )
-    _require(
-        bn.running_mean is not None and bn.running_var is not None,
-        "bn.running_mean and bn.running_var must not be None",
-    )
-    statistics = (bn.running_mean, bn.running_var, bn.eps, bn.weight, bn.bias)
+    statistics = _statistics(bn)
     fused.weight, fused.bias = fuse_linear_bn_weights(linear.weight, linear.bias, *statistics)
     return fused
