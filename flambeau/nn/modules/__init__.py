@@ -9,6 +9,7 @@ from flambeau.nn.modules import (
     channelshuffle,
     container,
     conv,
+    conv_transpose,
     distance,
     dropout,
     flatten,
@@ -26,6 +27,8 @@ from flambeau.nn.modules import (
     pixelshuffle,
     pooling,
     rnn,
+    sized_pooling,
+    smooth_activation,
     sparse,
     transformer,
     upsampling,
@@ -37,6 +40,7 @@ from flambeau.nn.modules.batchnorm import *  # noqa: F403
 from flambeau.nn.modules.channelshuffle import *  # noqa: F403
 from flambeau.nn.modules.container import *  # noqa: F403
 from flambeau.nn.modules.conv import *  # noqa: F403
+from flambeau.nn.modules.conv_transpose import *  # noqa: F403
 from flambeau.nn.modules.distance import *  # noqa: F403
 from flambeau.nn.modules.dropout import *  # noqa: F403
 from flambeau.nn.modules.flatten import *  # noqa: F403
@@ -53,6 +57,8 @@ from flambeau.nn.modules.padding import *  # noqa: F403
 from flambeau.nn.modules.pixelshuffle import *  # noqa: F403
 from flambeau.nn.modules.pooling import *  # noqa: F403
 from flambeau.nn.modules.rnn import *  # noqa: F403
+from flambeau.nn.modules.sized_pooling import *  # noqa: F403
+from flambeau.nn.modules.smooth_activation import *  # noqa: F403
 from flambeau.nn.modules.sparse import *  # noqa: F403
 from flambeau.nn.modules.transformer import *  # noqa: F403
 from flambeau.nn.modules.upsampling import *  # noqa: F403
@@ -66,6 +72,7 @@ __all__ = [
     *channelshuffle.__all__,
     *container.__all__,
     *conv.__all__,
+    *conv_transpose.__all__,
     *distance.__all__,
     *dropout.__all__,
     *flatten.__all__,
@@ -81,16 +88,24 @@ __all__ = [
     *pixelshuffle.__all__,
     *pooling.__all__,
     *rnn.__all__,
+    *sized_pooling.__all__,
+    *smooth_activation.__all__,
     *sparse.__all__,
     *transformer.__all__,
     *upsampling.__all__,
 ]
 
 # PyTorch has these in modules whose files they would make too long; pickles name them there.
-for _public, _kept in ((activation, attention), (conv, lazyconv), (loss, margin_loss)):
-    for _name in _kept.__all__:
-        _layer = getattr(_kept, _name)
-        _layer.__module__ = _public.__name__
-        setattr(_public, _name, _layer)
+for _public, *_kept in (
+    (activation, attention, smooth_activation),
+    (conv, conv_transpose, lazyconv),
+    (loss, margin_loss),
+    (pooling, sized_pooling),
+):
+    for _file in _kept:
+        for _name, _layer in list(vars(_file).items()):
+            if isinstance(_layer, type) and _layer.__module__ == _file.__name__:
+                _layer.__module__ = _public.__name__
+                setattr(_public, _name, _layer)
 
 explain_constructors(globals(), Module)
