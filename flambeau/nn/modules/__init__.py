@@ -27,6 +27,7 @@ from flambeau.nn.modules import (
     pixelshuffle,
     pooling,
     rnn,
+    rnn_cell,
     sized_pooling,
     smooth_activation,
     sparse,
@@ -57,6 +58,7 @@ from flambeau.nn.modules.padding import *  # noqa: F403
 from flambeau.nn.modules.pixelshuffle import *  # noqa: F403
 from flambeau.nn.modules.pooling import *  # noqa: F403
 from flambeau.nn.modules.rnn import *  # noqa: F403
+from flambeau.nn.modules.rnn_cell import *  # noqa: F403
 from flambeau.nn.modules.sized_pooling import *  # noqa: F403
 from flambeau.nn.modules.smooth_activation import *  # noqa: F403
 from flambeau.nn.modules.sparse import *  # noqa: F403
@@ -88,6 +90,7 @@ __all__ = [
     *pixelshuffle.__all__,
     *pooling.__all__,
     *rnn.__all__,
+    *rnn_cell.__all__,
     *sized_pooling.__all__,
     *smooth_activation.__all__,
     *sparse.__all__,
@@ -101,6 +104,7 @@ for _public, *_kept in (
     (conv, conv_transpose, lazyconv),
     (loss, margin_loss),
     (pooling, sized_pooling),
+    (rnn, rnn_cell),
 ):
     for _file in _kept:
         for _name, _layer in list(vars(_file).items()):
