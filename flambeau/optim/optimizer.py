@@ -314,13 +314,19 @@ class Optimizer:
             hook(self)
 
     def _require_matching(self, saved_groups):
-        if len(saved_groups) != len(self.param_groups):
-            raise ValueError("loaded state dict has a different number of parameter groups")
-        for saved, group in zip(saved_groups, self.param_groups, strict=True):
-            if len(saved["params"]) != len(group["params"]):
+        own, saved = len(self.param_groups), len(saved_groups)
+        if own != saved:
+            raise ValueError(
+                "loaded state dict has a different number of parameter groups: the optimizer has "
+                f"{own}, the state dict {saved}"
+            )
+        for k, groups in enumerate(zip(self.param_groups, saved_groups, strict=True)):
+            own, saved = (len(group["params"]) for group in groups)
+            if own != saved:
                 raise ValueError(
                     "loaded state dict contains a parameter group that doesn't match the size of "
-                    "optimizer's group"
+                    f"optimizer's group: group {k} of the optimizer has {own} parameters, that of "
+                    f"the state dict {saved}{_names_of_one(*groups)}"
                 )
 
     # --- hooks ------------------------------------------------------------------------------
@@ -473,6 +479,15 @@ def _list_parameters(param_group):
         param_group["param_names"] = names
     else:
         param_group["params"] = entries
+
+
+def _names_of_one(group, saved):
+    """Which named parameters only one of two groups has, for an error."""
+    names = [each.get("param_names") for each in (group, saved)]
+    if None in names:
+        return ""
+    own, other = ([n for n in a if n not in b] for a, b in (names, names[::-1]))
+    return f"; only the optimizer has {own}, only the state dict {other}"
 
 
 def _fit(parameter, value, key=None):
