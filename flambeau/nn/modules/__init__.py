@@ -24,6 +24,7 @@ from flambeau.nn.modules import (
     module,
     normalization,
     padding,
+    parameter_container,
     pixelshuffle,
     pooling,
     rnn,
@@ -55,6 +56,7 @@ from flambeau.nn.modules.margin_loss import *  # noqa: F403
 from flambeau.nn.modules.module import Module
 from flambeau.nn.modules.normalization import *  # noqa: F403
 from flambeau.nn.modules.padding import *  # noqa: F403
+from flambeau.nn.modules.parameter_container import *  # noqa: F403
 from flambeau.nn.modules.pixelshuffle import *  # noqa: F403
 from flambeau.nn.modules.pooling import *  # noqa: F403
 from flambeau.nn.modules.rnn import *  # noqa: F403
@@ -87,6 +89,7 @@ __all__ = [
     *margin_loss.__all__,
     *normalization.__all__,
     *padding.__all__,
+    *parameter_container.__all__,
     *pixelshuffle.__all__,
     *pooling.__all__,
     *rnn.__all__,
@@ -101,6 +104,7 @@ __all__ = [
 # PyTorch has these in modules whose files they would make too long; pickles name them there.
 for _public, *_kept in (
     (activation, attention, smooth_activation),
+    (container, parameter_container),
     (conv, conv_transpose, lazyconv),
     (loss, margin_loss),
     (pooling, sized_pooling),
