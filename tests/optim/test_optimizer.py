@@ -496,5 +496,5 @@ def test_a_state_of_other_parameters_is_refused_with_their_names():
     with pytest.raises(ValueError, match="groups: the optimizer has 2, the state dict 1"):
         two.load_state_dict(saved)
     unnamed = flambeau.optim.SGD([flambeau.ones(2)], lr=0.1)
-    with pytest.raises(ValueError, match="has 1 parameters, that of the state dict 3$"):
+    with pytest.raises(ValueError, match=r"has 1 parameters, that of the state dict 3$"):
         unnamed.load_state_dict(saved)
