@@ -171,7 +171,7 @@ hypot = binary(
 copysign = binary(
     "copysign",
     "The magnitude of input with the sign of other.",
-    (lambda g, input, out: where(input == 0, 0.0, g * (out / input)), lambda g: zeros(g)),
+    (lambda g, input, out: g * (out / where(input == 0, 1.0, input)), lambda g: zeros(g)),
     overloads={"other number": "CopysignBackward1"},
     reference=numpy("copysign"),
     example=("[1., 2.]", "[-1., 0.]", "tensor([-1.,  2.])"),
