@@ -67,6 +67,9 @@ class RemovableHandle:
         self.remove()
 
 
+RemovableHandle.__module__ = "flambeau.utils.hooks"  # where programs import it from
+
+
 class HandleGroup:
     """Removes several hooks together; also usable in a `with` block."""
 

@@ -50,6 +50,7 @@ F.mse_loss(x, y) | F.l1_loss(x, y) | F.l1_loss(x, y, reduction='sum') | F.nll_lo
 F.l1_loss(x, y, reduction='none') | F.kl_div(x, y, reduction='sum') | F.cross_entropy(x, c)
 F.kl_div(x, y, reduction='batchmean') | F.huber_loss(x, y) | F.smooth_l1_loss(x, y)
 F.binary_cross_entropy_with_logits(x, y.sigmoid()) | F.dropout(x) | F.embedding(i, x)
+F.embedding(i, x, scale_grad_by_freq=True)
 F.binary_cross_entropy_with_logits(x, t, w3) | F.binary_cross_entropy(x.sigmoid(), t, w3)
 F.binary_cross_entropy_with_logits(x, t, pos_weight=w3) | F.soft_margin_loss(x, t)
 F.multi_margin_loss(x, c) | F.multi_margin_loss(x, c, reduction='none')
