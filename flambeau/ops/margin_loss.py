@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flambeau import _C
 from flambeau.backends import kernels
-from flambeau.core.errors import RuntimeFailure, ShapeError
+from flambeau.core.errors import RuntimeFailure, ShapeError, require
 from flambeau.core.registry import checked, function, op
 from flambeau.ops.loss import (
     _bce_logits,
@@ -69,6 +69,7 @@ def hinge_embedding_loss(
     """The input where the target is 1, max(0, margin - input) where it is -1; see
     `nn.HingeEmbeddingLoss`."""
     reduction = _reduction(size_average, reduce, reduction)
+    _require_tensors("hinge_embedding_loss", input=input, target=target)
     zero = _C.full((), 0, input.dtype)
     far = where(target == 1, zero, (margin - input).clamp(min=0))
     near = where(target == -1, zero, input)
@@ -109,7 +110,13 @@ def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="m
     reduction = _reduction(size_average, reduce, reduction)
     _require_tensors("soft_margin_loss", input=input, target=target)
     shape = _C.broadcast_shapes(input.shape, target.shape)
-    input, target = _same_dtype(input.expand(shape), target.expand(shape))
+    require(
+        tuple(shape) == tuple(input.shape),
+        "soft_margin_loss: the target must broadcast to the input",
+        input=input,
+        target=target,
+    )
+    input, target = _same_dtype(input, target.expand(shape))
     return _soft_margin(input, target, reduction)
 
 

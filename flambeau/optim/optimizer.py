@@ -223,13 +223,15 @@ class Optimizer:
         Raises:
             ValueError: If the groups differ.
         """
+        if not hasattr(state_dict, "items"):
+            raise TypeError(f"state_dict must be a dict, got {type(state_dict).__name__}")
         state_dict = dict(state_dict)
         for hook in self._optimizer_load_state_dict_pre_hooks.values():
             replaced = hook(self, state_dict)
             if replaced is not None:
                 state_dict = replaced
         # Copies: a learning rate may be a tensor that schedules change in place.
-        groups = deepcopy(state_dict["param_groups"])
+        groups = deepcopy(_entry(state_dict, "param_groups", "the state dict of an optimizer"))
         self._require_matching(groups)
         by_number = {}
         for saved, group in zip(groups, self.param_groups, strict=True):
@@ -251,7 +253,8 @@ class Optimizer:
         if len(saved_groups) != len(self.param_groups):
             raise ValueError("loaded state dict has a different number of parameter groups")
         for saved, group in zip(saved_groups, self.param_groups, strict=True):
-            if len(saved["params"]) != len(group["params"]):
+            params = _entry(saved, "params", "a group of a state dict")
+            if len(params) != len(group["params"]):
                 raise ValueError(
                     "loaded state dict contains a parameter group that doesn't match the size of "
                     "optimizer's group"
@@ -318,9 +321,23 @@ def _enter(hooks, hook, prepend=False):
     return handle
 
 
+def _entry(mapping, name, what):
+    """What a dictionary that a user made has under a name.
+
+    Raises:
+        KeyError: If it has nothing there.
+        TypeError: If it is no dictionary.
+    """
+    if not isinstance(mapping, dict):
+        raise TypeError(f"{what} must be a dict, got {type(mapping).__name__}")
+    if name not in mapping:
+        raise KeyError(f"{what} must have an entry '{name}', it has {list(mapping)}")
+    return mapping[name]
+
+
 def _list_parameters(param_group):
     """Make "params" of a group a list of tensors, and "param_names" one of names, if given."""
-    params = param_group["params"]
+    params = _entry(param_group, "params", "a parameter group")
     if isinstance(params, Tensor):
         params = [params]
     elif isinstance(params, set):

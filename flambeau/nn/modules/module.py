@@ -82,7 +82,7 @@ class Module(HookMixin, StateMixin, MoveMixin):
             _note_module(explained, self)
             if explained is error:
                 raise
-            raise explained
+            raise explained from None
 
     # --- attributes -------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from flambeau.core.errors import (
     OutOfRangeError,
     RuntimeFailure,
 )
+from flambeau.core.registry import explain_functions
 from flambeau.nn.utils.convert_parameters import parameters_to_vector
 from flambeau.ops.creation import ones_like, zeros_like
 from flambeau.ops.linalg_norms import norm
@@ -553,3 +554,6 @@ def is_pruned(module):
         for each in module.modules()
         for hook in each._forward_pre_hooks.values()
     )
+
+
+explain_functions(globals())

@@ -4,6 +4,7 @@ import itertools
 from collections import namedtuple
 
 from flambeau.core.dtype import int64
+from flambeau.core.registry import explain_functions
 from flambeau.core.tensor import Tensor
 from flambeau.ops.creation import empty_like
 from flambeau.ops.join import cat
@@ -338,3 +339,6 @@ def unpack_sequence(packed_sequences):
     """The sequences of a `PackedSequence`, as a list."""
     padded, lengths = pad_packed_sequence(packed_sequences, batch_first=True)
     return unpad_sequence(padded, lengths, batch_first=True)
+
+
+explain_functions(globals())
