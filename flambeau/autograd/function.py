@@ -328,7 +328,30 @@ class _Twice(Function):
 
 
 def once_differentiable(backward: Callable[..., Any]) -> Callable[..., Any]:
-    """Marks a backward whose own gradient does not exist: differentiating it again raises."""
+    """Marks a backward whose own gradient does not exist: differentiating it again raises.
+
+    Args:
+        backward: the method, below `staticmethod`.
+
+    Returns:
+        A method that computes without recording.
+
+    Raises:
+        RuntimeError: by what is returned, when its result is differentiated.
+
+    Example:
+        >>> class Double(flambeau.autograd.Function):
+        ...     @staticmethod
+        ...     def forward(ctx, x):
+        ...         return 2 * x
+        ...     @staticmethod
+        ...     @flambeau.autograd.function.once_differentiable
+        ...     def backward(ctx, grad):
+        ...         return 2 * grad
+        >>> x = flambeau.tensor(1.0, requires_grad=True)
+        >>> flambeau.autograd.grad(Double.apply(x), x)
+        (tensor(2.),)
+    """
     import functools
 
     @functools.wraps(backward)

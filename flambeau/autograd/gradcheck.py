@@ -22,7 +22,17 @@ if TYPE_CHECKING:
 
 
 class GradcheckError(RuntimeError):
-    """The analytical and the numerical gradient differ."""
+    """The analytical and the numerical gradient differ.
+
+    Example:
+        >>> x = flambeau.ones(1, dtype=flambeau.float64, requires_grad=True)
+        >>> wrong = lambda t: t.detach() * t  # the product rule has two terms
+        >>> try:
+        ...     flambeau.autograd.gradcheck(wrong, x)
+        ... except flambeau.autograd.GradcheckError:
+        ...     print("differs")
+        differs
+    """
 
 
 def _tuple(value: Any) -> tuple[Any, ...]:

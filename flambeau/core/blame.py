@@ -112,7 +112,7 @@ def in_place_of(error: Exception, made: Exception) -> Exception:
 def of_wrong_type(
     function: str, rest: str | None, given: list[Culprit], error: Exception
 ) -> Exception | None:
-    """The error that names an argument of a wrong type; None where none is known to be to blame."""
+    """The error that names the argument, if an argument is what the failure comes from."""
     if isinstance(error, ArgumentTypeError):
         return _renamed(function, given, error)
     if isinstance(error, AttributeError):
@@ -276,7 +276,7 @@ def _seen(given: list[Culprit]) -> str:
 
 
 def kind_of(value: object) -> str:
-    """The name of a value's type."""
+    """The name of a value's type, as errors say it."""
     return type(value).__name__
 
 

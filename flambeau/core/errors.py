@@ -20,7 +20,12 @@ class DTypeError(Error, RuntimeError):
 
 
 class DeviceError(Error, RuntimeError):
-    """Tensors are on the wrong device, or the device is not there."""
+    """Tensors are on the wrong device, or the device is not there.
+
+    Example:
+        >>> issubclass(flambeau.cuda.DeviceError, RuntimeError)
+        True
+    """
 
 
 class OutOfRangeError(Error, IndexError, RuntimeError):
@@ -65,7 +70,14 @@ class GradError(Error, RuntimeError):
 
 
 class LinAlgError(Error, RuntimeError):
-    """A matrix has no such decomposition, inverse or solution."""
+    """A matrix has no such decomposition, inverse or solution.
+
+    Example:
+        >>> flambeau.linalg.inv(flambeau.zeros(2, 2))
+        Traceback (most recent call last):
+        ...
+        flambeau.core.errors.LinAlgError: linalg.inv: The diagonal element 1 is zero, ...
+    """
 
 
 _C.register_errors(

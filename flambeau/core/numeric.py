@@ -84,8 +84,11 @@ class finfo:
 class iinfo:
     """The limits of an integer dtype: bits, max, min.
 
+    Args:
+        type: a dtype of integers.
+
     Raises:
-        TypeError: for other dtypes.
+        TypeError: if it is another.
 
     Example:
         >>> flambeau.iinfo(flambeau.int8).max

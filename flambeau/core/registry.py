@@ -46,8 +46,38 @@ OPS: dict[str, Any] = {}
 FUNCTIONS: dict[str, Any] = {}
 
 
-# Copies and pickles of an op are the op itself, found by its name in the file that declares it.
-copyreg.pickle(_C.Op, lambda target: target.__qualname__)
+def _public(path: str) -> Any:
+    """What users find under a path such as "linalg.solve"."""
+    from operator import attrgetter
+
+    import flambeau
+
+    return attrgetter(path)(flambeau)
+
+
+def _named(target: Any) -> Any:
+    """How a pickle names an op or a function: as its file does, else as users do.
+
+    Those made from a table or by another function stand in no file under their own name.
+    """
+    import sys
+
+    name = getattr(target, "__qualname__", target.__name__)
+    if getattr(sys.modules.get(getattr(target, "__module__", "")), name, None) is target:
+        return name
+    short = target.__name__.rpartition(".")[2]
+    for home in ("", "linalg.", "fft.", "special.", "nn.functional.", "Tensor."):
+        try:
+            if _public(home + short) is target:
+                return _public, (home + short,)
+        except AttributeError:
+            continue
+    return name  # copies are the thing itself; a pickle says that it finds none
+
+
+# Copies and pickles of an op or a function are that itself.
+copyreg.pickle(_C.Op, _named)
+copyreg.pickle(_C.Function, _named)
 
 
 class Info:

@@ -21,6 +21,25 @@ def of(*values):
     raise TypeError(f"argument 'input' (position 1) must be Tensor, not {type(values[0]).__name__}")
 
 
+def require_tensors(function, /, **arguments):
+    """Raises TypeError for the first argument of the function that is no tensor."""
+    for name, value in arguments.items():
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"{function}(): argument '{name}' must be Tensor, not {type(value).__name__}"
+            )
+
+
+def require_operands(function, /, **arguments):
+    """The same for the first arguments of an operation, whose position the error tells too."""
+    for position, (name, value) in enumerate(arguments.items(), 1):
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"{function}(): argument '{name}' (position {position}) must be Tensor, not"
+                f" {type(value).__name__}"
+            )
+
+
 def tensor_of(value, like):
     """The operand as a tensor: a number takes the dtype of `like`."""
     return value if isinstance(value, Tensor) else _C.full((), value, like.dtype)
@@ -125,22 +144,46 @@ def scipy(name):
     return reference
 
 
-def _documented(forward, name, doc, arguments, example):
-    """Fills in the docstring: a summary, Args, Returns and an example if there is one."""
-    forward.__name__ = name
-    lines = [doc, "", "    Args:", *(f"        {line}" for line in arguments), "", "    Returns:"]
-    lines.append("        A new tensor.")
-    if example:
-        call, printed = example
-        lines += ["", "    Example:", f"        >>> flambeau.{name}({call})", f"        {printed}"]
-    forward.__doc__ = "\n".join([*lines, "    "])
+_OF_ONE = """{doc}
+
+    Args:
+        input: a tensor of any sizes.
+
+    Returns:
+        A new tensor of these sizes.
+
+    Raises:
+        RuntimeError: for dtypes on which it is not defined.
+
+    Example:
+        >>> flambeau.{name}({call})
+        {printed}
+    """
+
+_OF_TWO = """{doc}
+
+    Args:
+        input: a tensor or a number.
+        other: a tensor or a number{unless}; both broadcast, and dtypes are promoted.
+
+    Returns:
+        A new tensor of the sizes that they broadcast to.
+
+    Raises:
+        RuntimeError: if the sizes do not broadcast, or for dtypes on which it is not defined.
+
+    Example:
+        >>> flambeau.{name}({call})
+        {printed}
+    """
 
 
-def _operand(value):
-    return f"flambeau.tensor({value})" if value.startswith("[") else value
+def _call(values):
+    """The arguments of an example: lists stand for tensors."""
+    return ", ".join(f"flambeau.tensor({v})" if v.startswith("[") else v for v in values)
 
 
-def unary(name, doc, vjp=None, *, example=None, domain=(-3.0, 3.0), methods=None, **info):
+def unary(name, doc, vjp=None, *, example, domain=(-3.0, 3.0), methods=None, **info):
     """Declares an op of one tensor, whose kernel has the same name.
 
     Args:
@@ -156,8 +199,9 @@ def unary(name, doc, vjp=None, *, example=None, domain=(-3.0, 3.0), methods=None
     def forward(input):
         return kernels(of(input)).unary(name, input)
 
-    example = example and (_operand(example[0]), example[1])
-    _documented(forward, name, doc, ("input: a tensor.",), example)
+    *given, printed = example
+    forward.__name__ = name
+    forward.__doc__ = _OF_ONE.format(doc=doc, name=name, call=_call(given), printed=printed)
     target = op(
         forward,
         methods=(name,) if methods is None else methods,
@@ -179,11 +223,12 @@ def predicate(name, doc, **info):
 
 
 def binary(
-    name, doc, vjp=None, *, example=None, domain=(-3.0, 3.0), methods=None, numbers=False, **info
+    name, doc, vjp=None, *, example, domain=(-3.0, 3.0), methods=None, numbers=False, **info
 ):
     """Declares an op of two operands, each a tensor or a number; `vjp` is the pair of rules.
 
-    With `numbers`, both may be numbers.
+    With `numbers`, both may be numbers. `example` is two operands as text, lists for tensors, and
+    how the result prints.
     """
 
     def forward(input, other):
@@ -191,9 +236,12 @@ def binary(
             input, other = operands(input, other)
         return kernels(of(input, other)).binary(name, input, other)
 
-    example = example and (", ".join(map(_operand, example[:-1])), example[-1])
-    arguments = ("input: a tensor or a number.", "other: a tensor or a number.")
-    _documented(forward, name, doc, arguments, example)
+    *given, printed = example
+    unless = "" if numbers else ", unless the first is one"
+    forward.__name__ = name
+    forward.__doc__ = _OF_TWO.format(
+        doc=doc, name=name, call=_call(given), printed=printed, unless=unless
+    )
     target = op(
         forward,
         methods=(name,) if methods is None else methods,
@@ -234,3 +282,45 @@ def integers(low=-8, high=8):
             )
 
     return samples
+
+
+#: The shapes of an activation's samples.
+ACTIVATION_SHAPES = ((), (5,), (0,), (2, 3), (2, 3, 4))
+
+
+def activation_calls(*parameters):
+    """Samples of an activation: each shape, and each tuple of parameters."""
+
+    def samples(s):
+        for shape in ACTIVATION_SHAPES:
+            yield s(s.tensor(*shape, low=-4.0, high=4.0))
+        for given in parameters:
+            yield s(s.tensor(3, 4, low=-4.0, high=4.0), *given)
+
+    return samples
+
+
+def activation(name, parameters=(), **info):
+    """Registers a forward whose further arguments are the parameters of its kernel."""
+
+    def register(forward):
+        info.setdefault("samples", activation_calls(*parameters))
+        info.setdefault("public", False)
+        target = op(forward, name=name, native=name, native_arity=1, elementwise=True, **info)
+        # In torch these are functions only, so the in-place form is no method either.
+        target.inplace = _C.make_variant(target, True, False, False)
+        target.info.inplace = True
+        return target
+
+    return register
+
+
+def inplace_form(target):
+    """`elu_` for `elu`: the function with inplace=True."""
+
+    def form(input, *arguments, **options):
+        return target(input, *arguments, inplace=True, **options)
+
+    form.__name__ = form.__qualname__ = target.__name__ + "_"
+    form.__doc__ = f"In-place form of `{target.__name__}`: overwrites the input and returns it."
+    return form

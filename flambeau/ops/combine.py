@@ -101,6 +101,9 @@ def cartesian_prod(*tensors):
     Returns:
         (number of tuples, number of vectors); the vector itself, if there is one.
 
+    Raises:
+        RuntimeError: if a tensor is no vector, or dtypes differ.
+
     Example:
         >>> flambeau.cartesian_prod(flambeau.tensor([1, 2]), flambeau.tensor([5, 6]))
         tensor([[1, 5],

@@ -10,6 +10,7 @@ from flambeau.core.errors import ArgumentValueError, RuntimeFailure, ShapeError,
 from flambeau.core.numeric import whole
 from flambeau.core.registry import checked, op
 from flambeau.core.tensor import Tensor
+from flambeau.ops._declare import require_tensors
 from flambeau.ops.masks import where
 from flambeau.ops.values import tensor
 
@@ -115,11 +116,7 @@ def _lengths(value, name):
 
 def _losses(log_probs, targets, input_lengths, target_lengths, blank, zero_infinity):
     """The loss of each example, and the lengths of the targets; 0-dim without a batch."""
-    for name, value in (("log_probs", log_probs), ("targets", targets)):
-        if not isinstance(value, Tensor):
-            raise TypeError(
-                f"ctc_loss(): argument '{name}' must be Tensor, not {type(value).__name__}"
-            )
+    require_tensors("ctc_loss", log_probs=log_probs, targets=targets)
     if log_probs.dtype not in (_C.float32, _C.float64):
         raise UnsupportedError(f"ctc_loss: not implemented for {log_probs.dtype}")
     if targets.dtype != _C.int64:

@@ -13,7 +13,7 @@ from flambeau.core.errors import ArgumentValueError, DTypeError, RuntimeFailure,
 from flambeau.core.registry import function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import conj
-from flambeau.ops.reduce import sum as _sum
+from flambeau.ops.sums import sum as _sum
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 #: Labels from here on are the axes that an ellipsis stands for, counted from the last.

@@ -6,7 +6,7 @@ from flambeau import _C
 from flambeau.core.errors import DTypeError, RuntimeFailure, ShapeError
 from flambeau.core.numeric import whole
 from flambeau.core.registry import checked, op
-from flambeau.core.tensor import Tensor
+from flambeau.ops._declare import require_tensors
 
 
 def _geometry(kernel, dilation, padding, stride, size):
@@ -109,8 +109,7 @@ def _pairs(name, positive, **arguments):
 
 
 def _check_image(name, input, dims):
-    if not isinstance(input, Tensor):
-        raise TypeError(f"{name}(): argument 'input' must be Tensor, not {type(input).__name__}")
+    require_tensors(name, input=input)
     if input.ndim not in dims:
         raise ShapeError(
             f"{name}: expected an input of {dims[0]} dimensions, or {dims[1]} with a batch, got "

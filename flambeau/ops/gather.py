@@ -37,7 +37,26 @@ def _select_samples(s):
 
 @op(methods=("index_select",), samples=_select_samples, exact_out=True)
 def index_select(input, dim, index):
-    """The slices along `dim` that the vector `index` names."""
+    """The slices along an axis that a vector of indices names, in its order.
+
+    Args:
+        input: any dtype and sizes.
+        dim: the axis.
+        index: (k) or a number, int32 or int64, from 0 on; may repeat.
+
+    Returns:
+        A copy with k slices along `dim`.
+
+    Raises:
+        IndexError: if an index is out of range (also if negative), or `index` has two axes.
+        RuntimeError: if it is not of integers.
+
+    Example:
+        >>> x = flambeau.tensor([[1, 2, 3], [4, 5, 6]])
+        >>> x.index_select(1, flambeau.tensor([2, 0]))
+        tensor([[3, 1],
+                [6, 4]])
+    """
     return kernels(input).index_select(input, dim, index)
 
 
@@ -53,7 +72,24 @@ def _add_samples(s):
 
 @op(methods=("index_add",), inplace=True, samples=_add_samples, exact_out=True)
 def index_add(input, dim, index, source, *, alpha=1):
-    """A copy of input with alpha * source added to the slices that `index` names."""
+    """A copy of input with `alpha * source` added to some slices; those named twice get both.
+
+    Args:
+        input: any dtype and sizes.
+        dim: the axis.
+        index: (k), int32 or int64.
+        source: input's sizes but k along `dim`, and input's dtype.
+        alpha: a number.
+
+    Raises:
+        IndexError: if an index is out of range.
+        RuntimeError: if sizes or dtypes do not fit.
+
+    Example:
+        >>> index = flambeau.tensor([0, 2, 0])
+        >>> flambeau.zeros(3).index_add(0, index, flambeau.tensor([1.0, 2.0, 3.0]))
+        tensor([4., 0., 2.])
+    """
     out = _row_major_copy(input)
     kernels(input).index_add(out, dim, index, source, alpha)
     return out
@@ -76,7 +112,22 @@ def _copy_samples(s):
 
 @op(methods=("index_copy",), inplace=True, samples=_copy_samples, exact_out=True)
 def index_copy(input, dim, index, source):
-    """A copy of input whose slices named by `index` come from source."""
+    """A copy of input with some slices taken from source.
+
+    Args:
+        input: any dtype and sizes.
+        dim: the axis.
+        index: (k), int64; of a slice named twice the last one stays.
+        source: input's sizes but k along `dim`.
+
+    Raises:
+        IndexError: if an index is out of range, or `index` has two axes.
+        RuntimeError: if the sizes of source do not fit.
+
+    Example:
+        >>> flambeau.zeros(3).index_copy(0, flambeau.tensor([2, 0]), flambeau.tensor([1.0, 2.0]))
+        tensor([2., 0., 1.])
+    """
     if index.ndim > 1:
         raise IndexError(f"index_copy_(): Index should have dimension 1 or 0 (got {index.ndim})")
     dim = _axis(dim, input.ndim)
@@ -106,7 +157,22 @@ index_copy.vjp("source")(lambda g, dim, index: index_select(g, dim, index))
     ],
 )
 def index_fill(input, dim, index, value):
-    """A copy of input with the slices named by `index` set to one value."""
+    """A copy of input with some slices set to one value.
+
+    Args:
+        input: any dtype and sizes.
+        dim: the axis.
+        index: (k), int64.
+        value: a number or a 0-dim tensor.
+
+    Raises:
+        IndexError: if an index is out of range.
+
+    Example:
+        >>> flambeau.zeros(2, 3).index_fill(1, flambeau.tensor([0, 2]), 7)
+        tensor([[7., 0., 7.],
+                [7., 0., 7.]])
+    """
     dim = _axis(dim, input.ndim)
     out = kernels(input).clone(input)
     value = value.detach() if isinstance(value, Tensor) else value
@@ -128,7 +194,27 @@ def _gather_samples(s):
 
 @op(methods=("gather",), samples=_gather_samples, exact_out=True)
 def gather(input, dim, index, *, sparse_grad=False):
-    """out[i][j] = input[index[i][j]][j] for dim = 0, and alike for other axes."""
+    """One element for every index: `out[i][j] = input[index[i][j]][j]` for dim = 0, and alike else.
+
+    Args:
+        input: any dtype and sizes.
+        dim: the axis along which `index` counts.
+        index: as many axes, none but `dim` longer than input's; int32 or int64, from 0 on.
+        sparse_grad: accepted; gradients are dense.
+
+    Returns:
+        A tensor with the sizes of `index`.
+
+    Raises:
+        IndexError: if an index is out of range (also if negative).
+        RuntimeError: if the sizes of index do not fit, or it is not of integers.
+
+    Example:
+        >>> x = flambeau.tensor([[1, 2], [3, 4]])
+        >>> x.gather(1, flambeau.tensor([[0, 0], [1, 0]]))
+        tensor([[1, 1],
+                [4, 3]])
+    """
     return kernels(input).gather(input, dim, index)
 
 
@@ -175,7 +261,26 @@ def _scatter_add_samples(s):
 
 @op(methods=("scatter_add",), inplace=True, samples=_scatter_add_samples, exact_out=True)
 def scatter_add(input, dim, index, src):
-    """A copy of input with src[i][j] added to input[index[i][j]][j] (dim = 0)."""
+    """A copy of input with every element of src added where an index says.
+
+    `out[index[i][j]][j] += src[i][j]` for dim = 0, and alike for other axes: the adjoint of
+    `gather`.
+
+    Args:
+        input: any dtype and sizes.
+        dim: the axis along which `index` counts.
+        index: int64, as many axes, nowhere longer than src, nor than input but along `dim`.
+        src: of input's dtype.
+
+    Raises:
+        IndexError: if an index is out of range.
+        RuntimeError: if sizes or dtypes do not fit.
+
+    Example:
+        >>> index = flambeau.tensor([0, 2, 0])
+        >>> flambeau.zeros(3).scatter_add(0, index, flambeau.tensor([1.0, 2.0, 3.0]))
+        tensor([4., 0., 2.])
+    """
     out = _row_major_copy(input)
     kernels(input).scatter(out, dim, index, _values_like(src, input), 1)
     return out
@@ -187,10 +292,28 @@ scatter_add.vjp("src")(lambda g, dim, index: g.gather(dim, index))
 
 @function(methods=("scatter",))
 def scatter(input, dim, index, src=None, value=None, *, reduce=None, out=None):
-    """Writes src (or one value) to the places that index names along dim.
+    """A copy of input with every element of src (or one value) written where an index says.
+
+    `out[index[i][j]][j] = src[i][j]` for dim = 0, and alike for other axes.
 
     Args:
-        reduce: None, "add" or "multiply".
+        input: any dtype and sizes.
+        dim: the axis along which `index` counts.
+        index: int64, as many axes, nowhere longer than src, nor than input but along `dim`.
+        src: of input's dtype; or a number.
+        value: a number, instead of src.
+        reduce: None, or "add" or "multiply" to combine with what is there.
+        out: a tensor for the result.
+
+    Raises:
+        IndexError: if an index is out of range.
+        RuntimeError: if sizes or dtypes do not fit, or `reduce` is something else.
+        TypeError: if there is neither src nor value.
+
+    Example:
+        >>> flambeau.zeros(2, 3).scatter(1, flambeau.tensor([[0], [2]]), 1.0)  # one-hot
+        tensor([[1., 0., 0.],
+                [0., 0., 1.]])
     """
     source = value if src is None else src
     if source is None:
@@ -265,10 +388,28 @@ def _share_of_product(g, input, dim, index, src, needs):
 
 @function(methods=("scatter_reduce",))
 def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=None):
-    """Combines src into the places that index names: sum, prod, mean, amax or amin.
+    """A copy of input whose elements are combined with those of src that an index sends there.
 
     Args:
-        include_self: whether the values of input take part.
+        input: any dtype and sizes.
+        dim: the axis along which `index` counts.
+        index: int64, as many axes, nowhere longer than src, nor than input but along `dim`.
+        src: of input's dtype.
+        reduce: "sum", "prod", "mean", "amax" or "amin".
+        include_self: whether the values of input take part where src sends something.
+        out: a tensor for the result.
+
+    Raises:
+        IndexError: if an index is out of range.
+        RuntimeError: if sizes or dtypes do not fit, or `reduce` is something else.
+
+    Example:
+        >>> x, src = flambeau.tensor([9, 0]), flambeau.tensor([3, 5, 1])
+        >>> index = flambeau.tensor([0, 0, 1])
+        >>> x.scatter_reduce(0, index, src, "amax")
+        tensor([9, 1])
+        >>> x.scatter_reduce(0, index, src, "amax", include_self=False)
+        tensor([5, 1])
     """
     if reduce not in ("sum", "prod", "mean", "amax", "amin"):
         raise RuntimeError(
@@ -320,11 +461,13 @@ def index_reduce(input, dim, index, source, reduce, *, include_self=True, out=No
     """Combines slices of source with those of input that index names: prod, mean, amax or amin.
 
     Args:
+        input: any dtype but bool and complex.
         dim: the axis.
-        index: a vector with a place for each slice of source.
-        source: of the sizes of input but along `dim`.
+        index: (k), int32 or int64.
+        source: input's sizes but k along `dim`, and input's dtype.
         reduce: "prod", "mean", "amax" or "amin".
         include_self: whether the values of input take part.
+        out: a tensor for the result.
 
     Raises:
         RuntimeError: if the sizes or dtypes do not fit, or the reduction is none of these.
@@ -386,7 +529,23 @@ Tensor.scatter_reduce_ = _method_inplace(scatter_reduce)
     exact_out=True,
 )
 def take(input, index):
-    """The elements of the flattened input that index names, in index's shape."""
+    """Elements by their number in row-major order.
+
+    Args:
+        input: any dtype and sizes; n elements.
+        index: int64, from -n to n - 1.
+
+    Returns:
+        A tensor with the sizes of `index`.
+
+    Raises:
+        IndexError: if an index is out of range.
+        RuntimeError: if index is not int64.
+
+    Example:
+        >>> flambeau.tensor([[1, 2], [3, 4]]).take(flambeau.tensor([3, 0]))
+        tensor([4, 1])
+    """
     if index.dtype != _C.int64:
         raise RuntimeError(f"take(): Expected a long tensor for index, but got {index.dtype}")
     return named("TakeBackward0", input.reshape(-1)[index.contiguous()])
@@ -394,7 +553,23 @@ def take(input, index):
 
 @function(methods=("take_along_dim",))
 def take_along_dim(input, indices, dim=None, *, out=None):
-    """Like gather, but input and indices broadcast against each other."""
+    """`gather` whose input and indices broadcast; what `argsort` and `argmax` return is for this.
+
+    Args:
+        input: any dtype and sizes.
+        indices: int64, as many axes.
+        dim: the axis; None for the numbers of elements in row-major order.
+        out: a tensor for the result.
+
+    Raises:
+        IndexError: if an index is out of range.
+        RuntimeError: if the sizes do not broadcast.
+
+    Example:
+        >>> x = flambeau.tensor([[3, 1, 2]])
+        >>> x.take_along_dim(x.argsort(dim=1), dim=1)
+        tensor([[1, 2, 3]])
+    """
     if dim is None:
         result = gather(input.reshape(-1), 0, indices.reshape(-1))
     else:
@@ -433,6 +608,7 @@ def put(input, index, source, accumulate=False):
     """A copy whose elements that index names, counted in row-major order, come from source.
 
     Args:
+        input: any dtype and sizes; n elements.
         index: int64, places in [-n, n).
         source: as many elements, of the dtype of input.
         accumulate: add them instead, repeated places counted.

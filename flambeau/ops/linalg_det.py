@@ -153,7 +153,22 @@ def linalg_slogdet(A):
     samples=squares,
 )
 def slogdet(input):
-    """The sign of the determinant and the logarithm of its absolute value: `linalg.slogdet`."""
+    """The sign of the determinant and the logarithm of its absolute value: `linalg.slogdet`.
+
+    Args:
+        input: (..., n, n), floating or complex.
+
+    Returns:
+        A named tuple (sign, logabsdet), both (...); (0, -inf) for a singular matrix.
+
+    Raises:
+        RuntimeError: if the matrices are not square.
+
+    Example:
+        >>> sign, logabsdet = flambeau.slogdet(flambeau.tensor([[0.0, 1.0], [1.0, 0.0]]))
+        >>> sign, logabsdet
+        (tensor(-1.), tensor(0.))
+    """
     return kernels(input).log_determinant(input, "linalg.slogdet")
 
 
@@ -164,6 +179,15 @@ slogdet.vjp("input")(lambda g, input, sign: _slogdet_gradient(g, input, sign))
 @op(methods=("logdet",), samples=squares)
 def logdet(input):
     """The logarithm of the determinant; NaN where that is negative.
+
+    Args:
+        input: (..., n, n), floating or complex.
+
+    Returns:
+        (...); -inf for a singular matrix.
+
+    Raises:
+        RuntimeError: if the matrices are not square.
 
     Example:
         >>> flambeau.logdet(flambeau.eye(3))

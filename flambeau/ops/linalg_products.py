@@ -295,6 +295,13 @@ def multi_dot(tensors):
 def chain_matmul(*matrices, out=None):
     """The product of matrices: `linalg.multi_dot` with the matrices one by one.
 
+    Args:
+        matrices: two axes each, sizes that fit one after the other.
+        out: a tensor for the result.
+
+    Raises:
+        RuntimeError: if the sizes do not fit.
+
     Example:
         >>> import warnings
         >>> with warnings.catch_warnings(action="ignore"):
@@ -432,9 +439,20 @@ def cross(input, other, dim=None):
     """The cross products of vectors of three elements.
 
     Args:
-        input: a tensor.
-        other: a tensor of as many axes.
+        input: a tensor with an axis of size three.
+        other: a tensor of as many axes; both broadcast.
         dim: the axis of the vectors; the first of size three unless given.
+
+    Returns:
+        A tensor of the sizes that they broadcast to.
+
+    Raises:
+        RuntimeError: if there is no such axis, or the sizes do not broadcast.
+
+    Example:
+        >>> x, y = flambeau.tensor([1, 0, 0]), flambeau.tensor([0, 1, 0])
+        >>> x.cross(y, dim=0)
+        tensor([0, 0, 1])
     """
     if dim is None:
         dim = next((k for k, size in enumerate(input.shape) if size == 3), None)
@@ -453,7 +471,22 @@ def cross(input, other, dim=None):
     samples=lambda s: [s(s.tensor(2, 3, 4)), s(s.tensor(3, 4, 2), offset=1, dim1=0, dim2=1)],
 )
 def linalg_diagonal(A, *, offset=0, dim1=-2, dim2=-1):
-    """The diagonals of matrices: a view, as `diagonal` gives it, of the last two axes."""
+    """The diagonals of matrices, as a view: `diagonal` of the last two axes unless told otherwise.
+
+    Args:
+        A: any dtype, at least two axes.
+        offset: the diagonal, counted upwards from the main one.
+        dim1: the axis of the rows.
+        dim2: the axis of the columns.
+
+    Raises:
+        RuntimeError: if the axes are the same.
+        IndexError: if there is no such axis.
+
+    Example:
+        >>> flambeau.linalg.diagonal(flambeau.ones(7, 3, 4)).shape
+        torch.Size([7, 3])
+    """
     return diagonal(A, offset, dim1, dim2)
 
 
@@ -466,6 +499,9 @@ def trace(input):
 
     Args:
         input: (m, n).
+
+    Raises:
+        RuntimeError: if input is no matrix.
 
     Example:
         >>> flambeau.trace(flambeau.ones(3, 3))
@@ -551,6 +587,13 @@ def tensorinv(input, ind=2):
     Raises:
         LinAlgError: if there is no inverse.
         ShapeError: if the sizes do not fit.
+
+    Example:
+        >>> A = 2 * flambeau.eye(4).reshape(2, 2, 4)
+        >>> inverse = flambeau.linalg.tensorinv(A)
+        >>> inverse.shape, inverse[3]
+        (torch.Size([4, 2, 2]), tensor([[0.0000, 0.0000],
+                [0.0000, 0.5000]]))
     """
     if isinstance(ind, bool) or whole(ind) is None:
         raise TypeError(f"linalg_tensorinv(): argument 'ind' must be int, not {type(ind).__name__}")
@@ -587,6 +630,11 @@ def tensorsolve(input, other, dims=None):
     Raises:
         LinAlgError: if there is no solution.
         ShapeError: if the sizes do not fit.
+
+    Example:
+        >>> A = 2 * flambeau.eye(2).reshape(2, 1, 2)
+        >>> flambeau.linalg.tensorsolve(A, flambeau.tensor([[6.0], [8.0]]))
+        tensor([3., 4.])
     """
     if dims is not None:
         moved = [_axis(d, input.ndim) for d in ((dims,) if isinstance(dims, int) else dims)]

@@ -128,8 +128,19 @@ inverse.vjp("A")(lambda g, out: _inverse_gradient(g, out))
 def inv_ex(A, *, check_errors=False):
     """`linalg.inv` that says what failed instead of raising.
 
+    Args:
+        A: (..., n, n), floating or complex.
+        check_errors: raise all the same.
+
     Returns:
         (inverse, info): info is the place of a zero on the diagonal of U in A = P L U, or 0.
+
+    Raises:
+        RuntimeError: if the matrices are not square.
+
+    Example:
+        >>> flambeau.linalg.inv_ex(flambeau.tensor([[1.0, 2.0], [2.0, 4.0]])).info
+        tensor(2, dtype=torch.int32)
     """
     return kernels(A).inverse(A, bool(check_errors), "linalg.inv_ex")
 
@@ -259,7 +270,22 @@ def solve(A, B, *, left=True):
 def solve_ex(A, B, *, left=True, check_errors=False):
     """`linalg.solve` that says what failed instead of raising.
 
+    Args:
+        A: (..., n, n), floating or complex.
+        B: (..., n, k), or a vector for each matrix.
+        left: solve A X = B, not X A = B.
+        check_errors: raise all the same.
+
     Returns:
         (result, info): info is the place of a zero on the diagonal of U in A = P L U, or 0.
+
+    Raises:
+        RuntimeError: if the sizes do not fit.
+
+    Example:
+        >>> flambeau.linalg.solve_ex(flambeau.eye(2) * 2, flambeau.tensor([6.0, 8.0]))
+        torch.return_types.linalg_solve_ex(
+        result=tensor([3., 4.]),
+        info=tensor(0, dtype=torch.int32))
     """
     return _solve_left_or_right(A, B, left, bool(check_errors), "linalg.solve_ex")

@@ -13,8 +13,9 @@ from flambeau.backends import kernels
 from flambeau.core.errors import ShapeError
 from flambeau.core.registry import checked, op
 from flambeau.core.tensor import Tensor
-from flambeau.ops.activation import logsigmoid
+from flambeau.ops._declare import require_tensors
 from flambeau.ops.masks import where
+from flambeau.ops.smooth_activation import logsigmoid
 
 # ---- arguments that losses share ----
 
@@ -52,14 +53,6 @@ def _reduced(loss, reduction):
     if reduction == "none":
         return loss
     raise ValueError(f"{reduction} is not a valid value for reduction")
-
-
-def _require_tensors(name, **arguments):
-    for parameter, value in arguments.items():
-        if not isinstance(value, Tensor):
-            raise TypeError(
-                f"{name}(): argument '{parameter}' must be Tensor, not {type(value).__name__}"
-            )
 
 
 def _factor(name, parameter, weight, input):
@@ -227,11 +220,24 @@ def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", we
     """(input - target)^2; see `nn.MSELoss`.
 
     Args:
+        input: any shape.
+        target: the same shape; another one is broadcast, with a warning.
+        size_average, reduce: older forms of `reduction`.
+        reduction: "none", "mean" or "sum".
         weight: a factor for each element; the mean is then divided by the sum of the weights.
 
+    Returns:
+        A number, or the losses of the elements.
+
+    Raises:
+        ValueError: if there is no such reduction, or the weights have another shape.
+
     Example:
-        >>> flambeau.nn.functional.mse_loss(flambeau.tensor([1., 2.]), flambeau.tensor([0., 0.]))
+        >>> x, y = flambeau.tensor([1., 2.]), flambeau.tensor([0., 0.])
+        >>> flambeau.nn.functional.mse_loss(x, y)
         tensor(2.5000)
+        >>> flambeau.nn.functional.mse_loss(x, y, weight=flambeau.tensor([3., 1.]))
+        tensor(1.7500)
     """
     reduction = _reduction(size_average, reduce, reduction)
     input, target = _paired(input, target)
@@ -245,7 +251,22 @@ def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", wei
     """|input - target|; see `nn.L1Loss`.
 
     Args:
+        input: any shape.
+        target: the same shape; another one is broadcast, with a warning.
+        size_average, reduce: older forms of `reduction`.
+        reduction: "none", "mean" or "sum".
         weight: a factor for each element; the mean is then divided by the sum of the weights.
+
+    Returns:
+        A number, or the losses of the elements.
+
+    Raises:
+        ValueError: if there is no such reduction, or the weights have another shape.
+
+    Example:
+        >>> x, y = flambeau.tensor([1., 5.]), flambeau.tensor([2., 2.])
+        >>> flambeau.nn.functional.l1_loss(x, y, reduction="none")
+        tensor([1., 3.])
     """
     reduction = _reduction(size_average, reduce, reduction)
     input, target = _paired(input, target)
@@ -260,8 +281,24 @@ def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", wei
 def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mean", beta=1.0):
     """Square up to `beta`, absolute value from there; see `nn.SmoothL1Loss`.
 
+    Args:
+        input: any shape.
+        target: the same shape; another one is broadcast, with a warning.
+        size_average, reduce: older forms of `reduction`.
+        reduction: "none", "mean" or "sum".
+        beta: where the two meet; not negative.
+
+    Returns:
+        A number, or the losses of the elements.
+
     Raises:
         RuntimeError: if beta is negative.
+        ValueError: if there is no such reduction.
+
+    Example:
+        >>> x, y = flambeau.tensor([1., 4.]), flambeau.zeros(2)
+        >>> flambeau.nn.functional.smooth_l1_loss(x, y, reduction="none", beta=2.)
+        tensor([0.2500, 3.0000])
     """
     reduction = _reduction(size_average, reduce, reduction)
     if beta < 0:
@@ -277,10 +314,23 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     """Square up to `delta`, absolute value times delta from there; see `nn.HuberLoss`.
 
     Args:
+        input: any shape.
+        target: the same shape; another one is broadcast, with a warning.
+        reduction: "none", "mean" or "sum".
+        delta: where the two meet; positive.
         weight: a factor for each element.
+
+    Returns:
+        A number, or the losses of the elements.
 
     Raises:
         RuntimeError: if delta is not positive.
+        ValueError: if there is no such reduction, or the weights have another shape.
+
+    Example:
+        >>> x, y = flambeau.tensor([1., 4.]), flambeau.zeros(2)
+        >>> flambeau.nn.functional.huber_loss(x, y, reduction="none", delta=2.)
+        tensor([0.5000, 6.0000])
     """
     if delta <= 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
@@ -428,11 +478,23 @@ def binary_cross_entropy(
     """-(target log(input) + (1 - target) log(1 - input)); see `nn.BCELoss`.
 
     Args:
+        input: probabilities, any shape.
+        target: the same shape, from 0 to 1.
         weight: a factor for each element, broadcast to the target.
+        size_average, reduce: older forms of `reduction`.
+        reduction: "none", "mean" or "sum".
+
+    Returns:
+        A number, or the losses of the elements.
 
     Raises:
         ValueError: if the sizes differ.
         RuntimeError: if an input is outside [0, 1].
+
+    Example:
+        >>> x, y = flambeau.tensor([0.5, 0.5]), flambeau.tensor([0., 1.])
+        >>> flambeau.nn.functional.binary_cross_entropy(x, y)  # log 2
+        tensor(0.6931)
     """
     reduction = _reduction(size_average, reduce, reduction)
     if target.shape != input.shape:
@@ -453,11 +515,23 @@ def binary_cross_entropy_with_logits(
     `nn.BCEWithLogitsLoss`.
 
     Args:
+        input: logits, any shape.
+        target: the same shape, from 0 to 1.
         weight: a factor for each element, broadcast to the target.
+        size_average, reduce: older forms of `reduction`.
+        reduction: "none", "mean" or "sum".
         pos_weight: a factor for the positive part, broadcast to the target.
+
+    Returns:
+        A number, or the losses of the elements.
 
     Raises:
         ValueError: if the sizes differ.
+
+    Example:
+        >>> x, y = flambeau.tensor([-1000., 1000.]), flambeau.tensor([1., 1.])
+        >>> flambeau.nn.functional.binary_cross_entropy_with_logits(x, y, reduction="none")
+        tensor([1000.,    0.])
     """
     reduction = _reduction(size_average, reduce, reduction)
     if target.shape != input.shape:
@@ -477,7 +551,8 @@ def binary_cross_entropy_with_logits(
 
 
 def _log_or_zero(y):
-    return where(y > 0, y.log() + 1, _C.full((), 0, y.dtype))
+    """The derivative of y log y, where 0 log 0 is 0 and stays it; NaN below."""
+    return where(y == 0, _C.full((), 0, y.dtype), y.log() + 1)
 
 
 _kl = _pointwise(
@@ -486,7 +561,7 @@ _kl = _pointwise(
     "Mean",
     _pointwise_samples(0.1, 0.9),
     lambda input, target: -target,
-    lambda input, target: _log_or_zero(target) - input * (target > 0),
+    lambda input, target: _log_or_zero(target) - input * (target != 0),
     overloads={"reduction = sum": "SumBackward0", "reduction = none": "SubBackward0"},
 )
 _kl_log = _pointwise(
@@ -505,8 +580,24 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
     """target (log(target) - input), input being log-probabilities; see `nn.KLDivLoss`.
 
     Args:
-        reduction: also "batchmean": the sum over the number of rows, which is the mathematical one.
+        input: log-probabilities, any shape.
+        target: probabilities, of a shape that broadcasts with it.
+        size_average, reduce: older forms of `reduction`.
+        reduction: "none", "mean", "sum" or "batchmean": the sum over the number of rows, which is
+            the mathematical one.
         log_target: the target too is given as logarithms.
+
+    Returns:
+        A number, or the losses of the elements.
+
+    Raises:
+        ValueError: if there is no such reduction.
+
+    Example:
+        >>> x = flambeau.tensor([[0.25, 0.75]]).log()
+        >>> y = flambeau.tensor([[1., 0.]])
+        >>> flambeau.nn.functional.kl_div(x, y, reduction="batchmean")  # log 4
+        tensor(1.3863)
     """
     reduction = _reduction(size_average, reduce, reduction, (*_REDUCTIONS, "batchmean"))
     if reduction == "mean":
@@ -536,13 +627,23 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
 
     Args:
         input: the expectation.
+        target: the values observed, of the same shape.
         var: the variance, a number or a tensor of the input's shape (the last axis may be missing
             or one).
         full: add the constant term.
         eps: the smallest variance.
+        reduction: "none", "mean" or "sum".
+
+    Returns:
+        A number, or the losses of the elements.
 
     Raises:
         ValueError: if a variance is negative or its size does not fit.
+
+    Example:
+        >>> mean, target = flambeau.zeros(2), flambeau.tensor([1., 3.])
+        >>> flambeau.nn.functional.gaussian_nll_loss(mean, target, 1., reduction="none")
+        tensor([0.5000, 4.5000])
     """
     if not isinstance(var, Tensor):
         if var < 0:
@@ -580,12 +681,27 @@ def poisson_nll_loss(
     """The negative log-likelihood of a Poisson distribution; see `nn.PoissonNLLLoss`.
 
     Args:
+        input: rates or their logarithms, any shape.
+        target: counts, of the same shape.
         log_input: the input is the logarithm of the rate.
         full: add Stirling's approximation of log(target!).
+        size_average, reduce: older forms of `reduction`.
         eps: added to the rate before its logarithm.
+        reduction: "none", "mean" or "sum".
+
+    Returns:
+        A number, or the losses of the elements.
+
+    Raises:
+        ValueError: if there is no such reduction.
+
+    Example:
+        >>> rate, count = flambeau.tensor([1., 4.]), flambeau.tensor([7., 0.])
+        >>> flambeau.nn.functional.poisson_nll_loss(rate, count, log_input=False, reduction="none")
+        tensor([1., 4.])
     """
     reduction = _reduction(size_average, reduce, reduction)
-    _require_tensors("poisson_nll_loss", input=input, target=target)
+    require_tensors("poisson_nll_loss", input=input, target=target)
     log_rate = input if log_input else (input + eps).log()
     loss = (input.exp() if log_input else input) - target * log_rate
     if full:

@@ -22,6 +22,7 @@ def _constant_pad(input, pad, value=0):
     """Widens the last axes by a constant.
 
     Args:
+        input: any dtype and sizes.
         pad: (before, after) of the last axis, then of the one before it, and so on; negative
             numbers trim.
         value: what to fill with.
@@ -110,12 +111,19 @@ def pad(input, pad, mode="constant", value=None):
         mode: "constant", "reflect", "replicate" or "circular".
         value: what to fill with, for "constant"; 0 by default.
 
+    Returns:
+        A tensor of the input's dtype, each axis larger by before + after.
+
     Raises:
         RuntimeError: if the widths do not fit the input or the mode.
+        NotImplementedError: if there is no such mode, or not for so many axes.
+        ValueError: if a value is given to another mode than "constant".
 
     Example:
         >>> flambeau.nn.functional.pad(flambeau.ones(2), (1, 0))
         tensor([0., 1., 1.])
+        >>> flambeau.nn.functional.pad(flambeau.tensor([[1., 2., 3.]]), (2, 0), mode="reflect")
+        tensor([[3., 2., 1., 2., 3.]])
     """
     pad = tuple(map(index, pad))
     if mode == "constant":

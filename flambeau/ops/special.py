@@ -13,7 +13,7 @@ from flambeau.backends import kernels
 from flambeau.core.errors import UnsupportedError
 from flambeau.core.registry import FUNCTIONS, op
 from flambeau.core.tensor import Tensor
-from flambeau.ops._declare import of, scipy, tensor_of, unary
+from flambeau.ops._declare import of, require_operands, scipy, tensor_of, unary
 from flambeau.ops.masks import where
 from flambeau.ops.ranges import arange
 from flambeau.ops.unary import exp, lgamma, log, log1p, polygamma, sgn
@@ -50,6 +50,8 @@ def _special(name, doc, vjp=None, *, kernel=None, node=None, example, reference,
 def _document(forward, name, doc, arguments, example):
     lines = [doc, "", "    Args:", *(f"        {line}" for line in arguments)]
     lines += ["", "    Returns:", "        A new tensor; integers become floats.", ""]
+    raised = "" if len(arguments) == 1 else ", or if the sizes do not broadcast"
+    lines += ["    Raises:", f"        RuntimeError: for complex numbers{raised}.", ""]
     call, printed = example
     lines += ["    Example:", f"        >>> flambeau.special.{name}({call})"]
     lines += [f"        {printed}", "    "]
@@ -334,18 +336,9 @@ zeta.vjp("input")(lambda g: _refuse("zeta", "input"))
 zeta.vjp("other")(lambda g, input, other: -g * input * zeta(input + 1, other))
 
 
-def _tensors(name, input, other):
-    for position, (argument, value) in enumerate((("input", input), ("other", other)), 1):
-        if not isinstance(value, Tensor):
-            raise TypeError(
-                f"{name}(): argument '{argument}' (position {position}) must be Tensor, not"
-                f" {type(value).__name__}"
-            )
-
-
 def _incomplete_gamma(name, doc, sign, scipy_name, printed):
     def forward(input, other):
-        _tensors(name, input, other)
+        require_operands(name, input=input, other=other)
         return kernels(input).binary(name, input, other)
 
     forward.__name__ = name

@@ -1,4 +1,4 @@
-"""Elementwise operations of one operand: signs, rounding, predicates, elementary functions."""
+"""Functions of one variable: signs, rounding, elementary and special functions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core.registry import function, op
 from flambeau.core.tensor import Tensor
-from flambeau.ops._declare import conj, fast, numpy, of, predicate, scipy, unary, zeros
+from flambeau.ops._declare import conj, fast, numpy, of, scipy, unary, zeros
+from flambeau.ops.comparison import logical_not
 from flambeau.ops.masks import where
 
 _LN2 = math.log(2)
@@ -62,10 +63,18 @@ def _(g, input, out):
 
 @function(methods=("positive", "__pos__"))
 def positive(input):
-    """The input itself.
+    """The input itself: what `+x` is.
+
+    Args:
+        input: any dtype but bool.
 
     Raises:
-        RuntimeError: for bool tensors.
+        RuntimeError: if it is of bool.
+
+    Example:
+        >>> x = flambeau.tensor([1, -2])
+        >>> flambeau.positive(x) is x
+        True
     """
     if input.dtype is _C.bool:
         raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
@@ -134,6 +143,9 @@ def round(input, *, decimals=0):
     Returns:
         A new tensor.
 
+    Raises:
+        NotImplementedError: for complex numbers, and with `decimals` for integers.
+
     Example:
         >>> flambeau.round(flambeau.tensor([0.5, 1.5, 2.7]))
         tensor([0., 2., 3.])
@@ -155,102 +167,6 @@ frac = unary(
     exact_out=True,
 )
 
-# ---- predicates ----
-
-isnan = predicate("isnan", "True where input is NaN.", reference=numpy("isnan"))
-isinf = predicate("isinf", "True where input is infinite.", reference=numpy("isinf"))
-isfinite = predicate(
-    "isfinite", "True where input is neither infinite nor NaN.", reference=numpy("isfinite")
-)
-isposinf = predicate(
-    "isposinf", "True where input is +inf.", reference=numpy("isposinf"), exact_out=True
-)
-isneginf = predicate(
-    "isneginf", "True where input is -inf.", reference=numpy("isneginf"), exact_out=True
-)
-signbit = predicate(
-    "signbit", "True where the sign bit is set.", reference=numpy("signbit"), exact_out=True
-)
-logical_not = unary(
-    "logical_not",
-    "True where input is zero.",
-    reference=numpy("logical_not"),
-    example=("[0, 2]", "tensor([ True, False])"),
-)
-
-
-def _whole_samples(s):
-    for shape in ((5,), (2, 3), (), (0,)):
-        yield s(s.tensor(*shape, low=-8, high=8, dtype=_C.int64))
-    yield s(s.mask(4))
-
-
-bitwise_not = unary(
-    "bitwise_not",
-    "Every bit flipped; for bool the opposite.",
-    samples=_whole_samples,
-    reference=numpy("invert"),
-    example=("[0, 5]", "tensor([-1, -6])"),
-    exact_out=True,
-)
-
-
-def _invert(self):
-    """`~x`: every bit flipped; for bool the opposite."""
-    if self.dtype.is_floating_point or self.dtype.is_complex:
-        raise TypeError("~ (operator.invert) is only implemented on integer and bool tensors")
-    return bitwise_not(self)
-
-
-Tensor.__invert__ = _invert
-
-
-@op(
-    methods=("nan_to_num",),
-    inplace=True,
-    domain=(-3.0, 3.0),
-    reference=numpy("nan_to_num"),
-    exact_out=True,
-)
-def nan_to_num(input, nan=None, posinf=None, neginf=None):
-    """NaN and infinities replaced by numbers.
-
-    Args:
-        input: a tensor.
-        nan: what replaces NaN (default 0).
-        posinf: what replaces +inf (default the largest number of the dtype).
-        neginf: what replaces -inf (default the smallest).
-
-    Returns:
-        A new tensor.
-
-    Example:
-        >>> flambeau.nan_to_num(flambeau.tensor([float("nan"), 1.]), nan=5.0)
-        tensor([5., 1.])
-    """
-    k = kernels(of(input))
-    if not (input.dtype.is_floating_point or input.dtype.is_complex):
-        return k.clone(input)
-    largest = _LARGEST[input.dtype.to_real()]
-    values = (
-        0.0 if nan is None else nan,
-        largest if posinf is None else posinf,
-        -largest if neginf is None else neginf,
-    )
-    if input.dtype.is_complex:
-        parts = k.unary("nan_to_num", _C.view_as_real(_C.resolved(input)), *values)
-        return _C.view_as_complex(parts)
-    return k.unary("nan_to_num", input, *values)
-
-
-_LARGEST = {
-    _C.float16: 65504.0,
-    _C.bfloat16: float.fromhex("0x1.fep127"),
-    _C.float32: float.fromhex("0x1.fffffep127"),
-    _C.float64: float.fromhex("0x1.fffffffffffffp1023"),
-}
-nan_to_num.vjp("input")(lambda g, input: where(isfinite(input), g, 0.0))
-
 # ---- powers, exponentials, logarithms ----
 
 
@@ -264,6 +180,9 @@ nan_to_num.vjp("input")(lambda g, input: where(isfinite(input), g, 0.0))
 )
 def square(input):
     """input * input.
+
+    Args:
+        input: any dtype.
 
     Example:
         >>> flambeau.square(flambeau.tensor([2., -3.]))
@@ -566,7 +485,18 @@ polygamma.vjp("input")(lambda g, n, input: g * polygamma(n + 1, input))
 
 
 def _polygamma_method(self, n):
-    """The n-th derivative of digamma."""
+    """The n-th derivative of digamma: `polygamma(n, self)`.
+
+    Args:
+        n: the order, at least 0.
+
+    Raises:
+        RuntimeError: if the order is negative.
+
+    Example:
+        >>> flambeau.tensor([1.0]).polygamma(1)  # pi^2 / 6
+        tensor([1.6449])
+    """
     return polygamma(n, self)
 
 

@@ -32,6 +32,7 @@ def clone(input, *, memory_format=None):
     """A copy with its own storage; gradients flow back to the original.
 
     Args:
+        input: any dtype and sizes.
         memory_format: `preserve_format` (the default) keeps the order of the axes in memory.
 
     Example:
@@ -57,7 +58,20 @@ def _row_major(shape):
 
 
 def contiguous(self, memory_format=_layout.contiguous_format):
-    """This tensor, or a copy of it if its elements do not lie in memory in the wanted order."""
+    """This tensor, or a copy of it if its elements do not lie in memory in the wanted order.
+
+    Args:
+        memory_format: `contiguous_format` (the default), `channels_last` (4 axes) or
+            `channels_last_3d` (5 axes).
+
+    Raises:
+        RuntimeError: if the format is `preserve_format`, or asks for another number of axes.
+
+    Example:
+        >>> x = flambeau.zeros(2, 3).t()
+        >>> x.stride(), x.contiguous().stride()
+        ((1, 3), (2, 1))
+    """
     if memory_format is _layout.contiguous_format:
         return self if self._is_contiguous() else self.clone(memory_format=memory_format)
     if self.is_contiguous(memory_format):
@@ -100,13 +114,24 @@ cast.vjp("input")(lambda g: g)
     compiled=_C.view,
 )
 def view(input, size):
-    """The same data under other sizes, without copying; one size may be -1.
+    """The same data under other sizes, without copying.
 
     Args:
-        size: the sizes; or a dtype, to read the bytes as another element type.
+        input: any dtype; n elements.
+        size: sizes whose product is n, as a tuple or one by one, of which one may be -1; or a
+            dtype, to read the bytes as elements of another type.
 
     Raises:
-        RuntimeError: if the strides do not allow it.
+        RuntimeError: if the product is not n, if the strides do not allow the view (`reshape`
+            copies then), or if the bytes of the last axis make no whole elements of the dtype.
+
+    Example:
+        >>> x = flambeau.arange(4)
+        >>> x.view(2, -1)
+        tensor([[0, 1],
+                [2, 3]])
+        >>> flambeau.tensor([1.0]).view(flambeau.int32)  # the bits of a float
+        tensor([1065353216], dtype=torch.int32)
     """
     return _C.view(input, size)
 
@@ -152,6 +177,13 @@ alias.vjp("input")(lambda g: g)
 def reshape(input, shape):
     """The same elements under other sizes: a view if the strides allow it, else a copy.
 
+    Args:
+        input: any dtype; n elements.
+        shape: sizes whose product is n, of which one may be -1.
+
+    Raises:
+        RuntimeError: if the product is not n.
+
     Example:
         >>> flambeau.arange(4).reshape(2, -1)
         tensor([[0, 1],
@@ -179,6 +211,15 @@ reshape.vjp("input")(lambda g, input_shape: g.reshape(input_shape))
 def flatten(input, start_dim=0, end_dim=-1):
     """The axes from start_dim to end_dim joined into one; the input itself if that is one axis.
 
+    Args:
+        input: any dtype and sizes; a number becomes a vector of one element.
+        start_dim: the first axis that is joined.
+        end_dim: the last one, included.
+
+    Raises:
+        IndexError: if there is no such axis.
+        RuntimeError: if start_dim comes after end_dim.
+
     Example:
         >>> flambeau.zeros(2, 3, 4).flatten(1).shape
         torch.Size([2, 12])
@@ -192,7 +233,21 @@ flatten.vjp("input")(lambda g, input_shape: g.reshape(input_shape))
 
 @function(methods=("unflatten",))
 def unflatten(input, dim, sizes):
-    """Axis `dim` split into several; one of their sizes may be -1."""
+    """Axis `dim` split into several, as a view: the inverse of `flatten`.
+
+    Args:
+        input: any dtype, at least one axis.
+        dim: the axis.
+        sizes: what it becomes; their product is its length, and one of them may be -1.
+
+    Raises:
+        RuntimeError: if the product is another.
+        IndexError: if there is no such axis.
+
+    Example:
+        >>> flambeau.zeros(2, 12).unflatten(1, (3, -1)).shape
+        torch.Size([2, 3, 4])
+    """
     sizes = (sizes,) if hasattr(sizes, "__index__") else tuple(sizes)
     if not sizes:
         raise RuntimeError("unflatten: sizes must be non-empty")
@@ -216,17 +271,51 @@ def unflatten(input, dim, sizes):
 
 @function(methods=("ravel",))
 def ravel(input):
-    """All elements in one axis: a view if possible."""
+    """All elements in one axis, in row-major order: a view if they lie so, else a copy.
+
+    Args:
+        input: any dtype and sizes.
+
+    Returns:
+        (n), of as many elements.
+
+    Example:
+        >>> flambeau.tensor([[1, 2], [3, 4]]).T.ravel()
+        tensor([1, 3, 2, 4])
+    """
     return view(input.contiguous(), (-1,))
 
 
 def view_as(self, other):
-    """A view with the sizes of `other`."""
+    """A view with the sizes of `other`: `self.view(other.shape)`.
+
+    Args:
+        other: a tensor of as many elements; nothing but its sizes counts.
+
+    Raises:
+        RuntimeError: as of `view`.
+
+    Example:
+        >>> flambeau.arange(4).view_as(flambeau.zeros(2, 2))
+        tensor([[0, 1],
+                [2, 3]])
+    """
     return view(self, other.shape)
 
 
 def reshape_as(self, other):
-    """`reshape` to the sizes of `other`."""
+    """`reshape` to the sizes of `other`: a view if the strides allow it, else a copy.
+
+    Args:
+        other: a tensor of as many elements; nothing but its sizes counts.
+
+    Raises:
+        RuntimeError: if the numbers of elements differ.
+
+    Example:
+        >>> flambeau.arange(4).reshape_as(flambeau.zeros(4, 1)).shape
+        torch.Size([4, 1])
+    """
     return reshape(self, other.shape)
 
 
@@ -279,7 +368,20 @@ for _variant in (_squeeze_all, _squeeze_dim, _squeeze_dims):
 
 @function(methods=("squeeze",))
 def squeeze(input, dim=None):
-    """A view without axes of size one: all of them, or those of the named ones that have it."""
+    """A view without axes of size one: all of them, or those of the named ones that have it.
+
+    Args:
+        input: any dtype and sizes.
+        dim: an axis or a tuple of axes; those longer than one stay.
+
+    Raises:
+        IndexError: if there is no such axis.
+
+    Example:
+        >>> x = flambeau.zeros(1, 2, 1)
+        >>> x.squeeze().shape, x.squeeze(0).shape, x.squeeze(1).shape
+        (torch.Size([2]), torch.Size([2, 1]), torch.Size([1, 2, 1]))
+    """
     if dim is None:
         return _squeeze_all(input)
     return (_squeeze_dims if isinstance(dim, (tuple, list)) else _squeeze_dim)(input, dim)
@@ -293,7 +395,20 @@ def squeeze(input, dim=None):
     compiled=_C.unsqueeze,
 )
 def unsqueeze(input, dim):
-    """A view with a new axis of size one at `dim`."""
+    """A view with a new axis of size one.
+
+    Args:
+        input: any dtype, n axes.
+        dim: where the axis will be, from -n-1 to n.
+
+    Raises:
+        IndexError: if dim is beyond that.
+
+    Example:
+        >>> flambeau.tensor([1, 2]).unsqueeze(1)
+        tensor([[1],
+                [2]])
+    """
     return _C.unsqueeze(input, dim)
 
 
@@ -312,7 +427,20 @@ unsqueeze.vjp("input")(lambda g, dim: g.squeeze(dim))
     compiled=_C.transpose,
 )
 def transpose(input, dim0, dim1):
-    """A view with two axes exchanged."""
+    """A view with two axes exchanged.
+
+    Args:
+        input: any dtype and sizes.
+        dim0: an axis.
+        dim1: the axis that changes places with it.
+
+    Raises:
+        IndexError: if there is no such axis.
+
+    Example:
+        >>> flambeau.zeros(2, 3, 4).transpose(0, -1).shape
+        torch.Size([4, 3, 2])
+    """
     return _C.transpose(input, dim0, dim1)
 
 
@@ -329,6 +457,14 @@ transpose.vjp("input")(lambda g, dim0, dim1: g.transpose(dim0, dim1))
 )
 def permute(input, dims):
     """A view with the axes in another order.
+
+    Args:
+        input: any dtype, n axes.
+        dims: each axis once, as a tuple or one by one: the k-th axis of the result is dims[k].
+
+    Raises:
+        RuntimeError: if dims has another length than n, or an axis twice.
+        IndexError: if there is no such axis.
 
     Example:
         >>> flambeau.zeros(2, 3, 4).permute(2, 0, 1).shape
@@ -348,7 +484,19 @@ def _(g, dims):
 
 @op(methods=("t",), view=True, out=False, samples=lambda s: [s(s.tensor(2, 3)), s(s.tensor(3))])
 def t(input):
-    """The transpose of a matrix; vectors and numbers as they are."""
+    """The transpose of a matrix as a view; vectors and numbers as they are.
+
+    Args:
+        input: at most two axes, any dtype.
+
+    Raises:
+        RuntimeError: if it has more axes.
+
+    Example:
+        >>> flambeau.tensor([[1, 2]]).t()
+        tensor([[1],
+                [2]])
+    """
     if input.ndim > 2:
         raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D")
     return _C.transpose(input, 0, input.ndim - 1) if input.ndim else _C.alias(input)
@@ -359,7 +507,21 @@ t.vjp("input")(lambda g: g.t())
 
 @function(methods=("movedim", "moveaxis"), aliases=("moveaxis",))
 def movedim(input, source, destination):
-    """A view with some axes moved to other places, the rest in their order."""
+    """A view with some axes moved to other places, the rest in their order.
+
+    Args:
+        input: any dtype and sizes.
+        source: an axis or a tuple of axes.
+        destination: as many: where they come to stand.
+
+    Raises:
+        RuntimeError: if there are not as many, or one is repeated.
+        IndexError: if there is no such axis.
+
+    Example:
+        >>> flambeau.zeros(2, 3, 4).movedim(0, -1).shape
+        torch.Size([3, 4, 2])
+    """
     source = (source,) if hasattr(source, "__index__") else tuple(source)
     destination = (destination,) if hasattr(destination, "__index__") else tuple(destination)
     if len(source) != len(destination):
@@ -438,14 +600,29 @@ Tensor.mH = property(_matrix_adjoint)
 
 @function(methods=("adjoint",))
 def adjoint(input):
-    """The conjugate of the last two axes exchanged, as a view."""
+    """The conjugate transpose of matrices, as a view.
+
+    Args:
+        input: (..., n, m); also a number.
+
+    Returns:
+        (..., m, n).
+
+    Raises:
+        RuntimeError: if it is a vector.
+
+    Example:
+        >>> flambeau.tensor([[1, 2j]]).adjoint()
+        tensor([[1.-0.j],
+                [0.-2.j]])
+    """
     return _matrix_adjoint(input, "tensor.adjoint()") if input.ndim else input.conj()
 
 
 # ---- dimensions at least, grids ----
 
 
-def _at_least(n, name, raise_one):
+def _at_least(n, name, raise_one, printed):
     def at_least(*tensors):
         if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
             return tuple(raise_one(x) for x in tensors[0])
@@ -453,7 +630,18 @@ def _at_least(n, name, raise_one):
         return made[0] if len(made) == 1 else made
 
     at_least.__name__ = at_least.__qualname__ = name
-    at_least.__doc__ = f"The tensors as views with at least {n} axes."
+    at_least.__doc__ = f"""The tensors as views with at least {n} axes.
+
+    Args:
+        tensors: tensors of any dtypes, one by one or as a list.
+
+    Returns:
+        The view of a single tensor; a tuple of those of several, or of a list.
+
+    Example:
+        >>> flambeau.{name}(flambeau.tensor([5, 6])), flambeau.{name}(flambeau.tensor(7)).shape
+        {printed}
+    """
     return function(at_least)
 
 
@@ -473,9 +661,14 @@ def _three_axes(x):
     return x.unsqueeze(-1) if x.ndim == 2 else x
 
 
-atleast_1d = _at_least(1, "atleast_1d", _one_axis)
-atleast_2d = _at_least(2, "atleast_2d", _two_axes)
-atleast_3d = _at_least(3, "atleast_3d", _three_axes)
+atleast_1d = _at_least(1, "atleast_1d", _one_axis, "(tensor([5, 6]), torch.Size([1]))")
+atleast_2d = _at_least(2, "atleast_2d", _two_axes, "(tensor([[5, 6]]), torch.Size([1, 1]))")
+atleast_3d = _at_least(
+    3,
+    "atleast_3d",
+    _three_axes,
+    "(tensor([[[5],\n                 [6]]]), torch.Size([1, 1, 1]))",
+)
 
 
 _C.set_engine_op("clone", clone)

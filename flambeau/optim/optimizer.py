@@ -9,6 +9,10 @@ from copy import deepcopy
 from flambeau.core.tensor import Tensor
 from flambeau.utils.hooks import RemovableHandle
 
+#: What the first argument of an optimizer may be, and a saved state, for annotations.
+ParamsT = Iterable[Tensor] | Iterable[dict[str, object]] | Iterable[tuple[str, Tensor]]
+StateDict = dict[str, object]
+
 _global_step_pre_hooks = OrderedDict()
 _global_step_post_hooks = OrderedDict()
 
@@ -46,6 +50,22 @@ class Optimizer:
     Raises:
         TypeError: If `params` is a lone tensor or holds something else.
         ValueError: If there is no parameter, or one occurs in two groups.
+
+    Example:
+        >>> import flambeau as torch
+        >>> class SignDescent(torch.optim.Optimizer):
+        ...     def __init__(self, params, lr=0.1):
+        ...         super().__init__(params, {"lr": lr})
+        ...     @torch.no_grad()
+        ...     def step(self):
+        ...         for group in self.param_groups:
+        ...             for p in group["params"]:
+        ...                 p.sub_(group["lr"] * p.grad.sign())
+        >>> p = torch.nn.Parameter(torch.tensor([4.0]))
+        >>> (p * p).backward()
+        >>> SignDescent([p], lr=0.5).step()
+        >>> p.detach()
+        tensor([3.5000])
     """
 
     def __init__(self, params, defaults):
@@ -250,14 +270,21 @@ class Optimizer:
             hook(self)
 
     def _require_matching(self, saved_groups):
-        if len(saved_groups) != len(self.param_groups):
-            raise ValueError("loaded state dict has a different number of parameter groups")
-        for saved, group in zip(saved_groups, self.param_groups, strict=True):
-            params = _entry(saved, "params", "a group of a state dict")
-            if len(params) != len(group["params"]):
+        own, saved = len(self.param_groups), len(saved_groups)
+        if own != saved:
+            raise ValueError(
+                "loaded state dict has a different number of parameter groups: the optimizer has "
+                f"{own}, the state dict {saved}"
+            )
+        for k, groups in enumerate(zip(self.param_groups, saved_groups, strict=True)):
+            own, saved = (
+                len(_entry(group, "params", "a group of a state dict")) for group in groups
+            )
+            if own != saved:
                 raise ValueError(
                     "loaded state dict contains a parameter group that doesn't match the size of "
-                    "optimizer's group"
+                    f"optimizer's group: group {k} of the optimizer has {own} parameters, that of "
+                    f"the state dict {saved}{_names_of_one(*groups)}"
                 )
 
     # --- hooks ------------------------------------------------------------------------------
@@ -358,6 +385,15 @@ def _list_parameters(param_group):
         param_group["params"] = entries
 
 
+def _names_of_one(group, saved):
+    """Which named parameters only one of two groups has, for an error."""
+    names = [each.get("param_names") for each in (group, saved)]
+    if None in names:
+        return ""
+    own, other = ([n for n in a if n not in b] for a, b in (names, names[::-1]))
+    return f"; only the optimizer has {own}, only the state dict {other}"
+
+
 def _fit(parameter, value, key=None):
     """Saved state in the dtype and on the device of the parameter it belongs to."""
     if isinstance(value, Tensor):
@@ -412,8 +448,19 @@ def _hook_every_optimizer(cls=Optimizer):
 def register_optimizer_step_pre_hook(hook):
     """Run `hook(optimizer, args, kwargs)` before each step of every optimizer.
 
+    Args:
+        hook: The function; a pair that it returns replaces `args` and `kwargs`.
+
     Returns:
         A handle whose `remove()` takes the hook away.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.optim.optimizer import register_optimizer_step_pre_hook
+        >>> handle = register_optimizer_step_pre_hook(lambda o, *_: print(type(o).__name__))
+        >>> torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1.0).step()
+        SGD
+        >>> handle.remove()
     """
     _hook_every_optimizer()
     return _enter(_global_step_pre_hooks, hook)
@@ -422,8 +469,21 @@ def register_optimizer_step_pre_hook(hook):
 def register_optimizer_step_post_hook(hook):
     """Run `hook(optimizer, args, kwargs)` after each step of every optimizer.
 
+    Args:
+        hook: The function.
+
     Returns:
         A handle whose `remove()` takes the hook away.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.optim.optimizer import register_optimizer_step_post_hook
+        >>> p = torch.nn.Parameter(torch.ones(1))
+        >>> p.grad = torch.ones(1)
+        >>> handle = register_optimizer_step_post_hook(lambda *_: print(p.item()))
+        >>> torch.optim.SGD([p], lr=0.25).step()
+        0.75
+        >>> handle.remove()
     """
     _hook_every_optimizer()
     return _enter(_global_step_post_hooks, hook)

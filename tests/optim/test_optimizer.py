@@ -76,8 +76,6 @@ S().add_param_group(3)
 S().add_param_group({'params': 3})
 S().add_param_group({'params': [3]})
 [s := S(), s.add_param_group({'params': q, 'lr': 2}), s]
-S().load_state_dict({'state': {}, 'param_groups': []})
-S().load_state_dict({'state': {}, 'param_groups': [{'params': [0, 1]}]})
 optim.SGD([('a', q)]).state_dict()
 optim.SGD([('a', q)]).add_param_group({'params': [p()]})
 S().add_param_group({'params': [('b', q)]})
@@ -479,3 +477,23 @@ def test_loading_copies_the_options():
     b.load_state_dict(a.state_dict())
     assert b.param_groups[0]["lr"] is not a.param_groups[0]["lr"]
     assert b.param_groups[0]["lr"] == a.param_groups[0]["lr"]
+
+
+def test_a_state_of_other_parameters_is_refused_with_their_names():
+    def optimizer(*names):
+        return flambeau.optim.SGD([(name, flambeau.ones(2)) for name in names], lr=0.1)
+
+    saved = optimizer("a", "b", "c").state_dict()
+    with pytest.raises(
+        ValueError,
+        match=r"group 0 of the optimizer has 2 parameters, that of the state dict 3; "
+        r"only the optimizer has \['d'\], only the state dict \['b', 'c'\]",
+    ):
+        optimizer("a", "d").load_state_dict(saved)
+    two = optimizer("a")
+    two.add_param_group({"params": [("b", flambeau.ones(2))]})
+    with pytest.raises(ValueError, match="groups: the optimizer has 2, the state dict 1"):
+        two.load_state_dict(saved)
+    unnamed = flambeau.optim.SGD([flambeau.ones(2)], lr=0.1)
+    with pytest.raises(ValueError, match=r"has 1 parameters, that of the state dict 3$"):
+        unnamed.load_state_dict(saved)

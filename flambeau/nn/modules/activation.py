@@ -65,6 +65,9 @@ class ReLU(_Inplace):
     Args:
         inplace: Write the result into the input.
 
+    Shape:
+        Any, of a real dtype; the output has the shape and dtype of the input.
+
     Example:
         >>> import flambeau as torch
         >>> torch.nn.ReLU()(torch.tensor([-1.0, 2.0]))
@@ -77,7 +80,19 @@ class ReLU(_Inplace):
 
 
 class SiLU(_Inplace):
-    """`x sigmoid(x)`, also called swish."""
+    """`x sigmoid(x)`, also called swish (Ramachandran et al., 2017).
+
+    Args:
+        inplace: Write the result into the input.
+
+    Shape:
+        Any, of a floating dtype; the output has the shape and dtype of the input.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.SiLU()(torch.tensor([-200.0, 0.0, 200.0]))
+        tensor([ -0.,   0., 200.])
+    """
 
     def forward(self, input):
         """Apply the function."""
@@ -85,7 +100,19 @@ class SiLU(_Inplace):
 
 
 class Mish(_Inplace):
-    """`x tanh(softplus(x))`."""
+    """`x tanh(softplus(x))` (Misra, 2019).
+
+    Args:
+        inplace: Write the result into the input.
+
+    Shape:
+        Any, of a floating dtype; the output has the shape and dtype of the input.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.Mish()(torch.tensor([0.0, 20.0]))
+        tensor([ 0., 20.])
+    """
 
     def forward(self, input):
         """Apply the function."""
@@ -93,7 +120,22 @@ class Mish(_Inplace):
 
 
 class SELU(_Inplace):
-    """The scaled exponential linear unit of self-normalising networks."""
+    """The scaled exponential linear unit of self-normalising networks (Klambauer et al., 2017).
+
+    `s x` above zero, `s a (exp(x) - 1)` below, with s = 1.0507 and a = 1.6733: the factors for
+    which inputs of mean zero and variance one have outputs of the same.
+
+    Args:
+        inplace: Write the result into the input.
+
+    Shape:
+        Any, of a floating dtype; the output has the shape and dtype of the input.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.SELU()(torch.tensor([-100.0, 0.0, 1.0]))
+        tensor([-1.7581,  0.0000,  1.0507])
+    """
 
     def forward(self, input):
         """Apply the function."""
@@ -101,7 +143,19 @@ class SELU(_Inplace):
 
 
 class Hardswish(_Inplace):
-    """`x relu6(x + 3) / 6`."""
+    """`x relu6(x + 3) / 6`, SiLU made of straight pieces (Howard et al., 2019).
+
+    Args:
+        inplace: Write the result into the input.
+
+    Shape:
+        Any, of a floating dtype; the output has the shape and dtype of the input.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.Hardswish()(torch.tensor([-4.0, 0.0, 3.0, 4.0]))
+        tensor([-0., 0., 3., 4.])
+    """
 
     def forward(self, input):
         """Apply the function."""
@@ -112,7 +166,19 @@ class Hardswish(_Inplace):
 
 
 class Hardsigmoid(_Inplace):
-    """`relu6(x + 3) / 6`."""
+    """`relu6(x + 3) / 6`, the sigmoid made of straight pieces (Howard et al., 2019).
+
+    Args:
+        inplace: Write the result into the input.
+
+    Shape:
+        Any, of a floating dtype; the output has the shape and dtype of the input.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.Hardsigmoid()(torch.tensor([-3.0, 0.0, 1.5, 3.0]))
+        tensor([0.0000, 0.5000, 0.7500, 1.0000])
+    """
 
     def forward(self, input):
         """Apply the function."""
@@ -129,6 +195,14 @@ class Threshold(_Inplace):
         threshold: The bound.
         value: What replaces values not above it.
         inplace: Write the result into the input.
+
+    Shape:
+        Any, of a real dtype; the output has the shape and dtype of the input.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.Threshold(1.0, -9.0)(torch.tensor([0.5, 1.0, 1.5]))
+        tensor([-9.0000, -9.0000,  1.5000])
     """
 
     __constants__ = ["threshold", "value", "inplace"]
@@ -147,12 +221,25 @@ class Threshold(_Inplace):
 
 
 class RReLU(_Inplace):
-    """A leaky rectifier whose slope is drawn anew for each element while training.
+    """A leaky rectifier whose slopes are drawn anew for every call in training (Xu et al., 2015).
+
+    In evaluation mode the slope is the mean of the two bounds.
 
     Args:
         lower: The smallest slope.
         upper: The largest slope.
         inplace: Write the result into the input.
+
+    Shape:
+        Any, of a floating dtype; the output has the shape and dtype of the input.
+
+    Raises:
+        RuntimeError: When called, if the bounds are not in order.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.RReLU(0.1, 0.3).eval()(torch.tensor([-10.0, 10.0]))
+        tensor([-2., 10.])
     """
 
     __constants__ = ["lower", "upper", "inplace"]
@@ -180,8 +267,16 @@ class Hardtanh(_Inplace):
         min_value: The former name of `min_val`.
         max_value: The former name of `max_val`.
 
+    Shape:
+        Any, of a real dtype; the output has the shape and dtype of the input.
+
     Raises:
         ValueError: If the bounds are not in order.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.Hardtanh(-2.0, 2.0)(torch.tensor([-3.0, 0.5, 3.0]))
+        tensor([-2.0000,  0.5000,  2.0000])
     """
 
     __constants__ = ["min_val", "max_val", "inplace"]
@@ -222,6 +317,14 @@ class ReLU6(Hardtanh):
 
     Args:
         inplace: Write the result into the input.
+
+    Shape:
+        Any, of a real dtype; the output has the shape and dtype of the input.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.ReLU6()(torch.tensor([-1.0, 5.0, 7.0]))
+        tensor([0., 5., 6.])
     """
 
     def __init__(self, inplace=False):
@@ -232,11 +335,19 @@ class ReLU6(Hardtanh):
 
 
 class ELU(_Inplace):
-    """`x` above zero, `alpha (exp(x) - 1)` below.
+    """`x` above zero, `alpha (exp(x) - 1)` below (Clevert et al., 2015).
 
     Args:
         alpha: The scale of the negative part.
         inplace: Write the result into the input.
+
+    Shape:
+        Any, of a floating dtype; the output has the shape and dtype of the input.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.ELU(alpha=2.0)(torch.tensor([-100.0, 0.0, 3.0]))
+        tensor([-2.,  0.,  3.])
     """
 
     __constants__ = ["alpha", "inplace"]
@@ -254,11 +365,26 @@ class ELU(_Inplace):
 
 
 class CELU(ELU):
-    """`x` above zero, `alpha (exp(x / alpha) - 1)` below.
+    """`x` above zero, `alpha (exp(x / alpha) - 1)` below (Barron, 2017).
+
+    The slope at zero is one from both sides for every `alpha`, which that of `ELU` is not.
 
     Args:
         alpha: The scale of the negative part.
         inplace: Write the result into the input.
+
+    Shape:
+        Any, of a floating dtype; the output has the shape and dtype of the input.
+
+    Raises:
+        RuntimeError: When called, if `alpha` is zero.
+
+    Example:
+        >>> import flambeau as torch
+        >>> x = torch.tensor(-1e-4, requires_grad=True)
+        >>> torch.nn.CELU(alpha=5.0)(x).backward()
+        >>> x.grad
+        tensor(1.0000)
     """
 
     def forward(self, input):
@@ -267,11 +393,19 @@ class CELU(ELU):
 
 
 class LeakyReLU(_Inplace):
-    """`x` above zero, `negative_slope x` below.
+    """`x` above zero, `negative_slope x` below (Maas et al., 2013).
 
     Args:
         negative_slope: The slope of the negative part.
         inplace: Write the result into the input.
+
+    Shape:
+        Any, of a floating dtype; the output has the shape and dtype of the input.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.LeakyReLU(0.5)(torch.tensor([-4.0, 4.0]))
+        tensor([-2.,  4.])
     """
 
     __constants__ = ["inplace", "negative_slope"]
@@ -289,13 +423,25 @@ class LeakyReLU(_Inplace):
 
 
 class PReLU(Module):
-    """A leaky rectifier whose slope is learned.
+    """A leaky rectifier whose slope is learned (He et al., 2015).
 
     Args:
         num_parameters: 1, or the number of channels (dimension 1 of the input).
         init: The first value of the slope.
         device: Where the parameter lives.
         dtype: Its type.
+
+    Shape:
+        Any; (N, C, ...) with one slope for each channel. The output has the shape of the input.
+
+    Raises:
+        RuntimeError: When called, if there are neither one slope nor as many as channels.
+
+    Example:
+        >>> import flambeau as torch
+        >>> layer = torch.nn.PReLU()
+        >>> layer(torch.tensor([-4.0, 4.0])).tolist()
+        [-1.0, 4.0]
     """
 
     __constants__ = ["num_parameters"]
@@ -321,10 +467,21 @@ class PReLU(Module):
 
 
 class GELU(Module):
-    """`x Φ(x)`, with Φ the normal distribution function.
+    """`x Φ(x)`, with Φ the normal distribution function (Hendrycks & Gimpel, 2016).
 
     Args:
         approximate: "none", or "tanh" for the faster formula of the first BERT.
+
+    Shape:
+        Any, of a floating dtype; the output has the shape and dtype of the input.
+
+    Raises:
+        RuntimeError: When called, if `approximate` is neither.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.GELU()(torch.tensor([-1.0, 0.0, 1.0]))
+        tensor([-0.1587,  0.0000,  0.8413])
     """
 
     __constants__ = ["approximate"]
@@ -342,7 +499,17 @@ class GELU(Module):
 
 
 class Sigmoid(Module):
-    """`1 / (1 + exp(-x))`."""
+    """`1 / (1 + exp(-x))`.
+
+    Shape:
+        Any; the output has the shape of the input, and its dtype if that is floating or complex.
+
+    Example:
+        >>> import flambeau as torch
+        >>> odds = torch.tensor([1.0, 3.0])
+        >>> torch.nn.Sigmoid()(odds.log())
+        tensor([0.5000, 0.7500])
+    """
 
     def forward(self, input):
         """Apply the function."""
@@ -350,7 +517,16 @@ class Sigmoid(Module):
 
 
 class Tanh(Module):
-    """The hyperbolic tangent."""
+    """The hyperbolic tangent, `(exp(x) - exp(-x)) / (exp(x) + exp(-x))`.
+
+    Shape:
+        Any; the output has the shape of the input, and its dtype if that is floating or complex.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.Tanh()(torch.tensor([-100.0, 0.0, 100.0]))
+        tensor([-1.,  0.,  1.])
+    """
 
     def forward(self, input):
         """Apply the function."""
@@ -358,7 +534,16 @@ class Tanh(Module):
 
 
 class LogSigmoid(Module):
-    """`log(sigmoid(x))`."""
+    """`log(sigmoid(x))`, computed so that it is `x`, not minus infinity, far below zero.
+
+    Shape:
+        Any, of a floating dtype; the output has the shape and dtype of the input.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.LogSigmoid()(torch.tensor([-1000.0, 0.0]))
+        tensor([-1.0000e+03, -6.9315e-01])
+    """
 
     def forward(self, input):
         """Apply the function."""
@@ -366,7 +551,16 @@ class LogSigmoid(Module):
 
 
 class Softsign(Module):
-    """`x / (1 + |x|)`."""
+    """`x / (1 + |x|)`.
+
+    Shape:
+        Any; the output has the shape of the input.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.Softsign()(torch.tensor([-3.0, 0.0, 1.0]))
+        tensor([-0.7500,  0.0000,  0.5000])
+    """
 
     def forward(self, input):
         """Apply the function."""
@@ -374,7 +568,16 @@ class Softsign(Module):
 
 
 class Tanhshrink(Module):
-    """`x - tanh(x)`."""
+    """`x - tanh(x)`.
+
+    Shape:
+        Any; the output has the shape of the input.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.Tanhshrink()(torch.tensor([0.0, 100.0]))
+        tensor([ 0., 99.])
+    """
 
     def forward(self, input):
         """Apply the function."""
@@ -387,6 +590,14 @@ class Softplus(Module):
     Args:
         beta: The sharpness.
         threshold: The bound above which the function is the identity.
+
+    Shape:
+        Any, of a floating dtype; the output has the shape and dtype of the input.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.Softplus()(torch.tensor([-200.0, 0.0, 50.0]))
+        tensor([ 0.0000,  0.6931, 50.0000])
     """
 
     __constants__ = ["beta", "threshold"]
@@ -416,7 +627,19 @@ class _Shrink(Module):
 
 
 class Hardshrink(_Shrink):
-    """`x` outside ±lambd, zero inside."""
+    """`x` outside ±lambd, zero inside.
+
+    Args:
+        lambd: The bound.
+
+    Shape:
+        Any, of a floating dtype; the output has the shape and dtype of the input.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.Hardshrink(1.0)(torch.tensor([-2.0, 0.5, 1.0, 2.0]))
+        tensor([-2.,  0.,  0.,  2.])
+    """
 
     def forward(self, input):
         """Apply the function."""
@@ -424,7 +647,22 @@ class Hardshrink(_Shrink):
 
 
 class Softshrink(_Shrink):
-    """`x` drawn towards zero by `lambd`, and zero inside ±lambd."""
+    """`x` drawn towards zero by `lambd`, and zero inside ±lambd.
+
+    Args:
+        lambd: By how much; not negative.
+
+    Shape:
+        Any, of a floating dtype; the output has the shape and dtype of the input.
+
+    Raises:
+        RuntimeError: When called, if `lambd` is negative.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.Softshrink(1.0)(torch.tensor([-2.0, 0.5, 3.0]))
+        tensor([-1.,  0.,  2.])
+    """
 
     def forward(self, input):
         """Apply the function."""
@@ -432,10 +670,21 @@ class Softshrink(_Shrink):
 
 
 class GLU(Module):
-    """The first half of `x` times the sigmoid of the second.
+    """The first half of `x` times the sigmoid of the second (Dauphin et al., 2016).
 
     Args:
         dim: The dimension that is halved.
+
+    Shape:
+        Any with an even size along `dim`, of which the output has half.
+
+    Raises:
+        RuntimeError: When called, if the size is odd.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.GLU()(torch.tensor([[3.0, 4.0, 100.0, 0.0]]))
+        tensor([[3., 2.]])
     """
 
     __constants__ = ["dim"]
@@ -479,6 +728,12 @@ class Softmax(_AlongDim):
     Args:
         dim: The dimension.
 
+    Shape:
+        Any, of a floating dtype; the output has the shape and dtype of the input.
+
+    Raises:
+        IndexError: When called, if the dimension is not there.
+
     Example:
         >>> import flambeau as torch
         >>> torch.nn.Softmax(dim=0)(torch.zeros(4))
@@ -491,7 +746,22 @@ class Softmax(_AlongDim):
 
 
 class LogSoftmax(_AlongDim):
-    """The logarithm of `Softmax`."""
+    """The logarithm of `Softmax`, without its underflow: `x - log(sum(exp(x)))` along `dim`.
+
+    Args:
+        dim: The dimension; left out, it is guessed with a warning.
+
+    Shape:
+        Any, of a floating dtype; the output has the shape and dtype of the input.
+
+    Raises:
+        IndexError: When called, if the dimension is not there.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.LogSoftmax(dim=0)(torch.tensor([0.0, 1000.0]))
+        tensor([-1000.,     0.])
+    """
 
     def forward(self, input):
         """Apply the function."""
@@ -499,7 +769,22 @@ class LogSoftmax(_AlongDim):
 
 
 class Softmin(_AlongDim):
-    """`Softmax` of `-x`."""
+    """`Softmax` of `-x`: the smallest value gets the largest share.
+
+    Args:
+        dim: The dimension; left out, it is guessed with a warning.
+
+    Shape:
+        Any, of a floating dtype; the output has the shape and dtype of the input.
+
+    Raises:
+        IndexError: When called, if the dimension is not there.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.Softmin(dim=0)(torch.tensor([1.0, 1.0, 1000.0]))
+        tensor([0.5000, 0.5000, 0.0000])
+    """
 
     def forward(self, input):
         """Apply the function."""
@@ -507,7 +792,22 @@ class Softmin(_AlongDim):
 
 
 class Softmax2d(Module):
-    """`Softmax` over the channels of images."""
+    """`Softmax` over the channels of images, at every pixel.
+
+    Shape:
+        (N, C, H, W) or (C, H, W); the output has the shape of the input.
+
+    Raises:
+        ValueError: When called, if the input has another number of dimensions.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.Softmax2d()(torch.zeros(4, 1, 2)).flatten(1)
+        tensor([[0.2500, 0.2500],
+                [0.2500, 0.2500],
+                [0.2500, 0.2500],
+                [0.2500, 0.2500]])
+    """
 
     def forward(self, input):
         """Apply the function.

@@ -29,6 +29,10 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         device: Where the parameters are.
         dtype: Their element type.
 
+    Shape:
+        Input (N, in_features) or (in_features), target (N) or (); the output is a pair of the
+        log-probabilities of the targets, of the target's shape, and the mean loss.
+
     Raises:
         ValueError: If the cutoffs are not ascending classes.
 

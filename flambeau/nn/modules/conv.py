@@ -170,8 +170,20 @@ class Conv1d(_ConvNd):
         device: Where the parameters live.
         dtype: Their type.
 
+    Shape:
+        (N, in_channels, L) or without N; the output is (N, out_channels, L') with
+        L' = (L + 2 padding - dilation (kernel_size - 1) - 1) // stride + 1.
+
     Raises:
         ValueError: If channels and groups, or padding and stride, do not go together.
+        RuntimeError: When called, if the input has other channels, or is shorter than the window.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.Conv1d(4, 8, 3, stride=2)(torch.ones(2, 4, 9)).shape
+        torch.Size([2, 8, 4])
+        >>> torch.nn.Conv1d(4, 8, 3, groups=2).weight.shape
+        torch.Size([8, 2, 3])
     """
 
     def __init__(
@@ -228,8 +240,13 @@ class Conv2d(_ConvNd):
         device: Where the parameters live.
         dtype: Their type.
 
+    Shape:
+        (N, in_channels, H, W) or without N; the output is (N, out_channels, H', W') with
+        H' = (H + 2 padding - dilation (kernel_size - 1) - 1) // stride + 1, W' likewise.
+
     Raises:
         ValueError: If channels and groups, or padding and stride, do not go together.
+        RuntimeError: When called, if the input has other channels, or is smaller than the window.
 
     Example:
         >>> import flambeau as torch
@@ -291,8 +308,13 @@ class Conv3d(_ConvNd):
         device: Where the parameters live.
         dtype: Their type.
 
+    Shape:
+        (N, in_channels, D, H, W) or without N; the output is (N, out_channels, D', H', W') with
+        D' = (D + 2 padding - dilation (kernel_size - 1) - 1) // stride + 1, and so on.
+
     Raises:
         ValueError: If channels and groups, or padding and stride, do not go together.
+        RuntimeError: When called, if the input has other channels, or is smaller than the window.
 
     Example:
         >>> import flambeau as torch
@@ -449,8 +471,19 @@ class ConvTranspose1d(_ConvTransposeNd):
         device: Where the parameters live.
         dtype: Their type.
 
+    Shape:
+        (N, in_channels, L) or without N; the output is (N, out_channels, L') with
+        L' = (L - 1) stride - 2 padding + dilation (kernel_size - 1) + output_padding + 1.
+
     Raises:
-        ValueError: If channels and groups do not go together, or for another padding mode.
+        ValueError: If channels and groups do not go together, or for another padding mode; when
+            called, if `output_size` is out of reach.
+        RuntimeError: When called, if the input has other channels.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.ConvTranspose1d(8, 4, 3, stride=2)(torch.ones(2, 8, 4)).shape
+        torch.Size([2, 4, 9])
     """
 
     def __init__(
@@ -511,8 +544,15 @@ class ConvTranspose2d(_ConvTransposeNd):
         device: Where the parameters live.
         dtype: Their type.
 
+    Shape:
+        (N, in_channels, H, W) or without N; the output is (N, out_channels, H', W') with
+        H' = (H - 1) stride - 2 padding + dilation (kernel_size - 1) + output_padding + 1, W'
+        likewise.
+
     Raises:
-        ValueError: If channels and groups do not go together, or for another padding mode.
+        ValueError: If channels and groups do not go together, or for another padding mode; when
+            called, if `output_size` is out of reach.
+        RuntimeError: When called, if the input has other channels.
 
     Example:
         >>> import flambeau as torch
@@ -581,8 +621,21 @@ class ConvTranspose3d(_ConvTransposeNd):
         device: Where the parameters live.
         dtype: Their type.
 
+    Shape:
+        (N, in_channels, D, H, W) or without N; the output is (N, out_channels, D', H', W') with
+        D' = (D - 1) stride - 2 padding + dilation (kernel_size - 1) + output_padding + 1, and so
+        on.
+
     Raises:
-        ValueError: If channels and groups do not go together, or for another padding mode.
+        ValueError: If channels and groups do not go together, or for another padding mode; when
+            called, if `output_size` is out of reach.
+        RuntimeError: When called, if the input has other channels.
+
+    Example:
+        >>> import flambeau as torch
+        >>> layer = torch.nn.ConvTranspose3d(8, 4, (1, 2, 2), stride=(1, 2, 2))
+        >>> layer(torch.ones(2, 8, 5, 4, 4)).shape
+        torch.Size([2, 4, 5, 8, 8])
     """
 
     def __init__(

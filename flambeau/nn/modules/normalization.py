@@ -16,7 +16,9 @@ def _shape_of(normalized_shape):
 
 
 class LayerNorm(Module):
-    """Normalisation over the last dimensions of the input.
+    """Normalisation over the last dimensions of the input (Ba et al., 2016).
+
+    `(x - mean) / sqrt(variance + eps)`, times a learned scale, plus a learned shift.
 
     Args:
         normalized_shape: The sizes of those dimensions.
@@ -25,6 +27,12 @@ class LayerNorm(Module):
         bias: Whether the shift is there (with `elementwise_affine`).
         device: Where the parameters live.
         dtype: Their type.
+
+    Shape:
+        (..., *normalized_shape), of a floating dtype; the output has the shape of the input.
+
+    Raises:
+        RuntimeError: When called, if the input's last axes have other sizes.
 
     Example:
         >>> import flambeau as torch
@@ -76,7 +84,9 @@ class LayerNorm(Module):
 
 
 class GroupNorm(Module):
-    """Normalisation over groups of channels and all positions.
+    """Normalisation over groups of channels and all positions (Wu & He, 2018).
+
+    `(x - mean) / sqrt(variance + eps)`, times a learned scale, plus a learned shift.
 
     Args:
         num_groups: The number of groups.
@@ -87,8 +97,17 @@ class GroupNorm(Module):
         dtype: Their type.
         bias: Whether the shift is there (with `affine`).
 
+    Shape:
+        (N, num_channels, ...); the output has the shape of the input.
+
     Raises:
         ValueError: If the channels cannot be divided into the groups.
+        RuntimeError: When called, if the input has other channels.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.GroupNorm(2, 4)(torch.tensor([[1.0, 3.0, 10.0, 30.0]])).detach().round()
+        tensor([[-1.,  1., -1.,  1.]])
     """
 
     __constants__ = ["num_groups", "num_channels", "eps", "affine"]
@@ -139,7 +158,7 @@ class GroupNorm(Module):
 
 
 class RMSNorm(Module):
-    """Division by the root of the mean square over the last dimensions.
+    """Division by the root of the mean square over the last dimensions (Zhang & Sennrich, 2019).
 
     Args:
         normalized_shape: The sizes of those dimensions.
@@ -147,6 +166,18 @@ class RMSNorm(Module):
         elementwise_affine: Whether a learned scale follows.
         device: Where the parameter lives.
         dtype: Its type.
+
+    Shape:
+        (..., *normalized_shape), of a floating or complex dtype; the output has the shape of the
+        input.
+
+    Raises:
+        RuntimeError: When called, if the input's last axes have other sizes.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.RMSNorm(4)(torch.tensor([2.0, -2.0, 2.0, -2.0])).detach()
+        tensor([ 1., -1.,  1., -1.])
     """
 
     __constants__ = ["normalized_shape", "eps", "elementwise_affine"]
@@ -187,6 +218,18 @@ class LocalResponseNorm(Module):
         alpha: The factor of the mean.
         beta: The power.
         k: What is added to the mean.
+
+    Shape:
+        (N, C, ...) of at least three dimensions; the output has the shape of the input.
+
+    Raises:
+        ValueError: When called, if the input has fewer dimensions.
+
+    Example:
+        >>> import flambeau as torch
+        >>> layer = torch.nn.LocalResponseNorm(2, alpha=2.0, beta=1.0)
+        >>> layer(torch.ones(1, 2, 1)).flatten()
+        tensor([0.5000, 0.3333])
     """
 
     __constants__ = ["size", "alpha", "beta", "k"]
@@ -207,7 +250,22 @@ class LocalResponseNorm(Module):
 
 
 class CrossMapLRN2d(LocalResponseNorm):
-    """`LocalResponseNorm` under the name that older models refer to."""
+    """`LocalResponseNorm` under the name that older models refer to.
+
+    Args:
+        size: How many channels are neighbours.
+        alpha: The factor of the mean.
+        beta: The power.
+        k: What is added to the mean.
+
+    Shape:
+        (N, C, H, W); the output has the shape of the input.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.CrossMapLRN2d(1, alpha=1.0, beta=1.0)(torch.ones(1, 1, 1, 1)).item()
+        0.5
+    """
 
     def __init__(self, size, alpha=1e-4, beta=0.75, k=1):
         super().__init__(size, alpha, beta, k)

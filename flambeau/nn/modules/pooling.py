@@ -80,10 +80,25 @@ class MaxPool1d(_MaxPoolNd):
     Args:
         kernel_size: Length of the window.
         stride: Step of the window; `kernel_size` if left out.
-        padding: Length added at both ends, where nothing is the maximum.
+        padding: Length added at both ends, where nothing is the maximum; at most half the window.
         dilation: Distance between the elements of the window.
         return_indices: Also return where the maxima are.
         ceil_mode: Round the output length up instead of down.
+
+    Shape:
+        (N, C, L) or (C, L); the output has the length
+        (L + 2 padding - dilation (kernel_size - 1) - 1) // stride + 1.
+
+    Raises:
+        RuntimeError: When called, if the window does not fit.
+
+    Example:
+        >>> import flambeau as torch
+        >>> x = torch.tensor([[1.0, 3.0, 2.0, 0.0]])
+        >>> torch.nn.MaxPool1d(2)(x)
+        tensor([[3., 2.]])
+        >>> torch.nn.MaxPool1d(2, return_indices=True)(x)[1]
+        tensor([[1, 2]])
     """
 
     _pool = staticmethod(F.max_pool1d)
@@ -100,6 +115,13 @@ class MaxPool2d(_MaxPoolNd):
         return_indices: Also return where the maxima are.
         ceil_mode: Round the output size up instead of down.
 
+    Shape:
+        (N, C, H, W) or (C, H, W); the output's height is
+        (H + 2 padding - dilation (kernel_size - 1) - 1) // stride + 1, its width likewise.
+
+    Raises:
+        RuntimeError: When called, if the window does not fit.
+
     Example:
         >>> import flambeau as torch
         >>> torch.nn.MaxPool2d(2)(torch.ones(1, 3, 8, 8)).shape
@@ -110,7 +132,27 @@ class MaxPool2d(_MaxPoolNd):
 
 
 class MaxPool3d(_MaxPoolNd):
-    """The maximum of each window of volumes `(N, C, D, H, W)`; arguments as of `MaxPool2d`."""
+    """The maximum of each window of volumes `(N, C, D, H, W)`.
+
+    Args:
+        kernel_size: Size of the window, one number or one for each axis.
+        stride: Step of the window; `kernel_size` if left out.
+        padding: Size added on all sides, where nothing is the maximum; at most half the window.
+        dilation: Distance between the elements of the window.
+        return_indices: Also return where the maxima are, as numbers within a volume.
+        ceil_mode: Round the output size up instead of down.
+
+    Shape:
+        (N, C, D, H, W) or (C, D, H, W); the sizes of the output as those of `MaxPool1d`.
+
+    Raises:
+        RuntimeError: When called, if the window does not fit.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.MaxPool3d((1, 2, 2))(torch.ones(1, 3, 5, 8, 8)).shape
+        torch.Size([1, 3, 5, 4, 4])
+    """
 
     _pool = staticmethod(F.max_pool3d)
 
@@ -131,6 +173,20 @@ class AvgPool1d(_AvgPoolNd):
         padding: Zeros added at both ends.
         ceil_mode: Round the output length up instead of down.
         count_include_pad: Whether the added zeros count in the mean.
+
+    Shape:
+        (N, C, L) or (C, L); the output has the length (L + 2 padding - kernel_size) // stride + 1.
+
+    Raises:
+        RuntimeError: When called, if the window does not fit.
+
+    Example:
+        >>> import flambeau as torch
+        >>> x = torch.tensor([[1.0, 3.0, 5.0]])
+        >>> torch.nn.AvgPool1d(2, stride=1)(x)
+        tensor([[2., 4.]])
+        >>> torch.nn.AvgPool1d(2, padding=1, count_include_pad=False)(x)
+        tensor([[1., 4.]])
     """
 
     def __init__(
@@ -198,13 +254,49 @@ class AvgPool2d(_DividedAvgPoolNd):
         ceil_mode: Round the output size up instead of down.
         count_include_pad: Whether the added zeros count in the mean.
         divisor_override: Divide the sums by this instead of by the window's size.
+
+    Shape:
+        (N, C, H, W) or (C, H, W); the output's height is
+        (H + 2 padding - kernel_size) // stride + 1, its width likewise.
+
+    Raises:
+        RuntimeError: When called, if the window does not fit or `divisor_override` is 0.
+
+    Example:
+        >>> import flambeau as torch
+        >>> image = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]])
+        >>> torch.nn.AvgPool2d(2)(image)
+        tensor([[[2.5000]]])
+        >>> torch.nn.AvgPool2d(2, divisor_override=1)(image)
+        tensor([[[10.]]])
     """
 
     _pool = staticmethod(F.avg_pool2d)
 
 
 class AvgPool3d(_DividedAvgPoolNd):
-    """The mean of each window of volumes `(N, C, D, H, W)`; arguments as of `AvgPool2d`."""
+    """The mean of each window of volumes `(N, C, D, H, W)`.
+
+    Args:
+        kernel_size: Size of the window, one number or one for each axis.
+        stride: Step of the window; `kernel_size` if left out.
+        padding: Zeros added on all sides.
+        ceil_mode: Round the output size up instead of down.
+        count_include_pad: Whether the added zeros count in the mean.
+        divisor_override: Divide the sums by this instead of by the window's size.
+
+    Shape:
+        (N, C, D, H, W) or (C, D, H, W); the sizes of the output as those of `AvgPool1d`.
+
+    Raises:
+        RuntimeError: When called, if the window does not fit or `divisor_override` is 0.
+
+    Example:
+        >>> import flambeau as torch
+        >>> volume = torch.arange(8.0).reshape(1, 2, 2, 2)
+        >>> torch.nn.AvgPool3d(2)(volume).item()
+        3.5
+    """
 
     _pool = staticmethod(F.avg_pool3d)
 
@@ -225,7 +317,21 @@ class _AdaptiveAvgPoolNd(Module):
 
 
 class AdaptiveAvgPool1d(_AdaptiveAvgPoolNd):
-    """Means over windows chosen so that the output has the length `output_size`."""
+    """Means over windows chosen so that the output has the length `output_size`.
+
+    Window i of n reaches from `floor(i L / n)` to `ceil((i + 1) L / n)`.
+
+    Args:
+        output_size: The length n.
+
+    Shape:
+        (N, C, L) or (C, L); the output has the length `output_size`.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.AdaptiveAvgPool1d(2)(torch.tensor([[1.0, 2.0, 6.0]]))
+        tensor([[1.5000, 4.0000]])
+    """
 
     _pool = staticmethod(F.adaptive_avg_pool1d)
 
@@ -235,6 +341,9 @@ class AdaptiveAvgPool2d(_AdaptiveAvgPoolNd):
 
     Args:
         output_size: Height and width; None keeps that of the input.
+
+    Shape:
+        (N, C, H, W) or (C, H, W); the last two axes of the output have the sizes asked for.
 
     Example:
         >>> import flambeau as torch
@@ -246,8 +355,20 @@ class AdaptiveAvgPool2d(_AdaptiveAvgPoolNd):
 
 
 class AdaptiveAvgPool3d(_AdaptiveAvgPoolNd):
-    """Means over windows chosen so that the output has the size `output_size` (None keeps
-    that of the input)."""
+    """Means over windows chosen so that the output has the size `output_size`.
+
+    Args:
+        output_size: Depth, height and width, one number for all or three; None keeps that of the
+            input.
+
+    Shape:
+        (N, C, D, H, W) or (C, D, H, W); the last three axes of the output have the sizes asked for.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.AdaptiveAvgPool3d((1, None, 2))(torch.ones(3, 4, 5, 6)).shape
+        torch.Size([3, 1, 5, 2])
+    """
 
     _pool = staticmethod(F.adaptive_avg_pool3d)
 
@@ -269,19 +390,64 @@ class _AdaptiveMaxPoolNd(Module):
 
 
 class AdaptiveMaxPool1d(_AdaptiveMaxPoolNd):
-    """Maxima over windows chosen so that the output has the length `output_size`."""
+    """Maxima over windows chosen so that the output has the length `output_size`.
+
+    The windows are those of `AdaptiveAvgPool1d`.
+
+    Args:
+        output_size: The length.
+        return_indices: Also return where the maxima are.
+
+    Shape:
+        (N, C, L) or (C, L); the output has the length `output_size`.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.AdaptiveMaxPool1d(2)(torch.tensor([[5.0, 2.0, 3.0, 4.0]]))
+        tensor([[5., 4.]])
+    """
 
     _pool = staticmethod(F.adaptive_max_pool1d)
 
 
 class AdaptiveMaxPool2d(_AdaptiveMaxPoolNd):
-    """Maxima over windows chosen so that the output has the size `output_size`."""
+    """Maxima over windows chosen so that the output has the size `output_size`.
+
+    Args:
+        output_size: Height and width, one number for both or two; None keeps that of the input.
+        return_indices: Also return where the maxima are, as numbers within an image.
+
+    Shape:
+        (N, C, H, W) or (C, H, W); the last two axes of the output have the sizes asked for.
+
+    Example:
+        >>> import flambeau as torch
+        >>> image = torch.arange(6.0).reshape(1, 2, 3)
+        >>> torch.nn.AdaptiveMaxPool2d((None, 1))(image).squeeze()
+        tensor([2., 5.])
+    """
 
     _pool = staticmethod(F.adaptive_max_pool2d)
 
 
 class AdaptiveMaxPool3d(_AdaptiveMaxPoolNd):
-    """Maxima over windows chosen so that the output has the size `output_size`."""
+    """Maxima over windows chosen so that the output has the size `output_size`.
+
+    Args:
+        output_size: Depth, height and width, one number for all or three; None keeps that of the
+            input.
+        return_indices: Also return where the maxima are, as numbers within a volume.
+
+    Shape:
+        (N, C, D, H, W) or (C, D, H, W); the last three axes of the output have the sizes asked for.
+
+    Example:
+        >>> import flambeau as torch
+        >>> volume = torch.arange(8.0).reshape(1, 2, 2, 2)
+        >>> values, indices = torch.nn.AdaptiveMaxPool3d(1, return_indices=True)(volume)
+        >>> values.item(), indices.item()
+        (7.0, 7)
+    """
 
     _pool = staticmethod(F.adaptive_max_pool3d)
 
@@ -310,7 +476,22 @@ class _LPPoolNd(Module):
 
 
 class LPPool1d(_LPPoolNd):
-    """The p-norm of each window of signals; arguments as of `LPPool2d`."""
+    """The p-norm of each window of signals: the root of the sum of the p-th powers.
+
+    Args:
+        norm_type: The power p; infinity means the largest magnitude.
+        kernel_size: Length of the window.
+        stride: Step of the window; `kernel_size` if left out.
+        ceil_mode: Round the output length up instead of down.
+
+    Shape:
+        (N, C, L) or (C, L); the output has the length (L - kernel_size) // stride + 1.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.LPPool1d(2, 2)(torch.tensor([[3.0, 4.0, 6.0, 8.0]]))
+        tensor([[ 5., 10.]])
+    """
 
     _pool = staticmethod(F.lp_pool1d)
 
@@ -324,6 +505,10 @@ class LPPool2d(_LPPoolNd):
         stride: Step of the window; `kernel_size` if left out.
         ceil_mode: Round the output size up instead of down.
 
+    Shape:
+        (N, C, H, W) or (C, H, W); the output's height is (H - kernel_size) // stride + 1, its width
+        likewise.
+
     Example:
         >>> import flambeau as torch
         >>> torch.nn.LPPool2d(2, 2)(torch.ones(1, 1, 4, 4))
@@ -335,7 +520,22 @@ class LPPool2d(_LPPoolNd):
 
 
 class LPPool3d(_LPPoolNd):
-    """The p-norm of each window of volumes; arguments as of `LPPool2d`."""
+    """The p-norm of each window of volumes: the root of the sum of the p-th powers.
+
+    Args:
+        norm_type: The power p; infinity means the largest magnitude.
+        kernel_size: Size of the window, one number or one for each axis.
+        stride: Step of the window; `kernel_size` if left out.
+        ceil_mode: Round the output size up instead of down.
+
+    Shape:
+        (N, C, D, H, W) or (C, D, H, W); the sizes of the output as those of `LPPool1d`.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.LPPool3d(1, 2)(torch.ones(1, 2, 2, 2)).item()
+        8.0
+    """
 
     _pool = staticmethod(F.lp_pool3d)
 
@@ -382,11 +582,16 @@ class _FractionalMaxPoolNd(Module):
 class FractionalMaxPool2d(_FractionalMaxPoolNd):
     """The maximum of windows of images that lie at random, input size / output size apart.
 
+    The method is that of Graham (2015, arXiv:1412.6071).
+
     Args:
         kernel_size: Size of the window.
         output_size: Height and width of the output.
         output_ratio: Instead of it, the output's size as a fraction of the input's.
         return_indices: Also return where the maxima are.
+
+    Shape:
+        (N, C, H, W) or (C, H, W); the last two axes of the output have the sizes asked for.
 
     Raises:
         ValueError: if not exactly one of output_size and output_ratio is given, or a ratio is not
@@ -403,7 +608,29 @@ class FractionalMaxPool2d(_FractionalMaxPoolNd):
 
 
 class FractionalMaxPool3d(_FractionalMaxPoolNd):
-    """The same as `FractionalMaxPool2d` for volumes."""
+    """The maximum of windows of volumes that lie at random, input size / output size apart.
+
+    The method is that of Graham (2015), as in `FractionalMaxPool2d`.
+
+    Args:
+        kernel_size: Size of the window, one number or one for each axis.
+        output_size: Depth, height and width of the output.
+        output_ratio: Instead of it, the output's size as a fraction of the input's.
+        return_indices: Also return where the maxima are.
+
+    Shape:
+        (N, C, D, H, W) or (C, D, H, W); the last three axes of the output have the sizes asked for.
+
+    Raises:
+        ValueError: If not exactly one of output_size and output_ratio is given, or a ratio is not
+            between 0 and 1.
+
+    Example:
+        >>> import flambeau as torch
+        >>> layer = torch.nn.FractionalMaxPool3d(2, output_ratio=(0.5, 0.5, 0.8))
+        >>> layer(torch.ones(3, 4, 6, 10)).shape
+        torch.Size([3, 2, 3, 8])
+    """
 
     _spread = staticmethod(_triple)
     _pool = staticmethod(F.fractional_max_pool3d)
@@ -427,7 +654,27 @@ class _MaxUnpoolNd(Module):
 
 
 class MaxUnpool1d(_MaxUnpoolNd):
-    """Maxima put back where `MaxPool1d` found them; arguments as of `MaxUnpool2d`."""
+    """Maxima put back where `MaxPool1d` found them, and zeros elsewhere.
+
+    Args:
+        kernel_size: Length of the window of the pooling.
+        stride: Its step; `kernel_size` if left out.
+        padding: Its padding.
+
+    Shape:
+        Values and indices (N, C, L) or (C, L); the output has the length
+        (L - 1) stride - 2 padding + kernel_size, or the one given as `output_size` in the call.
+
+    Raises:
+        ValueError: When called, if the pooling could not have had an input of `output_size`.
+
+    Example:
+        >>> import flambeau as torch
+        >>> x = torch.tensor([[1.0, 3.0, 2.0, 0.0]])
+        >>> values, indices = torch.nn.MaxPool1d(2, return_indices=True)(x)
+        >>> torch.nn.MaxUnpool1d(2)(values, indices)
+        tensor([[0., 3., 2., 0.]])
+    """
 
     _spread = staticmethod(_single)
     _unpool = staticmethod(F.max_unpool1d)
@@ -440,6 +687,14 @@ class MaxUnpool2d(_MaxUnpoolNd):
         kernel_size: Size of the window of the pooling.
         stride: Its step; `kernel_size` if left out.
         padding: Its padding.
+
+    Shape:
+        Values and indices (N, C, H, W) or (C, H, W); the output's height is
+        (H - 1) stride - 2 padding + kernel_size, its width likewise, or those given as
+        `output_size` in the call.
+
+    Raises:
+        ValueError: When called, if the pooling could not have had an input of `output_size`.
 
     Example:
         >>> import flambeau as torch
@@ -456,7 +711,27 @@ class MaxUnpool2d(_MaxUnpoolNd):
 
 
 class MaxUnpool3d(_MaxUnpoolNd):
-    """Maxima put back where `MaxPool3d` found them; arguments as of `MaxUnpool2d`."""
+    """Maxima put back where `MaxPool3d` found them, and zeros elsewhere.
+
+    Args:
+        kernel_size: Size of the window of the pooling.
+        stride: Its step; `kernel_size` if left out.
+        padding: Its padding.
+
+    Shape:
+        Values and indices (N, C, D, H, W) or (C, D, H, W); the sizes of the output as those of
+        `MaxUnpool1d`.
+
+    Raises:
+        ValueError: When called, if the pooling could not have had an input of `output_size`.
+
+    Example:
+        >>> import flambeau as torch
+        >>> volume = torch.arange(8.0).reshape(1, 2, 2, 2)
+        >>> values, indices = torch.nn.MaxPool3d(2, return_indices=True)(volume)
+        >>> torch.nn.MaxUnpool3d(2)(values, indices).flatten()
+        tensor([0., 0., 0., 0., 0., 0., 0., 7.])
+    """
 
     _spread = staticmethod(_triple)
     _unpool = staticmethod(F.max_unpool3d)

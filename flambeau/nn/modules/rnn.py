@@ -37,9 +37,22 @@ class RNNBase(Module):
         device: Where the parameters live.
         dtype: Their type.
 
+    Shape:
+        Input (T, N, input_size), with `batch_first` (N, T, input_size), or (T, input_size), or a
+        `PackedSequence`.
+
     Raises:
         ValueError: If an argument is out of its range.
+        RuntimeError: When called, if input and state do not fit the layer or each other.
         TypeError: If `hidden_size` is no integer.
+
+    Example:
+        >>> import flambeau as torch
+        >>> layer = torch.nn.RNNBase("GRU", 3, 4)
+        >>> list(layer.state_dict())
+        ['weight_ih_l0', 'weight_hh_l0', 'bias_ih_l0', 'bias_hh_l0']
+        >>> layer.weight_ih_l0.shape  # three gates of 4 rows
+        torch.Size([12, 3])
     """
 
     __constants__ = [
@@ -306,7 +319,7 @@ def _refuse_projection(args, kwargs):
 
 
 class RNN(RNNBase):
-    """An Elman network: h' = tanh(W_ih x + b_ih + W_hh h + b_hh) at every step.
+    """An Elman network (1990): h' = tanh(W_ih x + b_ih + W_hh h + b_hh) at every step.
 
     Args:
         input_size: The features of the input.
@@ -320,8 +333,14 @@ class RNN(RNNBase):
         device: Where the parameters live.
         dtype: Their type.
 
+    Shape:
+        Input (T, N, input_size), with `batch_first` (N, T, input_size), or (T, input_size), or a
+        `PackedSequence`; state (layers, N, hidden_size), where both directions of a layer count.
+        The output is (T, N, hidden_size), twice as wide with `bidirectional`, and the last state.
+
     Raises:
         ValueError: If an argument is out of its range.
+        RuntimeError: When called, if input and state do not fit the layer or each other.
 
     Example:
         >>> import flambeau as torch
@@ -348,6 +367,12 @@ class RNN(RNNBase):
 class LSTM(RNNBase):
     """Long short-term memory: a state of two parts, whose change gates control.
 
+    Of a step's input x and state (h, c), the next state is (h', c'), with the quarters i, f, g, o
+    of W_ih x + b_ih + W_hh h + b_hh (Hochreiter & Schmidhuber, 1997; Gers et al., 1999, for f):
+
+        c' = sigmoid(f) c + sigmoid(i) tanh(g)
+        h' = sigmoid(o) tanh(c')
+
     Args:
         input_size: The features of the input.
         hidden_size: The features of the hidden state.
@@ -360,8 +385,15 @@ class LSTM(RNNBase):
         device: Where the parameters live.
         dtype: Their type.
 
+    Shape:
+        Input (T, N, input_size), with `batch_first` (N, T, input_size), or (T, input_size), or a
+        `PackedSequence`; state (layers, N, hidden_size) twice, where both directions of a layer
+        count. The output is (T, N, hidden_size), twice as wide with `bidirectional`, and the last
+        state.
+
     Raises:
         ValueError: If an argument is out of its range.
+        RuntimeError: When called, if input and state do not fit the layer or each other.
 
     Example:
         >>> import flambeau as torch
@@ -411,6 +443,11 @@ class LSTM(RNNBase):
 class GRU(RNNBase):
     """Gated recurrent units: gates decide how much of the state is kept and used.
 
+    Of a step's input x and state h, the next state is h', with the thirds r, z, n of
+    W_ih x + b_ih and R, Z, N of W_hh h + b_hh (Cho et al., 2014):
+
+        h' = (1 - k) tanh(n + sigmoid(r + R) N) + k h, where k = sigmoid(z + Z)
+
     Args:
         input_size: The features of the input.
         hidden_size: The features of the hidden state.
@@ -422,8 +459,14 @@ class GRU(RNNBase):
         device: Where the parameters live.
         dtype: Their type.
 
+    Shape:
+        Input (T, N, input_size), with `batch_first` (N, T, input_size), or (T, input_size), or a
+        `PackedSequence`; state (layers, N, hidden_size), where both directions of a layer count.
+        The output is (T, N, hidden_size), twice as wide with `bidirectional`, and the last state.
+
     Raises:
         ValueError: If an argument is out of its range.
+        RuntimeError: When called, if input and state do not fit the layer or each other.
 
     Example:
         >>> import flambeau as torch
@@ -438,15 +481,21 @@ class GRU(RNNBase):
 
 
 class RNNCellBase(Module):
-    """What the cells have in common.
+    """What the cells have in common: the parameters of one step.
 
     Args:
         input_size: The features of the input.
         hidden_size: The features of the state.
         bias: Whether there are biases.
-        num_chunks: How many gates there are.
+        num_chunks: How many gates there are; each has `hidden_size` rows in every parameter.
         device: Where the parameters live.
         dtype: Their type.
+
+    Example:
+        >>> import flambeau as torch
+        >>> cell = torch.nn.RNNCellBase(3, 4, bias=True, num_chunks=2)
+        >>> cell.weight_ih.shape, cell.weight_hh.shape, cell.bias_ih.shape
+        (torch.Size([8, 3]), torch.Size([8, 4]), torch.Size([8]))
     """
 
     __constants__ = ["input_size", "hidden_size", "bias"]
@@ -508,6 +557,10 @@ class RNNCell(RNNCellBase):
         device: Where the parameters live.
         dtype: Their type.
 
+    Shape:
+        Input (N, input_size) or (input_size), state (N, hidden_size) or (hidden_size); the output
+        is the next state.
+
     Example:
         >>> import flambeau as torch
         >>> torch.nn.RNNCell(3, 4)(torch.ones(2, 3)).shape
@@ -542,6 +595,10 @@ class LSTMCell(RNNCellBase):
         device: Where the parameters live.
         dtype: Their type.
 
+    Shape:
+        Input (N, input_size) or (input_size), states (N, hidden_size) or (hidden_size), two of
+        them; the output is the next two.
+
     Example:
         >>> import flambeau as torch
         >>> hidden, cell = torch.nn.LSTMCell(3, 4)(torch.ones(2, 3))
@@ -571,6 +628,10 @@ class GRUCell(RNNCellBase):
         bias: Whether there are biases.
         device: Where the parameters live.
         dtype: Their type.
+
+    Shape:
+        Input (N, input_size) or (input_size), state (N, hidden_size) or (hidden_size); the output
+        is the next state.
 
     Example:
         >>> import flambeau as torch

@@ -40,6 +40,17 @@ class _Table(Module):
             with no_grad():
                 self.weight[self.padding_idx].fill_(0)
 
+    def _look_up_repr(self):
+        """The options of looking vectors up, as far as they are not the usual ones."""
+        text = ""
+        if self.max_norm is not None:
+            text += f", max_norm={self.max_norm}"
+        if self.norm_type != 2:
+            text += f", norm_type={self.norm_type}"
+        if self.scale_grad_by_freq:
+            text += f", scale_grad_by_freq={self.scale_grad_by_freq}"
+        return text
+
 
 def _sizes_of(embeddings):
     if embeddings.dim() != 2:
@@ -61,8 +72,12 @@ class Embedding(_Table):
         device: Where the table lives.
         dtype: Its type.
 
+    Shape:
+        Integers of any shape; the output is (*input, embedding_dim).
+
     Raises:
         ValueError: If `padding_idx` is not an index of the table.
+        IndexError: When called, if an index is none of the table.
 
     Example:
         >>> import flambeau as torch
@@ -119,12 +134,7 @@ class Embedding(_Table):
         text = f"{self.num_embeddings}, {self.embedding_dim}"
         if self.padding_idx is not None:
             text += f", padding_idx={self.padding_idx}"
-        if self.max_norm is not None:
-            text += f", max_norm={self.max_norm}"
-        if self.norm_type != 2:
-            text += f", norm_type={self.norm_type}"
-        if self.scale_grad_by_freq:
-            text += f", scale_grad_by_freq={self.scale_grad_by_freq}"
+        text += self._look_up_repr()
         if self.sparse:
             text += ", sparse=True"
         return text
@@ -187,8 +197,13 @@ class EmbeddingBag(_Table):
         device: Where the table lives.
         dtype: Its type.
 
+    Shape:
+        Indices (N), and offsets (B), where each of B bags begins; or indices (B, N), a bag in each
+        row. The output is (B, embedding_dim).
+
     Raises:
         ValueError: If `padding_idx` is not an index of the table.
+        RuntimeError: When called, if an index is none of the table.
 
     Example:
         >>> import flambeau as torch
@@ -252,13 +267,7 @@ class EmbeddingBag(_Table):
         )
 
     def extra_repr(self):
-        text = f"{self.num_embeddings}, {self.embedding_dim}"
-        if self.max_norm is not None:
-            text += f", max_norm={self.max_norm}"
-        if self.norm_type != 2:
-            text += f", norm_type={self.norm_type}"
-        if self.scale_grad_by_freq:
-            text += f", scale_grad_by_freq={self.scale_grad_by_freq}"
+        text = f"{self.num_embeddings}, {self.embedding_dim}" + self._look_up_repr()
         text += f", mode={self.mode!r}"
         if self.padding_idx is not None:
             text += f", padding_idx={self.padding_idx}"

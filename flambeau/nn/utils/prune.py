@@ -31,6 +31,18 @@ class BasePruningMethod(ABC):
     - "unstructured": it gets only the elements that are left;
     - "structured": it gets only the slices along its `dim` that have elements left;
     - "global": it gets everything.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.nn.utils import prune
+        >>> class EverySecond(prune.BasePruningMethod):
+        ...     PRUNING_TYPE = "unstructured"
+        ...     def compute_mask(self, t, default_mask):
+        ...         mask = default_mask.clone()
+        ...         mask.view(-1)[::2] = 0
+        ...         return mask
+        >>> EverySecond().prune(torch.tensor([1.0, 2.0, 3.0, 4.0]))
+        tensor([0., 2., 0., 4.])
     """
 
     _tensor_name: str
@@ -155,6 +167,20 @@ class PruningContainer(BasePruningMethod):
 
     Args:
         *args: The methods.
+
+    Raises:
+        AttributeError: If the first was not applied to a parameter.
+        TypeError: If another is no pruning method.
+        ValueError: If they are for different parameters.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.nn.utils import prune
+        >>> layer = torch.nn.Linear(4, 1)
+        >>> for _ in range(2):
+        ...     method = prune.L1Unstructured.apply(layer, "weight", amount=0.5)
+        >>> len(method), layer.weight_mask.sum()  # a half of a half of four is left
+        (2, tensor(1.))
     """
 
     def __init__(self, *args):
@@ -250,7 +276,14 @@ def _require_axis(t, dim):
 
 
 class Identity(BasePruningMethod):
-    """Prunes nothing; the parameter has a mask of ones."""
+    """Prunes nothing; the parameter has a mask of ones.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.nn.utils import prune
+        >>> prune.Identity().prune(torch.tensor([1.0, 2.0]))
+        tensor([1., 2.])
+    """
 
     PRUNING_TYPE = "unstructured"
 
@@ -282,6 +315,16 @@ class RandomUnstructured(_Unstructured):
 
     Args:
         amount: How many: a count, or a fraction of all.
+
+    Raises:
+        TypeError: If `amount` is no number.
+        ValueError: If it is negative, or a fraction larger than one.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.nn.utils import prune
+        >>> prune.RandomUnstructured(amount=0.25).prune(torch.ones(8)).sum()
+        tensor(6.)
     """
 
     def _chosen(self, t, count):
@@ -293,6 +336,16 @@ class L1Unstructured(_Unstructured):
 
     Args:
         amount: How many: a count, or a fraction of all.
+
+    Raises:
+        TypeError: If `amount` is no number.
+        ValueError: If it is negative, or a fraction larger than one.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.nn.utils import prune
+        >>> prune.L1Unstructured(amount=2).prune(torch.tensor([0.1, -5.0, 3.0, -0.2]))
+        tensor([ 0., -5.,  3., -0.])
     """
 
     def _chosen(self, t, count):
@@ -327,6 +380,17 @@ class RandomStructured(_Structured):
     Args:
         amount: How many slices: a count, or a fraction of all.
         dim: The axis along which slices are taken.
+
+    Raises:
+        TypeError: If `amount` is no number.
+        ValueError: If it is negative, or a fraction larger than one.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.nn.utils import prune
+        >>> pruned = prune.RandomStructured(amount=1, dim=0).prune(torch.ones(3, 2))
+        >>> sorted(pruned.tolist())
+        [[0.0, 0.0], [1.0, 1.0], [1.0, 1.0]]
     """
 
     def _kept(self, t, count):
@@ -341,6 +405,21 @@ class LnStructured(_Structured):
         amount: How many slices: a count, or a fraction of all.
         n: The power of the norm; see `norm`.
         dim: The axis along which slices are taken.
+
+    Raises:
+        TypeError: If `amount` is no number.
+        ValueError: If it is negative, or a fraction larger than one.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.nn.utils import prune
+        >>> rows = torch.tensor([[3.0, 4.0], [0.0, 6.0]])
+        >>> prune.LnStructured(amount=1, n=2, dim=0).prune(rows)
+        tensor([[0., 0.],
+                [0., 6.]])
+        >>> prune.LnStructured(amount=1, n=1, dim=0).prune(rows)
+        tensor([[3., 4.],
+                [0., 0.]])
     """
 
     def __init__(self, amount, n, dim=-1):
@@ -361,6 +440,12 @@ class CustomFromMask(BasePruningMethod):
 
     Args:
         mask: Zeros and ones of the size of the parameter.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.nn.utils import prune
+        >>> prune.CustomFromMask(torch.tensor([1, 0, 1])).prune(torch.tensor([5.0, 6.0, 7.0]))
+        tensor([5., 0., 7.])
     """
 
     PRUNING_TYPE = "global"
@@ -390,6 +475,13 @@ def identity(module, name):
 
     Returns:
         The module.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.nn.utils import prune
+        >>> layer = prune.identity(torch.nn.Linear(2, 1), "bias")
+        >>> layer.bias_mask, prune.is_pruned(layer)
+        (tensor([1.]), True)
     """
     Identity.apply(module, name)
     return module
@@ -405,6 +497,16 @@ def random_unstructured(module, name, amount):
 
     Returns:
         The module.
+
+    Raises:
+        ValueError: If `amount` is out of its range.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.nn.utils import prune
+        >>> layer = prune.random_unstructured(torch.nn.Linear(4, 5), "weight", amount=3)
+        >>> (layer.weight == 0).sum()
+        tensor(3)
     """
     RandomUnstructured.apply(module, name, amount)
     return module
@@ -444,6 +546,16 @@ def random_structured(module, name, amount, dim):
 
     Returns:
         The module.
+
+    Raises:
+        ValueError: If `amount` is out of its range, or the parameter has fewer than two axes.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.nn.utils import prune
+        >>> layer = prune.random_structured(torch.nn.Linear(4, 5), "weight", amount=2, dim=1)
+        >>> (layer.weight_mask.sum(0) == 0).sum()  # columns without an element left
+        tensor(2)
     """
     RandomStructured.apply(module, name, amount, dim)
     return module
@@ -462,6 +574,17 @@ def ln_structured(module, name, amount, n, dim, importance_scores=None):
 
     Returns:
         The module.
+
+    Raises:
+        ValueError: If `amount` is out of its range, or the parameter has fewer than two axes.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.nn.utils import prune
+        >>> layer = torch.nn.Linear(2, 2)
+        >>> layer.weight.data = torch.tensor([[1.0, 1.0], [2.0, -2.0]])
+        >>> prune.ln_structured(layer, "weight", amount=1, n=2, dim=0).weight.tolist()
+        [[0.0, 0.0], [2.0, -2.0]]
     """
     LnStructured.apply(module, name, amount, n, dim, importance_scores=importance_scores)
     return module
@@ -480,6 +603,18 @@ def global_unstructured(parameters, pruning_method, importance_scores=None, **kw
     Raises:
         TypeError: If the parameters cannot be iterated over, the scores are no dict, or the
             method is not an unstructured one.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.nn.utils import prune
+        >>> small, large = torch.nn.Linear(2, 1), torch.nn.Linear(2, 1)
+        >>> small.weight.data.fill_(0.1), large.weight.data.fill_(9.0)
+        (tensor([[0.1000, 0.1000]]), tensor([[9., 9.]]))
+        >>> prune.global_unstructured(
+        ...     [(small, "weight"), (large, "weight")], prune.L1Unstructured, amount=0.5
+        ... )
+        >>> small.weight_mask, large.weight_mask
+        (tensor([[0., 0.]]), tensor([[1., 1.]]))
     """
     if not isinstance(parameters, Iterable):
         raise ArgumentTypeError("global_unstructured(): parameters is not an Iterable")
@@ -520,6 +655,17 @@ def custom_from_mask(module, name, mask):
 
     Returns:
         The module.
+
+    Raises:
+        AssertionError: If the mask has another size than the parameter.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.nn.utils import prune
+        >>> layer = torch.nn.Linear(2, 1)
+        >>> layer.weight.data = torch.tensor([[5.0, 7.0]])
+        >>> prune.custom_from_mask(layer, "weight", torch.tensor([[0, 1]])).weight.tolist()
+        [[0.0, 7.0]]
     """
     CustomFromMask.apply(module, name, mask)
     return module
@@ -537,6 +683,14 @@ def remove(module, name):
 
     Raises:
         ValueError: If it is not pruned.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.nn.utils import prune
+        >>> layer = prune.l1_unstructured(torch.nn.Linear(2, 3), "weight", amount=0.5)
+        >>> layer = prune.remove(layer, "weight")
+        >>> [name for name, _ in layer.named_parameters()], (layer.weight == 0).sum()
+        (['bias', 'weight'], tensor(3))
     """
     key = _find(module, name)
     if key is None:
@@ -548,7 +702,23 @@ def remove(module, name):
 
 
 def is_pruned(module):
-    """Whether the module, or one below it, has a pruned parameter."""
+    """Whether the module, or one below it, has a pruned parameter.
+
+    Args:
+        module: The module.
+
+    Returns:
+        True or False.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.nn.utils import prune
+        >>> model = torch.nn.Sequential(torch.nn.Linear(2, 3))
+        >>> before = prune.is_pruned(model)
+        >>> layer = prune.l1_unstructured(model[0], "weight", amount=1)
+        >>> before, prune.is_pruned(model)
+        (False, True)
+    """
     return any(
         isinstance(hook, BasePruningMethod)
         for each in module.modules()

@@ -32,6 +32,18 @@ class LRScheduler:
     Raises:
         TypeError: If `optimizer` is none.
         KeyError: If a schedule is resumed whose optimizer has not been restored.
+
+    Example:
+        >>> import flambeau as torch
+        >>> class OneOverEpoch(torch.optim.lr_scheduler.LRScheduler):
+        ...     def get_lr(self):
+        ...         return [lr / (self.last_epoch + 1) for lr in self.base_lrs]
+        >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1.0)
+        >>> schedule = OneOverEpoch(optimizer)
+        >>> optimizer.step()
+        >>> schedule.step()
+        >>> schedule.get_last_lr()
+        [0.5]
     """
 
     _get_lr_called_within_step = False
