@@ -287,6 +287,7 @@ nb::object as_number(PyObject* o) {
   if (is_tensor(o)) {
     if (as_tensor(o)->t.numel() != 1)
       raise(PyExc_ValueError, "only one element tensors can be converted to Python scalars");
+    warn_of_lost_history(as_tensor(o));
     return nb::cast(item(kernel_tensor(o)));
   }
   if (is_numpy_scalar(o)) return nb::cast(item(share_array(o)));

@@ -215,7 +215,8 @@ namespace {
 
 PyObject* node_name(PyObject* self, PyObject*) { return Py_NewRef(as_node(self)->name); }
 PyObject* node_repr(PyObject* self) {
-  return PyUnicode_FromFormat("<%s object at %p>", Py_TYPE(self)->tp_name, self);
+  const char* of = as_node(self)->custom ? "flambeau.autograd.function." : "";
+  return PyUnicode_FromFormat("<%s%s object at %p>", of, Py_TYPE(self)->tp_name, self);
 }
 
 // ((node or leaf tensor or None, output number), ...)

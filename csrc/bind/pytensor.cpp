@@ -23,6 +23,14 @@ PyObject* meta_device = nullptr;
 
 }  // namespace
 
+void warn_of_lost_history(PyTensor* t) {
+  if (!grad_mode.enabled || !(t->requires_grad || current_grad_fn(t))) return;
+  constexpr const char* text =
+      "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\n"
+      "Consider using tensor.detach() first.";
+  if (PyErr_WarnEx(PyExc_UserWarning, text, 1) < 0) throw nb::python_error();
+}
+
 PyObject* device_object(Device device) {
   if (device.type == DeviceType::CPU) return Py_NewRef(cpu_device ? cpu_device : Py_None);
   if (device.type == DeviceType::Meta) return Py_NewRef(meta_device);
@@ -135,8 +143,11 @@ int set_requires_grad(PyObject* self, PyObject* value, void*) {
     PyErr_SetString(PyExc_AttributeError, "requires_grad cannot be deleted");
     return -1;
   }
-  const int wanted = PyObject_IsTrue(value);
-  if (wanted < 0) return -1;
+  if (!PyBool_Check(value)) {
+    PyErr_SetString(error_class(ErrorKind::Runtime), "requires_grad must be a bool");
+    return -1;
+  }
+  const bool wanted = value == Py_True;
   FB_PY_TRY
   if (current_grad_fn(t)) {
     if (wanted) return 0;
@@ -339,6 +350,9 @@ PyObject* tensor_number(PyObject* self) {
                     "only one element tensors can be converted to Python scalars");
     return nullptr;
   }
+  FB_PY_TRY
+  if (convert == PyNumber_Float) warn_of_lost_history(as_tensor(self));
+  FB_PY_CATCH(nullptr)
   PyObject* value = tensor_item(self, nullptr);
   if (value && PyComplex_Check(value)) {
     const double imaginary = PyComplex_ImagAsDouble(value);

@@ -98,6 +98,9 @@ const char* spelling_of_numpy(PyObject* name);
 void explain_failed_call(PyObject* function, PyObject* names, Py_ssize_t positional,
                          Py_ssize_t rest, PyObject* const* args, Py_ssize_t n, PyObject* kwnames);
 
+// The warning of a Python number made of a tensor whose gradient ends there.
+void warn_of_lost_history(PyTensor* t);
+
 // Remembers the user's line that writes tensors, for those that some node has saved.
 void note_writers(std::span<const Tensor* const> targets);
 inline void note_writer(const Tensor& target) {

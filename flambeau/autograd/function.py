@@ -24,7 +24,24 @@ _FREED = (
 
 
 class FunctionCtx:
-    """What forward hands over to backward."""
+    """What forward hands over to backward.
+
+    Example:
+        >>> class Cut(flambeau.autograd.Function):
+        ...     @staticmethod
+        ...     def forward(ctx, x, limit):
+        ...         ctx.limit = limit
+        ...         ctx.save_for_backward(x)
+        ...         return x.clamp(max=limit)
+        ...     @staticmethod
+        ...     def backward(ctx, grad):
+        ...         (x,) = ctx.saved_tensors
+        ...         return grad * (x < ctx.limit), None
+        >>> x = flambeau.tensor([1.0, 5.0], requires_grad=True)
+        >>> Cut.apply(x, 2.0).sum().backward()
+        >>> x.grad
+        tensor([1., 0.])
+    """
 
     needs_input_grad: tuple[bool, ...] = ()
     materialize_grads = True

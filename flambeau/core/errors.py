@@ -15,8 +15,11 @@ class ShapeError(Error, RuntimeError):
     """Sizes, strides or axes do not fit the operation."""
 
 
-class DTypeError(Error, RuntimeError):
-    """The operation is not defined for this element type."""
+class DTypeError(Error, NotImplementedError):
+    """The operation is not defined for this element type.
+
+    A NotImplementedError, hence a RuntimeError: PyTorch raises the one or the other.
+    """
 
 
 class DeviceError(Error, RuntimeError):

@@ -12,7 +12,16 @@ _next_id = 0
 
 
 class RemovableHandle:
-    """Removes one hook from the dictionary it was registered in; also usable in a `with` block."""
+    """Removes one hook from the dictionary it was registered in; also usable in a `with` block.
+
+    Example:
+        >>> x = flambeau.tensor(1.0, requires_grad=True)
+        >>> handle = x.register_hook(print)
+        >>> x.backward()
+        tensor(1.)
+        >>> handle.remove()
+        >>> x.backward()  # prints nothing
+    """
 
     def __init__(self, hooks: Any, *, extra_dict: Any = None) -> None:
         global _next_id
@@ -56,6 +65,9 @@ class RemovableHandle:
 
     def __exit__(self, *exc: Any) -> None:
         self.remove()
+
+
+RemovableHandle.__module__ = "flambeau.utils.hooks"  # where programs import it from
 
 
 class HandleGroup:

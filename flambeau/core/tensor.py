@@ -667,11 +667,17 @@ class Tensor(_C.TensorBase):
 
         Raises:
             RuntimeError: if it is no leaf, or its dtype is neither floating nor complex.
+            TypeError: if `requires_grad` is no bool.
 
         Example:
             >>> flambeau.ones(2).requires_grad_()
             tensor([1., 1.], requires_grad=True)
         """
+        if not isinstance(requires_grad, bool):
+            raise TypeError(
+                "requires_grad_(): argument 'requires_grad' (position 1) must be bool, not "
+                + type(requires_grad).__name__
+            )
         self.requires_grad = requires_grad
         return self
 

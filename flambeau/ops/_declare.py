@@ -147,14 +147,11 @@ def scipy(name):
 _OF_ONE = """{doc}
 
     Args:
-        input: a tensor of any sizes.
+        input: {takes}, any sizes.
 
     Returns:
-        A new tensor of these sizes.
-
-    Raises:
-        RuntimeError: for dtypes on which it is not defined.
-
+        A {result} of these sizes{floats}.
+{raises}
     Example:
         >>> flambeau.{name}({call})
         {printed}
@@ -163,19 +160,41 @@ _OF_ONE = """{doc}
 _OF_TWO = """{doc}
 
     Args:
-        input: a tensor or a number.
-        other: a tensor or a number{unless}; both broadcast, and dtypes are promoted.
+        input: a tensor or a number; {takes}.
+        other: likewise{unless}; both broadcast, and dtypes are promoted.
 
     Returns:
-        A new tensor of the sizes that they broadcast to.
+        A {result} of the sizes that they broadcast to{floats}.
 
     Raises:
-        RuntimeError: if the sizes do not broadcast, or for dtypes on which it is not defined.
+        RuntimeError: if the sizes do not broadcast{others}.
 
     Example:
         >>> flambeau.{name}({call})
         {printed}
     """
+
+_ANY = "any dtype"
+_RAISES = """
+    Raises:
+        RuntimeError: for other dtypes.
+"""
+
+
+def _document(forward, template, name, takes, floats, example, **words):
+    """Fills in the docstring of a declared op."""
+    *given, printed = example
+    forward.__name__ = name
+    forward.__doc__ = template.format(
+        name=name,
+        takes=takes,
+        floats="; bool and integers give floats" if floats else "",
+        raises="" if takes == _ANY else _RAISES,
+        others="" if takes == _ANY else ", or for other dtypes",
+        call=_call(given),
+        printed=printed,
+        **words,
+    )
 
 
 def _call(values):
@@ -183,7 +202,23 @@ def _call(values):
     return ", ".join(f"flambeau.tensor({v})" if v.startswith("[") else v for v in values)
 
 
-def unary(name, doc, vjp=None, *, example, domain=(-3.0, 3.0), methods=None, **info):
+#: What an op returns; predicates and comparisons have their own words.
+_RESULT, BOOLS = "new tensor", "bool tensor"
+
+
+def unary(
+    name,
+    doc,
+    vjp=None,
+    *,
+    example,
+    takes=_ANY,
+    floats=False,
+    result=_RESULT,
+    domain=(-3.0, 3.0),
+    methods=None,
+    **info,
+):
     """Declares an op of one tensor, whose kernel has the same name.
 
     Args:
@@ -191,6 +226,9 @@ def unary(name, doc, vjp=None, *, example, domain=(-3.0, 3.0), methods=None, **i
         doc: what it computes, in a sentence.
         vjp: the gradient rule, if it is differentiable.
         example: a list as text, and how the result prints.
+        takes: for the documentation, the dtypes of the input.
+        floats: for the documentation, whether integers give floating results.
+        result: for the documentation, what is returned.
         domain: the interval of valid inputs.
         methods: names as methods of Tensor, if not the op's own.
         info: the rest goes to `registry.op`.
@@ -199,9 +237,7 @@ def unary(name, doc, vjp=None, *, example, domain=(-3.0, 3.0), methods=None, **i
     def forward(input):
         return kernels(of(input)).unary(name, input)
 
-    *given, printed = example
-    forward.__name__ = name
-    forward.__doc__ = _OF_ONE.format(doc=doc, name=name, call=_call(given), printed=printed)
+    _document(forward, _OF_ONE, name, takes, floats, example, doc=doc, result=result)
     target = op(
         forward,
         methods=(name,) if methods is None else methods,
@@ -219,11 +255,22 @@ def unary(name, doc, vjp=None, *, example, domain=(-3.0, 3.0), methods=None, **i
 
 def predicate(name, doc, **info):
     """Declares an op of one tensor whose result is bool."""
-    return unary(name, doc, inplace=False, **info)
+    return unary(name, doc, inplace=False, result=BOOLS, **info)
 
 
 def binary(
-    name, doc, vjp=None, *, example, domain=(-3.0, 3.0), methods=None, numbers=False, **info
+    name,
+    doc,
+    vjp=None,
+    *,
+    example,
+    takes=_ANY,
+    floats=False,
+    result=_RESULT,
+    domain=(-3.0, 3.0),
+    methods=None,
+    numbers=False,
+    **info,
 ):
     """Declares an op of two operands, each a tensor or a number; `vjp` is the pair of rules.
 
@@ -236,12 +283,8 @@ def binary(
             input, other = operands(input, other)
         return kernels(of(input, other)).binary(name, input, other)
 
-    *given, printed = example
-    unless = "" if numbers else ", unless the first is one"
-    forward.__name__ = name
-    forward.__doc__ = _OF_TWO.format(
-        doc=doc, name=name, call=_call(given), printed=printed, unless=unless
-    )
+    words = {"result": result, "unless": "" if numbers else ", unless the first is a number"}
+    _document(forward, _OF_TWO, name, takes, floats, example, doc=doc, **words)
     target = op(
         forward,
         methods=(name,) if methods is None else methods,

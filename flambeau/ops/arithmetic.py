@@ -61,8 +61,8 @@ def add(input, other, *, alpha=1):
     """input + alpha * other, broadcasting.
 
     Args:
-        input: a tensor or a number.
-        other: a tensor or a number.
+        input: a tensor or a number; any dtype.
+        other: likewise; both broadcast, and dtypes are promoted.
         alpha: factor of `other`.
 
     Returns:
@@ -106,8 +106,8 @@ def sub(input, other, *, alpha=1):
     """input - alpha * other, broadcasting.
 
     Args:
-        input: a tensor or a number.
-        other: a tensor or a number.
+        input: a tensor or a number; any dtype but bool.
+        other: likewise; both broadcast, and dtypes are promoted.
         alpha: factor of `other`.
 
     Returns:
@@ -185,8 +185,8 @@ def div(input, other, *, rounding_mode=None):
     """input / other, broadcasting; integers give floats unless a rounding mode is named.
 
     Args:
-        input: a tensor or a number.
-        other: a tensor or a number.
+        input: a tensor or a number; any dtype.
+        other: likewise; both broadcast, and dtypes are promoted.
         rounding_mode: None, "trunc" (towards zero) or "floor".
 
     Returns:
@@ -228,6 +228,7 @@ floor_divide = binary(
     numbers=True,
     reference=numpy("floor_divide"),
     example=("[7, -7]", "2", "tensor([ 3, -4])"),
+    takes="any dtype but bool and complex",
 )
 remainder = binary(
     "remainder",
@@ -238,6 +239,7 @@ remainder = binary(
     domain=(0.5, 9.0),
     reference=numpy("remainder"),
     example=("[7, -7]", "3", "tensor([1, 2])"),
+    takes="any dtype but bool and complex",
 )
 fmod = binary(
     "fmod",
@@ -247,6 +249,7 @@ fmod = binary(
     domain=(0.5, 9.0),
     reference=numpy("fmod"),
     example=("[7, -7]", "3", "tensor([ 1, -1])"),
+    takes="any dtype but bool and complex",
 )
 
 
@@ -263,9 +266,9 @@ def addcmul(input, tensor1, tensor2, *, value=1):
     """input + value * tensor1 * tensor2, broadcasting.
 
     Args:
-        input: a tensor.
-        tensor1: a tensor.
-        tensor2: a tensor.
+        input: any dtype but bool; all three broadcast.
+        tensor1: a factor.
+        tensor2: another.
         value: factor of the product.
 
     Returns:
@@ -291,9 +294,9 @@ def addcdiv(input, tensor1, tensor2, *, value=1):
     """input + value * tensor1 / tensor2, broadcasting.
 
     Args:
-        input: a tensor.
-        tensor1: a tensor.
-        tensor2: a tensor.
+        input: floating or complex; all three broadcast.
+        tensor1: what is divided.
+        tensor2: what it is divided by.
         value: factor of the quotient.
 
     Returns:
@@ -327,7 +330,7 @@ def lerp(input, end, weight):
     """input + weight * (end - input): exactly `end` where weight is 1.
 
     Args:
-        input: a tensor.
+        input: floating or complex; all broadcast.
         end: a tensor of the same dtype.
         weight: a number, or a tensor of the same dtype.
 

@@ -25,6 +25,7 @@ from flambeau.ops.values import tensor
 
 @op(
     name="_by_frequency",
+    backward_name="Embedding",
     public=False,
     out=False,
     torch="",

@@ -31,8 +31,8 @@ def pow(input, exponent):
     """input to the power of exponent, broadcasting.
 
     Args:
-        input: a tensor or a number.
-        exponent: a tensor or a number.
+        input: a tensor or a number; any dtype, but not both of bool.
+        exponent: a tensor or a number; the two broadcast, and dtypes are promoted.
 
     Returns:
         A new tensor.
@@ -107,8 +107,8 @@ def ldexp(input, other, *, out=None):
     """input * 2**other.
 
     Args:
-        input: a tensor.
-        other: a tensor; the two broadcast.
+        input: any dtype.
+        other: integers or floating; the two broadcast.
         out: a tensor for the result.
 
     Raises:
@@ -157,6 +157,8 @@ atan2 = binary(
     aliases=("arctan2",),
     reference=numpy("arctan2"),
     example=("[0., 1.]", "[1., 1.]", "tensor([0.0000, 0.7854])"),
+    takes="any dtype but complex",
+    floats=True,
 )
 hypot = binary(
     "hypot",
@@ -164,20 +166,24 @@ hypot = binary(
     (lambda g, input, out: g * (input / out), lambda g, other, out: g * (other / out)),
     reference=numpy("hypot"),
     example=("[3.]", "[4.]", "tensor([5.])"),
+    takes="floating",
 )
 copysign = binary(
     "copysign",
     "The magnitude of input with the sign of other.",
-    (lambda g, input, out: where(input == 0, 0.0, g * (out / input)), lambda g: zeros(g)),
+    (lambda g, input, out: g * (out / where(input == 0, 1.0, input)), lambda g: zeros(g)),
     overloads={"other number": "CopysignBackward1"},
     reference=numpy("copysign"),
     example=("[1., 2.]", "[-1., 0.]", "tensor([-1.,  2.])"),
+    takes="any dtype but complex",
+    floats=True,
 )
 nextafter = binary(
     "nextafter",
     "The neighbouring float of input in the direction of other.",
     reference=numpy("nextafter"),
     example=("[0.]", "[1.]", "tensor([1.4013e-45])"),
+    takes="floating",
 )
 logaddexp = binary(
     "logaddexp",
@@ -189,6 +195,7 @@ logaddexp = binary(
     inplace=False,
     reference=numpy("logaddexp"),
     example=("[0.]", "[0.]", "tensor([0.6931])"),
+    takes="floating or complex",
 )
 logaddexp2 = binary(
     "logaddexp2",
@@ -200,6 +207,7 @@ logaddexp2 = binary(
     inplace=False,
     reference=numpy("logaddexp2"),
     example=("[0.]", "[0.]", "tensor([1.])"),
+    takes="floating",
 )
 
 
@@ -218,6 +226,8 @@ xlogy = binary(
     overloads={"input number": "XlogyBackward1", "other number": "XlogyBackward2"},
     reference=scipy("xlogy"),
     example=("[0., 2.]", "[0., 1.]", "tensor([0., 0.])"),
+    takes="any dtype but complex",
+    floats=True,
 )
 heaviside = binary(
     "heaviside",
@@ -226,4 +236,5 @@ heaviside = binary(
     reference=numpy("heaviside"),
     example=("[-1., 0., 2.]", "[0.5]", "tensor([0.0000, 0.5000, 1.0000])"),
     exact_out=True,
+    takes="any dtype but complex",
 )

@@ -46,6 +46,7 @@ maximum = _fused_extreme(
         inplace=False,
         reference=numpy("maximum"),
         example=("[1, 4]", "[3, 2]", "tensor([3, 4])"),
+        takes="any dtype but complex",
     )
 )
 minimum = _fused_extreme(
@@ -56,6 +57,7 @@ minimum = _fused_extreme(
         inplace=False,
         reference=numpy("minimum"),
         example=("[1, 4]", "[3, 2]", "tensor([1, 2])"),
+        takes="any dtype but complex",
     )
 )
 
@@ -75,6 +77,7 @@ fmax = binary(
     inplace=False,
     reference=numpy("fmax"),
     example=("[1., 4.]", "[3., 2.]", "tensor([3., 4.])"),
+    takes="any dtype but complex",
 )
 fmin = binary(
     "fmin",
@@ -86,6 +89,7 @@ fmin = binary(
     inplace=False,
     reference=numpy("fmin"),
     example=("[1., 4.]", "[3., 2.]", "tensor([1., 2.])"),
+    takes="any dtype but complex",
 )
 
 
@@ -108,7 +112,7 @@ def clamp(input, min=None, max=None):
     """The elements brought into [min, max].
 
     Args:
-        input: a tensor.
+        input: any dtype but complex; bounds that are tensors broadcast with it.
         min: a number, a tensor or None for no lower bound.
         max: a number, a tensor or None for no upper bound; it wins where it is below min.
 
@@ -174,7 +178,7 @@ def clamp_min(input, min):
     """The elements, at least `min`.
 
     Args:
-        input: a tensor.
+        input: any dtype but complex; the two broadcast.
         min: a number or a tensor.
 
     Returns:
@@ -201,7 +205,7 @@ def clamp_max(input, max):
     """The elements, at most `max`.
 
     Args:
-        input: a tensor.
+        input: any dtype but complex; the two broadcast.
         max: a number or a tensor.
 
     Returns:
@@ -233,7 +237,7 @@ def nan_to_num(input, nan=None, posinf=None, neginf=None):
     """NaN and infinities replaced by numbers.
 
     Args:
-        input: a tensor.
+        input: any dtype; of complex numbers each part.
         nan: what replaces NaN (default 0).
         posinf: what replaces +inf (default the largest number of the dtype).
         neginf: what replaces -inf (default the smallest).

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flambeau.backends import kernels
 from flambeau.core.registry import function, op
-from flambeau.ops._declare import binary, numpy, of, predicate, unary
+from flambeau.ops._declare import BOOLS, binary, numpy, of, predicate, unary
 
 # ---- comparisons ----
 
@@ -17,6 +17,8 @@ def _comparison(name, sign, numpy_name, printed):
         aliases=() if numpy_name == "equal" else (numpy_name,),
         reference=numpy(numpy_name),
         example=("[1, 2, 3]", "2", f"tensor({printed})"),
+        takes="any dtype" if name in ("eq", "ne") else "any dtype but complex",
+        result=BOOLS,
     )
 
 
@@ -55,6 +57,7 @@ isposinf = predicate(
     reference=numpy("isposinf"),
     exact_out=True,
     example=(_NOT_FINITE, "tensor([False,  True, False])"),
+    takes="any dtype but complex",
 )
 isneginf = predicate(
     "isneginf",
@@ -62,6 +65,7 @@ isneginf = predicate(
     reference=numpy("isneginf"),
     exact_out=True,
     example=(_NOT_FINITE, "tensor([ True, False, False])"),
+    takes="any dtype but complex",
 )
 signbit = predicate(
     "signbit",
@@ -69,30 +73,35 @@ signbit = predicate(
     reference=numpy("signbit"),
     exact_out=True,
     example=("[0., -0., -1.]", "tensor([False,  True,  True])"),
+    takes="any dtype but complex",
 )
 logical_not = unary(
     "logical_not",
     "True where input is zero.",
     reference=numpy("logical_not"),
     example=("[0, 2]", "tensor([ True, False])"),
+    result=BOOLS,
 )
 logical_and = binary(
     "logical_and",
     "True where both are non-zero.",
     reference=numpy("logical_and"),
     example=("[0, 0, 1, 1]", "[0, 2, 0, 2]", "tensor([False, False, False,  True])"),
+    result=BOOLS,
 )
 logical_or = binary(
     "logical_or",
     "True where either is non-zero.",
     reference=numpy("logical_or"),
     example=("[0, 0, 1, 1]", "[0, 2, 0, 2]", "tensor([False,  True,  True,  True])"),
+    result=BOOLS,
 )
 logical_xor = binary(
     "logical_xor",
     "True where one of both is non-zero.",
     reference=numpy("logical_xor"),
     example=("[0, 0, 1, 1]", "[0, 2, 0, 2]", "tensor([False,  True,  True, False])"),
+    result=BOOLS,
 )
 
 # ---- closeness ----
@@ -103,8 +112,8 @@ def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
     """True where |input - other| <= atol + rtol * |other|.
 
     Args:
-        input: a tensor.
-        other: a tensor of the same dtype.
+        input: any dtype.
+        other: of the same dtype; the two broadcast.
         rtol: relative tolerance, not negative.
         atol: absolute tolerance, not negative.
         equal_nan: whether two NaNs are close.
@@ -134,8 +143,8 @@ def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
     """Whether all elements are close; see `isclose`.
 
     Args:
-        input: a tensor.
-        other: a tensor of the same dtype; the two broadcast.
+        input: any dtype.
+        other: of the same dtype; the two broadcast.
         rtol: relative tolerance, not negative.
         atol: absolute tolerance, not negative.
         equal_nan: whether two NaNs are close.
@@ -158,7 +167,7 @@ def equal(input, other):
     """Whether both tensors have the same sizes and elements.
 
     Args:
-        input: a tensor.
+        input: any dtype.
         other: a tensor; nothing broadcasts, dtypes may differ, and NaN is not equal to itself.
 
     Returns:

@@ -13,7 +13,8 @@ from flambeau.core.registry import FUNCTIONS, function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops import values
 from flambeau.ops._declare import unary
-from flambeau.ops.parts import as_strided, as_strided_scatter, select
+from flambeau.ops.parts import select
+from flambeau.ops.strided import as_strided, as_strided_scatter
 
 
 @op(samples=lambda s: [s(s.tensor(2, 3), s.tensor(2, 3))], exact_out=True)
@@ -85,7 +86,7 @@ def conj(input):
     """The complex conjugates, as a view; a real tensor itself.
 
     Args:
-        input: a tensor.
+        input: any dtype; real ones are returned as they are.
 
     Returns:
         A view whose `is_conj()` is the opposite of the input's, or a real input itself.

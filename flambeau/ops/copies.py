@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from flambeau.core.layout import contiguous_format
 from flambeau.core.registry import FUNCTIONS, function
-from flambeau.ops import movement, parts, views
+from flambeau.ops import axes, movement, parts, strided, views
 from flambeau.ops._declare import named, stored
 from flambeau.ops.complex import view_as_complex, view_as_real
 from flambeau.ops.index import index_put
@@ -169,10 +169,10 @@ def resize_as_(input, the_template, *, memory_format=None):
 #: What makes the views whose copies PyTorch names; arguments to show, and what is printed for them.
 _VIEWS = {
     "alias": (_alias, "flambeau.tensor([1, 2])", "tensor([1, 2])"),
-    "as_strided": (parts.as_strided, "flambeau.arange(4), (2,), (3,)", "tensor([0, 3])"),
+    "as_strided": (strided.as_strided, "flambeau.arange(4), (2,), (3,)", "tensor([0, 3])"),
     "detach": (detach, "flambeau.ones(1, requires_grad=True)", "tensor([1.])"),
     "expand": (movement.expand, "flambeau.tensor([1]), (3,)", "tensor([1, 1, 1])"),
-    "permute": (views.permute, "flambeau.tensor([[1], [2]]), (1, 0)", "tensor([[1, 2]])"),
+    "permute": (axes.permute, "flambeau.tensor([[1], [2]]), (1, 0)", "tensor([[1, 2]])"),
     "select": (parts.select, "flambeau.tensor([[1, 2], [3, 4]]), 0, 1", "tensor([3, 4])"),
     "slice": (parts.slice, "flambeau.arange(5), 0, 1, 5, 2", "tensor([1, 3])"),
     "split": (split, "flambeau.arange(3), 2", "(tensor([0, 1]), tensor([2]))"),
@@ -182,8 +182,8 @@ _VIEWS = {
         "(tensor([0]), tensor([1, 2]))",
     ),
     "squeeze": (views.squeeze, "flambeau.tensor([[1, 2]])", "tensor([1, 2])"),
-    "t": (views.t, "flambeau.tensor([[1], [2]])", "tensor([[1, 2]])"),
-    "transpose": (views.transpose, "flambeau.tensor([[1], [2]]), 0, 1", "tensor([[1, 2]])"),
+    "t": (axes.t, "flambeau.tensor([[1], [2]])", "tensor([[1, 2]])"),
+    "transpose": (axes.transpose, "flambeau.tensor([[1], [2]]), 0, 1", "tensor([[1, 2]])"),
     "unbind": (unbind, "flambeau.tensor([1, 2])", "(tensor(1), tensor(2))"),
     "unfold": (parts.unfold, "flambeau.arange(2), 0, 2, 1", "tensor([[0, 1]])"),
     "unsqueeze": (views.unsqueeze, "flambeau.tensor([1, 2]), 0", "tensor([[1, 2]])"),

@@ -7,10 +7,10 @@ from flambeau.backends import kernels
 from flambeau.core.errors import ArgumentValueError, DTypeError, RuntimeFailure, ShapeError
 from flambeau.core.registry import function, op
 from flambeau.ops.arithmetic import sub
-from flambeau.ops.gather import index_copy
 from flambeau.ops.join import cat
 from flambeau.ops.masks import where
 from flambeau.ops.matmul import matmul
+from flambeau.ops.scatter import index_copy
 
 _INF = float("inf")
 _MODES = (

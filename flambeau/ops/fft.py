@@ -497,7 +497,7 @@ def _shift(name, doc, halves, printed):
     forward.__doc__ = f"""{doc}
 
     Args:
-        input: a tensor.
+        input: any dtype and sizes.
         dim: the axes (default all).
 
     Returns:

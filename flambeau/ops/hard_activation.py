@@ -32,7 +32,7 @@ def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
     """input brought into [min_val, max_val].
 
     Args:
-        input: a tensor.
+        input: any dtype but bool and complex, any sizes.
         min_val: the lower bound.
         max_val: the upper bound.
         inplace: overwrite the input.
@@ -60,7 +60,7 @@ def relu6(input, inplace=False):
     """min(max(input, 0), 6).
 
     Args:
-        input: a tensor.
+        input: any dtype but bool and complex, any sizes.
         inplace: overwrite the input.
 
     Returns:
@@ -87,7 +87,7 @@ def hardsigmoid(input, inplace=False):
     """relu6(input + 3) / 6: a piecewise linear sigmoid.
 
     Args:
-        input: a tensor.
+        input: floating, any sizes.
         inplace: overwrite the input.
 
     Returns:
@@ -119,7 +119,7 @@ def hardswish(input, inplace=False):
     """input * relu6(input + 3) / 6: a silu without exponentials.
 
     Args:
-        input: a tensor.
+        input: floating, any sizes.
         inplace: overwrite the input.
 
     Returns:
@@ -163,7 +163,7 @@ def threshold(input, threshold, value, inplace=False):
     """input where it is above threshold, value elsewhere.
 
     Args:
-        input: a tensor.
+        input: any dtype but bool and complex, any sizes.
         threshold: what elements must exceed to stay.
         value: what replaces the others.
         inplace: overwrite the input.
@@ -195,7 +195,7 @@ def softshrink(input, lambd=0.5, *, out=None):
     """input moved by lambd towards zero, and zero within lambd of it.
 
     Args:
-        input: a tensor.
+        input: floating, any sizes.
         lambd: how far, not negative.
         out: where to write the result.
 
@@ -219,7 +219,7 @@ def hardshrink(input, lambd=0.5):
     """input, and zero within lambd of zero.
 
     Args:
-        input: a tensor.
+        input: floating, any sizes.
         lambd: the half-width of the interval that becomes zero.
 
     Returns:

@@ -14,6 +14,7 @@ gcd = binary(
     samples=integers(),
     reference=numpy("gcd"),
     example=("[4, 6]", "[6, 9]", "tensor([2, 3])"),
+    takes="integers",
 )
 lcm = binary(
     "lcm",
@@ -21,6 +22,7 @@ lcm = binary(
     samples=integers(),
     reference=numpy("lcm"),
     example=("[4, 6]", "[6, 9]", "tensor([12, 18])"),
+    takes="integers",
 )
 
 # ---- bits ----
@@ -39,6 +41,7 @@ bitwise_not = unary(
     reference=numpy("invert"),
     example=("[0, 5]", "tensor([-1, -6])"),
     exact_out=True,
+    takes="bool or integers",
 )
 
 
@@ -58,6 +61,7 @@ bitwise_and = binary(
     samples=integers(),
     reference=numpy("bitwise_and"),
     example=("[6]", "[3]", "tensor([2])"),
+    takes="bool or integers",
 )
 bitwise_or = binary(
     "bitwise_or",
@@ -66,6 +70,7 @@ bitwise_or = binary(
     samples=integers(),
     reference=numpy("bitwise_or"),
     example=("[6]", "[3]", "tensor([7])"),
+    takes="bool or integers",
 )
 bitwise_xor = binary(
     "bitwise_xor",
@@ -74,6 +79,7 @@ bitwise_xor = binary(
     samples=integers(),
     reference=numpy("bitwise_xor"),
     example=("[6]", "[3]", "tensor([5])"),
+    takes="bool or integers",
 )
 bitwise_left_shift = binary(
     "bitwise_left_shift",
@@ -82,6 +88,7 @@ bitwise_left_shift = binary(
     samples=integers(0, 8),
     reference=numpy("left_shift"),
     example=("[1, 3]", "2", "tensor([ 4, 12])"),
+    takes="integers",
 )
 bitwise_right_shift = binary(
     "bitwise_right_shift",
@@ -90,4 +97,5 @@ bitwise_right_shift = binary(
     samples=integers(0, 8),
     reference=numpy("right_shift"),
     example=("[4, 12]", "2", "tensor([1, 3])"),
+    takes="integers",
 )

@@ -397,10 +397,10 @@ def _split_at(name, axis, least, example, printed):
         return tensor_split(input, indices_or_sections, dim)
 
     split_along.__name__ = name
-    split_along.__doc__ = f"""`tensor_split` along axis {axis}, which a number must divide.
+    split_along.__doc__ = f"""`tensor_split` along axis {axis}; a number of pieces must divide it.
 
     Args:
-        input: any dtype, at least {least} axes; if it has one only, that is split.
+        input: any dtype, {least} or more axes; if there is one only, that is split.
         indices_or_sections: the number of pieces, or a list of the places where they begin but
             the first; one of the names below does as well.
         sections: a number of pieces.

@@ -9,6 +9,7 @@ from flambeau.ops._declare import conj
 from flambeau.ops.linalg_common import identity_like, squares
 from flambeau.ops.linalg_factors import _parts
 from flambeau.ops.linalg_solve import _solve, inverse
+from flambeau.ops.masks import where
 
 
 def _precision(A):
@@ -196,4 +197,4 @@ def logdet(input):
     sign, logarithm = slogdet(input)
     if input.is_complex():
         return logarithm + sign.log()
-    return logarithm.masked_fill(sign == -1, float("nan"))
+    return where(sign == -1, float("nan"), logarithm)

@@ -222,7 +222,7 @@ def linalg_norm(input, ord=None, dim=None, keepdim=False, *, dtype=None):
     """A norm of vectors or of matrices.
 
     Args:
-        input: a tensor.
+        input: floating or complex.
         ord: None: the root of the sum of squares. Else with one axis as in `linalg.vector_norm`,
             with two as in `linalg.matrix_norm`.
         dim: one or two axes; None for all, which with `ord` must be one or two.
@@ -348,7 +348,7 @@ def frobenius_norm(input, dim, keepdim=False):
     """The root of the sum of squares over one or two axes.
 
     Args:
-        input: a tensor.
+        input: floating or complex.
         dim: the axes.
         keepdim: keep them with size one.
 
@@ -370,7 +370,7 @@ def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
     """A norm over axes: of vectors for a number, of matrices for "nuc".
 
     Args:
-        input: a tensor.
+        input: floating or complex.
         p: "fro" or None: the root of the sum of squares; "nuc": the sum of the singular values of
             matrices in two axes; a number as in `linalg.vector_norm`.
         dim: the axes; None for all.

@@ -13,7 +13,7 @@ from flambeau.ops._declare import conj
 from flambeau.ops.join import cat, stack
 from flambeau.ops.linalg_common import check_square, identity_like, regular
 from flambeau.ops.linalg_solve import inverse, solve
-from flambeau.ops.matmul import mm
+from flambeau.ops.matmul import mm, vdot
 from flambeau.ops.parts import diagonal
 from flambeau.ops.views import _axis
 
@@ -56,13 +56,15 @@ def matrix_power(input, n):
         input, n = inverse(input), -n
     if n == 0:
         return input.clone(memory_format=contiguous_format).copy_(identity_like(input))
+    if n == 1:
+        return input.clone(memory_format=contiguous_format)
     result = None
     while True:
         if n & 1:
             result = input if result is None else result @ input
         n >>= 1
         if not n:
-            return result.clone(memory_format=contiguous_format) if result is input else result
+            return result
         input = input @ input
 
 
@@ -286,9 +288,8 @@ def multi_dot(tensors):
                 f"multi_dot(): tensors {k} and {k + 1} with shapes {list(tensors[k].shape)} and "
                 f"{list(tensors[k + 1].shape)} cannot be multiplied"
             )
-    result = _chain(factors)
-    result = result.squeeze(1) if column else result
-    return result.squeeze(0) if row else result
+    sizes = factors[0].shape[row:1] + factors[-1].shape[1 : 2 - column]
+    return _chain(factors).view(sizes)
 
 
 @function
@@ -353,8 +354,8 @@ def vecdot(x, y, *, dim=-1):
     """The products of vectors along an axis, of which the first is conjugated.
 
     Args:
-        x: a tensor.
-        y: a tensor; both broadcast.
+        x: floating or complex.
+        y: of the same dtype; the two broadcast.
         dim: the axis of the vectors.
 
     Raises:
@@ -375,6 +376,8 @@ def vecdot(x, y, *, dim=-1):
             "linalg.vecdot: Expected x and y to have the same dtype, but found x of type "
             f"{_C.type_name(x.dtype)} and y of type {_C.type_name(y.dtype)} instead"
         )
+    if x.ndim == y.ndim == 1 and x.shape == y.shape and dim in (0, -1):
+        return vdot(x, y)
     return (conj(x) * y).sum(dim)
 
 

@@ -21,7 +21,7 @@ def relu(input, inplace=False):
     """max(input, 0).
 
     Args:
-        input: a tensor.
+        input: any dtype but bool and complex, any sizes.
         inplace: overwrite the input.
 
     Returns:
@@ -62,7 +62,7 @@ def leaky_relu(input, negative_slope=0.01, inplace=False):
     """input where it is positive, negative_slope * input elsewhere.
 
     Args:
-        input: a tensor.
+        input: floating, any sizes.
         negative_slope: the slope below zero.
         inplace: overwrite the input.
 
@@ -151,7 +151,7 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     """leaky_relu whose slope is drawn from [lower, upper] for each element, in training.
 
     Args:
-        input: a tensor.
+        input: floating, any sizes.
         lower: the smallest slope.
         upper: the largest slope.
         training: draw slopes; otherwise the middle is used.
@@ -244,7 +244,7 @@ def elu(input, alpha=1.0, inplace=False):
     """input where it is positive, alpha * (exp(input) - 1) elsewhere.
 
     Args:
-        input: a tensor.
+        input: floating, any sizes.
         alpha: the distance of the lower asymptote from zero.
         inplace: overwrite the input.
 
@@ -267,7 +267,7 @@ def selu(input, inplace=False):
     """elu with the scales that keep activations normalised.
 
     Args:
-        input: a tensor.
+        input: floating, any sizes.
         inplace: overwrite the input.
 
     Returns:
@@ -285,7 +285,7 @@ def celu(input, alpha=1.0, inplace=False):
     """input where it is positive, alpha * (exp(input / alpha) - 1) elsewhere.
 
     Args:
-        input: a tensor.
+        input: floating, any sizes.
         alpha: the distance of the lower asymptote from zero, not 0.
         inplace: overwrite the input.
 

@@ -344,10 +344,10 @@ def _declare_network(name, mode, doc, printed):
     cells = ", and that of the cells" if mode == "LSTM" else ""
     state = "[x[:1] * 0] * 2" if mode == "LSTM" else "x[:1] * 0"
     network.__name__ = network.__qualname__ = name
-    network.__doc__ = f"""{doc}: a stack of layers with their weights as arguments.
+    network.__doc__ = f"""{doc}.
 
-    For packed sequences the arguments are (data, batch_sizes, hx, params, has_biases, num_layers,
-    dropout, train, bidirectional).
+    A stack of layers with their weights as arguments. For packed sequences the arguments are (data,
+    batch_sizes, hx, params, has_biases, num_layers, dropout, train, bidirectional).
 
     Args:
         input: (T, N, F), or (N, T, F) with `batch_first`.

@@ -19,7 +19,7 @@ def gelu(input, *, approximate="none"):
     """input * Phi(input), with the distribution function Phi of the normal distribution.
 
     Args:
-        input: a tensor.
+        input: floating, any sizes.
         approximate: "none", or "tanh" for the formula with tanh.
 
     Returns:
@@ -88,7 +88,7 @@ def silu(input, inplace=False):
     """input * sigmoid(input), also called swish.
 
     Args:
-        input: a tensor.
+        input: floating or complex, any sizes.
         inplace: overwrite the input.
 
     Returns:
@@ -120,7 +120,7 @@ def mish(input, inplace=False):
     """input * tanh(softplus(input)).
 
     Args:
-        input: a tensor.
+        input: floating, any sizes.
         inplace: overwrite the input.
 
     Returns:
@@ -144,7 +144,7 @@ def softplus(input, beta=1.0, threshold=20.0):
     """log(1 + exp(beta * input)) / beta, and input where beta * input is above threshold.
 
     Args:
-        input: a tensor.
+        input: floating, any sizes.
         beta: how sharply the function bends.
         threshold: from where on the function is taken as linear.
 
@@ -181,7 +181,7 @@ def logsigmoid(input):
     """log(sigmoid(input)), without overflow on the way.
 
     Args:
-        input: a tensor.
+        input: floating, any sizes.
 
     Returns:
         A new tensor.
@@ -209,7 +209,7 @@ def softsign(input):
     """input / (1 + |input|).
 
     Args:
-        input: a tensor.
+        input: any dtype, any sizes.
 
     Returns:
         A new tensor.
@@ -241,7 +241,7 @@ def tanhshrink(input):
     """input - tanh(input).
 
     Args:
-        input: a tensor.
+        input: any dtype, any sizes.
 
     Returns:
         A new tensor.

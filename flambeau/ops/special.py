@@ -29,7 +29,7 @@ def _special(name, doc, vjp=None, *, kernel=None, node=None, example, reference,
     def forward(input):
         return kernels(of(input)).unary(kernel, input)
 
-    _document(forward, name, doc, ("input: a tensor.",), example)
+    _document(forward, name, doc, ("input: any dtype but complex, any sizes.",), example)
     target = op(
         forward,
         name=f"special.{name}",
@@ -75,6 +75,8 @@ i0 = unary(
     lambda g, input: g * i1(input),
     reference=scipy("i0"),
     example=("[0., 1.]", "tensor([1.0000, 1.2661])"),
+    takes="any dtype but complex",
+    floats=True,
 )
 i0e = _special(
     "i0e",
@@ -520,7 +522,7 @@ def mvlgamma(input, p):
     The sum of lgamma(input - k / 2) over k < p, and p (p - 1) log(pi) / 4 (A. T. James, 1964).
 
     Args:
-        input: a tensor.
+        input: any dtype but complex, elements above (p - 1) / 2; bool and integers give floats.
         p: the dimension, at least 1.
 
     Returns:

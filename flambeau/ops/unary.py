@@ -26,6 +26,7 @@ neg = unary(
     reference=numpy("negative"),
     example=("[1, -2]", "tensor([-1,  2])"),
     exact_out=True,
+    takes="any dtype but bool",
 )
 sgn = unary(
     "sgn",
@@ -42,6 +43,7 @@ abs = unary(
     aliases=("absolute",),
     reference=numpy("abs"),
     example=("[-1, 2]", "tensor([1, 2])"),
+    takes="any dtype but bool",
 )
 sign = unary(
     "sign",
@@ -50,6 +52,7 @@ sign = unary(
     reference=numpy("sign"),
     example=("[-2., 0., 3.]", "tensor([-1.,  0.,  1.])"),
     exact_out=True,
+    takes="any dtype but complex",
 )
 
 
@@ -87,6 +90,7 @@ angle = unary(
     inplace=False,
     reference=numpy("angle"),
     example=("[-1., 1.]", "tensor([3.1416, 0.0000])"),
+    floats=True,
 )
 
 
@@ -104,7 +108,8 @@ def _(g, input):
 def _rounding(name, doc, printed, **info):
     example = ("[-1.5, 0.5, 2.7]", printed)
     info.setdefault("reference", numpy(name))
-    return unary(name, doc, lambda g: zeros(g), example=example, **info)
+    takes = "any dtype but bool and complex"
+    return unary(name, doc, lambda g: zeros(g), example=example, takes=takes, **info)
 
 
 ceil = _rounding(
@@ -137,7 +142,7 @@ def round(input, *, decimals=0):
     """The nearest integer, of two equally near the even one; or multiple of 10**-decimals.
 
     Args:
-        input: a tensor.
+        input: any dtype but bool and complex.
         decimals: decimal places to keep; negative ones round to tens, hundreds, ...
 
     Returns:
@@ -165,6 +170,7 @@ frac = unary(
     lambda g: g,
     example=("[1.5, -0.5]", "tensor([ 0.5000, -0.5000])"),
     exact_out=True,
+    takes="floating",
 )
 
 # ---- powers, exponentials, logarithms ----
@@ -200,6 +206,7 @@ reciprocal = unary(
     domain=(0.3, 3.0),
     reference=numpy("reciprocal"),
     example=("[2., 4.]", "tensor([0.5000, 0.2500])"),
+    floats=True,
 )
 sqrt = unary(
     "sqrt",
@@ -208,6 +215,7 @@ sqrt = unary(
     domain=(0.2, 3.0),
     reference=numpy("sqrt"),
     example=("[4., 9.]", "tensor([2., 3.])"),
+    floats=True,
 )
 rsqrt = unary(
     "rsqrt",
@@ -215,6 +223,7 @@ rsqrt = unary(
     lambda g, out: -0.5 * g * conj(out * out * out),
     domain=(0.3, 3.0),
     example=("[4., 16.]", "tensor([0.5000, 0.2500])"),
+    floats=True,
 )
 exp = unary(
     "exp",
@@ -222,6 +231,7 @@ exp = unary(
     lambda g, out: g * conj(out),
     reference=numpy("exp"),
     example=("[0., 1.]", "tensor([1.0000, 2.7183])"),
+    floats=True,
 )
 exp2 = unary(
     "exp2",
@@ -229,6 +239,7 @@ exp2 = unary(
     lambda g, out: g * conj(out * _LN2),
     reference=numpy("exp2"),
     example=("[1., 3.]", "tensor([2., 8.])"),
+    floats=True,
 )
 expm1 = unary(
     "expm1",
@@ -236,6 +247,7 @@ expm1 = unary(
     lambda g, out: g * conj(out + 1),
     reference=numpy("expm1"),
     example=("[0., 1.]", "tensor([0.0000, 1.7183])"),
+    floats=True,
 )
 log = unary(
     "log",
@@ -244,6 +256,7 @@ log = unary(
     domain=(0.2, 5.0),
     reference=numpy("log"),
     example=("[1., 10.]", "tensor([0.0000, 2.3026])"),
+    floats=True,
 )
 log2 = unary(
     "log2",
@@ -252,6 +265,7 @@ log2 = unary(
     domain=(0.2, 5.0),
     reference=numpy("log2"),
     example=("[2., 8.]", "tensor([1., 3.])"),
+    floats=True,
 )
 log10 = unary(
     "log10",
@@ -260,6 +274,7 @@ log10 = unary(
     domain=(0.2, 5.0),
     reference=numpy("log10"),
     example=("[10., 1000.]", "tensor([1., 3.])"),
+    floats=True,
 )
 log1p = unary(
     "log1p",
@@ -268,6 +283,7 @@ log1p = unary(
     domain=(-0.8, 3.0),
     reference=numpy("log1p"),
     example=("[0., 1.]", "tensor([0.0000, 0.6931])"),
+    floats=True,
 )
 
 # ---- trigonometry ----
@@ -278,6 +294,7 @@ sin = unary(
     lambda g, input: g * conj(cos(input)),
     reference=numpy("sin"),
     example=("[0., 1.]", "tensor([0.0000, 0.8415])"),
+    floats=True,
 )
 cos = unary(
     "cos",
@@ -285,6 +302,7 @@ cos = unary(
     lambda g, input: -g * conj(sin(input)),
     reference=numpy("cos"),
     example=("[0., 1.]", "tensor([1.0000, 0.5403])"),
+    floats=True,
 )
 tan = unary(
     "tan",
@@ -293,6 +311,7 @@ tan = unary(
     domain=(-1.2, 1.2),
     reference=numpy("tan"),
     example=("[0., 1.]", "tensor([0.0000, 1.5574])"),
+    floats=True,
 )
 asin = unary(
     "asin",
@@ -302,6 +321,7 @@ asin = unary(
     aliases=("arcsin",),
     reference=numpy("arcsin"),
     example=("[0., 1.]", "tensor([0.0000, 1.5708])"),
+    floats=True,
 )
 acos = unary(
     "acos",
@@ -311,6 +331,7 @@ acos = unary(
     aliases=("arccos",),
     reference=numpy("arccos"),
     example=("[0., 1.]", "tensor([1.5708, 0.0000])"),
+    floats=True,
 )
 atan = unary(
     "atan",
@@ -319,6 +340,7 @@ atan = unary(
     aliases=("arctan",),
     reference=numpy("arctan"),
     example=("[0., 1.]", "tensor([0.0000, 0.7854])"),
+    floats=True,
 )
 sinh = unary(
     "sinh",
@@ -326,6 +348,7 @@ sinh = unary(
     lambda g, input: g * conj(cosh(input)),
     reference=numpy("sinh"),
     example=("[0., 1.]", "tensor([0.0000, 1.1752])"),
+    floats=True,
 )
 cosh = unary(
     "cosh",
@@ -333,6 +356,7 @@ cosh = unary(
     lambda g, input: g * conj(sinh(input)),
     reference=numpy("cosh"),
     example=("[0., 1.]", "tensor([1.0000, 1.5431])"),
+    floats=True,
 )
 tanh = fast(
     unary(
@@ -341,6 +365,7 @@ tanh = fast(
         lambda g, out: g * conj(1 - out * out),
         reference=numpy("tanh"),
         example=("[0., 1.]", "tensor([0.0000, 0.7616])"),
+        floats=True,
     ),
     input=lambda g, out: (
         g * conj(1 - out * out)
@@ -355,6 +380,7 @@ asinh = unary(
     aliases=("arcsinh",),
     reference=numpy("arcsinh"),
     example=("[0., 1.]", "tensor([0.0000, 0.8814])"),
+    floats=True,
 )
 acosh = unary(
     "acosh",
@@ -364,6 +390,7 @@ acosh = unary(
     aliases=("arccosh",),
     reference=numpy("arccosh"),
     example=("[1., 2.]", "tensor([0.0000, 1.3170])"),
+    floats=True,
 )
 atanh = unary(
     "atanh",
@@ -373,12 +400,14 @@ atanh = unary(
     aliases=("arctanh",),
     reference=numpy("arctanh"),
     example=("[0., 0.5]", "tensor([0.0000, 0.5493])"),
+    floats=True,
 )
 sinc = unary(
     "sinc",
     "sin(pi input) / (pi input), and 1 at zero.",
     reference=numpy("sinc"),
     example=("[0., 0.5]", "tensor([1.0000, 0.6366])"),
+    floats=True,
 )
 
 
@@ -396,6 +425,8 @@ deg2rad = unary(
     lambda g: g * (math.pi / 180),
     reference=numpy("deg2rad"),
     example=("[180., 90.]", "tensor([3.1416, 1.5708])"),
+    takes="any dtype but complex",
+    floats=True,
 )
 rad2deg = unary(
     "rad2deg",
@@ -403,6 +434,8 @@ rad2deg = unary(
     lambda g: g * (180 / math.pi),
     reference=numpy("rad2deg"),
     example=("[0.]", "tensor([0.])"),
+    takes="any dtype but complex",
+    floats=True,
 )
 
 # ---- special functions ----
@@ -413,6 +446,8 @@ erf = unary(
     lambda g, input: g * exp(-input * input) * (2 / math.sqrt(math.pi)),
     reference=scipy("erf"),
     example=("[0., 1.]", "tensor([0.0000, 0.8427])"),
+    takes="any dtype but complex",
+    floats=True,
 )
 erfc = unary(
     "erfc",
@@ -420,6 +455,8 @@ erfc = unary(
     lambda g, input: g * exp(-input * input) * (-2 / math.sqrt(math.pi)),
     reference=scipy("erfc"),
     example=("[0., 1.]", "tensor([1.0000, 0.1573])"),
+    takes="any dtype but complex",
+    floats=True,
 )
 erfinv = unary(
     "erfinv",
@@ -428,6 +465,8 @@ erfinv = unary(
     domain=(-0.95, 0.95),
     reference=scipy("erfinv"),
     example=("[0., 0.5]", "tensor([0.0000, 0.4769])"),
+    takes="any dtype but complex",
+    floats=True,
 )
 lgamma = unary(
     "lgamma",
@@ -436,6 +475,8 @@ lgamma = unary(
     domain=(0.3, 4.0),
     reference=scipy("gammaln"),
     example=("[1., 4.]", "tensor([0.0000, 1.7918])"),
+    takes="any dtype but complex",
+    floats=True,
 )
 digamma = unary(
     "digamma",
@@ -444,6 +485,8 @@ digamma = unary(
     domain=(0.3, 4.0),
     reference=scipy("digamma"),
     example=("[1., 2.]", "tensor([-0.5772,  0.4228])"),
+    takes="any dtype but complex",
+    floats=True,
 )
 
 
@@ -459,7 +502,7 @@ def polygamma(n, input):
 
     Args:
         n: the order, at least 0.
-        input: a tensor.
+        input: any dtype but complex; bool and integers give floats.
 
     Returns:
         A new tensor.
@@ -509,6 +552,7 @@ sigmoid = fast(
         lambda g, out: g * conj(out * (1 - out)),
         reference=scipy("expit"),
         example=("[0., 1.]", "tensor([0.5000, 0.7311])"),
+        floats=True,
     ),
     input=lambda g, out: (
         g * conj(out * (1 - out))
@@ -553,6 +597,7 @@ relu = fast(
         "max(input, 0).",
         lambda g, out: where(out <= 0, 0.0, g),
         example=("[-1., 2.]", "tensor([0., 2.])"),
+        takes="any dtype but bool and complex",
     ),
     input=lambda g, out: kernels(g).binary("threshold_backward", g, out, 0.0),
 )

@@ -130,6 +130,18 @@ class Optimizer:
 
         Raises:
             NotImplementedError: Always, in this class.
+
+        Example:
+            >>> import flambeau as torch
+            >>> p = torch.nn.Parameter(torch.tensor([3.0]))
+            >>> optimizer = torch.optim.SGD([p], lr=0.25)
+            >>> def closure():
+            ...     optimizer.zero_grad()
+            ...     loss = (p * p).sum()
+            ...     loss.backward()
+            ...     return loss.detach()
+            >>> optimizer.step(closure), p.detach()
+            (tensor(9.), tensor([1.5000]))
         """
         raise NotImplementedError(f"{type(self).__name__}.step: the class does not define it")
 
@@ -138,6 +150,14 @@ class Optimizer:
 
         Args:
             set_to_none: Drop them instead of filling them with zeros.
+
+        Example:
+            >>> import flambeau as torch
+            >>> p = torch.nn.Parameter(torch.ones(1))
+            >>> p.grad = torch.ones(1)
+            >>> torch.optim.SGD([p], lr=0.25).zero_grad(set_to_none=False)
+            >>> p.grad
+            tensor([0.])
         """
         for group in self.param_groups:
             for parameter in group["params"]:
@@ -158,6 +178,14 @@ class Optimizer:
         Raises:
             TypeError: If it is not a dictionary, or holds anything but tensors.
             ValueError: If a parameter is no leaf or is in another group, or an option is missing.
+
+        Example:
+            >>> import flambeau as torch
+            >>> p, q = torch.nn.Parameter(torch.ones(1)), torch.nn.Parameter(torch.ones(1))
+            >>> optimizer = torch.optim.SGD([p], lr=0.5)
+            >>> optimizer.add_param_group({"params": [q], "lr": 0.25})
+            >>> [group["lr"] for group in optimizer.param_groups]
+            [0.5, 0.25]
         """
         if not isinstance(param_group, dict):
             raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
@@ -211,6 +239,15 @@ class Optimizer:
         Returns:
             A dictionary: "state", from a parameter's number to what is remembered of it, and
             "param_groups", the groups with all options.
+
+        Example:
+            >>> import flambeau as torch
+            >>> p = torch.nn.Parameter(torch.ones(1))
+            >>> p.grad = torch.ones(1)
+            >>> optimizer = torch.optim.SGD([p], lr=0.5, momentum=0.9)
+            >>> optimizer.step()
+            >>> optimizer.state_dict()["state"]
+            {0: {'momentum_buffer': tensor([1.])}}
         """
         for hook in self._optimizer_state_dict_pre_hooks.values():
             hook(self)
@@ -242,6 +279,15 @@ class Optimizer:
 
         Raises:
             ValueError: If the groups differ.
+
+        Example:
+            >>> import flambeau as torch
+            >>> p = torch.nn.Parameter(torch.ones(1))
+            >>> saved = torch.optim.SGD([p], lr=0.125).state_dict()
+            >>> optimizer = torch.optim.SGD([p], lr=0.5)
+            >>> optimizer.load_state_dict(saved)
+            >>> optimizer.param_groups[0]["lr"]
+            0.125
         """
         if not hasattr(state_dict, "items"):
             raise TypeError(f"state_dict must be a dict, got {type(state_dict).__name__}")
@@ -290,10 +336,22 @@ class Optimizer:
     # --- hooks ------------------------------------------------------------------------------
 
     def register_step_pre_hook(self, hook):
-        """Run `hook(optimizer, args, kwargs)` before each step; a pair it returns replaces both.
+        """Run `hook(optimizer, args, kwargs)` before each step.
+
+        Args:
+            hook: The function; a pair that it returns replaces `args` and `kwargs`.
 
         Returns:
             A handle whose `remove()` takes the hook away.
+
+        Example:
+            >>> import flambeau as torch
+            >>> p = torch.nn.Parameter(torch.ones(1))
+            >>> p.grad = torch.ones(1)
+            >>> optimizer = torch.optim.SGD([p], lr=0.25)
+            >>> handle = optimizer.register_step_pre_hook(lambda *_: print("before", p.item()))
+            >>> optimizer.step()
+            before 1.0
         """
         _run_hooks_around_step(type(self))
         return _enter(self._optimizer_step_pre_hooks, hook)
@@ -301,8 +359,20 @@ class Optimizer:
     def register_step_post_hook(self, hook):
         """Run `hook(optimizer, args, kwargs)` after each step.
 
+        Args:
+            hook: The function.
+
         Returns:
             A handle whose `remove()` takes the hook away.
+
+        Example:
+            >>> import flambeau as torch
+            >>> p = torch.nn.Parameter(torch.ones(1))
+            >>> p.grad = torch.ones(1)
+            >>> optimizer = torch.optim.SGD([p], lr=0.25)
+            >>> handle = optimizer.register_step_post_hook(lambda *_: print("after", p.item()))
+            >>> optimizer.step()
+            after 0.75
         """
         _run_hooks_around_step(type(self))
         return _enter(self._optimizer_step_post_hooks, hook)
@@ -310,32 +380,76 @@ class Optimizer:
     def register_state_dict_pre_hook(self, hook, prepend=False):
         """Run `hook(optimizer)` before `state_dict`.
 
+        Args:
+            hook: The function.
+            prepend: Run it before the hooks already registered.
+
         Returns:
             A handle whose `remove()` takes the hook away.
+
+        Example:
+            >>> import flambeau as torch
+            >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.25)
+            >>> handle = optimizer.register_state_dict_pre_hook(lambda o: print(type(o).__name__))
+            >>> state = optimizer.state_dict()
+            SGD
         """
         return _enter(self._optimizer_state_dict_pre_hooks, hook, prepend)
 
     def register_state_dict_post_hook(self, hook, prepend=False):
         """Run `hook(optimizer, state_dict)` after `state_dict`; a result replaces it.
 
+        Args:
+            hook: The function.
+            prepend: Run it before the hooks already registered.
+
         Returns:
             A handle whose `remove()` takes the hook away.
+
+        Example:
+            >>> import flambeau as torch
+            >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.25)
+            >>> handle = optimizer.register_state_dict_post_hook(lambda o, s: {**s, "run": 7})
+            >>> sorted(optimizer.state_dict())
+            ['param_groups', 'run', 'state']
         """
         return _enter(self._optimizer_state_dict_post_hooks, hook, prepend)
 
     def register_load_state_dict_pre_hook(self, hook, prepend=False):
         """Run `hook(optimizer, state_dict)` before `load_state_dict`; a result replaces it.
 
+        Args:
+            hook: The function.
+            prepend: Run it before the hooks already registered.
+
         Returns:
             A handle whose `remove()` takes the hook away.
+
+        Example:
+            >>> import flambeau as torch
+            >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.25)
+            >>> handle = optimizer.register_load_state_dict_pre_hook(lambda o, s: print(sorted(s)))
+            >>> optimizer.load_state_dict(optimizer.state_dict())
+            ['param_groups', 'state']
         """
         return _enter(self._optimizer_load_state_dict_pre_hooks, hook, prepend)
 
     def register_load_state_dict_post_hook(self, hook, prepend=False):
         """Run `hook(optimizer)` after `load_state_dict`.
 
+        Args:
+            hook: The function.
+            prepend: Run it before the hooks already registered.
+
         Returns:
             A handle whose `remove()` takes the hook away.
+
+        Example:
+            >>> import flambeau as torch
+            >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.25)
+            >>> handle = optimizer.register_load_state_dict_post_hook(lambda o: print("loaded"))
+            >>> optimizer.load_state_dict(optimizer.state_dict())
+            loaded
         """
         return _enter(self._optimizer_load_state_dict_post_hooks, hook, prepend)
 

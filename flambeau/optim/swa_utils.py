@@ -186,6 +186,16 @@ class AveragedModel(Module):
 
         Args:
             model: The model; the first time its values are copied.
+
+        Example:
+            >>> import flambeau as torch
+            >>> model = torch.nn.PReLU(init=1.0)
+            >>> averaged = torch.optim.swa_utils.AveragedModel(model)
+            >>> for value in (1.0, 4.0):
+            ...     weight = torch.nn.init.constant_(model.weight, value)
+            ...     averaged.update_parameters(model)
+            >>> averaged.module.weight.tolist()
+            [2.5]
         """
         averages, values = self._averaged(self.module), self._averaged(model)
         values = [

@@ -1,5 +1,7 @@
 """Custom Functions."""
 
+import re
+
 import pytest
 
 import flambeau as fl
@@ -214,6 +216,13 @@ def test_once_differentiable():
     assert g.item() == 6
     with pytest.raises(RuntimeError, match="once_differentiable"):
         g.backward()
+
+
+def test_the_node_prints_as_the_class_beside_function():
+    assert re.fullmatch(
+        r"<flambeau\.autograd\.function\.ExpBackward object at 0x\w+>",
+        repr(Exp.apply(leaf(1.0)).grad_fn),
+    )
 
 
 def test_misuse():

@@ -1,16 +1,19 @@
 """Docstrings: every public function and class has one, and their examples print what they show."""
 
 import ast
+import contextlib
 import doctest
 import functools
 import importlib
 import inspect
 import pkgutil
+import re
 import sys
 
 import pytest
 
 import flambeau
+from flambeau.core.registry import OPS
 
 #: Of the package itself nothing but names: what they stand for is defined in these.
 MODULES = [
@@ -25,11 +28,24 @@ WITH_EXAMPLES = [
     "",
     "Tensor",
     "autograd",
+    "autograd.forward_ad",
+    "autograd.function",
+    "autograd.functional",
+    "autograd.graph",
+    "autograd.guarding",
+    "autograd.profiler",
     "cuda",
+    "debug",
     "fft",
     "func",
     "linalg",
     "nn",
+    "nn.Module",
+    "nn.ModuleDict",
+    "nn.ModuleList",
+    "nn.ParameterDict",
+    "nn.ParameterList",
+    "nn.Sequential",
     "nn.attention",
     "nn.functional",
     "nn.grad",
@@ -43,10 +59,15 @@ WITH_EXAMPLES = [
     "nn.utils.rnn",
     "nn.utils.stateless",
     "optim",
+    "optim.Optimizer",
     "optim.lr_scheduler",
     "optim.swa_utils",
+    "profiler",
     "random",
+    "serialization",
     "special",
+    "utils.checkpoint",
+    "utils.hooks",
 ]
 
 
@@ -98,6 +119,34 @@ def test_what_is_offered_has_an_example(name, tmp_path, monkeypatch):
     homes = {n: vars(sys.modules.get(offered[n].__module__, flambeau)) for n in shown}
     failed = [differences(n, own_docstring(offered[n]), homes[n]) for n in shown]
     assert not any(failed), "".join(failed)
+
+
+#: How docstrings name the dtypes that an elementwise operation takes.
+DTYPES = {
+    "any dtype": "bool int64 float32 complex64",
+    "any dtype but bool": "int64 float32 complex64",
+    "any dtype but complex": "bool int64 float32",
+    "any dtype but bool and complex": "int64 float32",
+    "floating or complex": "float32 complex64",
+    "floating": "float32",
+    "bool or integers": "bool int64",
+    "integers": "int64",
+}
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, op in OPS.items() if op.__module__ == "flambeau.ops._declare"]
+)
+def test_declared_operations_take_the_dtypes_that_they_say(name):
+    op, taken = OPS[name], {}
+    for dtype in DTYPES["any dtype"].split():
+        operand = flambeau.ones(1, dtype=getattr(flambeau, dtype))
+        with contextlib.suppress(RuntimeError):
+            taken[dtype] = op(*[operand] * op.info.arity).dtype
+    said = re.search(r"input: (?:a tensor or a number; )?([^,.]*)[,.]", op.__doc__)[1]
+    assert " ".join(taken) == DTYPES[said]
+    integers_give_floats = taken.get("int64") == flambeau.float32
+    assert ("bool and integers give floats" in op.__doc__) == integers_give_floats
 
 
 @pytest.mark.parametrize(

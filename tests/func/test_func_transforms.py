@@ -391,6 +391,16 @@ def test_batch_norm_without_running_statistics():
     assert_close(func.vmap(net)(x), flambeau.stack([net(a) for a in x]))
 
 
+def test_batch_norm_with_parameters_of_each_example():
+    norm = flambeau.nn.BatchNorm1d(3)
+    x, weights = flambeau.rand(4, 3), flambeau.rand(2, 3)
+    found = func.vmap(lambda w: func.functional_call(norm, {"weight": w}, (x,)))(weights)
+    assert norm.num_batches_tracked == 1  # all examples share the batch, and its statistics
+    assert_close(norm.running_mean, 0.1 * x.mean(0))
+    for one, w in zip(found, weights, strict=True):
+        assert_close(one, func.functional_call(norm, {"weight": w}, (x,)))
+
+
 def test_a_rule_that_reads_elements_runs_for_each_example():
     x = flambeau.rand(3, 2, 2).double() + flambeau.eye(2)
     found = func.vmap(func.jacrev(flambeau.linalg.det))(x)

@@ -450,3 +450,12 @@ def test_a_number_beside_a_tensor_has_the_gradient_of_a_tensor(name):
         assert (found is None) == (wanted is None)
         if wanted is not None:
             flambeau.testing.assert_close(found, wanted)
+
+
+def test_the_second_derivative_of_copysign_at_zero_is_a_number():
+    x = flambeau.tensor([0.0, -0.0, 2.0], requires_grad=True)
+    weights = flambeau.ones(3, requires_grad=True)
+    first = flambeau.autograd.grad(x.copysign(-1.0), x, weights, create_graph=True)[0]
+    assert first.tolist() == [0.0, 0.0, -1.0]
+    second = flambeau.autograd.grad(first.sum(), (x, weights))
+    assert [t.tolist() for t in second] == [[0.0, 0.0, 0.0], [0.0, 0.0, -1.0]]

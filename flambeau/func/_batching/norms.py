@@ -54,6 +54,10 @@ def _group_norm(op, size, values, marks):
 @rule("_native_batch_norm")
 def _batch_norm(op, size, values, marks):
     x, weight, bias, mean, var, training, momentum, eps = values
+    if marks[0] is not True and marks[3] is not True and marks[4] is not True:
+        found = op(x, None, None, mean, var, training, momentum, eps)  # of one batch, for all
+        out, *statistics = (whole(size, r, False) for r in found)
+        return _scaled(out, weight, bias, marks[1:3], _channels(out.ndim)), *statistics
     if training and mean is not None and (marks[3] is not True or marks[4] is not True):
         raise RuntimeError(
             "Batch norm got a batched tensor as input while the running_mean or running_var, which "

@@ -84,6 +84,13 @@ class HookMixin:
 
         Returns:
             A handle whose `remove()` takes the hook away.
+
+        Example:
+            >>> import flambeau as torch
+            >>> layer = torch.nn.ReLU()
+            >>> handle = layer.register_forward_pre_hook(lambda module, args: -args[0])
+            >>> layer(torch.tensor([-1.0, 1.0]))
+            tensor([1., 0.])
         """
         self._hooked = True
         marks = [self._forward_pre_hooks_with_kwargs] if with_kwargs else []
@@ -101,6 +108,13 @@ class HookMixin:
 
         Returns:
             A handle whose `remove()` takes the hook away.
+
+        Example:
+            >>> import flambeau as torch
+            >>> layer = torch.nn.ReLU()
+            >>> handle = layer.register_forward_hook(lambda module, args, output: output + 10)
+            >>> layer(torch.tensor([-1.0, 1.0]))
+            tensor([10., 11.])
         """
         self._hooked = True
         marks = []
@@ -119,6 +133,14 @@ class HookMixin:
 
         Returns:
             A handle whose `remove()` takes the hook away.
+
+        Example:
+            >>> import flambeau as torch
+            >>> layer, x = torch.nn.ReLU(), torch.ones(1, requires_grad=True)
+            >>> handle = layer.register_full_backward_pre_hook(lambda m, got: (got[0] * 10,))
+            >>> layer(x).backward()
+            >>> x.grad
+            tensor([10.])
         """
         self._hooked = True
         return _enter(self._backward_pre_hooks, hook, prepend=prepend)
@@ -135,6 +157,13 @@ class HookMixin:
 
         Raises:
             RuntimeError: If the module has a hook of the older `register_backward_hook`.
+
+        Example:
+            >>> import flambeau as torch
+            >>> layer = torch.nn.LeakyReLU(0.5)
+            >>> handle = layer.register_full_backward_hook(lambda m, given, got: print(given, got))
+            >>> layer(torch.tensor([-1.0], requires_grad=True)).backward()
+            (tensor([0.5000]),) (tensor([1.]),)
         """
         self._choose_backward_hooks(full=True)
         return _enter(self._backward_hooks, hook, prepend=prepend)
@@ -144,8 +173,22 @@ class HookMixin:
 
         Use `register_full_backward_hook`, whose gradients are those of the whole module.
 
+        Args:
+            hook: A function of the module and the gradients of inputs and of outputs; a result
+                replaces the former.
+
         Returns:
             A handle whose `remove()` takes the hook away.
+
+        Raises:
+            RuntimeError: If the module has a hook of `register_full_backward_hook`.
+
+        Example:
+            >>> import flambeau as torch
+            >>> layer = torch.nn.Tanh()
+            >>> handle = layer.register_backward_hook(lambda module, given, got: print(given, got))
+            >>> layer(torch.zeros(1, requires_grad=True) * 3).backward()
+            (tensor([1.]),) (tensor([1.]),)
         """
         self._choose_backward_hooks(full=False)
         return _enter(self._backward_hooks, hook)

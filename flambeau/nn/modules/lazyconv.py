@@ -1,14 +1,8 @@
 """Convolutions that take the number of their input channels from the first input."""
 
 from flambeau.core.errors import ArgumentValueError, ShapeError
-from flambeau.nn.modules.conv import (
-    Conv1d,
-    Conv2d,
-    Conv3d,
-    ConvTranspose1d,
-    ConvTranspose2d,
-    ConvTranspose3d,
-)
+from flambeau.nn.modules.conv import Conv1d, Conv2d, Conv3d
+from flambeau.nn.modules.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from flambeau.nn.modules.lazy import LazyModuleMixin
 from flambeau.nn.parameter import UninitializedParameter
 

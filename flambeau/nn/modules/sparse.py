@@ -166,6 +166,12 @@ class Embedding(_Table):
 
         Raises:
             ValueError: If the table is not a matrix.
+
+        Example:
+            >>> import flambeau as torch
+            >>> layer = torch.nn.Embedding.from_pretrained(torch.tensor([[0.0, 0.5], [1.0, 1.5]]))
+            >>> layer(torch.tensor([1])), layer.weight.requires_grad
+            (tensor([[1.0000, 1.5000]]), False)
         """
         rows, columns = _sizes_of(embeddings)
         return cls(
@@ -304,6 +310,12 @@ class EmbeddingBag(_Table):
 
         Raises:
             ValueError: If the table is not a matrix.
+
+        Example:
+            >>> import flambeau as torch
+            >>> layer = torch.nn.EmbeddingBag.from_pretrained(torch.tensor([[1.0], [2.0], [6.0]]))
+            >>> layer(torch.tensor([[0, 1, 2]]))  # the mean
+            tensor([[3.]])
         """
         rows, columns = _sizes_of(embeddings)
         layer = cls(

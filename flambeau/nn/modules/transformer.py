@@ -115,7 +115,7 @@ class _Layer(Module):
         if not hasattr(self, "activation"):
             self.activation = F.relu
 
-    def _sa_block(self, x, mask, padding, is_causal):
+    def _sa_block(self, x, mask, padding, is_causal=False):
         return self.dropout1(_attended(self.self_attn, x, x, mask, padding, is_causal))
 
     def _expanded(self, x):
@@ -224,7 +224,7 @@ class TransformerDecoderLayer(_Layer):
         x = self.norm2(x + self._mha_block(x, *other))
         return self.norm3(x + self._ff_block(x))
 
-    def _mha_block(self, x, memory, mask, padding, is_causal):
+    def _mha_block(self, x, memory, mask, padding, is_causal=False):
         x = _attended(self.multihead_attn, x, memory, mask, padding, is_causal)
         return self.dropout2(x)
 

@@ -184,6 +184,13 @@ class ParametrizationList(ModuleList):
         Raises:
             RuntimeError: If a parametrization has no `right_inverse`.
             ValueError: If one returns something that does not fit the original tensors.
+
+        Example:
+            >>> import flambeau as torch
+            >>> layer = torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(1, 1))
+            >>> layer.parametrizations.weight.right_inverse(torch.tensor([[-3.0]]))
+            >>> layer.weight.tolist(), layer.parametrizations.weight.original0.tolist()
+            ([[-3.0]], [[3.0]])
         """
         with no_grad():
             for module in reversed(list(self)):

@@ -75,7 +75,18 @@ class LRScheduler:
         self.__dict__.update(state_dict)
 
     def get_last_lr(self):
-        """The learning rate of every group, as this schedule set it last."""
+        """The learning rate of every group, as this schedule set it last.
+
+        Returns:
+            A list of numbers.
+
+        Example:
+            >>> import flambeau as torch
+            >>> p, q = torch.nn.Parameter(torch.ones(1)), torch.nn.Parameter(torch.ones(1))
+            >>> optimizer = torch.optim.SGD([{"params": [p], "lr": 0.5}, {"params": [q]}], lr=0.25)
+            >>> torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5).get_last_lr()
+            [0.5, 0.25]
+        """
         return self._last_lr
 
     def get_lr(self):
@@ -91,6 +102,15 @@ class LRScheduler:
 
         Args:
             epoch: Go to this epoch instead (deprecated).
+
+        Example:
+            >>> import flambeau as torch
+            >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1.0)
+            >>> schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
+            >>> optimizer.step()
+            >>> schedule.step()
+            >>> optimizer.param_groups[0]["lr"], schedule.last_epoch
+            (0.5, 1)
         """
         if self._step_count == 1:
             self._warn_of_order()
