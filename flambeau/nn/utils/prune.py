@@ -7,6 +7,7 @@ mask; several in turn on the same parameter act on what is left of it.
 from collections.abc import Iterable
 
 from flambeau.core.errors import ArgumentTypeError, ArgumentValueError
+from flambeau.core.registry import explain_functions
 from flambeau.nn.utils._pruning import BasePruningMethod as BasePruningMethod
 from flambeau.nn.utils._pruning import CustomFromMask as CustomFromMask
 from flambeau.nn.utils._pruning import Identity as Identity
@@ -19,7 +20,6 @@ from flambeau.nn.utils._pruning import _find
 from flambeau.nn.utils._pruning import (
     _validate_pruning_amount_init as _validate_pruning_amount_init,  # methods of users call it
 )
-from flambeau.core.registry import explain_functions
 from flambeau.nn.utils.convert_parameters import parameters_to_vector
 from flambeau.ops.creation import ones_like
 
