@@ -22,6 +22,8 @@ _OF_NAME = {
     "device": "torch.device",
     "generator": "torch.Generator",
     "memory_format": "torch.memory_format",
+    "module": "torch.nn.Module",
+    "parametrization": "torch.nn.Module",
 }
 # What a kernel's declaration asks for, likewise.
 _OF_DECLARATION = {
@@ -41,10 +43,11 @@ _COMMON = ("Tensor", "int", "float", "bool", "tuple", "list")
 _OF_PYTHON = re.compile(
     r"'[\w.]+' object |'\S+' not supported between|unsupported operand type|object of type '"
     r"|cannot unpack non-iterable|can't multiply sequence|int\(\) argument must be"
-    r"|not all arguments converted|only integer tensors"
+    r"|not all arguments converted|only integer tensors|float\(\) argument must be"
+    r"|bad operand type|can only concatenate"
 )
-# What the argument is of where Python does not say it: text % number, range(tensor).
-_UNSAID = {"not all": "str", "only integer": "Tensor"}
+# What the argument is where Python does not say it: text % number, text * 1.5, range(tensor).
+_UNSAID = {"not all": "str", "can't multiply": "str", "only integer": "Tensor"}
 # What an operation says of an argument, in the words of this file.
 _OF_OPERATION = re.compile(r"(\w+)\(\): argument '(\w+)'(?: \(position \d+\))? (.*)")
 _MOST_AXES = 64  # csrc/core/shape.h
@@ -119,7 +122,7 @@ def of_wrong_type(
     if type(error) is not TypeError:
         return None
     text = str(error)
-    if found := _of_same_name(function, given, text):
+    if found := _handed_on(function, given, text):
         return found
     if "incompatible function arguments" in text:
         return _refused_by_kernel(function, given, text)
@@ -155,15 +158,19 @@ def _renamed(
     return None
 
 
-def _of_same_name(function: str, given: list[Culprit], text: str) -> ArgumentTypeError | None:
-    """An operation's own words about an argument that was handed on to it under its name."""
+def _handed_on(function: str, given: list[Culprit], text: str) -> ArgumentTypeError | None:
+    """An operation's own words about an argument that was handed on to it."""
     found = _OF_OPERATION.match(text)
     if found is None or found[1] == function:
         return None
     for culprit in given:
         if culprit.name == found[2] and culprit.is_meant_by(found[3]):
             return wrong(function, culprit, found[3], culprit.value)
-    return None
+    kind = text.rpartition("not ")[2]
+    culprits = [culprit for culprit in given if kind_of(culprit.value) == kind]
+    if len(culprits) != 1:
+        return None
+    return wrong(function, culprits[0], f"cannot be of type {kind}: {text}", culprits[0].value)
 
 
 def _no_tensor(
@@ -173,6 +180,8 @@ def _no_tensor(
     found = error.obj
     if (found is None and error.name is None) or isinstance(found, TensorBase):
         return None
+    if hasattr(found, "_parameters"):
+        return None  # a module, of which an attribute was asked for by name
     kind = kind_of(found)
     for culprit in given:
         element = culprit.name == rest or any(e is found for e in culprit.elements())
@@ -232,7 +241,8 @@ def _refused_by_kernel(function: str, given: list[Culprit], text: str) -> Except
 def _of_wrong_type(
     function: str, given: list[Culprit], wanted: str, kind: str
 ) -> ArgumentTypeError:
-    for culprit in given:
+    # Tensors come first as a rule: where none is wanted, the last is the one to blame.
+    for culprit in reversed(given) if kind == "Tensor" else given:
         if kind_of(culprit.value) == kind:
             return wrong(function, culprit, f"must be {wanted}, not {kind}", culprit.value)
     return _unexplained(function, given, f"{wanted}, got {kind}")
@@ -324,6 +334,7 @@ def _failed_inside(function: str, given: list[Culprit], text: str) -> ArgumentTy
     kinds += [kind for start, kind in _UNSAID.items() if text.startswith(start)]
     for kind in sorted(kinds, key=_COMMON.__contains__):
         culprits = [c for c in given if kind_of(c.value) == kind]
+        culprits = culprits or [c for c in given if kind in map(kind_of, c.elements())]
         if len(culprits) == 1 or (culprits and kind not in _COMMON):
             what = f"cannot be of type {kind}: {text}"
             return wrong(function, culprits[0], what, culprits[0].value)

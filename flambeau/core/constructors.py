@@ -35,13 +35,48 @@ def explain_construction(
     if constructor is not _outermost(kind):
         return None
     name = next(each.__name__ for each in kind.__mro__ if _is_ours(each))
-    given = [Culprit(n, None, v) for n, v in zip(names[1:], positional[1:], strict=False)]
-    given += [Culprit(n, None, v) for n, v in keywords.items()]
+    arguments = dict(zip(names[1:], positional[1:], strict=False)) | keywords
+    given = [Culprit(n, None, v) for n, v in arguments.items()]
     if error.__traceback__ is None:
         made: Exception | None = _of_signature(name, error)
     else:
-        made = _of_wrong_type(name, given, error) or _in_context(name, given, error)
+        unusual = _unusual(kind, given)
+        made = _of_wrong_type(name, unusual, error) or _in_context(name, given, error)
     return None if made is None else blame.in_place_of(error, made)
+
+
+def of_arguments(
+    name: str, kind: type, arguments: dict[str, object], error: Exception
+) -> Exception:
+    """The error that names an argument given to a constructor, which fails only now.
+
+    The error itself, with a note, where none is to blame alone.
+
+    Args:
+        name: what is being called.
+        kind: the class whose constructor it was.
+        arguments: what was given, by name.
+        error: what was raised.
+    """
+    given = [Culprit(n, None, v) for n, v in arguments.items()]
+    unusual = _unusual(kind, given)
+    if type(error) is TypeError and (made := blame.of_wrong_type(name, None, unusual, error)):
+        return blame.in_place_of(error, made)
+    if raised_here(error.__traceback__):
+        error.add_note(f"raised in {name}() with {', '.join(_arguments(given))}")
+    return error
+
+
+def _unusual(kind: type, given: list[Culprit]) -> list[Culprit]:
+    """Without the arguments of the type that their default has: they are not to blame."""
+    from inspect import signature
+
+    known = signature(kind).parameters
+    return [
+        each
+        for each in given
+        if each.name not in known or type(each.value) is not type(known[each.name].default)
+    ]
 
 
 def _outermost(kind: type) -> object:

@@ -42,6 +42,10 @@ class ArgumentValueError(Error, ValueError):
     """An argument has a value that the operation does not accept."""
 
 
+class AssertedError(ArgumentValueError, AssertionError):
+    """An argument breaks a rule that PyTorch states as an assertion."""
+
+
 class ArgumentTypeError(Error, TypeError):
     """An argument has the wrong Python type."""
 

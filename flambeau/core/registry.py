@@ -410,6 +410,14 @@ def checked(plain: Callable[..., Any], make: Callable[[Any], Any] = _C.make_func
     return target
 
 
+def explain_functions(module: dict[str, Any]) -> None:
+    """Let the public functions written in a module explain failed calls; `module`: its globals."""
+    for name, value in list(module.items()):
+        own = type(value) is type(checked) and value.__module__ == module["__name__"]
+        if own and not name.startswith("_"):
+            module[name] = checked(value)
+
+
 def explain_constructors(classes: dict[str, Any], base: type) -> None:
     """Let the constructors of the classes below `base` in a namespace explain failed calls."""
     for kind in list(classes.values()):

@@ -6,6 +6,7 @@ take arguments that are no matter of an operation: in-place variants, modes, red
 
 import warnings
 
+from flambeau.core.errors import AssertedError as _AssertedError
 from flambeau.core.registry import checked as _checked
 from flambeau.core.tensor import Tensor
 from flambeau.ops import dropout as _dropout
@@ -394,7 +395,7 @@ def embedding(
     if padding_idx is not None:
         rows = weight.size(0)
         if not -rows <= padding_idx < rows:
-            raise ValueError("Padding_idx must be within num_embeddings")
+            raise _AssertedError("Padding_idx must be within num_embeddings")
         padding_idx %= rows
     if max_norm is not None:
         if not isinstance(weight, Tensor):

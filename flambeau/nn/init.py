@@ -9,6 +9,7 @@ import warnings
 from functools import wraps
 
 from flambeau.core.grad_mode import no_grad
+from flambeau.core.registry import explain_functions
 
 __all__ = [
     "calculate_gain",
@@ -142,12 +143,20 @@ def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
     Returns:
         The tensor.
 
+    Raises:
+        ValueError: If the mean is not finite, or the deviation NaN.
+
     Example:
         >>> import flambeau as torch
         >>> weight = torch.nn.init.trunc_normal_(torch.empty(1000), a=-1.0, b=0.5)
         >>> bool(((weight >= -1.0) & (weight <= 0.5)).all())
         True
     """
+    if not math.isfinite(mean) or math.isnan(std):
+        # Nothing that is drawn would ever be kept.
+        raise ValueError(
+            f"trunc_normal_: mean and std must be finite: mean is {mean}, std is {std}"
+        )
     if mean < a - 2 * std or mean > b + 2 * std:
         warnings.warn(
             "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. "
@@ -528,6 +537,9 @@ def sparse_(tensor, sparsity, std=0.01, generator=None):
         for column in range(columns):
             tensor[randperm(rows)[:zeros], column] = 0
     return tensor
+
+
+explain_functions(globals())
 
 
 def _deprecated(function):

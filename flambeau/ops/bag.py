@@ -221,7 +221,10 @@ def bags(
     if padding_idx is not None:
         size = weight.shape[0]
         if not -size <= padding_idx < size:
-            raise ArgumentValueError("padding_idx must be within the number of embeddings")
+            raise RuntimeFailure(
+                f"padding_idx must be within the number of embeddings, {-size} through {size - 1}, "
+                f"but got {padding_idx}"
+            )
         padding_idx %= size
     if input.ndim == 2:
         offsets, include_last_offset = _C.arange(0, input.shape[1], len(input), _C.int64), False

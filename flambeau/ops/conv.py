@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flambeau.backends import kernels
 from flambeau.core.errors import ShapeError
+from flambeau.core.numeric import whole
 from flambeau.core.registry import function, op
 
 # ---- the primitives: batches only, and one value per spatial axis for every parameter ----
@@ -128,6 +129,8 @@ def _pair(value, name, n=2):
     """One number for all axes, or one per axis."""
     if isinstance(value, int):
         return (value,) * n
+    if (number := whole(value)) is not None:
+        return (number,) * n
     if isinstance(value, str):
         raise TypeError(f"argument '{name}' must be an integer or integers, not '{value}'")
     value = tuple(value)

@@ -234,7 +234,7 @@ def _number(value, op):
                 f"{op}(): argument 'fill_value' (position 2) must be Number, not Tensor"
             )
         return value.item()
-    return value
+    return value.item() if _C.is_numpy(value) else value
 
 
 def _dtype_of_number(value):
@@ -247,6 +247,8 @@ def _dtype_of_number(value):
 
 def fitting(value, dtype):
     """A number for a tensor of `dtype`, refused if the dtype cannot hold it."""
+    if _C.is_numpy(value):
+        value = value.item()
     if not isinstance(value, (int, float, complex)):
         raise TypeError(f"fill value must be Number, not {type(value).__name__}")
     if isinstance(value, complex) and not dtype.is_complex:
@@ -258,8 +260,6 @@ def fitting(value, dtype):
 
 def _fill(made, value, op):
     """Fills with a number that must fit."""
-    if _C.is_numpy(value):
-        value = value.item()
     if not isinstance(value, (int, float, complex)):
         raise TypeError(
             f"{op}(): argument 'fill_value' (position 2) must be Number, not {type(value).__name__}"

@@ -65,7 +65,8 @@ _dropout_backward.vjp("grad_output")(lambda g, mask, p: _dropout_backward(g, mas
 
 
 def _inactive(input, p, train):
-    """Whether a dropout leaves its input as it is; checks the probability."""
+    """Whether a dropout leaves its input as it is; checks what it would not look at then."""
+    _require_tensor(input, "dropout")
     if not 0 <= p <= 1:
         raise RuntimeFailure(f"dropout probability has to be between 0 and 1, but got {p}")
     return p == 0 or not train or input.numel() == 0

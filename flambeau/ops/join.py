@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flambeau import _C
 from flambeau.backends import kernels
+from flambeau.core.numeric import whole
 from flambeau.core.registry import function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops.index import _zeros
@@ -364,8 +365,8 @@ def tensor_split(
     n = input.size(dim)
     if isinstance(indices_or_sections, Tensor):
         indices_or_sections = indices_or_sections.tolist()
-    if isinstance(indices_or_sections, int):
-        sections = indices_or_sections
+    sections = whole(indices_or_sections)
+    if sections is not None:
         if sections <= 0:
             raise RuntimeError(f"number of sections must be larger than 0, got {sections}")
         base, longer = divmod(n, _countable("tensor_split", sections))
@@ -386,7 +387,7 @@ def _split_at(name, axis, least, example, printed):
                 f"torch.{name} requires a tensor with at least {least} dimension, but got a tensor "
                 f"with {input.ndim} dimensions!"
             )
-        if isinstance(indices_or_sections, int):
+        if whole(indices_or_sections) is not None:
             n = input.shape[dim]
             if indices_or_sections <= 0 or n % indices_or_sections:
                 raise RuntimeError(

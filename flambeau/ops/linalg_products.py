@@ -6,6 +6,7 @@ from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core.errors import DTypeError, ShapeError, UnsupportedError
 from flambeau.core.layout import contiguous_format
+from flambeau.core.numeric import whole
 from flambeau.core.registry import function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import conj
@@ -26,9 +27,9 @@ def _power_samples(s):
 
 
 def _integer(n, name):
-    if isinstance(n, bool) or not isinstance(n, int):
+    if isinstance(n, bool) or whole(n) is None:
         raise TypeError(f"{name}(): argument 'n' (position 2) must be int, not {type(n).__name__}")
-    return n
+    return whole(n)
 
 
 @op(methods=("matrix_power",), samples=_power_samples)
@@ -597,8 +598,9 @@ def tensorinv(input, ind=2):
         (torch.Size([4, 2, 2]), tensor([[0.0000, 0.0000],
                 [0.0000, 0.5000]]))
     """
-    if isinstance(ind, bool) or not isinstance(ind, int):
+    if isinstance(ind, bool) or whole(ind) is None:
         raise TypeError(f"linalg_tensorinv(): argument 'ind' must be int, not {type(ind).__name__}")
+    ind = whole(ind)
     if ind <= 0:
         raise ShapeError(f"Expected a strictly positive integer for 'ind', but got {ind}")
     rows, columns = input.shape[:ind], input.shape[ind:]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flambeau import _C
 from flambeau.backends import kernels
-from flambeau.core.errors import RuntimeFailure, ShapeError
+from flambeau.core.errors import RuntimeFailure, ShapeError, require
 from flambeau.core.registry import checked, function, op
 from flambeau.ops._declare import require_tensors
 from flambeau.ops.linalg_norms import vector_norm
@@ -88,6 +88,7 @@ def hinge_embedding_loss(
         tensor([3.0000, 0.7500])
     """
     reduction = _reduction(size_average, reduce, reduction)
+    require_tensors("hinge_embedding_loss", input=input, target=target)
     zero = _C.full((), 0, input.dtype)
     far = where(target == 1, zero, (margin - input).clamp(min=0))
     near = where(target == -1, zero, input)
@@ -163,7 +164,13 @@ def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="m
     reduction = _reduction(size_average, reduce, reduction)
     require_tensors("soft_margin_loss", input=input, target=target)
     shape = _C.broadcast_shapes(input.shape, target.shape)
-    input, target = _same_dtype(input.expand(shape), target.expand(shape))
+    require(
+        tuple(shape) == tuple(input.shape),
+        "soft_margin_loss: the target must broadcast to the input",
+        input=input,
+        target=target,
+    )
+    input, target = _same_dtype(input, target.expand(shape))
     return _soft_margin(input, target, reduction)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 from flambeau import _C
-from flambeau.core.errors import RuntimeFailure, ShapeError
+from flambeau.core.errors import RuntimeFailure, ShapeError, require
 from flambeau.core.registry import checked
 from flambeau.ops.attention import scaled_dot_product_attention
 from flambeau.ops.dropout import dropout
@@ -304,6 +304,12 @@ def multi_head_attention_forward(
     _require(embed % num_heads == 0, f"embed_dim {embed} not divisible by num_heads {num_heads}")
     separate = (q_proj_weight, k_proj_weight, v_proj_weight) if use_separate_proj_weight else None
     _check_projections(key, value, in_proj_weight, separate)
+    require(
+        key.shape[1] == batch or static_k is not None,
+        "multi_head_attention_forward: query and key must have as many sequences in the batch",
+        query=query,
+        key=key,
+    )
     q, k, v = _projected(query, key, value, in_proj_weight, separate, in_proj_bias)
     if mask is not None:
         mask = _sized_mask(mask, (length, key.shape[0]), batch, num_heads)

@@ -104,8 +104,8 @@ def pad(input, pad, mode="constant", value=None):
     """Widens (or, with negative numbers, trims) the last axes.
 
     Args:
-        input: any tensor; the other modes than "constant" leave the first axes (batch, channels)
-            alone.
+        input: any tensor; for the other modes than "constant" one that has a channel, or a batch
+            and a channel, before the axes that are padded.
         pad: (before, after) of the last axis, then of the one before it, and so on; three axes at
             most in the other modes than "constant".
         mode: "constant", "reflect", "replicate" or "circular".
@@ -135,9 +135,10 @@ def pad(input, pad, mode="constant", value=None):
     if len(pad) % 2:
         raise RuntimeFailure(f"pad: Padding length must be divisible by 2, got {len(pad)}")
     edges = _edges.get((mode, len(pad) // 2))
-    if edges is None or len(pad) > 2 * input.ndim:
+    if edges is None or input.ndim - len(pad) // 2 not in (1, 2):
         raise NotImplementedError(
             f"pad: Padding size {len(pad)} is not supported for {input.ndim}D input tensor: "
-            "one to three axes can be padded, and any number in the mode constant"
+            f"the mode {mode} pads one to three axes, before which one or two more stand; the mode "
+            "constant pads any number"
         )
     return edges(input, pad)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from math import inf, prod
 
 from flambeau.core.errors import ArgumentTypeError, ArgumentValueError, ShapeError
+from flambeau.core.numeric import whole
 from flambeau.core.registry import checked, function
 from flambeau.ops import pool_primitives as primitives
 from flambeau.ops._declare import stored
@@ -54,7 +55,7 @@ def _need(input, n, name):
 
 
 def _step(kernel_size, stride, n):
-    if stride is None or stride == () or stride == []:
+    if stride is None or (isinstance(stride, (tuple, list)) and not stride):
         return kernel_size
     return _pair(stride, "stride", n)
 
@@ -155,7 +156,7 @@ def _output_size(input, output_size, n, name):
             f"{list(input.shape)}"
         )
     _need(input, n, name)
-    if isinstance(output_size, int) or output_size is None:
+    if output_size is None or whole(output_size) is not None:
         output_size = (output_size,) * n
     output_size = tuple(output_size)
     if len(output_size) != n:
@@ -236,7 +237,7 @@ def _make_fractional(n):
             raise ArgumentValueError(
                 f"{name} requires specifying either an output_size or an output_ratio"
             )
-        ratios = (output_ratio,) * n if isinstance(output_ratio, (int, float)) else output_ratio
+        ratios = output_ratio if isinstance(output_ratio, (tuple, list)) else (output_ratio,) * n
         if len(ratios) != n:
             raise ArgumentValueError(f"{name}: output_ratio must be {n} numbers, got {ratios}")
         return tuple(int(s * r) for s, r in zip(input.shape[-n:], ratios, strict=True))

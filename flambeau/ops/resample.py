@@ -12,7 +12,6 @@ from flambeau.core.errors import (
     UnsupportedError,
 )
 from flambeau.core.registry import checked, op
-from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import require_tensors
 from flambeau.ops.pool import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 
@@ -96,8 +95,6 @@ def _(g, kind, align_corners, scales, grad_shape):
 def _per_axis(value, name, types, input):
     """A number, or one for each spatial axis, as the latter."""
     axes = input.ndim - 2
-    if isinstance(value, Tensor) and value.ndim == 0:
-        value = value.item()
     if not isinstance(value, (tuple, list)):
         value = (value,) * axes
     elif len(value) != axes:
@@ -111,13 +108,19 @@ def _per_axis(value, name, types, input):
             f"(N, C, d1, d2, ...,dK) format and {'output size' if own else name} in "
             f"({letter}1, {letter}2, ...,{letter}K) format."
         )
+    value = tuple(map(_number_of, value))
     if not all(isinstance(v, types) and not isinstance(v, bool) for v in value):
         raise ArgumentTypeError(
             f"interpolate: expected {name} to be one of {types[0].__name__} or Tuple[int] or "
             f"Tuple[int, int] or Tuple[int, int, int], but got {name} with types "
             f"{[type(v) for v in value]}"
         )
-    return tuple(value)
+    return value
+
+
+def _number_of(value):
+    """What stands in a tensor without axes, or in a number of NumPy's."""
+    return value.item() if getattr(value, "ndim", None) == 0 else value
 
 
 def _scaled(input, factors):

@@ -162,7 +162,7 @@ def _continued(input, samples, mode):
     if input.ndim == 0:
         input = input.view((1,))
     if mode != "reflect" or samples == 0:
-        return pad(input, (samples, samples), mode)
+        return pad(input.unsqueeze(-2), (samples, samples), mode).squeeze(-2)
     # The general `pad` looks up every sample; here only the two ends are turned round.
     size = input.shape[-1]
     if samples >= size:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from flambeau import _C
 from flambeau.backends import kernels
+from flambeau.core.numeric import whole
 from flambeau.core.registry import op
 from flambeau.ops._declare import conj
 from flambeau.ops.masks import where
@@ -171,9 +172,10 @@ def prod(input, dim=None, keepdim=False, *, dtype=None):
         >>> flambeau.prod(flambeau.tensor([2., 3., 4.]))
         tensor(24.)
     """
-    if dim is not None and not isinstance(dim, int):
+    axis = whole(dim)
+    if dim is not None and axis is None:
         raise TypeError(f"prod(): argument 'dim' must be int, not {type(dim).__name__}")
-    return kernels(input).prod(input, dim, keepdim, dtype)
+    return kernels(input).prod(input, axis, keepdim, dtype)
 
 
 @prod.vjp("input")

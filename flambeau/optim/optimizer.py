@@ -289,13 +289,15 @@ class Optimizer:
             >>> optimizer.param_groups[0]["lr"]
             0.125
         """
+        if not hasattr(state_dict, "items"):
+            raise TypeError(f"state_dict must be a dict, got {type(state_dict).__name__}")
         state_dict = dict(state_dict)
         for hook in self._optimizer_load_state_dict_pre_hooks.values():
             replaced = hook(self, state_dict)
             if replaced is not None:
                 state_dict = replaced
         # Copies: a learning rate may be a tensor that schedules change in place.
-        groups = deepcopy(state_dict["param_groups"])
+        groups = deepcopy(_entry(state_dict, "param_groups", "the state dict of an optimizer"))
         self._require_matching(groups)
         by_number = {}
         for saved, group in zip(groups, self.param_groups, strict=True):
@@ -321,7 +323,9 @@ class Optimizer:
                 f"{own}, the state dict {saved}"
             )
         for k, groups in enumerate(zip(self.param_groups, saved_groups, strict=True)):
-            own, saved = (len(group["params"]) for group in groups)
+            own, saved = (
+                len(_entry(group, "params", "a group of a state dict")) for group in groups
+            )
             if own != saved:
                 raise ValueError(
                     "loaded state dict contains a parameter group that doesn't match the size of "
@@ -458,9 +462,23 @@ def _enter(hooks, hook, prepend=False):
     return handle
 
 
+def _entry(mapping, name, what):
+    """What a dictionary that a user made has under a name.
+
+    Raises:
+        KeyError: If it has nothing there.
+        TypeError: If it is no dictionary.
+    """
+    if not isinstance(mapping, dict):
+        raise TypeError(f"{what} must be a dict, got {type(mapping).__name__}")
+    if name not in mapping:
+        raise KeyError(f"{what} must have an entry '{name}', it has {list(mapping)}")
+    return mapping[name]
+
+
 def _list_parameters(param_group):
     """Make "params" of a group a list of tensors, and "param_names" one of names, if given."""
-    params = param_group["params"]
+    params = _entry(param_group, "params", "a parameter group")
     if isinstance(params, Tensor):
         params = [params]
     elif isinstance(params, set):

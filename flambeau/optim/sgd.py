@@ -121,8 +121,8 @@ def _step_fused(group, params, grads, momenta, first_step):
         group["momentum"],
         group["dampening"],
         float(group["weight_decay"]),
-        group["nesterov"],
-        group["maximize"],
+        bool(group["nesterov"]),
+        bool(group["maximize"]),
         first_step,
     )
 

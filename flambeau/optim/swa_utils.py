@@ -6,6 +6,7 @@ from copy import deepcopy
 from flambeau.backends import kernels
 from flambeau.core.dtype import int64
 from flambeau.core.grad_mode import no_grad
+from flambeau.core.registry import explain_constructors
 from flambeau.nn import Module
 from flambeau.nn.modules.batchnorm import _BatchNorm
 from flambeau.ops.values import tensor
@@ -321,3 +322,7 @@ class SWALR(LRScheduler):
         # The learning rate that the way began with follows from where it is.
         first = last if before == 1 else (lr - before * last) / (1 - before)
         return last * now + first * (1 - now)
+
+
+for _base in (Module, LRScheduler):
+    explain_constructors(globals(), _base)

@@ -3,6 +3,7 @@
 import inspect
 import re
 
+import numpy as np
 import pytest
 
 import flambeau
@@ -123,3 +124,96 @@ def test_a_constructor_shows_its_signature_and_text():
     assert str(inspect.signature(nn.Linear.__init__)).startswith("(self, in_features, out_f")
     assert nn.Linear.__init__.__qualname__ == "Linear.__init__"
     assert inspect.getsource(nn.Linear.__init__).lstrip().startswith("def __init__(")
+
+
+def stepped(**options):
+    """An optimizer that makes a step with these options."""
+    parameter = nn.Parameter(flambeau.ones(2))
+    parameter.grad = flambeau.ones(2)
+    optim.ASGD([parameter], **options).step()
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (lambda: stepped(lambd="a"), TypeError, "asgd_step: option 'lambd' must be a number"),
+        (
+            lambda: optim.LBFGS([WEIGHT], tolerance_grad="a").step(lambda: flambeau.ones(())),
+            TypeError,
+            "LBFGS.step(): argument 'tolerance_grad' cannot be of type str: ",
+        ),
+        (
+            lambda: optim.SGD([WEIGHT]).step(3),
+            TypeError,
+            "SGD.step(): argument 'closure' must be callable, not int",
+        ),
+        (
+            lambda: optim.lr_scheduler.StepLR(optim.SGD([WEIGHT]), "a").step(),
+            TypeError,
+            "StepLR.step(): argument 'step_size' cannot be of type str: ",
+        ),
+        (
+            lambda: optim.SGD([WEIGHT]).load_state_dict({}),
+            KeyError,
+            "\"the state dict of an optimizer must have an entry 'param_groups', it has []\"",
+        ),
+        (
+            lambda: optim.SGD([{"lr": 1.0}]),
+            KeyError,
+            "\"a parameter group must have an entry 'params', it has ['lr']\"",
+        ),
+        (
+            lambda: nn.init.normal_(None),
+            AttributeError,
+            "normal_(): argument 'tensor' must be Tensor, not NoneType",
+        ),
+        (
+            lambda: nn.utils.weight_norm(None),
+            TypeError,
+            "weight_norm(): argument 'module' must be torch.nn.Module, not NoneType",
+        ),
+        (
+            lambda: nn.BatchNorm2d(3)([1]),
+            AttributeError,
+            "BatchNorm2d.forward(): argument 'input' must be Tensor, not list",
+        ),
+        (
+            lambda: nn.init.trunc_normal_(flambeau.ones(2), mean=float("nan")),
+            ValueError,
+            "trunc_normal_: mean and std must be finite",
+        ),
+        (
+            lambda: nn.MultiheadAttention(4, 2)(*[flambeau.ones(3, n, 4) for n in (1, 2, 2)]),
+            RuntimeError,
+            "multi_head_attention_forward: query and key must have as many sequences in the batch",
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Detected call of")
+@pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated")
+def test_what_only_a_later_call_finds_out_is_named(call, error, text):
+    with pytest.raises(error, match=f"^{re.escape(text)}"):
+        call()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda n: nn.LayerNorm(n)(flambeau.ones(2, 2)),
+        lambda n: nn.AvgPool2d(n, n)(flambeau.ones(1, 4, 4)),
+        lambda n: nn.Upsample(n)(flambeau.ones(1, 1, 4)),
+        lambda n: nn.Fold(4, n, stride=n)(flambeau.ones(1, 4, 4)),
+        lambda n: nn.functional.conv1d(flambeau.ones(1, 1, 5), flambeau.ones(1, 1, 2), stride=n),
+        lambda n: nn.functional.adaptive_max_pool1d(flambeau.ones(1, 5), n),
+        lambda n: flambeau.ones(4).tensor_split(n)[0],
+        lambda n: flambeau.ones(2, 2, 3).prod(n),
+        lambda n: flambeau.linalg.matrix_power(flambeau.eye(2), n),
+        lambda n: flambeau.full((2,), n),
+    ],
+)
+def test_integers_of_other_packages_are_sizes(call):
+    expected = call(2)
+    for number in (np.int64(2), np.int32(2), flambeau.tensor(2)):
+        found = call(number)
+        assert found.dtype == expected.dtype
+        assert flambeau.equal(found, expected)

@@ -1,5 +1,6 @@
 """Activation functions as modules."""
 
+from flambeau.core.errors import AssertedError
 from flambeau.nn import functional as F
 from flambeau.nn.modules.module import Module
 from flambeau.nn.parameter import Parameter
@@ -273,7 +274,7 @@ class Hardtanh(_Inplace):
         self.min_val = _renamed("min_value", min_value, "min_val", min_val)
         self.max_val = _renamed("max_value", max_value, "max_val", max_val)
         if self.max_val <= self.min_val:
-            raise ValueError(
+            raise AssertedError(
                 f"max_val ({self.max_val}) must be greater than min_val ({self.min_val})"
             )
 

@@ -47,8 +47,10 @@ class _NormBase(Module):
         self.affine = affine
         self.track_running_stats = track_running_stats
         for name, wanted in (("weight", affine), ("bias", affine and bias)):
-            parameter = Parameter(empty(num_features, device=device, dtype=dtype))
-            self.register_parameter(name, parameter if wanted else None)
+            parameter = None
+            if wanted:
+                parameter = Parameter(empty(num_features, device=device, dtype=dtype))
+            self.register_parameter(name, parameter)
         if track_running_stats:
             self.register_buffer("running_mean", zeros(num_features, device=device, dtype=dtype))
             self.register_buffer("running_var", ones(num_features, device=device, dtype=dtype))

@@ -91,7 +91,7 @@ class Module(HookMixin, StateMixin, MoveMixin, TreeMixin):
             _note_module(explained, self)
             if explained is error:
                 raise
-            raise explained
+            raise explained from None
 
     # --- attributes -------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """Normalisation within each sample."""
 
+from flambeau.core.numeric import whole
 from flambeau.nn import functional as F
 from flambeau.nn import init
 from flambeau.nn.modules.module import Module
@@ -10,9 +11,8 @@ __all__ = ["CrossMapLRN2d", "GroupNorm", "LayerNorm", "LocalResponseNorm", "RMSN
 
 
 def _shape_of(normalized_shape):
-    if isinstance(normalized_shape, int):
-        return (normalized_shape,)
-    return tuple(normalized_shape)
+    size = whole(normalized_shape)
+    return tuple(normalized_shape) if size is None else (size,)
 
 
 class LayerNorm(Module):
@@ -59,8 +59,10 @@ class LayerNorm(Module):
             ("weight", elementwise_affine),
             ("bias", elementwise_affine and bias),
         ):
-            parameter = Parameter(empty(self.normalized_shape, device=device, dtype=dtype))
-            self.register_parameter(name, parameter if wanted else None)
+            parameter = None
+            if wanted:
+                parameter = Parameter(empty(self.normalized_shape, device=device, dtype=dtype))
+            self.register_parameter(name, parameter)
         self.reset_parameters()
 
     def reset_parameters(self):
@@ -131,8 +133,10 @@ class GroupNorm(Module):
         self.eps = eps
         self.affine = affine
         for name, wanted in (("weight", affine), ("bias", affine and bias)):
-            parameter = Parameter(empty(num_channels, device=device, dtype=dtype))
-            self.register_parameter(name, parameter if wanted else None)
+            parameter = None
+            if wanted:
+                parameter = Parameter(empty(num_channels, device=device, dtype=dtype))
+            self.register_parameter(name, parameter)
         self.reset_parameters()
 
     def reset_parameters(self):

@@ -1,5 +1,6 @@
 """Embeddings."""
 
+from flambeau.core.errors import AssertedError
 from flambeau.core.grad_mode import no_grad
 from flambeau.nn import functional as F
 from flambeau.nn import init
@@ -16,7 +17,7 @@ class _Table(Module):
     def _set_sizes(self, rows, columns, padding_idx, message):
         if padding_idx is not None:
             if not -rows <= padding_idx < rows:
-                raise ValueError(message)
+                raise AssertedError(message)
             padding_idx %= rows
         self.num_embeddings = rows
         self.embedding_dim = columns
@@ -26,7 +27,7 @@ class _Table(Module):
         """Take the table that is given, or draw one."""
         shape = (self.num_embeddings, self.embedding_dim)
         if given is not None and tuple(given.shape) != shape:
-            raise ValueError("Shape of weight does not match num_embeddings and embedding_dim")
+            raise AssertedError("Shape of weight does not match num_embeddings and embedding_dim")
         weight = empty(shape, device=device, dtype=dtype) if given is None else given
         self.weight = Parameter(weight, requires_grad=not frozen)
         if given is None:
@@ -53,7 +54,7 @@ class _Table(Module):
 
 def _sizes_of(embeddings):
     if embeddings.dim() != 2:
-        raise ValueError("Embeddings parameter is expected to be 2-dimensional")
+        raise AssertedError("Embeddings parameter is expected to be 2-dimensional")
     return embeddings.shape
 
 

@@ -4,6 +4,7 @@ import warnings
 
 from flambeau.backends import kernels
 from flambeau.core.grad_mode import no_grad
+from flambeau.core.registry import explain_functions
 from flambeau.core.tensor import Tensor
 from flambeau.ops.join import stack
 from flambeau.ops.values import tensor
@@ -181,3 +182,6 @@ def clip_grad_value_(parameters, clip_value, foreach=None):
     with no_grad():
         for gradient in _gradients(parameters):
             gradient.clamp_(min=-bound, max=bound)
+
+
+explain_functions(globals())

@@ -1,5 +1,6 @@
 """Parameters as one vector."""
 
+from flambeau.core.registry import explain_functions
 from flambeau.ops.join import cat
 
 
@@ -61,3 +62,6 @@ def _require_one_device(parameters):
         raise TypeError(
             "Found two parameters on different devices, this is currently not supported."
         )
+
+
+explain_functions(globals())

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 
 from flambeau.core.errors import ArgumentValueError, RuntimeFailure
 from flambeau.core.grad_mode import no_grad
+from flambeau.core.registry import explain_functions
 from flambeau.core.tensor import Tensor
 from flambeau.nn.modules.container import ModuleDict, ModuleList
 from flambeau.nn.modules.module import Module
@@ -518,3 +519,6 @@ def transfer_parametrizations_and_params(from_module, to_module, tensor_name=Non
         for original in given._parameters.keys() | given._buffers.keys():
             setattr(to_module.parametrizations[name], original, getattr(given, original))
     return to_module
+
+
+explain_functions(globals())

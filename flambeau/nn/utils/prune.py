@@ -7,6 +7,7 @@ mask; several in turn on the same parameter act on what is left of it.
 from collections.abc import Iterable
 
 from flambeau.core.errors import ArgumentTypeError, ArgumentValueError
+from flambeau.core.registry import explain_functions
 from flambeau.nn.utils._pruning import BasePruningMethod as BasePruningMethod
 from flambeau.nn.utils._pruning import CustomFromMask as CustomFromMask
 from flambeau.nn.utils._pruning import Identity as Identity
@@ -286,3 +287,6 @@ def is_pruned(module):
         for each in module.modules()
         for hook in each._forward_pre_hooks.values()
     )
+
+
+explain_functions(globals())

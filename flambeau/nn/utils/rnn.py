@@ -4,6 +4,7 @@ import itertools
 from collections import namedtuple
 
 from flambeau.core.dtype import int64
+from flambeau.core.registry import explain_functions
 from flambeau.core.tensor import Tensor
 from flambeau.ops.creation import empty_like
 from flambeau.ops.join import cat
@@ -390,3 +391,6 @@ def unpack_sequence(packed_sequences):
     """
     padded, lengths = pad_packed_sequence(packed_sequences, batch_first=True)
     return unpad_sequence(padded, lengths, batch_first=True)
+
+
+explain_functions(globals())

@@ -2,6 +2,7 @@
 
 from flambeau.core.errors import ArgumentValueError, RuntimeFailure
 from flambeau.core.grad_mode import no_grad
+from flambeau.core.registry import explain_functions
 from flambeau.nn import functional as F
 from flambeau.nn.parameter import Parameter, is_lazy
 from flambeau.nn.utils._norms import as_matrix, find_hook, output_axis, power_iteration
@@ -224,3 +225,6 @@ def remove_spectral_norm(module, name="weight"):
             if isinstance(hook, ours) and hook.fn.name == name:
                 del hooks[key]
     return module
+
+
+explain_functions(globals())

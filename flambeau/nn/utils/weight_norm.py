@@ -3,6 +3,7 @@
 import warnings
 
 from flambeau.core.errors import ArgumentValueError, RuntimeFailure
+from flambeau.core.registry import explain_functions
 from flambeau.nn.parameter import Parameter, is_lazy
 from flambeau.nn.utils._norms import find_hook, scaled
 from flambeau.ops.networks import norm_except_dim
@@ -134,3 +135,6 @@ def remove_weight_norm(module, name="weight"):
         raise ArgumentValueError(f"weight_norm of '{name}' not found in {module}")
     module._forward_pre_hooks.pop(key).remove(module)
     return module
+
+
+explain_functions(globals())

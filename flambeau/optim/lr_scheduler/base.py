@@ -120,15 +120,27 @@ class LRScheduler:
         self._update_lr(epoch)
 
     def _update_lr(self, epoch=None):
-        with self._within_step():
-            if epoch is None:
-                self.last_epoch += 1
-                values = self.get_lr()
-            else:
-                self.last_epoch = epoch
-                closed_form = getattr(self, "_get_closed_form_lr", self.get_lr)
-                values = closed_form()
+        try:
+            with self._within_step():
+                if epoch is None:
+                    self.last_epoch += 1
+                    values = self.get_lr()
+                else:
+                    self.last_epoch = epoch
+                    closed_form = getattr(self, "_get_closed_form_lr", self.get_lr)
+                    values = closed_form()
+        except (TypeError, ZeroDivisionError) as error:
+            raise self._explained(error, epoch) from None
         self._set_lrs(values)
+
+    def _explained(self, error, epoch):
+        """The error of a step that names the option to blame, if there is one."""
+        from flambeau.core.constructors import of_arguments
+
+        given = {name: value for name, value in vars(self).items() if name[0] != "_"}
+        del given["optimizer"]
+        kind = type(self)
+        return of_arguments(f"{kind.__name__}.step", kind, {**given, "epoch": epoch}, error)
 
     @contextmanager
     def _within_step(self):

@@ -98,7 +98,11 @@ class ReduceLROnPlateau(LRScheduler):
             metrics: The measure.
             epoch: The epoch (deprecated).
         """
-        current = float(metrics)
+        try:
+            current = float(metrics)
+        except (TypeError, ValueError) as error:
+            what = "ReduceLROnPlateau.step(): argument 'metrics' must be a number"
+            raise type(error)(f"{what}: {error}") from None
         if epoch is None:
             epoch = self.last_epoch + 1
         else:
