@@ -226,7 +226,7 @@ void finish_leaf(Task& task, PyObject* leaf_object, Target& t) {
   // backward(inputs=...) captures only to restrict the walk.
   for (auto it = first; it != last; ++it)
     task.captured[static_cast<std::size_t>(it->second.position)] = Object();
-  accumulate(task, leaf, std::move(g));
+  if (leaf->requires_grad) accumulate(task, leaf, std::move(g));  // not if frozen since the forward
   if (leaf->accumulate_hooks) run_accumulate_hooks(leaf_object);
 }
 

@@ -120,7 +120,7 @@ def _initial(outputs: tuple[Any, ...], gradients: Any) -> list[Tensor]:
                 f"dtype. Mismatch in dtype: grad_output[{k}] has a dtype of {gradient.dtype} and "
                 f"output[{k}] has a dtype of {output.dtype}."
             )
-        start.append(gradient)
+        start.append(gradient if gradient.dtype == output.dtype else gradient.to(output.dtype))
     return start
 
 

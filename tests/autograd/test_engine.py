@@ -432,3 +432,32 @@ def test_metadata_is_the_users():
     y = leaf(1.0) * 2
     y.grad_fn.metadata["note"] = 1
     assert y.grad_fn.metadata == {"note": 1}
+
+
+@pytest.mark.parametrize("dtype", [fl.float32, fl.float16, fl.int64, fl.bool])
+def test_the_start_takes_the_type_of_the_output(dtype):
+    x = leaf(1.0, 2.0)
+    start = fl.ones(2, dtype=dtype)
+    for output in (x * x, x, x @ fl.eye(2, dtype=fl.float64)):
+        (gradient,) = autograd.grad(output, x, start)
+        assert gradient.dtype == fl.float64
+    (x * x).backward(start)
+    assert x.grad.tolist() == [2.0, 4.0]
+
+
+def test_a_start_of_another_type_can_be_differentiated():
+    x, start = leaf(3.0), fl.ones(1, requires_grad=True)
+    (gradient,) = autograd.grad(x * x, x, start, create_graph=True)
+    assert autograd.grad(gradient, start)[0].tolist() == [6.0]
+
+
+def test_leaves_frozen_after_the_forward_get_no_gradient():
+    x, y, seen = leaf(1.0), leaf(2.0), []
+    x.register_hook(lambda g: seen.append(g.item()))
+    product = x * y
+    x.requires_grad = False
+    product.backward(retain_graph=True)
+    assert (x.grad, y.grad.item(), seen) == (None, 1.0, [2.0])
+    x.requires_grad = True
+    product.backward()
+    assert x.grad.item() == 2.0
