@@ -14,7 +14,7 @@ from flambeau.ops.linalg_factors import (
 from flambeau.ops.linalg_factors import linalg_cholesky as cholesky
 from flambeau.ops.linalg_factors import linalg_lu as lu
 from flambeau.ops.linalg_factors import linalg_lu_solve as lu_solve
-from flambeau.ops.linalg_norms import cond, matrix_norm
+from flambeau.ops.linalg_norms import cond, matrix_norm, vector_norm
 from flambeau.ops.linalg_norms import linalg_norm as norm
 from flambeau.ops.linalg_orthogonal import linalg_qr as qr
 from flambeau.ops.linalg_orthogonal import orgqr as householder_product
@@ -43,7 +43,6 @@ from flambeau.ops.linalg_spectral import (
 )
 from flambeau.ops.linalg_spectral import linalg_svd as svd
 from flambeau.ops.matmul import matmul
-from flambeau.ops.reduce import vector_norm
 
 __all__ = [
     "LinAlgError",

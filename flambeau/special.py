@@ -1,7 +1,6 @@
 """Special functions of mathematics, elementwise; and softmax with its relatives."""
 
-from flambeau.ops.elementwise import xlogy
-from flambeau.ops.reduce import logsumexp
+from flambeau.ops.binary import xlogy
 from flambeau.ops.softmax import log_softmax, softmax
 from flambeau.ops.special import (
     airy_ai,
@@ -43,6 +42,7 @@ from flambeau.ops.special import (
 from flambeau.ops.special import igamma as gammainc
 from flambeau.ops.special import igammac as gammaincc
 from flambeau.ops.special import mvlgamma as multigammaln
+from flambeau.ops.sums import logsumexp
 from flambeau.ops.unary import (
     digamma,
     erf,

@@ -9,6 +9,7 @@ stand in the source.
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 import textwrap
 from collections import defaultdict
@@ -61,10 +62,13 @@ def family(operation: Any) -> str:
     home = operation.__module__.rpartition(".")[2]
     if not home.startswith("_"):
         return home
-    # A helper made it: the family is the file that gives it a name.
+    # A helper made it: the family is the file that gives it a name, which others may import.
     for name, module in sorted(sys.modules.items()):
-        if name.startswith("flambeau.ops.") and operation in vars(module).values():
-            return name.rpartition(".")[2]
+        if name.startswith("flambeau.ops."):
+            names = [key for key, value in vars(module).items() if value is operation]
+            given = rf"^({'|'.join(names)}) = "
+            if names and re.search(given, inspect.getsource(module), re.MULTILINE):
+                return name.rpartition(".")[2]
     return home.strip("_")
 
 

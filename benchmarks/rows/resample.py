@@ -67,6 +67,24 @@ def grid_sample(T: ModuleType) -> Step:
     return step_of(lambda: T.nn.functional.grid_sample(x, grid, align_corners=False), x, grid)
 
 
+def sampling_step(T: ModuleType, mode: str) -> Step:
+    """Sampling of images of one channel, as optical flow and registration warp them."""
+    x, grid = normal(T, 8, 1, 128, 128), normal(T, 8, 128, 128, 2, seed=1) * 0.5
+    return lambda: T.nn.functional.grid_sample(x, grid, mode, align_corners=False)
+
+
+@row("grid_sample bilinear one channel", 1.0)
+def grid_sample_plane(T: ModuleType) -> Step:
+    """128x128 images at as many places, forward."""
+    return sampling_step(T, "bilinear")
+
+
+@row("grid_sample nearest one channel", 1.0)
+def grid_sample_plane_nearest(T: ModuleType) -> Step:
+    """128x128 images at as many places, forward."""
+    return sampling_step(T, "nearest")
+
+
 @row("affine_grid forward+backward", 1.1)
 def affine_grid(T: ModuleType) -> Step:
     """Of eight maps of 64x64 images."""

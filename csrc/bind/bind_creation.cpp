@@ -418,6 +418,11 @@ Tensor tensor_from(nb::handle data, std::optional<DType> wanted) {
 
 // ---- sizes ----
 
+[[noreturn]] void refuse_size(const std::string& op, Py_ssize_t place, const std::string& why) {
+  raise(PyExc_TypeError, op + "(): argument 'size' failed to unpack the object at pos " +
+                             std::to_string(place + 1) + " with error \"" + why + "\"");
+}
+
 // zeros(2, 3) and zeros((2, 3)): `arguments` is the tuple of positional arguments.
 Dims sizes_argument(const std::string& op, nb::handle arguments) {
   PyObject* o = arguments.ptr();
@@ -433,12 +438,17 @@ Dims sizes_argument(const std::string& op, nb::handle arguments) {
   Dims out;
   for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.ptr()); ++i) {
     PyObject* element = PySequence_Fast_GET_ITEM(items.ptr(), i);
-    if (PyBool_Check(element) || !PyIndex_Check(element))
-      raise(PyExc_TypeError,
-            op + "(): argument 'size' failed to unpack the object at pos " + std::to_string(i + 1) +
-                " with error \"type must be tuple of ints,but got " + type_name(element) + "\"");
+    // As in PyTorch, a flag is refused as the first size only.
+    if ((i == 0 && PyBool_Check(element)) || !PyIndex_Check(element))
+      refuse_size(op, i, "type must be tuple of ints,but got " + type_name(element));
     const Py_ssize_t value = PyNumber_AsSsize_t(element, PyExc_OverflowError);
-    if (value == -1 && PyErr_Occurred()) throw nb::python_error();
+    if (value == -1 && PyErr_Occurred()) {
+      const bool large = PyErr_ExceptionMatches(PyExc_OverflowError);
+      PyErr_Clear();
+      refuse_size(op, i,
+                  large ? "Overflow when unpacking long long"
+                        : "type must be tuple of ints,but got " + type_name(element));
+    }
     out.push_back(value);
   }
   return out;

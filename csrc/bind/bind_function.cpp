@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <utility>
 
 namespace fb::py {
 namespace {
@@ -101,6 +102,44 @@ PyObject* call_respelled(PyObject* self, PyObject* const* args, std::size_t flag
   FB_PY_CATCH(nullptr)
 }
 
+// Replaces the error that was by what core/blame.py makes of it.
+void explain_error(PyObject* function, PyObject* names, Py_ssize_t positional, Py_ssize_t rest,
+                   PyObject* const* args, Py_ssize_t n, PyObject* kwnames) {
+  if (!engine_ops.explain) return;
+  if (live_wrapped && top_wrapped(args, static_cast<int>(n))) return;  // a transform will catch it
+  PyObject *type, *value, *trace;
+  PyErr_Fetch(&type, &value, &trace);
+  PyErr_NormalizeException(&type, &value, &trace);
+  if (trace) PyException_SetTraceback(value, trace);
+  nb::object made = explained(function, names, positional, rest, args, n, kwnames, value);
+  if (!made) PyErr_Clear();
+  if (!made || made.is_none()) {
+    PyErr_Restore(type, value, trace);
+    return;
+  }
+  PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(made.ptr())), made.ptr());
+  Py_XDECREF(type);
+  Py_XDECREF(value);
+  Py_XDECREF(trace);
+}
+
+// The same for a function written in Python, whose code has the names.
+void explain_failure(PyObject* function, PyObject* target, PyObject* const* args, Py_ssize_t n,
+                     PyObject* kwnames) {
+  PyCodeObject* code = reinterpret_cast<PyCodeObject*>(PyFunction_GET_CODE(target));
+  PyObject* names = PyCode_GetVarnames(code);
+  if (!names) return;
+  const Py_ssize_t rest =
+      code->co_flags & CO_VARARGS ? code->co_argcount + code->co_kwonlyargcount : -1;
+  explain_error(function, names, code->co_argcount, rest, args, n, kwnames);
+  Py_DECREF(names);
+}
+
+bool is_of_wrong_argument() {
+  return PyErr_ExceptionMatches(PyExc_TypeError) || PyErr_ExceptionMatches(PyExc_AttributeError) ||
+         PyErr_ExceptionMatches(PyExc_OverflowError);
+}
+
 PyObject* function_call(PyObject* self, PyObject* const* args, std::size_t flags,
                         PyObject* kwnames) {
   PyObject* target = as_function(self)->target;
@@ -114,14 +153,19 @@ PyObject* function_call(PyObject* self, PyObject* const* args, std::size_t flags
   }
   if (live_wrapped && PyErr_ExceptionMatches(PyExc_TypeError) && has_wrapper(args, flags))
     return call_composite(self, args, flags, kwnames);
-  PyCodeObject* code = reinterpret_cast<PyCodeObject*>(PyFunction_GET_CODE(target));
-  PyObject* names = PyCode_GetVarnames(code);
-  if (!names) return nullptr;
-  const Py_ssize_t rest =
-      code->co_flags & CO_VARARGS ? code->co_argcount + code->co_kwonlyargcount : -1;
-  explain_failed_call(reinterpret_cast<PyFunctionObject*>(target)->func_name, names,
-                      code->co_argcount, rest, args, PyVectorcall_NARGS(flags), kwnames);
-  Py_DECREF(names);
+  if (is_of_wrong_argument())
+    explain_failure(reinterpret_cast<PyFunctionObject*>(target)->func_name, target, args,
+                    PyVectorcall_NARGS(flags), kwnames);
+  return nullptr;
+}
+
+// A constructor: explained whatever went wrong, by the class and what it was given.
+PyObject* constructor_call(PyObject* self, PyObject* const* args, std::size_t flags,
+                           PyObject* kwnames) {
+  PyObject* target = as_function(self)->target;
+  PyObject* result = PyObject_Vectorcall(target, args, flags, kwnames);
+  if (result || !PyErr_ExceptionMatches(PyExc_Exception)) return result;
+  explain_failure(self, target, args, PyVectorcall_NARGS(flags), kwnames);
   return nullptr;
 }
 
@@ -180,12 +224,12 @@ PyType_Spec function_spec = {"flambeau._C.Function", sizeof(PyFunction), 0,
                                  Py_TPFLAGS_METHOD_DESCRIPTOR | Py_TPFLAGS_DISALLOW_INSTANTIATION,
                              function_slots};
 
-nb::object make_function(nb::object target) {
+nb::object make(nb::object target, vectorcallfunc call) {
   if (!PyFunction_Check(target.ptr()))
     throw nb::type_error("make_function: expected a function written in Python");
   PyObject* made = function_type->tp_alloc(function_type, 0);
   if (!made) throw nb::python_error();
-  as_function(made)->vectorcall = function_call;
+  as_function(made)->vectorcall = call;
   as_function(made)->target = target.release().ptr();
   return nb::steal(made);
 }
@@ -194,31 +238,20 @@ nb::object make_function(nb::object target) {
 
 void explain_failed_call(PyObject* function, PyObject* names, Py_ssize_t positional,
                          Py_ssize_t rest, PyObject* const* args, Py_ssize_t n, PyObject* kwnames) {
-  if (!engine_ops.explain ||
-      !(PyErr_ExceptionMatches(PyExc_TypeError) || PyErr_ExceptionMatches(PyExc_AttributeError)))
-    return;
-  if (live_wrapped && top_wrapped(args, static_cast<int>(n))) return;  // a transform will catch it
-  PyObject *type, *value, *trace;
-  PyErr_Fetch(&type, &value, &trace);
-  PyErr_NormalizeException(&type, &value, &trace);
-  if (trace) PyException_SetTraceback(value, trace);
-  nb::object made = explained(function, names, positional, rest, args, n, kwnames, value);
-  if (!made) PyErr_Clear();
-  if (!made || made.is_none()) {
-    PyErr_Restore(type, value, trace);
-    return;
-  }
-  PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(made.ptr())), made.ptr());
-  Py_XDECREF(type);
-  Py_XDECREF(value);
-  Py_XDECREF(trace);
+  if (is_of_wrong_argument()) explain_error(function, names, positional, rest, args, n, kwnames);
 }
 
 void bind_function(nb::module_& m) {
   function_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&function_spec));
   if (!function_type) throw nb::python_error();
   m.attr("Function") = nb::handle(reinterpret_cast<PyObject*>(function_type));
-  m.def("make_function", make_function, nb::arg("target"));
+  m.def(
+      "make_function", [](nb::object target) { return make(std::move(target), function_call); },
+      nb::arg("target"));
+  m.def(
+      "make_constructor",
+      [](nb::object target) { return make(std::move(target), constructor_call); },
+      nb::arg("target"));
   m.def("mark_intercepted",
         [](nb::handle function) { as_function(function.ptr())->intercepted = true; });
 }

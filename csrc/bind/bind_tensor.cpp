@@ -187,7 +187,14 @@ void bind_tensor(nb::module_& m) {
       },
       "f"_a, "args"_a, "kwargs"_a = nb::dict());
 
-  m.def("get_num_threads", [] { return num_threads(); });
+  m.def(
+      "get_num_threads", [] { return num_threads(); },
+      R"(How many threads an operation may use.
+
+Example:
+    >>> flambeau.get_num_threads() >= 1
+    True
+)");
   m.def("set_flush_denormal", &flush_subnormals);
   m.def("set_num_threads", [](int n) {
     FB_CHECK(n > 0, Runtime, "set_num_threads expects a positive integer");

@@ -60,10 +60,16 @@ PyMethodDef methods[] = {{"to_real", to_real, METH_NOARGS, nullptr},
                          {"__copy__", dtype_copy, METH_NOARGS, nullptr},
                          {"__deepcopy__", dtype_copy, METH_O, nullptr},
                          {}};
+constexpr const char* dtype_doc = R"(The type of a tensor's elements.
+
+Example:
+    >>> flambeau.tensor([1.5]).dtype, isinstance(flambeau.int64, flambeau.dtype)
+    (torch.float32, True)
+)";
 PyType_Slot slots[] = {{Py_tp_repr, reinterpret_cast<void*>(dtype_repr)},
                        {Py_tp_getset, getset},
                        {Py_tp_methods, methods},
-                       {Py_tp_doc, const_cast<char*>("The type of a tensor's elements.")},
+                       {Py_tp_doc, const_cast<char*>(dtype_doc)},
                        {0, nullptr}};
 PyType_Spec spec = {"flambeau._C.dtype", sizeof(PyDType), 0,
                     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};

@@ -428,14 +428,60 @@ PyObject* along_axes(PyObject* self, PyObject* const* args, Py_ssize_t n, PyObje
   return one;
 }
 
+constexpr const char* size_doc = R"(The sizes, or the size of one axis.
+
+Args:
+    dim: the axis; None for the sizes of all.
+
+Raises:
+    IndexError: if there is no such axis.
+
+Example:
+    >>> flambeau.zeros(2, 3).size(), flambeau.zeros(2, 3).size(-1)
+    (torch.Size([2, 3]), 3)
+)";
+
+constexpr const char* stride_doc = R"(The strides in elements, or the stride of one axis.
+
+Args:
+    dim: the axis; None for the strides of all.
+
+Raises:
+    IndexError: if there is no such axis.
+
+Example:
+    >>> flambeau.zeros(2, 3).stride(), flambeau.zeros(2, 3).t().stride()
+    ((3, 1), (1, 3))
+)";
+
+constexpr const char* item_doc = R"(The only element as a Python number.
+
+Raises:
+    RuntimeError: if there are more elements, or none.
+
+Example:
+    >>> flambeau.tensor([[1.5]]).item()
+    1.5
+)";
+
+constexpr const char* tolist_doc = R"(The elements as nested lists of Python numbers.
+
+Returns:
+    A list of lists, as deep as there are axes; a number if there is none.
+
+Example:
+    >>> flambeau.tensor([[1, 2], [3, 4]]).tolist()
+    [[1, 2], [3, 4]]
+)";
+
 PyMethodDef methods[] = {
     {"_is_contiguous", is_contiguous, METH_NOARGS, nullptr},
     {"size", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(along_axes<get_shape>)),
-     METH_FASTCALL | METH_KEYWORDS, "The sizes, or the size of one axis."},
+     METH_FASTCALL | METH_KEYWORDS, size_doc},
     {"stride", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(along_axes<get_strides>)),
-     METH_FASTCALL | METH_KEYWORDS, "The strides in elements, or the stride of one axis."},
-    {"item", tensor_item, METH_NOARGS, "The only element as a Python number."},
-    {"tolist", tensor_tolist, METH_NOARGS, "The elements as nested lists of Python numbers."},
+     METH_FASTCALL | METH_KEYWORDS, stride_doc},
+    {"item", tensor_item, METH_NOARGS, item_doc},
+    {"tolist", tensor_tolist, METH_NOARGS, tolist_doc},
     {}};
 
 PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(tensor_new)},
@@ -586,9 +632,25 @@ void init_tensor(nb::module_& m) {
     }
   });
 
-  m.def("is_grad_enabled", [] { return grad_mode.enabled; });
+  m.def(
+      "is_grad_enabled", [] { return grad_mode.enabled; },
+      R"(Whether operations of this thread are recorded.
+
+Example:
+    >>> with flambeau.no_grad():
+    ...     flambeau.is_grad_enabled()
+    False
+)");
   m.def("set_grad_enabled", [](bool enabled) { grad_mode.enabled = enabled; });
-  m.def("is_inference_mode_enabled", [] { return grad_mode.inference; });
+  m.def(
+      "is_inference_mode_enabled", [] { return grad_mode.inference; },
+      R"(Whether this thread is in inference mode.
+
+Example:
+    >>> with flambeau.inference_mode():
+    ...     flambeau.is_inference_mode_enabled()
+    True
+)");
   m.def("set_inference_mode", [](bool enabled) { grad_mode.inference = enabled; });
   m.def("get_default_dtype", [] { return default_dtype(); });
   m.def("set_default_dtype", [](DType dtype) { set_default_dtype(dtype); });

@@ -122,7 +122,13 @@ void set_left(const GemmBlock<T>& g, std::int64_t i0, int rows, std::int64_t k0,
     for (int i = 0; i < rows; ++i) copy(a + i * g.a.row_stride, depth, panel + i * tile.a_stride);
   } else {
     tile.a_stride = rows;
-    for (std::int64_t k = 0; k < depth; ++k) copy(a + k * g.a.col_stride, rows, panel + k * rows);
+    if (rows == tile_rows) {
+      // A size known here: a few moves in place of a loop.
+      for (std::int64_t k = 0; k < depth; ++k)
+        __builtin_memcpy(panel + k * tile_rows, a + k * g.a.col_stride, tile_rows * sizeof(T));
+    } else {
+      for (std::int64_t k = 0; k < depth; ++k) copy(a + k * g.a.col_stride, rows, panel + k * rows);
+    }
   }
 }
 

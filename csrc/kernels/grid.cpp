@@ -28,7 +28,6 @@ struct GridShape {
   GridPlan plan;
   std::int64_t batch, channels, plane, positions;  // elements of an input, and of an output plane
   Dims out;
-  std::int64_t blocks() const { return (positions + grid_block - 1) / grid_block; }
 };
 
 GridShape grid_shape(const Tensor& x, const Tensor& grid, std::int64_t mode, std::int64_t padding,
@@ -74,21 +73,17 @@ GridShape grid_shape(const Tensor& x, const Tensor& grid, std::int64_t mode, std
   return s;
 }
 
-// Calls f(taps, image, first, count) for all blocks of positions of all images, in parallel.
-template <class T, class F>
-void for_each_block(const GridShape& s, const T* grid, bool slopes, F f) {
-  const std::int64_t blocks = s.blocks();
+// Calls f(image, first, count) for the positions of all images, `most` at once, in parallel.
+template <class F>
+void for_positions(const GridShape& s, std::int64_t most, F f) {
+  const std::int64_t pieces = (s.positions + most - 1) / most;
   constexpr std::int64_t finding = 8;  // a position costs as much as so many inputs
-  const std::int64_t work = grid_block * (s.channels * s.plan.taps() + finding);
+  const std::int64_t work = most * (s.channels * s.plan.taps() + finding);
   const std::int64_t grain = std::max<std::int64_t>(32768 / work, 1);
-  parallel_for(0, s.batch * blocks, grain, [&](std::int64_t begin, std::int64_t end) {
-    const auto taps = std::make_unique_for_overwrite<Taps<T>>();
+  parallel_for(0, s.batch * pieces, grain, [&](std::int64_t begin, std::int64_t end) {
     for (; begin < end; ++begin) {
-      const std::int64_t image = begin / blocks, first = begin % blocks * grid_block;
-      const int count = static_cast<int>(std::min<std::int64_t>(grid_block, s.positions - first));
-      grid_kernels<T>().find(s.plan, grid + (image * s.positions + first) * s.plan.axes, count,
-                             *taps, slopes);
-      f(*taps, image, first, count);
+      const std::int64_t image = begin / pieces, first = begin % pieces * most;
+      f(image, first, static_cast<int>(std::min(most, s.positions - first)));
     }
   });
 }
@@ -147,15 +142,14 @@ Tensor grid_sample(const Tensor& x, const Tensor& grid, std::int64_t mode, std::
                             align_corners),
                 x.dtype());
   const Tensor source = contiguous(x), places = contiguous(grid), out = empty(s.out, x.dtype());
-  const bool neighbours = s.plan.mode == GridMode::Linear && s.plane > 1;
   dispatch_float(x.dtype(), op, [&]<class T>() {
-    for_each_block<T>(s, places.data<const T>(), false,
-                      [&](const Taps<T>& taps, std::int64_t image, std::int64_t first, int count) {
-                        for (std::int64_t c = image * s.channels; c < (image + 1) * s.channels; ++c)
-                          grid_kernels<T>().sample(taps, s.plan.taps(), neighbours,
-                                                   source.data<const T>() + c * s.plane,
-                                                   out.data<T>() + c * s.positions + first, count);
-                      });
+    for_positions(s, grid_run, [&](std::int64_t image, std::int64_t first, int count) {
+      const std::int64_t plane = image * s.channels;
+      grid_kernels<T>().sample(s.plan,
+                               places.data<const T>() + (image * s.positions + first) * s.plan.axes,
+                               count, source.data<const T>() + plane * s.plane, s.plane, s.channels,
+                               out.data<T>() + plane * s.positions + first, s.positions);
+    });
   });
   return out;
 }
@@ -195,7 +189,14 @@ std::pair<Tensor, Tensor> grid_sample_backward(const Tensor& grad, const Tensor&
     if (want_input)
       add_input_gradient(s, g.data<const T>(), places.data<const T>(), by_input.data<T>(), together,
                          by_coordinates);
-    if (slopes && !together) for_each_block(s, places.data<const T>(), true, by_coordinates);
+    if (slopes && !together)
+      for_positions(s, grid_block, [&](std::int64_t image, std::int64_t first, int count) {
+        Taps<T> taps;
+        grid_kernels<T>().find(s.plan,
+                               places.data<const T>() + (image * s.positions + first) * s.plan.axes,
+                               count, taps, true);
+        by_coordinates(taps, image, first, count);
+      });
     if (constant) std::fill_n(by_grid.data<T>(), by_grid.numel(), T(0));
   });
   return {by_input, by_grid};

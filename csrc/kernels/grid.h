@@ -21,7 +21,8 @@ std::pair<Tensor, Tensor> grid_sample_backward(const Tensor& grad, const Tensor&
                                                std::int64_t padding, bool align_corners,
                                                bool want_input, bool want_grid);
 
-constexpr int grid_block = 64;     // positions treated at once
+constexpr int grid_run = 128;      // positions sampled at once
+constexpr int grid_block = 64;     // positions whose gradients are found at once
 constexpr int grid_max_taps = 16;  // inputs that a position reads
 
 // The inputs of a block of positions: tap t of position p is index[t][p], -1 if it is outside, with
@@ -29,7 +30,6 @@ constexpr int grid_max_taps = 16;  // inputs that a position reads
 template <class T, class Index>
 struct GridTaps {
   Index index[grid_max_taps][grid_block];
-  Index base[grid_max_taps / 2][grid_block];  // Linear: with base + 1, the inputs of two taps
   T weight[grid_max_taps][grid_block];
   T slope[3][grid_max_taps][grid_block];
 };
@@ -54,10 +54,10 @@ template <class T, class Index>
 struct GridKernels {
   // `grid` names `count` <= grid_block positions, one behind the other.
   void (*find)(const GridPlan&, const T* grid, int count, GridTaps<T, Index>&, bool slopes);
-  // out[p] = the sum over taps of weight times plane, for one channel. `neighbours`: the inputs of
-  // taps 2 t and 2 t + 1 are, where they are inside, and the plane has two elements at least.
-  void (*sample)(const GridTaps<T, Index>&, int taps, bool neighbours, const T* plane, T* out,
-                 int count);
+  // The inputs at up to grid_run such positions, of `channels` planes with `positions` outputs
+  // each.
+  void (*sample)(const GridPlan&, const T* grid, int count, const T* planes, std::int64_t plane,
+                 std::int64_t channels, T* out, std::int64_t positions);
   // The derivatives by the grid: `planes` and `grad` are those of the first of `channels`.
   void (*slope)(const GridPlan&, const GridTaps<T, Index>&, const T* planes, std::int64_t plane,
                 const T* grad, std::int64_t positions, std::int64_t channels, T* out, int count);

@@ -212,11 +212,12 @@ void for_each_line(const Tensor& self, int dim, const Tensor& index, F&& f) {
 
 Tensor gather(const Tensor& given, int dim, const Tensor& given_index) {
   require_cpu(given, "gather");
+  // torch.tensor([]) names nothing, whatever its dtype.
+  if (given_index.numel() == 0) return empty(given_index.sizes(), given.dtype());
   FB_CHECK(given_index.dtype() == DType::Int64 || given_index.dtype() == DType::Int32, DType,
            "gather(): Expected dtype int32/int64 for index, got ", dtype_name(given_index.dtype()));
   const Tensor self = at_least_1d(given);
   const Tensor index = as_int64(at_least_1d(given_index), "gather");
-  if (index.numel() == 0) return empty(given_index.sizes(), given.dtype());
   check_gather_shapes(self, dim, index, "gather");
   const Tensor out = empty(given_index.sizes(), self.dtype());
   const std::int64_t* at = index.data<std::int64_t>();
@@ -242,9 +243,9 @@ void scatter(const Tensor& given, int dim, const Tensor& given_index, const Tens
   FB_CHECK(given.dtype() == given_source.dtype(), DType,
            "scatter(): Expected self.dtype to be equal to src.dtype: self is ",
            dtype_name(given.dtype()), ", src is ", dtype_name(given_source.dtype()));
+  if (given_index.numel() == 0) return;
   const Tensor self = at_least_1d(given);
   const Tensor index = as_int64(at_least_1d(given_index), "scatter");
-  if (index.numel() == 0) return;
   check_gather_shapes(self, dim, index, "scatter");
   Tensor source = at_least_1d(given_source);
   if (given_source.numel() == 1 && given_source.ndim() == 0) {

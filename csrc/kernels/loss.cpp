@@ -31,7 +31,7 @@ const LossLoopsOf<T>& loops() {
 
 // The 16-bit floats are computed in float32.
 DType computed(DType dtype, const char* op) {
-  FB_CHECK(is_floating(dtype), DType, op, ": not implemented for ", dtype_name(dtype));
+  FB_CHECK(is_floating(dtype), NotImplemented, op, ": not implemented for ", dtype_name(dtype));
   return dtype == DType::Float64 ? DType::Float64 : DType::Float32;
 }
 
@@ -70,11 +70,13 @@ struct Classes {
  private:
   void check_target(const Tensor& scores, const Tensor& target) const {
     if (target.sizes() == shape) return;
+    const bool single = scores.ndim() == 1;
+    const bool fits = !single && target.ndim() > 0 && target.size(0) == batch;
+    FB_CHECK(fits || (single && target.ndim() > 1), Value, "Expected input batch_size (",
+             single ? 1 : batch, ") to match target batch_size (",
+             target.ndim() ? target.size(0) : 1, ").");
     FB_CHECK(scores.ndim() > 2 || target.ndim() <= 1, Runtime,
              "0D or 1D target tensor expected, multi-target not supported");
-    FB_CHECK(target.ndim() > 0 && scores.ndim() > 1 && target.size(0) == batch, Value,
-             "Expected input batch_size (", scores.ndim() > 1 ? batch : 1,
-             ") to match target batch_size (", target.ndim() ? target.size(0) : 1, ").");
     fail(ErrorKind::Runtime, "Expected target size ", shape, ", got ", target.sizes());
   }
 };
@@ -429,11 +431,11 @@ struct Pair {
 };
 
 template <class T>
-void check_probabilities(const Tensor& x) {
+void check_probabilities(const Tensor& x, const char* name) {
   const T* data = x.data<T>();
   bool inside = true;
   for (std::int64_t k = 0; k < x.numel(); ++k) inside &= data[k] >= T(0) && data[k] <= T(1);
-  FB_CHECK(inside, Runtime, "all elements of input should be between 0 and 1");
+  FB_CHECK(inside, Runtime, "all elements of ", name, " should be between 0 and 1");
 }
 
 }  // namespace
@@ -448,7 +450,10 @@ Tensor pointwise_loss(Pointwise kind, const Tensor& input, const Tensor& target,
   const Tensor each = keeps ? empty_like(pair.x) : Tensor();
   double sum = 0;
   dispatch_float(dtype, op, [&]<class T>() {
-    if (kind == Pointwise::bce) check_probabilities<T>(pair.x);
+    if (kind == Pointwise::bce) {
+      check_probabilities<T>(pair.x, "input");
+      check_probabilities<T>(pair.y, "target");
+    }
     const auto forward = loops<T>().forward[static_cast<int>(kind)];
     const T *x = pair.x.data<T>(), *y = pair.y.data<T>();
     T* out = keeps ? each.data<T>() : nullptr;

@@ -34,9 +34,12 @@ struct Row {
   void read(const std::int64_t* target, std::int64_t classes, const char* op) {
     chosen.clear();
     std::fill(other.begin(), other.end(), T(1));
-    for (std::int64_t k = 0; k < classes && target[k] >= 0; ++k) {
-      FB_CHECK(target[k] < classes, Runtime, op, ": argument #2 'target' is out of range: class ",
-               target[k], " of ", classes);
+    bool ended = false;
+    for (std::int64_t k = 0; k < classes; ++k) {
+      FB_CHECK(-1 <= target[k] && target[k] < classes, Runtime, op,
+               ": argument #2 'target' is out of range: class ", target[k], " of ", classes);
+      ended |= target[k] < 0;
+      if (ended) continue;
       chosen.push_back(target[k]);
       other[static_cast<std::size_t>(target[k])] = T(0);
     }

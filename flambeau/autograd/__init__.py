@@ -138,6 +138,7 @@ def backward(
         grad_tensors: their gradients; None where a tensor has a single element.
         retain_graph: keep what the graph saved for another pass (default: `create_graph`).
         create_graph: record the pass itself.
+        grad_variables: an older name of `grad_tensors`.
         inputs: accumulate into these only.
 
     Raises:
@@ -193,6 +194,7 @@ def grad(
         grad_outputs: the gradients of the outputs (None for single elements).
         retain_graph: keep what the graph saved (default: `create_graph`).
         create_graph: record the computation, for gradients of higher order.
+        only_inputs: must be true.
         allow_unused: give None for inputs that the outputs do not depend on.
         is_grads_batched: `grad_outputs` carry a leading axis of several vectors.
         materialize_grads: zeros in place of None.
@@ -305,7 +307,12 @@ _threaded = True
 
 
 def is_multithreading_enabled() -> bool:
-    """Whether a backward may use several threads for one graph."""
+    """Whether a backward may use several threads for one graph; see `set_multithreading_enabled`.
+
+    Example:
+        >>> flambeau.autograd.is_multithreading_enabled()
+        True
+    """
     return _threaded
 
 
@@ -316,6 +323,11 @@ class set_multithreading_enabled:
 
     Args:
         mode: True to allow.
+
+    Example:
+        >>> with flambeau.autograd.set_multithreading_enabled(False):
+        ...     flambeau.autograd.is_multithreading_enabled()
+        False
     """
 
     def __init__(self, mode: bool) -> None:

@@ -18,12 +18,23 @@ _state = {"enabled": False, "check_nan": True}
 
 
 def is_anomaly_enabled() -> bool:
-    """True in anomaly mode."""
+    """True in anomaly mode.
+
+    Example:
+        >>> flambeau.is_anomaly_enabled()
+        False
+    """
     return _state["enabled"]
 
 
 def is_anomaly_check_nan_enabled() -> bool:
-    """True if anomaly mode, when it is on, refuses NaN."""
+    """True if anomaly mode, when it is on, refuses NaN.
+
+    Example:
+        >>> with flambeau.autograd.detect_anomaly(check_nan=False):
+        ...     flambeau.is_anomaly_enabled(), flambeau.is_anomaly_check_nan_enabled()
+        (True, False)
+    """
     return _state["check_nan"]
 
 
@@ -73,6 +84,12 @@ def set_anomaly_enabled(mode: bool, check_nan: bool = True) -> None:
     Args:
         mode: on or off.
         check_nan: raise when a backward gives NaN.
+
+    Example:
+        >>> flambeau.set_anomaly_enabled(True)
+        >>> flambeau.is_anomaly_enabled()
+        True
+        >>> flambeau.set_anomaly_enabled(False)
     """
     _apply(mode, check_nan)
 
@@ -83,6 +100,13 @@ class set_detect_anomaly:
     Args:
         mode: on or off.
         check_nan: raise when a backward gives NaN.
+
+    Example:
+        >>> with flambeau.autograd.set_detect_anomaly(True):
+        ...     flambeau.is_anomaly_enabled()
+        True
+        >>> flambeau.is_anomaly_enabled()
+        False
     """
 
     def __init__(self, mode: bool, check_nan: bool = True) -> None:
@@ -101,6 +125,15 @@ class detect_anomaly(_Mode):
 
     Args:
         check_nan: raise when a backward gives NaN.
+
+    Example:
+        >>> x = flambeau.tensor(0.0, requires_grad=True)
+        >>> with flambeau.autograd.detect_anomaly():
+        ...     y = x.sqrt() * 0  # zero times infinity on the way back
+        ...     y.backward()
+        Traceback (most recent call last):
+        ...
+        flambeau.core.errors.GradError: Function 'SqrtBackward0' returned nan values in its 0th ...
     """
 
     def __init__(self, check_nan: bool = True) -> None:

@@ -16,7 +16,16 @@ if TYPE_CHECKING:
     from typing import Any
 
 UnpackedDualTensor = namedtuple("UnpackedDualTensor", ("primal", "tangent"))
-UnpackedDualTensor.__doc__ = "A dual tensor's value and its tangent, None if it has none."
+UnpackedDualTensor.__doc__ = """A dual tensor's value and its tangent, None if it has none.
+
+    Args:
+        primal: the value.
+        tangent: the tangent, or None.
+
+    Example:
+        >>> flambeau.autograd.forward_ad.unpack_dual(flambeau.tensor(3.0))
+        UnpackedDualTensor(primal=tensor(3.), tangent=None)
+    """
 
 _levels: list[Any] = []
 
@@ -29,6 +38,12 @@ def enter_dual_level() -> int:
 
     Raises:
         RuntimeError: if there is one already.
+
+    Example:
+        >>> from flambeau.autograd import forward_ad
+        >>> forward_ad.enter_dual_level()
+        0
+        >>> forward_ad.exit_dual_level()
     """
     from flambeau.func._forward import Jvp
 
@@ -43,8 +58,19 @@ def enter_dual_level() -> int:
 def exit_dual_level(*, level: int | None = None) -> None:
     """Closes the level: its dual tensors lose their tangents.
 
+    Args:
+        level: its number; the innermost unless given.
+
     Raises:
         RuntimeError: if there is none, or another one was opened last.
+
+    Example:
+        >>> from flambeau.autograd import forward_ad
+        >>> level = forward_ad.enter_dual_level()
+        >>> x = forward_ad.make_dual(flambeau.tensor(3.0), flambeau.tensor(1.0))
+        >>> forward_ad.exit_dual_level(level=level)
+        >>> forward_ad.unpack_dual(x).tangent is None
+        True
     """
     if not _levels:
         raise RuntimeError("Dual level must be a positive number.")
@@ -89,13 +115,19 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> A
     """A tensor with the elements of `tensor` that carries `tangent`.
 
     Args:
-        tensor: the value.
+        tensor: the value, floating or complex.
         tangent: the direction, of the same sizes.
+        level: of which level; the innermost unless given.
 
     Raises:
         RuntimeError: outside of a level, for other sizes, or if `tensor` has a tangent already.
 
-    Example: see `dual_level`.
+    Example:
+        >>> from flambeau.autograd import forward_ad
+        >>> with forward_ad.dual_level():
+        ...     x = forward_ad.make_dual(flambeau.tensor(3.0), flambeau.tensor(1.0))
+        ...     forward_ad.unpack_dual(x * x).tangent
+        tensor(6.)
     """
     if not _levels:
         raise RuntimeError(
@@ -122,7 +154,22 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> A
 def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTensor:
     """The value and the tangent of a tensor; the tangent is None if it has none.
 
-    Example: see `dual_level`.
+    Args:
+        tensor: a tensor.
+        level: of which level; the innermost unless given.
+
+    Returns:
+        A named tuple (primal, tangent).
+
+    Raises:
+        TypeError: if it is no tensor.
+
+    Example:
+        >>> from flambeau.autograd import forward_ad
+        >>> with forward_ad.dual_level():
+        ...     x = forward_ad.make_dual(flambeau.tensor(3.0), flambeau.tensor(2.0))
+        ...     forward_ad.unpack_dual(10 * x)
+        UnpackedDualTensor(primal=tensor(30.), tangent=tensor(20.))
     """
     if not isinstance(tensor, Tensor):
         raise TypeError(

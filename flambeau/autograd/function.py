@@ -24,7 +24,24 @@ _FREED = (
 
 
 class FunctionCtx:
-    """What forward hands over to backward."""
+    """What forward hands over to backward.
+
+    Example:
+        >>> class Cut(flambeau.autograd.Function):
+        ...     @staticmethod
+        ...     def forward(ctx, x, limit):
+        ...         ctx.limit = limit
+        ...         ctx.save_for_backward(x)
+        ...         return x.clamp(max=limit)
+        ...     @staticmethod
+        ...     def backward(ctx, grad):
+        ...         (x,) = ctx.saved_tensors
+        ...         return grad * (x < ctx.limit), None
+        >>> x = flambeau.tensor([1.0, 5.0], requires_grad=True)
+        >>> Cut.apply(x, 2.0).sum().backward()
+        >>> x.grad
+        tensor([1., 0.])
+    """
 
     needs_input_grad: tuple[bool, ...] = ()
     materialize_grads = True
@@ -332,7 +349,30 @@ class _Twice(Function):
 
 
 def once_differentiable(backward: Callable[..., Any]) -> Callable[..., Any]:
-    """Marks a backward whose own gradient does not exist: differentiating it again raises."""
+    """Marks a backward whose own gradient does not exist: differentiating it again raises.
+
+    Args:
+        backward: the method, below `staticmethod`.
+
+    Returns:
+        A method that computes without recording.
+
+    Raises:
+        RuntimeError: by what is returned, when its result is differentiated.
+
+    Example:
+        >>> class Double(flambeau.autograd.Function):
+        ...     @staticmethod
+        ...     def forward(ctx, x):
+        ...         return 2 * x
+        ...     @staticmethod
+        ...     @flambeau.autograd.function.once_differentiable
+        ...     def backward(ctx, grad):
+        ...         return 2 * grad
+        >>> x = flambeau.tensor(1.0, requires_grad=True)
+        >>> flambeau.autograd.grad(Double.apply(x), x)
+        (tensor(2.),)
+    """
     import functools
 
     @functools.wraps(backward)

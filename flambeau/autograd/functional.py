@@ -33,18 +33,7 @@ def _as_tuple(value: Any, what: str, caller: str) -> tuple[tuple[Tensor, ...], b
 
 
 def _outputs(value: Any, caller: str) -> tuple[tuple[Tensor, ...], bool]:
-    several = isinstance(value, tuple)
-    items: tuple[Any, ...] = value if several else (value,)
-    what = "outputs of the user-provided function"
-    for k, item in enumerate(items):
-        if isinstance(item, Tensor):
-            continue
-        where = f"the value at index {k}" if several else f"the given {what}"
-        raise TypeError(
-            f"The {what} given to {caller} must be either a Tensor or a tuple of Tensors but "
-            f"{where} has type {type(item)}."
-        )
-    return items, several
+    return _as_tuple(value, "outputs of the user-provided function", caller)
 
 
 def _restore(items: Sequence[Any], several: bool) -> Any:

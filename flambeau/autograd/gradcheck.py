@@ -1,180 +1,47 @@
-"""Gradients against finite differences, of first and second order.
-
-A complex tensor counts as its real and imaginary parts. With the gradient g of a real number L with
-respect to z = x + iy defined as dL/dx + i dL/dy (the conjugate Wirtinger derivative, up to the
-factor 2; https://pytorch.org/docs/stable/notes/autograd.html#autograd-for-complex-numbers), the
-parts of g are L's slopes along the parts of z, so that a check of real coordinates covers maps from
-and to complex numbers.
-"""
+"""Gradients against finite differences, of first and second order."""
 
 from __future__ import annotations
 
 from flambeau import _C
+from flambeau.autograd.differences import (
+    Derivatives,
+    as_tuple,
+    coordinate_count,
+    coordinates_of,
+    dot,
+    gradient_coordinates,
+    requiring_grad,
+    tensor_from,
+    unit_vector,
+)
 from flambeau.core.tensor import Tensor
 
 TYPE_CHECKING = False  # see core/registry.py
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from typing import Any
 
-    _Coordinates = list[float]
-    _Matrix = list[_Coordinates]  # by coordinate of the input, then by coordinate of the output
+    from flambeau.autograd.differences import Coordinates, Matrix
 
 
 class GradcheckError(RuntimeError):
-    """The analytical and the numerical gradient differ."""
+    """The analytical and the numerical gradient differ.
 
-
-def _tuple(value: Any) -> tuple[Any, ...]:
-    return tuple(value) if isinstance(value, (tuple, list)) else (value,)
-
-
-def _wanted(values: Sequence[Any]) -> list[Tensor]:
-    """The tensors that require gradients."""
-    return [x for x in values if isinstance(x, Tensor) and x.requires_grad]
-
-
-# ---- tensors as real coordinates ----
-
-
-def _flat_parts(t: Tensor) -> Tensor:
-    """A contiguous tensor's storage as a vector of real numbers, without history."""
-    return _C.reshape(_C.view_as_real(t) if t.dtype.is_complex else t, (-1,))
-
-
-def _coordinates(t: Tensor) -> _Coordinates:
-    values: _Coordinates = _flat_parts(_C.contiguous(_C.resolved(_C.detach(t)))).tolist()
-    return values
-
-
-def _set_coordinates(t: Tensor, values: _Coordinates) -> None:
-    """Writes the coordinates into the storage behind `t`, whatever its strides."""
-    fresh = _C.empty(t.shape, t.dtype)
-    flat = _flat_parts(fresh)
-    for k, value in enumerate(values):
-        _C.fill(_C.select(flat, 0, k), value)
-    _C.copy_into(t, fresh)
-
-
-def _count(t: Tensor) -> int:
-    return t.numel() * (2 if t.dtype.is_complex else 1)
-
-
-def _vector(like: Tensor, values: _Coordinates) -> Tensor:
-    made: Tensor = _C.empty(like.shape, like.dtype)
-    _set_coordinates(made, values)
-    return made
-
-
-def _unit(n: int, at: int) -> _Coordinates:
-    return [float(k == at) for k in range(n)]
-
-
-def _dot(a: _Coordinates, b: _Coordinates) -> float:
-    return sum(x * y for x, y in zip(a, b, strict=True))
-
-
-def _gradient_coordinates(gradient: Tensor | None, like: Tensor) -> _Coordinates:
-    """The gradient's coordinates; one that does not exist is zero."""
-    if gradient is None:
-        return [0.0] * _count(like)
-    if like.dtype.is_complex and not gradient.dtype.is_complex:
-        gradient = _C.cast(gradient, like.dtype)
-    return _coordinates(gradient)
-
-
-# ---- the two ways to a derivative ----
-
-
-class _Derivatives:
-    """Derivatives of `func` at `inputs`, from backward and from differences."""
-
-    def __init__(self, func: Callable[..., Any], inputs: tuple[Any, ...], eps: float) -> None:
-        self.func = func
-        self.inputs = inputs
-        self.eps = eps
-        self.wanted = _wanted(inputs)
-        found = self._tensors()
-        #: Places of the differentiable outputs among the tensors that `func` returns.
-        self.places = [k for k, o in enumerate(found) if o.requires_grad]
-        self.outputs = [found[k] for k in self.places]
-
-    def _tensors(self) -> list[Tensor]:
-        return [o for o in _tuple(self.func(*self.inputs)) if isinstance(o, Tensor)]
-
-    def _moved(self, x: Tensor, start: _Coordinates, along: _Coordinates) -> list[_Coordinates]:
-        """All outputs with `along` added to the input."""
-        _set_coordinates(x, [v + d for v, d in zip(start, along, strict=True)])
-        return [_coordinates(o) for o in self._tensors()]
-
-    def slopes(self, x: Tensor, direction: _Coordinates) -> list[_Coordinates]:
-        """(f(x + eps d) - f(x - eps d)) / 2 eps of every tensor that `func` returns."""
-        start = _coordinates(x)
-        step = [self.eps * d for d in direction]
-        try:
-            above = self._moved(x, start, step)
-            below = self._moved(x, start, [-s for s in step])
-        finally:
-            _set_coordinates(x, start)
-        return [
-            [(a - b) / (2 * self.eps) for a, b in zip(high, low, strict=True)]
-            for high, low in zip(above, below, strict=True)
-        ]
-
-    def gradients(self, output: Tensor, cotangent: _Coordinates) -> list[Tensor | None]:
-        """What backward gives for each input that requires gradients."""
-        from flambeau.autograd import grad
-
-        return list(
-            grad(
-                output,
-                self.wanted,
-                _vector(output, cotangent),
-                retain_graph=True,
-                allow_unused=True,
-            )
-        )
-
-    def pushed(self, x: Tensor, direction: _Coordinates) -> list[_Coordinates]:
-        """What forward mode gives for every tensor that `func` returns, as `slopes`."""
-        from flambeau.autograd.forward_ad import dual_level, make_dual, unpack_dual
-
-        with dual_level():
-            dual = make_dual(x.detach().requires_grad_(), _vector(x, direction))
-            given = [dual if value is x else value for value in self.inputs]
-            pairs = [unpack_dual(o) for o in _tuple(self.func(*given)) if isinstance(o, Tensor)]
-            return [_gradient_coordinates(p.tangent, p.primal) for p in pairs]
-
-    def numerical(self, x: Tensor) -> list[_Matrix]:
-        """The Jacobians of all tensors that `func` returns."""
-        return self._columns(self.slopes, x)
-
-    def forward(self, x: Tensor) -> list[_Matrix]:
-        """The same from forward mode."""
-        return self._columns(self.pushed, x)
-
-    def _columns(self, derivative: Callable[..., Any], x: Tensor) -> list[_Matrix]:
-        n = _count(x)
-        columns = [derivative(x, _unit(n, at)) for at in range(n)]
-        if not columns:
-            return [[] for _ in self._tensors()]
-        return [list(rows) for rows in zip(*columns, strict=True)]
-
-    def analytical(self, output: Tensor) -> list[_Matrix]:
-        """The Jacobians of one output with respect to each input."""
-        m = _count(output)
-        rows = [self.gradients(output, _unit(m, at)) for at in range(m)]
-        found = []
-        for k, x in enumerate(self.wanted):
-            by_output = [_gradient_coordinates(row[k], x) for row in rows]
-            found.append([[row[i] for row in by_output] for i in range(_count(x))])
-        return found
+    Example:
+        >>> x = flambeau.ones(1, dtype=flambeau.float64, requires_grad=True)
+        >>> wrong = lambda t: t.detach() * t  # the product rule has two terms
+        >>> try:
+        ...     flambeau.autograd.gradcheck(wrong, x)
+        ... except flambeau.autograd.GradcheckError:
+        ...     print("differs")
+        differs
+    """
 
 
 # ---- comparing ----
 
 
-def _as_jacobian(matrix: _Matrix, x: Tensor, output: Tensor, part: int) -> list[list[Any]]:
+def _as_jacobian(matrix: Matrix, x: Tensor, output: Tensor, part: int) -> list[list[Any]]:
     """Rows by element of the input, columns by element of one part of the output."""
     step = 2 if output.dtype.is_complex else 1
     picked = [row[part::step] for row in matrix]
@@ -208,7 +75,7 @@ def _parts_of(output: Tensor) -> tuple[int, ...]:
 
 
 def _compare(
-    numerical: _Matrix, analytical: _Matrix, x: Tensor, output: Tensor, atol: float, rtol: float
+    numerical: Matrix, analytical: Matrix, x: Tensor, output: Tensor, atol: float, rtol: float
 ) -> tuple[int, Any, Any] | None:
     """The first part in which the Jacobians differ, with both Jacobians; None if they agree."""
     from flambeau.ops.values import tensor
@@ -226,7 +93,7 @@ def _compare(
     return None
 
 
-def _check_every_direction(d: _Derivatives, atol: float, rtol: float) -> None:
+def _check_every_direction(d: Derivatives, atol: float, rtol: float) -> None:
     numerical = [d.numerical(x) for x in d.wanted]
     for place, output in zip(d.places, d.outputs, strict=True):
         for k, (x, analytical) in enumerate(zip(d.wanted, d.analytical(output), strict=True)):
@@ -238,7 +105,7 @@ def _check_every_direction(d: _Derivatives, atol: float, rtol: float) -> None:
                 )
 
 
-def _check_forward_mode(d: _Derivatives, atol: float, rtol: float) -> None:
+def _check_forward_mode(d: Derivatives, atol: float, rtol: float) -> None:
     for k, x in enumerate(d.wanted):
         numerical, analytical = d.numerical(x), d.forward(x)
         for place, output in zip(d.places, d.outputs, strict=True):
@@ -251,13 +118,13 @@ def _check_forward_mode(d: _Derivatives, atol: float, rtol: float) -> None:
                 )
 
 
-def _check_forward_mode_once(d: _Derivatives, atol: float, rtol: float) -> None:
+def _check_forward_mode_once(d: Derivatives, atol: float, rtol: float) -> None:
     """Along one direction of each input."""
     import random
 
     generator = random.Random(0)
     for k, x in enumerate(d.wanted):
-        direction = _positive_unit(generator, _count(x))
+        direction = _positive_unit(generator, coordinate_count(x))
         if not direction:
             continue
         numerical, analytical = d.slopes(x, direction), d.pushed(x, direction)
@@ -270,7 +137,7 @@ def _check_forward_mode_once(d: _Derivatives, atol: float, rtol: float) -> None:
                 )
 
 
-def _positive_unit(generator: Any, n: int) -> _Coordinates:
+def _positive_unit(generator: Any, n: int) -> Coordinates:
     values = [generator.random() for _ in range(n)]
     size = sum(v * v for v in values) ** 0.5 or 1.0
     return [v / size for v in values]
@@ -283,22 +150,22 @@ in fast mode. Below, we recompute numerical and analytical jacobians in slow mod
 """
 
 
-def _check_random_direction(d: _Derivatives, atol: float, rtol: float) -> None:
+def _check_random_direction(d: Derivatives, atol: float, rtol: float) -> None:
     """u J v for one positive unit vector on either side: entries of J cannot cancel by sign of
     the vectors, and the tolerance of an entry grows with the number of entries.
     """
     import random
 
     generator = random.Random(0)
-    directions = [_positive_unit(generator, _count(x)) for x in d.wanted]
+    directions = [_positive_unit(generator, coordinate_count(x)) for x in d.wanted]
     numerical = [d.slopes(x, u) for x, u in zip(d.wanted, directions, strict=True)]
     for place, output in zip(d.places, d.outputs, strict=True):
-        cotangent = _positive_unit(generator, _count(output))
+        cotangent = _positive_unit(generator, coordinate_count(output))
         for k, (x, g) in enumerate(zip(d.wanted, d.gradients(output, cotangent), strict=True)):
             if not directions[k]:
                 continue
-            n = _dot(numerical[k][place], cotangent)
-            a = _dot(_gradient_coordinates(g, x), directions[k])
+            n = dot(numerical[k][place], cotangent)
+            a = dot(gradient_coordinates(g, x), directions[k])
             if _close(a, n, atol * sum(directions[k]) * sum(cotangent), rtol):
                 continue
             slow = _compare(d.numerical(x)[place], d.analytical(output)[k], x, output, atol, rtol)
@@ -312,16 +179,16 @@ def _check_random_direction(d: _Derivatives, atol: float, rtol: float) -> None:
 # ---- further properties of a backward ----
 
 
-def _ones(output: Tensor) -> _Coordinates:
-    return [1.0] * _count(output)
+def _ones(output: Tensor) -> Coordinates:
+    return [1.0] * coordinate_count(output)
 
 
-def _check_same_twice(d: _Derivatives, tolerance: float) -> None:
+def _check_same_twice(d: Derivatives, tolerance: float) -> None:
     for output in d.outputs:
         first = d.gradients(output, _ones(output))
         second = d.gradients(output, _ones(output))
         for x, a, b in zip(d.wanted, first, second, strict=True):
-            pairs = zip(_gradient_coordinates(a, x), _gradient_coordinates(b, x), strict=True)
+            pairs = zip(gradient_coordinates(a, x), gradient_coordinates(b, x), strict=True)
             if any(p != q and not abs(p - q) <= tolerance and (p == p or q == q) for p, q in pairs):
                 raise GradcheckError(
                     "Backward is not reentrant, i.e., running backward with same input and "
@@ -330,7 +197,7 @@ def _check_same_twice(d: _Derivatives, tolerance: float) -> None:
                 )
 
 
-def _check_dtypes(d: _Derivatives) -> None:
+def _check_dtypes(d: Derivatives) -> None:
     for output in d.outputs:
         for x, g in zip(d.wanted, d.gradients(output, _ones(output)), strict=True):
             if g is not None and g.dtype != x.dtype:
@@ -340,7 +207,7 @@ def _check_dtypes(d: _Derivatives) -> None:
                 )
 
 
-def _check_undefined(d: _Derivatives) -> None:
+def _check_undefined(d: Derivatives) -> None:
     """Backward must do without the gradient of one of several outputs, and keep zeros zero."""
     from flambeau.autograd import grad
 
@@ -356,33 +223,35 @@ def _check_undefined(d: _Derivatives) -> None:
                 "Expected backward function to handle undefined output grads: it failed without"
                 f" the gradient of output {d.places[k]}"
             ) from error
-        if any(g is not None and any(_coordinates(g)) for g in found):
+        if any(g is not None and any(coordinates_of(g)) for g in found):
             raise GradcheckError(
                 "Expected all input grads to be undefined or zero when all output grads are"
                 " undefined or zero."
             )
 
 
-def _check_batched(d: _Derivatives) -> None:
+def _check_batched(d: Derivatives) -> None:
     """Several vectors at once give what they give one after the other."""
     from flambeau.autograd import grad
     from flambeau.ops.join import stack
 
     for output in d.outputs:
-        n = _count(output)
+        n = coordinate_count(output)
         vectors = [[(-1.0) ** (k * row) / (k + row + 1) for k in range(n)] for row in range(2)]
         together = grad(
             output,
             d.wanted,
-            stack([_vector(output, v) for v in vectors]),
+            stack([tensor_from(output, v) for v in vectors]),
             retain_graph=True,
             allow_unused=True,
             is_grads_batched=True,
         )
         rows = [d.gradients(output, v) for v in vectors]
         for k, x in enumerate(d.wanted):
-            one_by_one = [v for row in rows for v in _gradient_coordinates(row[k], x)]
-            batched = [0.0] * len(one_by_one) if together[k] is None else _coordinates(together[k])
+            one_by_one = [v for row in rows for v in gradient_coordinates(row[k], x)]
+            batched = (
+                [0.0] * len(one_by_one) if together[k] is None else coordinates_of(together[k])
+            )
             if not all(_close(a, b, 1e-8, 1e-5) for a, b in zip(batched, one_by_one, strict=True)):
                 raise GradcheckError(
                     "gradcheck or gradgradcheck failed while testing batched gradient computation:"
@@ -390,29 +259,29 @@ def _check_batched(d: _Derivatives) -> None:
                 )
 
 
-def _check_batched_forward(d: _Derivatives) -> None:
+def _check_batched_forward(d: Derivatives) -> None:
     """Several tangents at once give what they give one after the other."""
     from flambeau.func import jvp, vmap
     from flambeau.ops.join import stack
 
     for k, x in enumerate(d.wanted):
-        n = _count(x)
+        n = coordinate_count(x)
         tangents = [[(-1.0) ** (j * row) / (j + row + 1) for j in range(n)] for row in range(2)]
 
         def push(tangent: Tensor, x: Tensor = x) -> tuple[Any, ...]:
             def of_one(value: Tensor) -> tuple[Any, ...]:
                 given = [value if other is x else other for other in d.inputs]
-                found = [o for o in _tuple(d.func(*given)) if isinstance(o, Tensor)]
+                found = [o for o in as_tuple(d.func(*given)) if isinstance(o, Tensor)]
                 return tuple(found[place] for place in d.places)
 
             pushed: tuple[Any, ...] = jvp(of_one, (x.detach(),), (tangent,))[1]
             return pushed
 
-        together = vmap(push)(stack([_vector(x, t) for t in tangents]))
+        together = vmap(push)(stack([tensor_from(x, t) for t in tangents]))
         for place, batch in zip(d.places, together, strict=True):
             for row, tangent in enumerate(tangents):
                 alone = d.pushed(x, tangent)[place]
-                found = _coordinates(batch.select(0, row))
+                found = coordinates_of(batch.select(0, row))
                 if not all(_close(a, b, 1e-8, 1e-5) for a, b in zip(found, alone, strict=True)):
                     raise GradcheckError(
                         "gradcheck or gradgradcheck failed while testing batched forward mode AD:"
@@ -420,16 +289,16 @@ def _check_batched_forward(d: _Derivatives) -> None:
                     )
 
 
-def _check_constant(d: _Derivatives) -> None:
+def _check_constant(d: Derivatives) -> None:
     for x in d.wanted:
-        n = _count(x)
+        n = coordinate_count(x)
         for at in range(n):
-            if any(any(abs(v) > 1e-5 for v in o) for o in d.slopes(x, _unit(n, at))):
+            if any(any(abs(v) > 1e-5 for v in o) for o in d.slopes(x, unit_vector(n, at))):
                 raise GradcheckError("Numerical gradient for function expected to be zero")
 
 
 def _check_inputs(inputs: tuple[Any, ...]) -> None:
-    if not _wanted(inputs):
+    if not requiring_grad(inputs):
         raise ValueError(
             "gradcheck expects at least one input tensor to require gradient, but none of the them "
             "have requires_grad=True."
@@ -525,9 +394,9 @@ def gradcheck(
         check_forward_ad or not check_batched_forward_grad,
         "Setting check_batched_forward_grad=True requires check_forward_ad to be True",
     )
-    inputs = _tuple(inputs)
+    inputs = as_tuple(inputs)
     _check_inputs(inputs)
-    derivatives = _Derivatives(func, inputs, eps)
+    derivatives = Derivatives(func, inputs, eps)
     try:
         if not derivatives.outputs:
             _check_constant(derivatives)
@@ -563,7 +432,7 @@ def _random_starts(outputs: list[Tensor], spread: bool) -> tuple[Tensor, ...]:
     generator = random.Random(1)
     starts = []
     for o in outputs:
-        start = _vector(o, [generator.uniform(-1, 1) for _ in range(_count(o))])
+        start = tensor_from(o, [generator.uniform(-1, 1) for _ in range(coordinate_count(o))])
         if spread and o.ndim:
             wide: Tensor = _C.empty((*o.shape[:-1], 2 * o.shape[-1]), o.dtype)
             strided = _C.slice(wide, o.ndim - 1, 0, 2 * o.shape[-1], 2)
@@ -621,21 +490,25 @@ def gradgradcheck(
         check_rev_over_rev or not check_batched_grad,
         "Setting check_batched_grad=True requires check_rev_over_rev to be True",
     )
-    inputs = _tuple(inputs)
+    inputs = as_tuple(inputs)
     _check_inputs(inputs)
-    outputs = _wanted(_tuple(func(*inputs)))
+    outputs = requiring_grad(as_tuple(func(*inputs)))
     if not outputs:
         return True  # a constant
     if grad_outputs is None:
         grad_outputs = _random_starts(outputs, gen_non_contig_grad_outputs)
-    grad_outputs = _tuple(grad_outputs)
+    grad_outputs = as_tuple(grad_outputs)
     count = len(inputs)
 
     def gradients(*everything: Any) -> tuple[Tensor, ...]:
         own, starts = everything[:count], everything[count:]
-        wanted = _wanted(own)
+        wanted = requiring_grad(own)
         found = grad(
-            _wanted(_tuple(func(*own))), wanted, starts, create_graph=True, allow_unused=True
+            requiring_grad(as_tuple(func(*own))),
+            wanted,
+            starts,
+            create_graph=True,
+            allow_unused=True,
         )
         return tuple(
             g if g is not None else _C.full(x.shape, 0, x.dtype)

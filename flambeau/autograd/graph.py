@@ -28,6 +28,11 @@ class Node(metaclass=_NodeMeta):
     """What the nodes of graphs have in common; for `isinstance`.
 
     A node has `name()`, `next_functions`, `metadata`, `register_hook` and `register_prehook`.
+
+    Example:
+        >>> y = flambeau.ones(1, requires_grad=True).exp()
+        >>> isinstance(y.grad_fn, flambeau.autograd.graph.Node), y.grad_fn.name()
+        (True, 'ExpBackward0')
     """
 
 
@@ -35,6 +40,17 @@ class GradientEdge(tuple):  # type: ignore[type-arg]
     """A place in the graph that a gradient flows through: a node and one of its outputs.
 
     `backward` and `grad` take it in place of a tensor, which then need not be kept.
+
+    Args:
+        node: a node.
+        output_nr: which of its outputs.
+        ownership_token: what must live as long as the edge.
+
+    Example:
+        >>> x = flambeau.tensor(3.0, requires_grad=True)
+        >>> edge = flambeau.autograd.graph.get_gradient_edge(x * x)
+        >>> flambeau.autograd.grad(edge, x)
+        (tensor(6.),)
     """
 
     __slots__ = ()
@@ -80,6 +96,13 @@ def increment_version(tensor: Any) -> None:
 
     Args:
         tensor: a tensor or an iterable of tensors.
+
+    Example:
+        >>> x = flambeau.ones(1)
+        >>> before = x._version
+        >>> flambeau.autograd.graph.increment_version(x)
+        >>> x._version - before
+        1
     """
     for each in (tensor,) if isinstance(tensor, Tensor) else tensor:
         _C.bump_version(each)
@@ -125,6 +148,13 @@ class save_on_cpu(saved_tensors_hooks):
     Args:
         pin_memory: whether to use page-locked memory for the copies, where a device has it.
         device_type: the device that the tensors come from.
+
+    Example:
+        >>> x = flambeau.tensor(3.0, requires_grad=True)
+        >>> with flambeau.autograd.graph.save_on_cpu():
+        ...     y = x * x
+        >>> flambeau.autograd.grad(y, x)
+        (tensor(6.),)
     """
 
     def __init__(self, pin_memory: bool = False, device_type: str = "cuda") -> None:
@@ -144,6 +174,18 @@ class disable_saved_tensors_hooks:
 
     Args:
         error_message: the text of the RuntimeError that `saved_tensors_hooks` then raises.
+
+    Raises:
+        RuntimeError: if there are hooks already.
+
+    Example:
+        >>> from flambeau.autograd.graph import disable_saved_tensors_hooks, saved_tensors_hooks
+        >>> with disable_saved_tensors_hooks("not here"):
+        ...     with saved_tensors_hooks(lambda t: t, lambda t: t):
+        ...         pass
+        Traceback (most recent call last):
+        ...
+        flambeau.core.errors.GradError: not here
     """
 
     def __init__(self, error_message: str) -> None:
@@ -265,6 +307,13 @@ def register_multi_grad_hook(
 
     Raises:
         ValueError: for another mode.
+
+    Example:
+        >>> x = flambeau.tensor(2.0, requires_grad=True)
+        >>> y = flambeau.tensor(3.0, requires_grad=True)
+        >>> handle = flambeau.autograd.graph.register_multi_grad_hook((x, y), print)
+        >>> (x * y).backward()
+        [tensor(3.), tensor(2.)]
     """
     if mode not in ("all", "any"):
         raise ValueError(f"Expects mode to be one of ('all', 'any') but got {mode}")

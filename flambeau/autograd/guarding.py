@@ -20,7 +20,15 @@ _UNSET = ("empty", "empty_like", "new_empty", "empty_strided", "empty_permuted")
 
 
 class NonFiniteError(Error, FloatingPointError, RuntimeError):
-    """An operation made NaN or infinity out of finite numbers."""
+    """An operation made NaN or infinity out of finite numbers.
+
+    Example:
+        >>> with flambeau.autograd.nan_guard():
+        ...     flambeau.zeros(1).log()
+        Traceback (most recent call last):
+        ...
+        flambeau.autograd.guarding.NonFiniteError: ...
+    """
 
 
 class nan_guard(_Mode):

@@ -15,6 +15,12 @@ class EventAverage:
         count: how many calls.
         cpu_time_total, self_cpu_time_total: microseconds; self leaves the events inside out.
         cpu_memory_usage, self_cpu_memory_usage: bytes.
+
+    Example:
+        >>> with flambeau.autograd.profiler.profile() as measured:
+        ...     _ = flambeau.ones(2).exp().exp()
+        >>> {a.key: a.count for a in measured.key_averages()}["aten::exp"]
+        2
     """
 
     def __init__(
@@ -70,7 +76,14 @@ _SORTABLE = (
 
 
 class EventList(list):  # type: ignore[type-arg]
-    """Events, or averages of them, that print as a table."""
+    """Events, or averages of them, that print as a table.
+
+    Example:
+        >>> with flambeau.autograd.profiler.profile() as measured:
+        ...     _ = flambeau.ones(2).exp()
+        >>> "aten::exp" in measured.events().table()
+        True
+    """
 
     def total_average(self) -> EventAverage:
         """All of them together."""

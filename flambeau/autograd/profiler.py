@@ -35,6 +35,12 @@ class FunctionEvent:
         module: path of the module that ran, if that was asked for.
         place: line of the program, if that was asked for.
         self_cpu_memory_usage: bytes allocated, less those freed, since the event before ended.
+
+    Example:
+        >>> with flambeau.autograd.profiler.profile() as measured:
+        ...     _ = flambeau.ones(2).exp()
+        >>> [event.name for event in measured.events() if event.kind == "operation"]
+        ['aten::exp']
     """
 
     __slots__ = (
@@ -302,6 +308,13 @@ class record_function(_Mode):
     Args:
         name: the name.
         args: text that is kept with it.
+
+    Example:
+        >>> with flambeau.autograd.profiler.profile() as measured:
+        ...     with flambeau.autograd.profiler.record_function("step"):
+        ...         pass
+        >>> [event.name for event in measured.events()]
+        ['step']
     """
 
     def __init__(self, name: str, args: str | None = None) -> None:

@@ -1,7 +1,7 @@
 """The argument to blame for a call that failed, in plain words.
 
-Consulted only once a call has failed with a TypeError or an AttributeError: arguments are not
-checked beforehand, which would cost every call time.
+Consulted only once a call has failed with a TypeError, an AttributeError or an OverflowError:
+arguments are not checked beforehand, which would cost every call time.
 """
 
 import re
@@ -9,7 +9,12 @@ from collections.abc import Iterator
 from types import TracebackType
 
 from flambeau._C import TensorBase
-from flambeau.core.errors import ArgumentTypeError, ArgumentValueError, ShapeError
+from flambeau.core.errors import (
+    ArgumentTypeError,
+    ArgumentValueError,
+    NotATensorError,
+    ShapeError,
+)
 
 # What parameters of these names take, as errors spell it.
 _OF_NAME = {
@@ -17,6 +22,8 @@ _OF_NAME = {
     "device": "torch.device",
     "generator": "torch.Generator",
     "memory_format": "torch.memory_format",
+    "module": "torch.nn.Module",
+    "parametrization": "torch.nn.Module",
 }
 # What a kernel's declaration asks for, likewise.
 _OF_DECLARATION = {
@@ -36,7 +43,13 @@ _COMMON = ("Tensor", "int", "float", "bool", "tuple", "list")
 _OF_PYTHON = re.compile(
     r"'[\w.]+' object |'\S+' not supported between|unsupported operand type|object of type '"
     r"|cannot unpack non-iterable|can't multiply sequence|int\(\) argument must be"
+    r"|not all arguments converted|only integer tensors|float\(\) argument must be"
+    r"|bad operand type|can only concatenate"
 )
+# What the argument is where Python does not say it: text % number, text * 1.5, range(tensor).
+_UNSAID = {"not all": "str", "can't multiply": "str", "only integer": "Tensor"}
+# What an operation says of an argument, in the words of this file.
+_OF_OPERATION = re.compile(r"(\w+)\(\): argument '(\w+)'(?: \(position \d+\))? (.*)")
 _MOST_AXES = 64  # csrc/core/shape.h
 _INT64 = range(-(2**63), 2**63)
 
@@ -57,6 +70,11 @@ class Culprit:
         """What the value contains, if it is a list or a tuple."""
         if type(self.value) in (list, tuple):
             yield from self.value  # type: ignore[misc]
+
+    def is_meant_by(self, text: str) -> bool:
+        """Whether a text mentions the type of the value, or of something in it."""
+        kinds = map(kind_of, (self.value, *self.elements()))
+        return any(re.search(rf"\b{kind}\b", text) for kind in kinds)
 
 
 def explain(
@@ -81,32 +99,47 @@ def explain(
         Culprit(names[k] if k < len(names) else rest or "", k, value)
         for k, value in enumerate(positional)
     ] + [Culprit(name, None, value) for name, value in keywords.items()]
-    made = _explained(function, rest, given, error)
-    if made is None:
-        return None
+    made = of_wrong_type(function, rest, given, error)
+    return None if made is None else in_place_of(error, made)
+
+
+def in_place_of(error: Exception, made: Exception) -> Exception:
+    """`made` as if it had been raised where `error` was, of which nothing is to be seen."""
     made.__suppress_context__ = True
     return made.with_traceback(error.__traceback__)
 
 
-def _explained(
+def of_wrong_type(
     function: str, rest: str | None, given: list[Culprit], error: Exception
 ) -> Exception | None:
+    """The error that names the argument, if an argument is what the failure comes from."""
     if isinstance(error, ArgumentTypeError):
         return _renamed(function, given, error)
     if isinstance(error, AttributeError):
         return _no_tensor(function, rest, given, error)
+    if isinstance(error, OverflowError):
+        return too_large(function, given, OverflowError)
     if type(error) is not TypeError:
         return None
     text = str(error)
+    if found := _handed_on(function, given, text):
+        return found
     if "incompatible function arguments" in text:
         return _refused_by_kernel(function, given, text)
-    if not _OF_PYTHON.match(text) or not _raised_here(error.__traceback__):
+    if not _OF_PYTHON.match(text) or not raised_here(error.__traceback__):
         return None
     return _failed_inside(function, given, text)
 
 
-def _wrong(function: str, culprit: Culprit, what: str, value: object) -> ArgumentTypeError:
-    made = ArgumentTypeError(f"{function}(): {culprit} {what}")
+def wrong(
+    function: str,
+    culprit: Culprit,
+    what: str,
+    value: object,
+    kind: type[ArgumentTypeError] = ArgumentTypeError,
+) -> ArgumentTypeError:
+    """The error for an argument, of whose value `what` holds."""
+    made = kind(f"{function}(): {culprit} {what}")
     # A function that called this one with an argument of its own says so in its own words.
     made.blamed = (value, what)
     return made
@@ -121,8 +154,23 @@ def _renamed(
     value, what = error.blamed
     for culprit in given:
         if culprit.value is value:
-            return _wrong(function, culprit, what, value)
+            return wrong(function, culprit, what, value, type(error))
     return None
+
+
+def _handed_on(function: str, given: list[Culprit], text: str) -> ArgumentTypeError | None:
+    """An operation's own words about an argument that was handed on to it."""
+    found = _OF_OPERATION.match(text)
+    if found is None or found[1] == function:
+        return None
+    for culprit in given:
+        if culprit.name == found[2] and culprit.is_meant_by(found[3]):
+            return wrong(function, culprit, found[3], culprit.value)
+    kind = text.rpartition("not ")[2]
+    culprits = [culprit for culprit in given if kind_of(culprit.value) == kind]
+    if len(culprits) != 1:
+        return None
+    return wrong(function, culprits[0], f"cannot be of type {kind}: {text}", culprits[0].value)
 
 
 def _no_tensor(
@@ -132,7 +180,9 @@ def _no_tensor(
     found = error.obj
     if (found is None and error.name is None) or isinstance(found, TensorBase):
         return None
-    kind = type(found).__name__
+    if hasattr(found, "_parameters"):
+        return None  # a module, of which an attribute was asked for by name
+    kind = kind_of(found)
     for culprit in given:
         element = culprit.name == rest or any(e is found for e in culprit.elements())
         if isinstance(culprit.value, str) and isinstance(found, str):
@@ -140,7 +190,29 @@ def _no_tensor(
         if culprit.value is found or element:
             wanted = "a sequence of Tensors" if element else _OF_NAME.get(culprit.name, "Tensor")
             unplaced = Culprit(culprit.name, None, culprit.value)
-            return _wrong(function, unplaced, f"must be {wanted}, not {kind}", found)
+            what = f"must be {wanted}, not {kind}"
+            return wrong(function, unplaced, what, found, NotATensorError)
+    return _no_tensor_but_array(function, given)
+
+
+def _no_tensor_but_array(function: str, given: list[Culprit]) -> ArgumentTypeError | None:
+    """Arrays have part of what a tensor has."""
+    for culprit in given:
+        kind = type(culprit.value)
+        if hasattr(kind, "__array__") and not isinstance(culprit.value, TensorBase):
+            what = f"must be Tensor, not {kind.__name__}"
+            return wrong(function, culprit, what, culprit.value, NotATensorError)
+    return None
+
+
+def too_large(
+    function: str, given: list[Culprit], kind: type[Exception] = ArgumentValueError
+) -> Exception | None:
+    """The error for an integer beyond 64 bits, if there is one."""
+    for culprit in given:
+        elements = (culprit.value, *culprit.elements())
+        if any(isinstance(e, int) and e not in _INT64 for e in elements):
+            return kind(f"{function}(): {culprit} is out of range: {culprit.value}")
     return None
 
 
@@ -154,8 +226,8 @@ def _refused_by_kernel(function: str, given: list[Culprit], text: str) -> Except
                 f"{function}(): a tensor has at most {_MOST_AXES} axes, but argument"
                 f" '{culprit.name}' names {len(numbers)}"
             )
-        if any(n not in _INT64 for n in numbers):
-            return ArgumentValueError(f"{function}(): {culprit} is out of range: {culprit.value}")
+    if found := too_large(function, given):
+        return found
     declared, kinds = _declarations(text)
     for wanted, kind in zip(declared, kinds, strict=False):
         if not _fits(wanted, kind):
@@ -169,9 +241,10 @@ def _refused_by_kernel(function: str, given: list[Culprit], text: str) -> Except
 def _of_wrong_type(
     function: str, given: list[Culprit], wanted: str, kind: str
 ) -> ArgumentTypeError:
-    for culprit in given:
-        if _kind(culprit.value) == kind:
-            return _wrong(function, culprit, f"must be {wanted}, not {kind}", culprit.value)
+    # Tensors come first as a rule: where none is wanted, the last is the one to blame.
+    for culprit in reversed(given) if kind == "Tensor" else given:
+        if kind_of(culprit.value) == kind:
+            return wrong(function, culprit, f"must be {wanted}, not {kind}", culprit.value)
     return _unexplained(function, given, f"{wanted}, got {kind}")
 
 
@@ -185,12 +258,12 @@ def _of_wrong_elements(
             continue
         elements = list(culprit.elements())
         if not elements:
-            what = f"must be {wanted}, not {_kind(culprit.value)}"
-            return _wrong(function, culprit, what, culprit.value)
+            what = f"must be {wanted}, not {kind_of(culprit.value)}"
+            return wrong(function, culprit, what, culprit.value)
         for k, element in enumerate(elements):
             if not isinstance(element, (*fitting, TensorBase)):
-                what = f"must be {wanted}, but found element of type {_kind(element)} at pos {k}"
-                return _wrong(function, culprit, what, culprit.value)
+                what = f"must be {wanted}, but found element of type {kind_of(element)} at pos {k}"
+                return wrong(function, culprit, what, culprit.value)
     return None
 
 
@@ -199,10 +272,11 @@ def _unexplained(function: str, given: list[Culprit], wanted: str) -> ArgumentTy
 
 
 def _seen(given: list[Culprit]) -> str:
-    return ", ".join(f"{culprit.name} is {_kind(culprit.value)}" for culprit in given)
+    return ", ".join(f"{culprit.name} is {kind_of(culprit.value)}" for culprit in given)
 
 
-def _kind(value: object) -> str:
+def kind_of(value: object) -> str:
+    """The name of a value's type, as errors say it."""
     return type(value).__name__
 
 
@@ -244,7 +318,7 @@ def _fits(wanted: str, kind: str) -> bool:
     return bool(({"object", kind} | taken.get(kind, set())) & names)
 
 
-def _raised_here(trace: TracebackType | None) -> bool:
+def raised_here(trace: TracebackType | None) -> bool:
     """Whether the error arose in code of this package, not in what a caller handed to it."""
     if trace is None:
         return True  # in C++
@@ -257,9 +331,11 @@ def _failed_inside(function: str, given: list[Culprit], text: str) -> ArgumentTy
     """Python refused something inside the function: one of the types that it names is to blame."""
     named = re.findall(r"'([\w.]+)'|not (?=[\w.]+$)([\w.]+)", text)
     kinds = ["".join(found).rpartition(".")[2] for found in named]
+    kinds += [kind for start, kind in _UNSAID.items() if text.startswith(start)]
     for kind in sorted(kinds, key=_COMMON.__contains__):
-        culprits = [c for c in given if _kind(c.value) == kind]
+        culprits = [c for c in given if kind_of(c.value) == kind]
+        culprits = culprits or [c for c in given if kind in map(kind_of, c.elements())]
         if len(culprits) == 1 or (culprits and kind not in _COMMON):
             what = f"cannot be of type {kind}: {text}"
-            return _wrong(function, culprits[0], what, culprits[0].value)
+            return wrong(function, culprits[0], what, culprits[0].value)
     return ArgumentTypeError(f"{function}(): {text}: {_seen(given)}")

@@ -34,15 +34,29 @@ def _dtype_by_name(name: str) -> _C.dtype:
 
 
 def get_default_dtype() -> _C.dtype:
-    """The dtype of new floating point tensors (float32 unless changed)."""
+    """The dtype of new floating point tensors (float32 unless changed).
+
+    Example:
+        >>> flambeau.get_default_dtype() == flambeau.tensor([0.5]).dtype
+        True
+    """
     return _C.get_default_dtype()
 
 
 def set_default_dtype(d: _C.dtype) -> None:
-    """Sets the dtype of new floating point tensors.
+    """Sets the dtype of new floating point tensors; new complex ones get twice its size.
+
+    Args:
+        d: float16, bfloat16, float32 or float64.
 
     Raises:
         TypeError: if `d` is not a floating point dtype.
+
+    Example:
+        >>> flambeau.set_default_dtype(flambeau.float64)
+        >>> flambeau.tensor([0.5]).dtype, flambeau.tensor([1j]).dtype
+        (torch.float64, torch.complex128)
+        >>> flambeau.set_default_dtype(flambeau.float32)
     """
     if not isinstance(d, dtype) or not d.is_floating_point:
         raise TypeError(

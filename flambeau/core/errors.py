@@ -15,12 +15,20 @@ class ShapeError(Error, RuntimeError):
     """Sizes, strides or axes do not fit the operation."""
 
 
-class DTypeError(Error, RuntimeError):
-    """The operation is not defined for this element type."""
+class DTypeError(Error, NotImplementedError):
+    """The operation is not defined for this element type.
+
+    A NotImplementedError, hence a RuntimeError: PyTorch raises the one or the other.
+    """
 
 
 class DeviceError(Error, RuntimeError):
-    """Tensors are on the wrong device, or the device is not there."""
+    """Tensors are on the wrong device, or the device is not there.
+
+    Example:
+        >>> issubclass(flambeau.cuda.DeviceError, RuntimeError)
+        True
+    """
 
 
 class OutOfRangeError(Error, IndexError, RuntimeError):
@@ -34,11 +42,22 @@ class ArgumentValueError(Error, ValueError):
     """An argument has a value that the operation does not accept."""
 
 
+class AssertedError(ArgumentValueError, AssertionError):
+    """An argument breaks a rule that PyTorch states as an assertion."""
+
+
 class ArgumentTypeError(Error, TypeError):
     """An argument has the wrong Python type."""
 
     # The argument's value and what is wrong with it (core/blame.py).
     blamed: tuple[object, str] | None = None
+
+
+class NotATensorError(ArgumentTypeError, AttributeError):
+    """Something that lacks what a tensor has was given in a tensor's place.
+
+    Also an AttributeError, which is what PyTorch raises where it asks for an attribute first.
+    """
 
 
 class OutOfMemory(Error, RuntimeError, MemoryError):
@@ -54,7 +73,14 @@ class GradError(Error, RuntimeError):
 
 
 class LinAlgError(Error, RuntimeError):
-    """A matrix has no such decomposition, inverse or solution."""
+    """A matrix has no such decomposition, inverse or solution.
+
+    Example:
+        >>> flambeau.linalg.inv(flambeau.zeros(2, 2))
+        Traceback (most recent call last):
+        ...
+        flambeau.core.errors.LinAlgError: linalg.inv: The diagonal element 1 is zero, ...
+    """
 
 
 _C.register_errors(

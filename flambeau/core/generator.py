@@ -174,26 +174,56 @@ def manual_seed(seed: int) -> Generator:
 
 
 def seed() -> int:
-    """Gives the default generator a seed from the system's entropy, and returns it."""
+    """Gives the default generator a seed from the system's entropy, and returns it.
+
+    Example:
+        >>> flambeau.seed() == flambeau.initial_seed()
+        True
+    """
     return default_generator.seed()
 
 
 def initial_seed() -> int:
-    """The seed of the default generator's present stream."""
+    """The seed of the default generator's present stream.
+
+    Example:
+        >>> _ = flambeau.manual_seed(7)
+        >>> flambeau.initial_seed()
+        7
+    """
     return default_generator.initial_seed()
 
 
 def get_rng_state() -> Tensor:
-    """The default generator's state as 5056 bytes (uint8)."""
+    """The default generator's state as 5056 bytes (uint8).
+
+    Example:
+        >>> state = flambeau.get_rng_state()
+        >>> first = flambeau.rand(3)
+        >>> flambeau.set_rng_state(state)
+        >>> flambeau.equal(first, flambeau.rand(3))
+        True
+    """
     return default_generator.get_state()
 
 
 def set_rng_state(new_state: Tensor) -> None:
     """Continues the default generator from a state that `get_rng_state` gave.
 
+    Args:
+        new_state: (5056), uint8.
+
     Raises:
         TypeError: if the state is no uint8 tensor.
         RuntimeError: if its size or content is not that of a state.
+
+    Example:
+        >>> _ = flambeau.manual_seed(0)
+        >>> state = flambeau.get_rng_state()
+        >>> _ = flambeau.manual_seed(1)
+        >>> flambeau.set_rng_state(state)
+        >>> flambeau.initial_seed()
+        0
     """
     default_generator.set_state(new_state)
 
@@ -245,6 +275,10 @@ def thread_safe_generator() -> Generator | None:
     """What code that several workers run should draw from: None, the default generator.
 
     Workers of `DataLoader` are processes here, whose default generators are their own.
+
+    Example:
+        >>> flambeau.random.thread_safe_generator() is None
+        True
     """
     return None
 

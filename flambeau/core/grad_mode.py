@@ -77,6 +77,9 @@ class _Mode:
 class no_grad(_Mode):
     """Operations in the block are not recorded.
 
+    Args:
+        function: what to decorate, for `@no_grad` without parentheses.
+
     Example:
         >>> x = flambeau.ones(2, requires_grad=True)
         >>> with flambeau.no_grad():
@@ -97,7 +100,17 @@ class no_grad(_Mode):
 
 
 class enable_grad(_Mode):
-    """Operations in the block are recorded, also inside `no_grad`."""
+    """Operations in the block are recorded, also inside `no_grad`.
+
+    Args:
+        function: what to decorate, for `@enable_grad` without parentheses.
+
+    Example:
+        >>> x = flambeau.ones(2, requires_grad=True)
+        >>> with flambeau.no_grad(), flambeau.enable_grad():
+        ...     (x * 2).requires_grad
+        True
+    """
 
     def __new__(cls, function: Any = None) -> Any:
         self = super().__new__(cls)
@@ -116,6 +129,13 @@ class set_grad_enabled(_Mode):
 
     Args:
         mode: True to record.
+
+    Example:
+        >>> x = flambeau.ones(2, requires_grad=True)
+        >>> training = False
+        >>> with flambeau.set_grad_enabled(training):
+        ...     (x * 2).requires_grad
+        False
     """
 
     def __init__(self, mode: bool) -> None:
@@ -145,6 +165,13 @@ class inference_mode(_Mode):
 
     Args:
         mode: False leaves inference mode for the block.
+
+    Example:
+        >>> x = flambeau.ones(2, requires_grad=True)
+        >>> with flambeau.inference_mode():
+        ...     y = x * 2
+        >>> y.requires_grad, y.is_inference()
+        (False, True)
     """
 
     def __new__(cls, mode: Any = True) -> Any:

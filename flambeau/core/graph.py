@@ -152,7 +152,12 @@ def saved_value(node: Any, place: int, output: int | None) -> Any:
 
 
 class SavedTensor:
-    """One saved value of a node, for hooks of its own (`grad_fn._raw_saved_self`)."""
+    """One saved value of a node, for hooks of its own (`grad_fn._raw_saved_self`).
+
+    Example:
+        >>> y = flambeau.tensor([3.0], requires_grad=True).exp()
+        >>> y.grad_fn._raw_saved_result.register_hooks(lambda t: t.half(), lambda h: h.float())
+    """
 
     __slots__ = ("_node", "_place")
 

@@ -12,7 +12,16 @@ _next_id = 0
 
 
 class RemovableHandle:
-    """Removes one hook from the dictionary it was registered in; also usable in a `with` block."""
+    """Removes one hook from the dictionary it was registered in; also usable in a `with` block.
+
+    Example:
+        >>> x = flambeau.tensor(1.0, requires_grad=True)
+        >>> handle = x.register_hook(print)
+        >>> x.backward()
+        tensor(1.)
+        >>> handle.remove()
+        >>> x.backward()  # prints nothing
+    """
 
     def __init__(self, hooks: Any, *, extra_dict: Any = None) -> None:
         global _next_id

@@ -21,13 +21,24 @@ class _Named:
 
 
 class layout(_Named):
-    """Whether a tensor has strides or lists its non-zero elements."""
+    """Whether a tensor has strides or lists its non-zero elements.
+
+    Example:
+        >>> flambeau.ones(2).layout, isinstance(flambeau.strided, flambeau.layout)
+        (torch.strided, True)
+    """
 
     __slots__ = ()
 
 
 class memory_format(_Named):
-    """The order of the axes in memory."""
+    """The order of the axes in memory.
+
+    Example:
+        >>> x = flambeau.ones(1, 2, 3, 4).contiguous(memory_format=flambeau.channels_last)
+        >>> x.is_contiguous(memory_format=flambeau.channels_last), flambeau.channels_last
+        (True, torch.channels_last)
+    """
 
     __slots__ = ()
 

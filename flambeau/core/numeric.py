@@ -1,4 +1,4 @@
-"""What a dtype can hold: `finfo` and `iinfo`."""
+"""What a dtype can hold: `finfo` and `iinfo`; numbers of other packages."""
 
 from __future__ import annotations
 
@@ -15,6 +15,18 @@ _FLOATS = {
     _C.float32: (32, 2.0**-23, (2 - 2.0**-23) * 2.0**127, 2.0**-126, 6),
     _C.float64: (64, 2.0**-52, (2 - 2.0**-52) * 2.0**1023, 2.0**-1022, 15),
 }
+
+
+def whole(value: Any) -> int | None:
+    """The int that a value is: Python's, NumPy's, a tensor without axes; None if it is none."""
+    if isinstance(value, int):
+        return value
+    if not hasattr(value, "__index__") or getattr(value, "ndim", 0):
+        return None
+    try:
+        return int(value.__index__())
+    except TypeError:
+        return None
 
 
 def _short(value: float) -> str:
@@ -72,8 +84,11 @@ class finfo:
 class iinfo:
     """The limits of an integer dtype: bits, max, min.
 
+    Args:
+        type: a dtype of integers.
+
     Raises:
-        TypeError: for other dtypes.
+        TypeError: if it is another.
 
     Example:
         >>> flambeau.iinfo(flambeau.int8).max

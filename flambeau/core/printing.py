@@ -43,6 +43,9 @@ def set_printoptions(
         profile: "default", "short" or "full", as a start for the others.
         sci_mode: True or False for scientific notation always or never; None decides by the values.
 
+    Raises:
+        ValueError: if there is no such profile.
+
     Example:
         >>> flambeau.set_printoptions(precision=2)
         >>> flambeau.tensor([1.12345])

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+_TAKES_ANY = 0x04  # the flag in the code of a function with *args
 _GRAD, _OUT, _INPUT, _SHAPE, _NEEDS, _LAYOUT = range(6)
 
 #: Every op by its full name ("add", "linalg.solve").
@@ -45,8 +46,38 @@ OPS: dict[str, Any] = {}
 FUNCTIONS: dict[str, Any] = {}
 
 
-# Copies and pickles of an op are the op itself, found by its name in the file that declares it.
-copyreg.pickle(_C.Op, lambda target: target.__qualname__)
+def _public(path: str) -> Any:
+    """What users find under a path such as "linalg.solve"."""
+    from operator import attrgetter
+
+    import flambeau
+
+    return attrgetter(path)(flambeau)
+
+
+def _named(target: Any) -> Any:
+    """How a pickle names an op or a function: as its file does, else as users do.
+
+    Those made from a table or by another function stand in no file under their own name.
+    """
+    import sys
+
+    name = getattr(target, "__qualname__", target.__name__)
+    if getattr(sys.modules.get(getattr(target, "__module__", "")), name, None) is target:
+        return name
+    short = target.__name__.rpartition(".")[2]
+    for home in ("", "linalg.", "fft.", "special.", "nn.functional.", "Tensor."):
+        try:
+            if _public(home + short) is target:
+                return _public, (home + short,)
+        except AttributeError:
+            continue
+    return name  # copies are the thing itself; a pickle says that it finds none
+
+
+# Copies and pickles of an op or a function are that itself.
+copyreg.pickle(_C.Op, _named)
+copyreg.pickle(_C.Function, _named)
 
 
 class Info:
@@ -355,6 +386,11 @@ def _publish(name: str, target: Any) -> None:
 
 
 def _explain(*failed_call: Any) -> Exception | None:
+    # A constructor comes itself and not by its name.
+    if isinstance(failed_call[0], _C.Function):
+        from flambeau.core.constructors import explain_construction
+
+        return explain_construction(*failed_call)
     from flambeau.core.blame import explain
 
     return explain(*failed_call)
@@ -363,15 +399,39 @@ def _explain(*failed_call: Any) -> Exception | None:
 _C.set_engine_op("explain", _explain)
 
 
-def checked(plain: Callable[..., Any]) -> Any:
+def checked(plain: Callable[..., Any], make: Callable[[Any], Any] = _C.make_function) -> Any:
     """The function, whose failure on an argument of a wrong type names the argument."""
-    target = _C.make_function(plain)
+    target = make(plain)
     target.__name__ = plain.__name__
     target.__qualname__ = plain.__qualname__
     target.__module__ = plain.__module__
     target.__doc__ = plain.__doc__
     target.__wrapped__ = plain
     return target
+
+
+def explain_functions(module: dict[str, Any]) -> None:
+    """Let the public functions written in a module explain failed calls; `module`: its globals."""
+    for name, value in list(module.items()):
+        own = type(value) is type(checked) and value.__module__ == module["__name__"]
+        if own and not name.startswith("_"):
+            module[name] = checked(value)
+
+
+def explain_constructors(classes: dict[str, Any], base: type) -> None:
+    """Let the constructors of the classes below `base` in a namespace explain failed calls."""
+    for kind in list(classes.values()):
+        if isinstance(kind, type) and issubclass(kind, base):
+            for each in kind.__mro__[: kind.__mro__.index(base)]:
+                plain = vars(each).get("__init__")
+                if type(plain) is type(checked) and not _hands_on(plain):
+                    each.__init__ = checked(plain, _C.make_constructor)  # type: ignore[misc]
+
+
+def _hands_on(constructor: Any) -> bool:
+    """Whether a constructor names none of its arguments, which another one then explains."""
+    code = constructor.__code__
+    return code.co_argcount + code.co_kwonlyargcount == 1 and bool(code.co_flags & _TAKES_ANY)
 
 
 # Methods written in core/tensor.py, before there was a way to explain.

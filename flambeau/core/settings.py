@@ -19,8 +19,18 @@ get_num_threads = _C.get_num_threads
 def set_num_threads(number: int) -> None:
     """Sets how many threads an operation may use.
 
+    Args:
+        number: at least 1.
+
     Raises:
         RuntimeError: if the number is not positive.
+
+    Example:
+        >>> before = flambeau.get_num_threads()
+        >>> flambeau.set_num_threads(1)
+        >>> flambeau.get_num_threads()
+        1
+        >>> flambeau.set_num_threads(before)
     """
     if not isinstance(number, int):
         raise RuntimeError(f"set_num_threads expects an int, but got {type(number).__name__}")
@@ -31,15 +41,29 @@ _interop_threads: int | None = None
 
 
 def get_num_interop_threads() -> int:
-    """What `set_num_interop_threads` set, by default the number of threads of an operation."""
+    """What `set_num_interop_threads` set, by default the number of threads of an operation.
+
+    Example:
+        >>> flambeau.get_num_interop_threads() >= 1
+        True
+    """
     return _interop_threads or get_num_threads()
 
 
 def set_num_interop_threads(number: int) -> None:
     """Recorded for programs that ask for it again: operations run one after the other.
 
+    Args:
+        number: at least 1; may be given once in the life of the process.
+
     Raises:
         RuntimeError: if the number is not positive, or was set before.
+
+    Example:
+        >>> flambeau.set_num_interop_threads(0)
+        Traceback (most recent call last):
+        ...
+        RuntimeError: set_num_interop_threads expects a positive integer
     """
     global _interop_threads
     if not isinstance(number, int):
@@ -60,6 +84,9 @@ def set_flush_denormal(mode: bool) -> bool:
     """Whether results too small for a normal number are zero, in what this thread computes.
 
     Such numbers are slow on some processors.
+
+    Args:
+        mode: on or off.
 
     Returns:
         Whether the processor can; otherwise nothing changes.
@@ -103,6 +130,12 @@ def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None
 
     Raises:
         TypeError: if an argument is not a bool.
+
+    Example:
+        >>> flambeau.use_deterministic_algorithms(True)
+        >>> flambeau.empty(2)  # not what was in memory before
+        tensor([nan, nan])
+        >>> flambeau.use_deterministic_algorithms(False)
     """
     for name, value in (("mode", mode), ("warn_only", warn_only)):
         if not isinstance(value, bool):
@@ -135,12 +168,26 @@ def _get_filling() -> bool:
 
 
 def are_deterministic_algorithms_enabled() -> bool:
-    """What `use_deterministic_algorithms` set."""
+    """What `use_deterministic_algorithms` set.
+
+    Example:
+        >>> flambeau.use_deterministic_algorithms(True)
+        >>> flambeau.are_deterministic_algorithms_enabled()
+        True
+        >>> flambeau.use_deterministic_algorithms(False)
+    """
     return _deterministic["enabled"]
 
 
 def is_deterministic_algorithms_warn_only_enabled() -> bool:
-    """What `use_deterministic_algorithms` set for `warn_only`."""
+    """What `use_deterministic_algorithms` set for `warn_only`.
+
+    Example:
+        >>> flambeau.use_deterministic_algorithms(True, warn_only=True)
+        >>> flambeau.is_deterministic_algorithms_warn_only_enabled()
+        True
+        >>> flambeau.use_deterministic_algorithms(False)
+    """
     return _deterministic["warn_only"]
 
 
@@ -156,6 +203,12 @@ def set_deterministic_debug_mode(debug_mode: int | str) -> None:
     Raises:
         TypeError: if it is neither a str nor an int.
         RuntimeError: for another mode.
+
+    Example:
+        >>> flambeau.set_deterministic_debug_mode("error")
+        >>> flambeau.are_deterministic_algorithms_enabled()
+        True
+        >>> flambeau.set_deterministic_debug_mode("default")
     """
     if not isinstance(debug_mode, (int, str)):
         raise TypeError(f"debug_mode must be str or int, but got {type(debug_mode)}")
@@ -174,7 +227,14 @@ def set_deterministic_debug_mode(debug_mode: int | str) -> None:
 
 
 def get_deterministic_debug_mode() -> int:
-    """0, 1 or 2, see `set_deterministic_debug_mode`."""
+    """0, 1 or 2, see `set_deterministic_debug_mode`.
+
+    Example:
+        >>> flambeau.use_deterministic_algorithms(True, warn_only=True)
+        >>> flambeau.get_deterministic_debug_mode()
+        1
+        >>> flambeau.set_deterministic_debug_mode(0)
+    """
     if not _deterministic["enabled"]:
         return 0
     return 1 if _deterministic["warn_only"] else 2
@@ -184,13 +244,28 @@ _warn_always = False
 
 
 def set_warn_always(b: bool) -> None:
-    """Records whether warnings that appear once per process should always appear."""
+    """Records whether warnings that appear once per process should always appear.
+
+    Args:
+        b: a truth value.
+
+    Example:
+        >>> flambeau.set_warn_always(True)
+        >>> flambeau.is_warn_always_enabled()
+        True
+        >>> flambeau.set_warn_always(False)
+    """
     global _warn_always
     _warn_always = bool(b)
 
 
 def is_warn_always_enabled() -> bool:
-    """What `set_warn_always` set."""
+    """What `set_warn_always` set; False unless it was called.
+
+    Example:
+        >>> flambeau.is_warn_always_enabled()
+        False
+    """
     return _warn_always
 
 
@@ -202,8 +277,17 @@ _matmul_precision = "highest"
 def set_float32_matmul_precision(precision: str) -> None:
     """Records how exact matrix products of float32 should be; on the CPU they always are.
 
+    Args:
+        precision: "highest" (the default), "high" or "medium".
+
     Raises:
-        ValueError: if it is not "highest", "high" or "medium".
+        ValueError: if it is something else.
+
+    Example:
+        >>> flambeau.set_float32_matmul_precision("high")
+        >>> flambeau.get_float32_matmul_precision()
+        'high'
+        >>> flambeau.set_float32_matmul_precision("highest")
     """
     global _matmul_precision
     if precision not in ("highest", "high", "medium"):
@@ -214,7 +298,12 @@ def set_float32_matmul_precision(precision: str) -> None:
 
 
 def get_float32_matmul_precision() -> str:
-    """What `set_float32_matmul_precision` set."""
+    """What `set_float32_matmul_precision` set; "highest" unless it was called.
+
+    Example:
+        >>> flambeau.get_float32_matmul_precision()
+        'highest'
+    """
     return _matmul_precision
 
 
@@ -224,22 +313,47 @@ def get_float32_matmul_precision() -> str:
 def set_default_device(device: Any) -> None:
     """Sets where new tensors live.
 
+    Args:
+        device: a `device`, its name, or None for the CPU.
+
     Raises:
         RuntimeError: if that device is not available.
+
+    Example:
+        >>> flambeau.set_default_device("cpu")
+        >>> flambeau.zeros(1).device
+        device(type='cpu')
+        >>> flambeau.set_default_device(None)
     """
     _device.set_default(device)
 
 
 def get_default_device() -> _device.device:
-    """Where new tensors live."""
+    """Where new tensors live: on the CPU, unless `set_default_device` was called.
+
+    Example:
+        >>> flambeau.get_default_device()
+        device(type='cpu')
+    """
     return _device.get_default()
 
 
 def set_default_tensor_type(t: Any) -> None:
-    """Sets the default dtype by a legacy type such as DoubleTensor, or its name.
+    """Sets the default dtype by a legacy type, with a warning; use `set_default_dtype` instead.
+
+    Args:
+        t: HalfTensor, BFloat16Tensor, FloatTensor or DoubleTensor, or such a name.
 
     Raises:
         TypeError: if it is not a floating point type.
+
+    Example:
+        >>> import warnings
+        >>> with warnings.catch_warnings(action="ignore"):
+        ...     flambeau.set_default_tensor_type("torch.DoubleTensor")
+        >>> flambeau.get_default_dtype()
+        torch.float64
+        >>> flambeau.set_default_dtype(flambeau.float32)
     """
     import warnings
 

@@ -370,6 +370,11 @@ class TypedStorage(_Common):
         source: a number of elements, or a sequence of values.
         wrap_storage: an UntypedStorage to look at instead.
         dtype: the element type.
+
+    Example:
+        >>> storage = flambeau.TypedStorage([1, 2, 3], dtype=flambeau.int64)
+        >>> storage[2], storage.nbytes()
+        (3, 24)
     """
 
     __slots__ = ("__weakref__", "_untyped_storage", "dtype")
@@ -560,7 +565,16 @@ LEGACY = {
 
 
 def is_storage(obj: Any) -> bool:
-    """True if `obj` is a storage."""
+    """True if `obj` is a storage, typed or untyped.
+
+    Args:
+        obj: anything.
+
+    Example:
+        >>> x = flambeau.zeros(2)
+        >>> flambeau.is_storage(x.untyped_storage()), flambeau.is_storage(x)
+        (True, False)
+    """
     return isinstance(obj, (UntypedStorage, TypedStorage))
 
 

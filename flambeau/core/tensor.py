@@ -27,6 +27,12 @@ def _require_tensor(value: object, method: str, parameter: str) -> None:
 class Size(tuple[int, ...]):
     """The sizes of a tensor: a tuple of ints that prints as `torch.Size([2, 3])`.
 
+    Args:
+        sizes: integers.
+
+    Raises:
+        TypeError: if one is none.
+
     Example:
         >>> flambeau.Size([2, 3]) + (4,)
         torch.Size([2, 3, 4])
@@ -40,7 +46,12 @@ class Size(tuple[int, ...]):
         return tuple.__new__(cls, sizes)
 
     def numel(self) -> int:
-        """The product of the sizes."""
+        """The product of the sizes: the number of elements of such a tensor.
+
+        Example:
+            >>> flambeau.Size([2, 3]).numel()
+            6
+        """
         n = 1
         for s in self:
             n *= s
@@ -89,6 +100,17 @@ class Tensor(_C.TensorBase):
 
     `Tensor(2, 3)` makes an uninitialised tensor of the default dtype, `Tensor([1, 2])` one with
     these values; `flambeau.tensor` is the constructor with options.
+
+    Args:
+        args: sizes, or a sequence of values, or a tensor to look at; nothing for an empty vector.
+        kwargs: `device`.
+
+    Raises:
+        TypeError: for other arguments.
+
+    Example:
+        >>> flambeau.Tensor(2, 3).shape, flambeau.Tensor([1, 2])
+        (torch.Size([2, 3]), tensor([1., 2.]))
     """
 
     _hooks: Any
@@ -108,19 +130,34 @@ class Tensor(_C.TensorBase):
     # ---- sizes ----
 
     def dim(self) -> int:
-        """The number of axes."""
+        """The number of axes.
+
+        Example:
+            >>> flambeau.zeros(2, 3).dim()
+            2
+        """
         return self.ndim
 
     ndimension = dim
 
     def numel(self) -> int:
-        """The number of elements."""
+        """The number of elements.
+
+        Example:
+            >>> flambeau.zeros(2, 3).numel()
+            6
+        """
         return self._numel
 
     nelement = numel
 
     def element_size(self) -> int:
-        """Bytes of one element."""
+        """Bytes of one element.
+
+        Example:
+            >>> flambeau.zeros(2, dtype=flambeau.float64).element_size()
+            8
+        """
         return self.dtype.itemsize
 
     @property
@@ -134,11 +171,22 @@ class Tensor(_C.TensorBase):
         return self._numel * self.dtype.itemsize
 
     def storage_offset(self) -> int:
-        """The first element's place in the storage, in elements."""
+        """The first element's place in the storage, in elements.
+
+        Example:
+            >>> flambeau.arange(5)[2:].storage_offset()
+            2
+        """
         return self._offset
 
     def data_ptr(self) -> int:
-        """The address of the first element (0 for an empty tensor)."""
+        """The address of the first element (0 for an empty tensor).
+
+        Example:
+            >>> x = flambeau.zeros(3)
+            >>> x[1:].data_ptr() - x.data_ptr()  # bytes
+            4
+        """
         return self._data_ptr
 
     const_data_ptr = data_ptr
@@ -146,19 +194,41 @@ class Tensor(_C.TensorBase):
     # ---- kinds ----
 
     def is_floating_point(self) -> bool:
-        """Whether the dtype has numbers with a binary point."""
+        """Whether the dtype has numbers with a binary point; complex numbers do not count.
+
+        Example:
+            >>> flambeau.ones(1).is_floating_point(), flambeau.tensor(1j).is_floating_point()
+            (True, False)
+        """
         return self.dtype.is_floating_point
 
     def is_complex(self) -> bool:
-        """Whether the dtype has complex numbers."""
+        """Whether the dtype has complex numbers.
+
+        Example:
+            >>> flambeau.tensor([1j]).is_complex()
+            True
+        """
         return self.dtype.is_complex
 
     def is_signed(self) -> bool:
-        """Whether the dtype has negative numbers."""
+        """Whether the dtype has negative numbers.
+
+        Example:
+            >>> flambeau.tensor(1).is_signed(), flambeau.tensor(True).is_signed()
+            (True, False)
+        """
         return self.dtype.is_signed
 
     def is_inference(self) -> bool:
-        """Whether the tensor was made in inference mode."""
+        """Whether the tensor was made in inference mode, and can never enter a graph.
+
+        Example:
+            >>> with flambeau.inference_mode():
+            ...     x = flambeau.ones(1)
+            >>> x.is_inference()
+            True
+        """
         return self._is_inference
 
     @property
@@ -186,23 +256,57 @@ class Tensor(_C.TensorBase):
     layout = _layout.strided
 
     def is_distributed(self) -> bool:
-        """False: the elements are in one process."""
+        """False: the elements are in one process.
+
+        Example:
+            >>> flambeau.ones(1).is_distributed()
+            False
+        """
         return False
 
     def is_conj(self) -> bool:
-        """Whether this is a view of the conjugates of what the storage holds."""
+        """Whether this is a view of the conjugates of what the storage holds.
+
+        Example:
+            >>> x = flambeau.tensor([1j]).conj()
+            >>> x.is_conj(), x.resolve_conj().is_conj()
+            (True, False)
+        """
         return self._is_conj
 
     def is_neg(self) -> bool:
-        """Whether this is a view of the negatives of what the storage holds."""
+        """Whether this is a view of the negatives of what the storage holds.
+
+        Example:
+            >>> flambeau.tensor([1j]).conj().imag.is_neg()
+            True
+        """
         return self._is_neg
 
     def get_device(self) -> int:
-        """The number of the GPU, or -1 for the CPU."""
+        """The number of the GPU, or -1 for the CPU.
+
+        Example:
+            >>> flambeau.ones(1, device="cpu").get_device()
+            -1
+        """
         return -1 if self.device.index is None else self.device.index
 
     def is_contiguous(self, memory_format: Any = _layout.contiguous_format) -> bool:
-        """Whether the elements lie in memory without gaps, in the order of a memory format."""
+        """Whether the elements lie in memory without gaps, in the order of a memory format.
+
+        Args:
+            memory_format: `contiguous_format` (row-major, the default), `channels_last` or
+                `channels_last_3d`.
+
+        Raises:
+            TypeError: if it is no memory format.
+
+        Example:
+            >>> x = flambeau.zeros(2, 3)
+            >>> x.is_contiguous(), x.t().is_contiguous()
+            (True, False)
+        """
         if memory_format in (_layout.contiguous_format, _layout.preserve_format):
             return self._is_contiguous()
         if self.ndim != _layout.rank_of(memory_format):
@@ -247,12 +351,35 @@ class Tensor(_C.TensorBase):
         return order
 
     def is_same_size(self, other: Any) -> bool:
-        """Whether both have the same sizes."""
+        """Whether both have the same sizes.
+
+        Args:
+            other: a tensor of any dtype.
+
+        Raises:
+            TypeError: if it is no tensor.
+
+        Example:
+            >>> flambeau.zeros(2, 3).is_same_size(flambeau.zeros(3, 2))
+            False
+        """
         _require_tensor(other, "is_same_size", "other")
         return self.shape == other.shape
 
     def is_set_to(self, tensor: Any) -> bool:
-        """Whether both look at the same storage in the same way."""
+        """Whether both look at the same storage in the same way: offset, sizes and strides.
+
+        Args:
+            tensor: a tensor.
+
+        Raises:
+            TypeError: if it is no tensor.
+
+        Example:
+            >>> x = flambeau.zeros(4)
+            >>> x.is_set_to(x.view(4)), x.is_set_to(x[1:])
+            (True, False)
+        """
         return (
             _C.share_storage(self, tensor)
             and self._offset == tensor._offset
@@ -265,19 +392,38 @@ class Tensor(_C.TensorBase):
         return self._is_differentiable_view
 
     def is_nonzero(self) -> bool:
-        """The truth value of the only element."""
+        """The truth value of the only element.
+
+        Raises:
+            RuntimeError: if there are more elements, or none.
+
+        Example:
+            >>> flambeau.tensor([[-0.5]]).is_nonzero()
+            True
+        """
         return bool(self)
 
     # ---- storage ----
 
     def untyped_storage(self) -> UntypedStorage:
-        """The bytes that this tensor and its views share."""
+        """The bytes that this tensor and its views share.
+
+        Example:
+            >>> x = flambeau.zeros(4)
+            >>> x.untyped_storage().nbytes(), x[3:].untyped_storage().nbytes()
+            (16, 16)
+        """
         from flambeau.core.storage import UntypedStorage
 
         return UntypedStorage._of(self)
 
     def storage(self) -> TypedStorage:
-        """The storage seen as elements of this tensor's dtype."""
+        """The storage seen as elements of this tensor's dtype.
+
+        Example:
+            >>> flambeau.tensor([1, 2, 3])[1:].storage().tolist()
+            [1, 2, 3]
+        """
         from flambeau.core.storage import TypedStorage
 
         return TypedStorage(wrap_storage=self.untyped_storage(), dtype=self.dtype)
@@ -285,17 +431,33 @@ class Tensor(_C.TensorBase):
     _typed_storage = storage
 
     def storage_type(self) -> Any:
-        """The legacy class of the storage, for instance FloatStorage."""
+        """The legacy class of the storage, for instance FloatStorage.
+
+        Example:
+            >>> flambeau.zeros(1).storage_type() is flambeau.FloatStorage
+            True
+        """
         from flambeau.core.storage import _TYPE_NAMES, LEGACY
 
         return LEGACY[_TYPE_NAMES[self.dtype]]
 
     def is_shared(self) -> bool:
-        """Whether the storage is in memory that other processes can map."""
+        """Whether the storage is in memory that other processes can map.
+
+        Example:
+            >>> x = flambeau.zeros(1)
+            >>> x.is_shared(), x.share_memory_().is_shared()
+            (False, True)
+        """
         return _C.storage_info(self)[3]
 
     def share_memory_(self) -> Tensor:
-        """Moves the storage into memory that other processes can map; views follow."""
+        """Moves the storage into memory that other processes can map; views follow.
+
+        Example:
+            >>> flambeau.zeros(2).share_memory_().is_shared()
+            True
+        """
         _C.share(self)
         return self
 
@@ -308,8 +470,16 @@ class Tensor(_C.TensorBase):
 
         New elements are not initialised.
 
+        Args:
+            sizes: as integers or one sequence.
+            memory_format: `contiguous_format` unless given.
+
         Raises:
             RuntimeError: if the tensor requires gradients, or the storage is not its own.
+
+        Example:
+            >>> flambeau.tensor([1, 2, 3, 4]).resize_(3)
+            tensor([1, 2, 3])
         """
         self._may_change_storage("resize")
         if not sizes:
@@ -329,7 +499,20 @@ class Tensor(_C.TensorBase):
         return self
 
     def resize_as_(self, the_template: Any, *, memory_format: Any = None) -> Tensor:
-        """`resize_` to the sizes of another tensor, with `preserve_format` also to its format."""
+        """`resize_` to the sizes of another tensor, with `preserve_format` also to its format.
+
+        Args:
+            the_template: a tensor of any dtype.
+            memory_format: `contiguous_format` unless given.
+
+        Raises:
+            RuntimeError: as of `resize_`.
+
+        Example:
+            >>> flambeau.tensor([1, 2, 3, 4]).resize_as_(flambeau.zeros(2, 2))
+            tensor([[1, 2],
+                    [3, 4]])
+        """
         _require_tensor(the_template, "resize_as_", "the_template")
         if memory_format is _layout.preserve_format:
             memory_format = _layout.suggested(the_template)
@@ -342,9 +525,21 @@ class Tensor(_C.TensorBase):
 
         A storage that is too small for the sizes grows; what is new in it is not initialised.
 
+        Args:
+            source: a storage or a tensor; None for an empty one.
+            storage_offset: the first element.
+            size: the sizes; by default a vector of all elements.
+            stride: the strides, counted in elements; row-major unless given.
+
         Raises:
             RuntimeError: if the dtypes differ, the memory of the storage is not its own, or the
                 tensor requires gradients and they are recorded.
+
+        Example:
+            >>> x = flambeau.tensor([1, 2, 3])
+            >>> y = flambeau.tensor([0]).set_(x)
+            >>> y.is_set_to(x)
+            True
         """
         if _C.is_grad_enabled():
             self._may_change_storage("set")
@@ -384,7 +579,20 @@ class Tensor(_C.TensorBase):
         return _C.as_class(data, cls, require_grad)
 
     def as_subclass(self, cls: Any) -> Any:
-        """The same data as an object of a subclass of Tensor."""
+        """The same data as an object of a subclass of Tensor.
+
+        Args:
+            cls: the subclass; its `__init__` is not called.
+
+        Raises:
+            TypeError: if it is no subclass.
+
+        Example:
+            >>> class Named(flambeau.Tensor):
+            ...     pass
+            >>> type(flambeau.zeros(2).as_subclass(Named)).__name__
+            'Named'
+        """
         made = self.view_as(self)
         made.__class__ = cls
         return made
@@ -408,17 +616,39 @@ class Tensor(_C.TensorBase):
 
         Raises:
             RuntimeError: if the tensor is not part of a graph, or the graph was freed already.
+
+        Example:
+            >>> x = flambeau.tensor([1.0, 2.0], requires_grad=True)
+            >>> (x * x).backward(flambeau.tensor([1.0, 10.0]))
+            >>> x.grad
+            tensor([ 2., 40.])
         """
         from flambeau.autograd import backward
 
         backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
     def detach(self) -> Tensor:
-        """The same data outside the graph: shares storage, never requires gradients."""
+        """The same data outside the graph: shares storage, never requires gradients.
+
+        Example:
+            >>> x = flambeau.ones(1, requires_grad=True)
+            >>> y = (x * 2).detach()
+            >>> y.requires_grad, y.grad_fn
+            (False, None)
+        """
         return _C.detach(self)
 
     def detach_(self) -> Tensor:
-        """Takes this tensor itself out of the graph."""
+        """Takes this tensor itself out of the graph.
+
+        Raises:
+            RuntimeError: if it is a view.
+
+        Example:
+            >>> y = flambeau.ones(2, requires_grad=True) * 2
+            >>> y.detach_().requires_grad
+            False
+        """
         if self._is_differentiable_view:
             raise GradError(
                 "Can't detach views in-place. Use detach() instead. If you are using "
@@ -430,7 +660,19 @@ class Tensor(_C.TensorBase):
         return self
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
-        """Sets `requires_grad` and returns the tensor."""
+        """Sets `requires_grad` and returns the tensor.
+
+        Args:
+            requires_grad: whether operations on it are recorded.
+
+        Raises:
+            RuntimeError: if it is no leaf, or its dtype is neither floating nor complex.
+            TypeError: if `requires_grad` is no bool.
+
+        Example:
+            >>> flambeau.ones(2).requires_grad_()
+            tensor([1., 1.], requires_grad=True)
+        """
         if not isinstance(requires_grad, bool):
             raise TypeError(
                 "requires_grad_(): argument 'requires_grad' (position 1) must be bool, not "
@@ -463,7 +705,19 @@ class Tensor(_C.TensorBase):
         return bool(retained) and self.output_nr in retained
 
     def retain_grad(self) -> None:
-        """Makes backward write `.grad` of this tensor although it is not a leaf."""
+        """Makes backward write `.grad` of this tensor although it is not a leaf.
+
+        Raises:
+            RuntimeError: if the tensor does not require gradients.
+
+        Example:
+            >>> x = flambeau.tensor(3.0, requires_grad=True)
+            >>> y = x * 2
+            >>> y.retain_grad()
+            >>> (y * y).backward()
+            >>> y.grad
+            tensor(12.)
+        """
         if not self.requires_grad:
             raise GradError("can't retain_grad on Tensor that has requires_grad=False")
         node = self.grad_fn
@@ -478,11 +732,21 @@ class Tensor(_C.TensorBase):
     def register_hook(self, hook: Any) -> RemovableHandle:
         """Calls `hook(grad)` when the gradient of this tensor is known; it may return another one.
 
+        Args:
+            hook: a function of a tensor, which returns one or None.
+
         Returns:
             A handle whose `remove()` takes the hook away.
 
         Raises:
             RuntimeError: if the tensor does not require gradients.
+
+        Example:
+            >>> x = flambeau.tensor(1.0, requires_grad=True)
+            >>> handle = x.register_hook(lambda grad: 10 * grad)
+            >>> (x * 3).backward()
+            >>> x.grad
+            tensor(30.)
         """
         if not self.requires_grad:
             raise GradError("cannot register a hook on a tensor that doesn't require gradient")
@@ -498,7 +762,23 @@ class Tensor(_C.TensorBase):
         return RemovableHandle.add(node._tensor_hooks.setdefault(self.output_nr, {}), hook)
 
     def register_post_accumulate_grad_hook(self, hook: Any) -> RemovableHandle:
-        """Calls `hook(tensor)` after a gradient was added to `.grad` of this leaf."""
+        """Calls `hook(tensor)` after a gradient was added to `.grad` of this leaf.
+
+        Args:
+            hook: a function of the tensor; what it returns does not matter.
+
+        Returns:
+            A handle whose `remove()` takes the hook away.
+
+        Raises:
+            RuntimeError: if the tensor is no leaf, or does not require gradients.
+
+        Example:
+            >>> x = flambeau.tensor(1.0, requires_grad=True)
+            >>> handle = x.register_post_accumulate_grad_hook(lambda leaf: print(leaf.grad))
+            >>> (x * 3).backward()
+            tensor(3.)
+        """
         if not self.requires_grad:
             raise GradError("cannot register a hook on a tensor that doesn't require gradient")
         if self.grad_fn is not None:
@@ -550,6 +830,16 @@ class Tensor(_C.TensorBase):
         Args:
             other: the tensor that was saved.
             assign: take `other` itself, not a copy of its values in this tensor's memory.
+
+        Raises:
+            TypeError: if `other` is no tensor.
+            RuntimeError: if its values do not fit in this tensor's sizes.
+
+        Example:
+            >>> weight = flambeau.zeros(2)
+            >>> loaded = weight.module_load(flambeau.tensor([1.0, 2.0]))
+            >>> loaded.data_ptr() == weight.data_ptr(), weight
+            (True, tensor([1., 2.]))
         """
         _require_tensor(other, "module_load", "other")
         if assign:
@@ -637,7 +927,15 @@ _C.register_types(Tensor, Size, _device.device, _device.cpu, _device.meta)
 
 
 def is_tensor(value: object) -> bool:
-    """True if `value` is a Tensor."""
+    """True if `value` is a Tensor, also of a subclass.
+
+    Args:
+        value: anything.
+
+    Example:
+        >>> flambeau.is_tensor(flambeau.nn.Parameter(flambeau.ones(1))), flambeau.is_tensor([1.0])
+        (True, False)
+    """
     return isinstance(value, Tensor)
 
 

@@ -23,7 +23,12 @@ _own_losses = {}
 
 
 class WatchWarning(UserWarning):
-    """A mistake that `watch` has found."""
+    """A mistake that `watch` has found.
+
+    Example:
+        >>> issubclass(flambeau.debug.WatchWarning, UserWarning)
+        True
+    """
 
 
 def watch(model, optimizer):
@@ -60,7 +65,16 @@ def watch(model, optimizer):
 
 
 class Watch:
-    """A watch over a model and its optimizers; see `watch`."""
+    """A watch over a model and its optimizers; see `watch`.
+
+    Example:
+        >>> model = flambeau.nn.Linear(2, 1)
+        >>> optimizer = flambeau.optim.SGD(model.parameters(), lr=0.1)
+        >>> with flambeau.debug.watch(model, optimizer) as watched:
+        ...     pass
+        >>> watched.findings
+        []
+    """
 
     def __init__(self, model, optimizer):
         self.findings = []

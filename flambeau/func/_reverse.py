@@ -425,8 +425,15 @@ def linearize(func: Any, *primals: Any) -> tuple[Any, Any]:
 
     The function is evaluated once, however many tangents are pushed through the approximation.
 
+    Args:
+        func: a function of tensors (or trees of them) that returns such.
+        primals: where it is approximated.
+
     Returns:
         (output, jvp_fn).
+
+    Raises:
+        RuntimeError: by the approximation, if the tangents have another structure than the primals.
 
     Example:
         >>> out, push = flambeau.func.linearize(flambeau.sin, flambeau.zeros(2))

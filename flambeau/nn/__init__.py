@@ -16,9 +16,9 @@ from flambeau.nn.parameter import UninitializedParameter as UninitializedParamet
 
 
 def __getattr__(name):
-    """Loads `attention`, which few programs name."""
-    if name == "attention":
+    """Loads what few programs name."""
+    if name in ("attention", "common_types"):
         from importlib import import_module
 
-        return import_module("flambeau.nn.attention")
+        return import_module(f"flambeau.nn.{name}")
     raise AttributeError(f"module 'flambeau.nn' has no attribute '{name}'")

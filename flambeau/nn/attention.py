@@ -17,7 +17,14 @@ WARN_FOR_UNFUSED_KERNELS = False
 
 
 class SDPBackend(Enum):
-    """The algorithms that programs may name."""
+    """The algorithms of attention that programs may name; see `sdpa_kernel`.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.nn.attention import SDPBackend
+        >>> SDPBackend.FLASH_ATTENTION.value, SDPBackend(0).name
+        (1, 'MATH')
+    """
 
     ERROR = -1
     MATH = 0
@@ -39,6 +46,9 @@ def sdpa_kernel(backends, set_priority=False):
     Args:
         backends: A `SDPBackend`, or a list of them.
         set_priority: Their order says which to prefer; accepted.
+
+    Returns:
+        A context manager, which decorates functions as well.
 
     Raises:
         AssertionError: If `backends` is neither.

@@ -45,13 +45,51 @@ def _window(n, stride, padding, dilation, groups):
 
 @checked
 def conv1d_input(input_size, weight, grad_output, stride=1, padding=0, dilation=1, groups=1):
-    """The gradient of conv1d with respect to its input; see conv2d_input."""
+    """The gradient of conv1d with respect to its input.
+
+    Args:
+        input_size: Sizes of the input, (n, c, l).
+        weight: (o, c / groups, k).
+        grad_output: Gradient of the output, (n, o, l').
+        stride, padding, dilation, groups: Those of the convolution; see conv2d_input.
+
+    Returns:
+        (n, c, l).
+
+    Raises:
+        ShapeError: If the sizes do not fit.
+
+    Example:
+        >>> import flambeau as torch
+        >>> w, g = torch.tensor([[[1.0, 10.0]]]), torch.ones(1, 1, 2)
+        >>> torch.nn.grad.conv1d_input((1, 1, 3), w, g)
+        tensor([[[ 1., 11., 10.]]])
+    """
     return _input(1, input_size, weight, grad_output, stride, padding, dilation, groups)
 
 
 @checked
 def conv1d_weight(input, weight_size, grad_output, stride=1, padding=0, dilation=1, groups=1):
-    """The gradient of conv1d with respect to its weight; see conv2d_weight."""
+    """The gradient of conv1d with respect to its weight.
+
+    Args:
+        input: (n, c, l).
+        weight_size: Sizes of the weight, (o, c / groups, k).
+        grad_output: Gradient of the output, (n, o, l').
+        stride, padding, dilation, groups: Those of the convolution; see conv2d_weight.
+
+    Returns:
+        (o, c / groups, k).
+
+    Raises:
+        ShapeError: If the sizes do not fit.
+
+    Example:
+        >>> import flambeau as torch
+        >>> x, g = torch.tensor([[[1.0, 2.0, 3.0]]]), torch.ones(1, 1, 2)
+        >>> torch.nn.grad.conv1d_weight(x, (1, 1, 2), g)
+        tensor([[[3., 5.]]])
+    """
     return _weight(1, input, weight_size, grad_output, stride, padding, dilation, groups)
 
 
@@ -67,6 +105,9 @@ def conv2d_input(input_size, weight, grad_output, stride=1, padding=0, dilation=
         padding: Zeros on both sides of the input.
         dilation: Distance between the elements of the window.
         groups: Number of blocks that channels are connected within.
+
+    Returns:
+        (n, c, h, w).
 
     Raises:
         ShapeError: If the sizes do not fit.
@@ -93,6 +134,9 @@ def conv2d_weight(input, weight_size, grad_output, stride=1, padding=0, dilation
         dilation: Distance between the elements of the window.
         groups: Number of blocks that channels are connected within.
 
+    Returns:
+        (o, c / groups, kh, kw).
+
     Raises:
         ShapeError: If the sizes do not fit.
 
@@ -108,11 +152,49 @@ def conv2d_weight(input, weight_size, grad_output, stride=1, padding=0, dilation
 
 @checked
 def conv3d_input(input_size, weight, grad_output, stride=1, padding=0, dilation=1, groups=1):
-    """The gradient of conv3d with respect to its input; see conv2d_input."""
+    """The gradient of conv3d with respect to its input.
+
+    Args:
+        input_size: Sizes of the input, (n, c, d, h, w).
+        weight: (o, c / groups, kd, kh, kw).
+        grad_output: Gradient of the output, (n, o, d', h', w').
+        stride, padding, dilation, groups: Those of the convolution; see conv2d_input.
+
+    Returns:
+        (n, c, d, h, w).
+
+    Raises:
+        ShapeError: If the sizes do not fit.
+
+    Example:
+        >>> import flambeau as torch
+        >>> w, g = torch.full((1, 1, 1, 1, 1), 3.0), torch.ones(1, 1, 2, 2, 2)
+        >>> torch.nn.grad.conv3d_input((1, 1, 2, 2, 2), w, g).sum()
+        tensor(24.)
+    """
     return _input(3, input_size, weight, grad_output, stride, padding, dilation, groups)
 
 
 @checked
 def conv3d_weight(input, weight_size, grad_output, stride=1, padding=0, dilation=1, groups=1):
-    """The gradient of conv3d with respect to its weight; see conv2d_weight."""
+    """The gradient of conv3d with respect to its weight.
+
+    Args:
+        input: (n, c, d, h, w).
+        weight_size: Sizes of the weight, (o, c / groups, kd, kh, kw).
+        grad_output: Gradient of the output, (n, o, d', h', w').
+        stride, padding, dilation, groups: Those of the convolution; see conv2d_weight.
+
+    Returns:
+        (o, c / groups, kd, kh, kw).
+
+    Raises:
+        ShapeError: If the sizes do not fit.
+
+    Example:
+        >>> import flambeau as torch
+        >>> x, g = torch.full((1, 1, 2, 2, 2), 3.0), torch.ones(1, 1, 2, 2, 2)
+        >>> torch.nn.grad.conv3d_weight(x, (1, 1, 1, 1, 1), g).item()
+        24.0
+    """
     return _weight(3, input, weight_size, grad_output, stride, padding, dilation, groups)

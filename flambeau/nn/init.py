@@ -9,6 +9,7 @@ import warnings
 from functools import wraps
 
 from flambeau.core.grad_mode import no_grad
+from flambeau.core.registry import explain_functions
 
 __all__ = [
     "calculate_gain",
@@ -82,8 +83,23 @@ def _negative_slope(param):
 def uniform_(tensor, a=0.0, b=1.0, generator=None):
     """Fill with numbers drawn uniformly from [a, b).
 
+    Args:
+        tensor: A floating tensor of any shape.
+        a: The lower bound.
+        b: The upper bound.
+        generator: The source of random numbers.
+
     Returns:
         The tensor.
+
+    Raises:
+        RuntimeError: If the bounds are not in order.
+
+    Example:
+        >>> import flambeau as torch
+        >>> weight = torch.nn.init.uniform_(torch.empty(100), 2.0, 3.0)
+        >>> bool(((weight >= 2.0) & (weight < 3.0)).all())
+        True
     """
     with no_grad():
         return tensor.uniform_(a, b, generator=generator)
@@ -92,8 +108,22 @@ def uniform_(tensor, a=0.0, b=1.0, generator=None):
 def normal_(tensor, mean=0.0, std=1.0, generator=None):
     """Fill with numbers drawn from a normal distribution.
 
+    Args:
+        tensor: A floating tensor of any shape.
+        mean: The mean.
+        std: The standard deviation.
+        generator: The source of random numbers.
+
     Returns:
         The tensor.
+
+    Raises:
+        RuntimeError: If the standard deviation is negative.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.init.normal_(torch.empty(2), mean=5.0, std=0.0)
+        tensor([5., 5.])
     """
     with no_grad():
         return tensor.normal_(mean, std, generator=generator)
@@ -103,7 +133,7 @@ def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
     """Fill with numbers drawn from a normal distribution that is cut off outside [a, b].
 
     Args:
-        tensor: The tensor.
+        tensor: A floating tensor of any shape.
         mean: The mean of the whole distribution.
         std: Its standard deviation.
         a: The lower bound.
@@ -112,7 +142,21 @@ def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
 
     Returns:
         The tensor.
+
+    Raises:
+        ValueError: If the mean is not finite, or the deviation NaN.
+
+    Example:
+        >>> import flambeau as torch
+        >>> weight = torch.nn.init.trunc_normal_(torch.empty(1000), a=-1.0, b=0.5)
+        >>> bool(((weight >= -1.0) & (weight <= 0.5)).all())
+        True
     """
+    if not math.isfinite(mean) or math.isnan(std):
+        # Nothing that is drawn would ever be kept.
+        raise ValueError(
+            f"trunc_normal_: mean and std must be finite: mean is {mean}, std is {std}"
+        )
     if mean < a - 2 * std or mean > b + 2 * std:
         warnings.warn(
             "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. "
@@ -166,8 +210,17 @@ def _reject_uniform(tensor, mean, std, a, b, generator):
 def constant_(tensor, val):
     """Fill with the value `val`.
 
+    Args:
+        tensor: A tensor of any shape.
+        val: A number.
+
     Returns:
         The tensor.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.init.constant_(torch.empty(3), 0.5)
+        tensor([0.5000, 0.5000, 0.5000])
     """
     with no_grad():
         return tensor.fill_(val)
@@ -176,8 +229,17 @@ def constant_(tensor, val):
 def ones_(tensor):
     """Fill with ones.
 
+    Args:
+        tensor: A tensor of any shape.
+
     Returns:
         The tensor.
+
+    Example:
+        >>> import flambeau as torch
+        >>> layer = torch.nn.Linear(2, 1)
+        >>> torch.nn.init.ones_(layer.bias).tolist()
+        [1.0]
     """
     return constant_(tensor, 1.0)
 
@@ -185,8 +247,17 @@ def ones_(tensor):
 def zeros_(tensor):
     """Fill with zeros.
 
+    Args:
+        tensor: A tensor of any shape.
+
     Returns:
         The tensor.
+
+    Example:
+        >>> import flambeau as torch
+        >>> layer = torch.nn.Linear(2, 1)
+        >>> torch.nn.init.zeros_(layer.weight) is layer.weight, layer.weight.tolist()
+        (True, [[0.0, 0.0]])
     """
     return constant_(tensor, 0.0)
 
@@ -194,11 +265,20 @@ def zeros_(tensor):
 def eye_(tensor):
     """Fill a matrix with the identity, as far as it goes.
 
+    Args:
+        tensor: A matrix.
+
     Returns:
         The tensor.
 
     Raises:
         ValueError: If the tensor has not two dimensions.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.init.eye_(torch.empty(2, 3))
+        tensor([[1., 0., 0.],
+                [0., 1., 0.]])
     """
     if tensor.ndimension() != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
@@ -220,6 +300,13 @@ def dirac_(tensor, groups=1):
 
     Raises:
         ValueError: If the shape does not fit.
+
+    Example:
+        >>> import flambeau as torch
+        >>> weight = torch.nn.init.dirac_(torch.empty(2, 2, 3))
+        >>> x = torch.tensor([[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]])
+        >>> torch.equal(torch.nn.functional.conv1d(x, weight, padding=1), x)
+        True
     """
     dimensions = tensor.ndimension()
     if dimensions not in (3, 4, 5):
@@ -251,13 +338,19 @@ def _calculate_fan_in_and_fan_out(tensor):
 def xavier_uniform_(tensor, gain=1.0, generator=None):
     """Fill uniformly, with the variance of Glorot & Bengio (2010).
 
+    The bounds are ±gain sqrt(6 / (fan_in + fan_out)), where an output is fed by fan_in inputs and
+    an input feeds fan_out outputs.
+
     Args:
-        tensor: The weight.
+        tensor: The weight, of at least two dimensions: outputs, inputs, positions.
         gain: A factor, see `calculate_gain`.
         generator: The source of random numbers.
 
     Returns:
         The tensor.
+
+    Raises:
+        ValueError: If the tensor has fewer than two dimensions.
 
     Example:
         >>> import flambeau as torch
@@ -272,15 +365,24 @@ def xavier_uniform_(tensor, gain=1.0, generator=None):
 
 
 def xavier_normal_(tensor, gain=1.0, generator=None):
-    """Fill normally, with the variance of Glorot & Bengio (2010).
+    """Fill normally, with the variance of Glorot & Bengio (2010), gain² 2 / (fan_in + fan_out).
 
     Args:
-        tensor: The weight.
+        tensor: The weight, of at least two dimensions: outputs, inputs, positions.
         gain: A factor, see `calculate_gain`.
         generator: The source of random numbers.
 
     Returns:
         The tensor.
+
+    Raises:
+        ValueError: If the tensor has fewer than two dimensions.
+
+    Example:
+        >>> import flambeau as torch
+        >>> w = torch.nn.init.xavier_normal_(torch.empty(150, 50))
+        >>> abs(float(w.std()) - 0.1) < 0.01  # sqrt(2 / 200)
+        True
     """
     fan_in, fan_out = _calculate_fan_in_and_fan_out(tensor)
     std = gain * math.sqrt(2.0 / float(fan_in + fan_out))
@@ -307,8 +409,10 @@ def _kaiming_std(tensor, a, mode, nonlinearity):
 def kaiming_uniform_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", generator=None):
     """Fill uniformly, with the variance of He et al. (2015).
 
+    The bounds are ±gain sqrt(3 / fan), with the gain of the rectifier, sqrt(2 / (1 + a²)).
+
     Args:
-        tensor: The weight.
+        tensor: The weight, of at least two dimensions: outputs, inputs, positions.
         a: The negative slope of the rectifier that follows.
         mode: Keep the variance in the forward ("fan_in") or backward ("fan_out") pass.
         nonlinearity: The function that follows, see `calculate_gain`.
@@ -316,6 +420,15 @@ def kaiming_uniform_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", gene
 
     Returns:
         The tensor.
+
+    Raises:
+        ValueError: If the tensor has fewer than two dimensions, or the mode or function is unknown.
+
+    Example:
+        >>> import flambeau as torch
+        >>> w = torch.nn.init.kaiming_uniform_(torch.empty(50, 6), nonlinearity="relu")
+        >>> bool((w.abs() <= 1.0).all())  # sqrt(2) sqrt(3 / 6)
+        True
     """
     std = _kaiming_std(tensor, a, mode, nonlinearity)
     if std is None:
@@ -325,10 +438,26 @@ def kaiming_uniform_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", gene
 
 
 def kaiming_normal_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", generator=None):
-    """Fill normally, with the variance of He et al. (2015); see `kaiming_uniform_`.
+    """Fill normally, with the variance of He et al. (2015), gain² / fan; see `kaiming_uniform_`.
+
+    Args:
+        tensor: The weight, of at least two dimensions: outputs, inputs, positions.
+        a: The negative slope of the rectifier that follows.
+        mode: Keep the variance in the forward ("fan_in") or backward ("fan_out") pass.
+        nonlinearity: The function that follows, see `calculate_gain`.
+        generator: The source of random numbers.
 
     Returns:
         The tensor.
+
+    Raises:
+        ValueError: If the tensor has fewer than two dimensions, or the mode or function is unknown.
+
+    Example:
+        >>> import flambeau as torch
+        >>> w = torch.nn.init.kaiming_normal_(torch.empty(200, 50), mode="fan_out")
+        >>> abs(float(w.std()) - 0.1) < 0.01  # sqrt(2 / 200)
+        True
     """
     std = _kaiming_std(tensor, a, mode, nonlinearity)
     return tensor if std is None else normal_(tensor, 0.0, std, generator)
@@ -347,6 +476,12 @@ def orthogonal_(tensor, gain=1, generator=None):
 
     Raises:
         ValueError: If the tensor has fewer than two dimensions.
+
+    Example:
+        >>> import flambeau as torch
+        >>> rows = torch.nn.init.orthogonal_(torch.empty(2, 5), gain=3.0)
+        >>> torch.allclose(rows @ rows.T, 9.0 * torch.eye(2), atol=1e-4)
+        True
     """
     if tensor.ndimension() < 2:
         raise ValueError("Only tensors with 2 or more dimensions are supported")
@@ -375,7 +510,7 @@ def sparse_(tensor, sparsity, std=0.01, generator=None):
 
     Args:
         tensor: A matrix.
-        sparsity: The fraction of zeros in a column.
+        sparsity: The fraction of zeros in a column, rounded up to whole elements.
         std: The standard deviation of the others.
         generator: The source of random numbers.
 
@@ -384,6 +519,12 @@ def sparse_(tensor, sparsity, std=0.01, generator=None):
 
     Raises:
         ValueError: If the tensor has not two dimensions.
+
+    Example:
+        >>> import flambeau as torch
+        >>> weight = torch.nn.init.sparse_(torch.empty(10, 3), sparsity=0.25)
+        >>> (weight == 0).sum(0)
+        tensor([3, 3, 3])
     """
     if tensor.ndimension() != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
@@ -396,6 +537,9 @@ def sparse_(tensor, sparsity, std=0.01, generator=None):
         for column in range(columns):
             tensor[randperm(rows)[:zeros], column] = 0
     return tensor
+
+
+explain_functions(globals())
 
 
 def _deprecated(function):

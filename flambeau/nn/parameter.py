@@ -149,7 +149,19 @@ def _refusals():
 
 
 class UninitializedTensorMixin:
-    """A tensor whose sizes are not known yet; methods that need elements raise ValueError."""
+    """A tensor whose sizes are not known yet; methods that need elements raise ValueError.
+
+    Example:
+        >>> import flambeau as torch
+        >>> weight = torch.nn.UninitializedParameter()
+        >>> isinstance(weight, torch.nn.parameter.UninitializedTensorMixin)
+        True
+        >>> try:
+        ...     weight.sum()
+        ... except ValueError as error:
+        ...     print(str(error)[:43])
+        Attempted to use an uninitialized parameter
+    """
 
     vars().update(_refusals())
     __hash__ = Tensor.__hash__
@@ -201,7 +213,23 @@ class UninitializedTensorMixin:
 
 
 def is_lazy(param):
-    """Whether a parameter or buffer has no sizes yet."""
+    """Whether a parameter or buffer has no sizes yet.
+
+    Args:
+        param: Anything.
+
+    Returns:
+        True or False.
+
+    Example:
+        >>> import flambeau as torch
+        >>> layer = torch.nn.LazyLinear(3)
+        >>> torch.nn.parameter.is_lazy(layer.weight)
+        True
+        >>> output = layer(torch.ones(2, 5))
+        >>> torch.nn.parameter.is_lazy(layer.weight)
+        False
+    """
     return isinstance(param, UninitializedTensorMixin)
 
 
@@ -244,6 +272,16 @@ class UninitializedBuffer(UninitializedTensorMixin, Tensor):
         device: Where it will live.
         dtype: Its type.
         persistent: Whether the buffer is part of the module's `state_dict`.
+
+    Raises:
+        ValueError: By every method that needs elements, until `materialize` is called.
+
+    Example:
+        >>> import flambeau as torch
+        >>> mean = torch.nn.UninitializedBuffer()
+        >>> mean.materialize((2, 3))
+        >>> mean.shape, type(mean).__name__
+        (torch.Size([2, 3]), 'Tensor')
     """
 
     def __new__(cls, requires_grad=False, device=None, dtype=None, persistent=True):

@@ -21,6 +21,25 @@ def of(*values):
     raise TypeError(f"argument 'input' (position 1) must be Tensor, not {type(values[0]).__name__}")
 
 
+def require_tensors(function, /, **arguments):
+    """Raises TypeError for the first argument of the function that is no tensor."""
+    for name, value in arguments.items():
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"{function}(): argument '{name}' must be Tensor, not {type(value).__name__}"
+            )
+
+
+def require_operands(function, /, **arguments):
+    """The same for the first arguments of an operation, whose position the error tells too."""
+    for position, (name, value) in enumerate(arguments.items(), 1):
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"{function}(): argument '{name}' (position {position}) must be Tensor, not"
+                f" {type(value).__name__}"
+            )
+
+
 def tensor_of(value, like):
     """The operand as a tensor: a number takes the dtype of `like`."""
     return value if isinstance(value, Tensor) else _C.full((), value, like.dtype)
@@ -125,22 +144,81 @@ def scipy(name):
     return reference
 
 
-def _documented(forward, name, doc, arguments, example):
-    """Fills in the docstring: a summary, Args, Returns and an example if there is one."""
+_OF_ONE = """{doc}
+
+    Args:
+        input: {takes}, any sizes.
+
+    Returns:
+        A {result} of these sizes{floats}.
+{raises}
+    Example:
+        >>> flambeau.{name}({call})
+        {printed}
+    """
+
+_OF_TWO = """{doc}
+
+    Args:
+        input: a tensor or a number; {takes}.
+        other: likewise{unless}; both broadcast, and dtypes are promoted.
+
+    Returns:
+        A {result} of the sizes that they broadcast to{floats}.
+
+    Raises:
+        RuntimeError: if the sizes do not broadcast{others}.
+
+    Example:
+        >>> flambeau.{name}({call})
+        {printed}
+    """
+
+_ANY = "any dtype"
+_RAISES = """
+    Raises:
+        RuntimeError: for other dtypes.
+"""
+
+
+def _document(forward, template, name, takes, floats, example, **words):
+    """Fills in the docstring of a declared op."""
+    *given, printed = example
     forward.__name__ = name
-    lines = [doc, "", "    Args:", *(f"        {line}" for line in arguments), "", "    Returns:"]
-    lines.append("        A new tensor.")
-    if example:
-        call, printed = example
-        lines += ["", "    Example:", f"        >>> flambeau.{name}({call})", f"        {printed}"]
-    forward.__doc__ = "\n".join([*lines, "    "])
+    forward.__doc__ = template.format(
+        name=name,
+        takes=takes,
+        floats="; bool and integers give floats" if floats else "",
+        raises="" if takes == _ANY else _RAISES,
+        others="" if takes == _ANY else ", or for other dtypes",
+        call=_call(given),
+        printed=printed,
+        **words,
+    )
 
 
-def _operand(value):
-    return f"flambeau.tensor({value})" if value.startswith("[") else value
+def _call(values):
+    """The arguments of an example: lists stand for tensors."""
+    return ", ".join(f"flambeau.tensor({v})" if v.startswith("[") else v for v in values)
 
 
-def unary(name, doc, vjp=None, *, example=None, domain=(-3.0, 3.0), methods=None, **info):
+#: What an op returns; predicates and comparisons have their own words.
+_RESULT, BOOLS = "new tensor", "bool tensor"
+
+
+def unary(
+    name,
+    doc,
+    vjp=None,
+    *,
+    example,
+    takes=_ANY,
+    floats=False,
+    result=_RESULT,
+    domain=(-3.0, 3.0),
+    methods=None,
+    **info,
+):
     """Declares an op of one tensor, whose kernel has the same name.
 
     Args:
@@ -148,6 +226,9 @@ def unary(name, doc, vjp=None, *, example=None, domain=(-3.0, 3.0), methods=None
         doc: what it computes, in a sentence.
         vjp: the gradient rule, if it is differentiable.
         example: a list as text, and how the result prints.
+        takes: for the documentation, the dtypes of the input.
+        floats: for the documentation, whether integers give floating results.
+        result: for the documentation, what is returned.
         domain: the interval of valid inputs.
         methods: names as methods of Tensor, if not the op's own.
         info: the rest goes to `registry.op`.
@@ -156,8 +237,7 @@ def unary(name, doc, vjp=None, *, example=None, domain=(-3.0, 3.0), methods=None
     def forward(input):
         return kernels(of(input)).unary(name, input)
 
-    example = example and (_operand(example[0]), example[1])
-    _documented(forward, name, doc, ("input: a tensor.",), example)
+    _document(forward, _OF_ONE, name, takes, floats, example, doc=doc, result=result)
     target = op(
         forward,
         methods=(name,) if methods is None else methods,
@@ -175,15 +255,27 @@ def unary(name, doc, vjp=None, *, example=None, domain=(-3.0, 3.0), methods=None
 
 def predicate(name, doc, **info):
     """Declares an op of one tensor whose result is bool."""
-    return unary(name, doc, inplace=False, **info)
+    return unary(name, doc, inplace=False, result=BOOLS, **info)
 
 
 def binary(
-    name, doc, vjp=None, *, example=None, domain=(-3.0, 3.0), methods=None, numbers=False, **info
+    name,
+    doc,
+    vjp=None,
+    *,
+    example,
+    takes=_ANY,
+    floats=False,
+    result=_RESULT,
+    domain=(-3.0, 3.0),
+    methods=None,
+    numbers=False,
+    **info,
 ):
     """Declares an op of two operands, each a tensor or a number; `vjp` is the pair of rules.
 
-    With `numbers`, both may be numbers.
+    With `numbers`, both may be numbers. `example` is two operands as text, lists for tensors, and
+    how the result prints.
     """
 
     def forward(input, other):
@@ -191,9 +283,8 @@ def binary(
             input, other = operands(input, other)
         return kernels(of(input, other)).binary(name, input, other)
 
-    example = example and (", ".join(map(_operand, example[:-1])), example[-1])
-    arguments = ("input: a tensor or a number.", "other: a tensor or a number.")
-    _documented(forward, name, doc, arguments, example)
+    words = {"result": result, "unless": "" if numbers else ", unless the first is a number"}
+    _document(forward, _OF_TWO, name, takes, floats, example, doc=doc, **words)
     target = op(
         forward,
         methods=(name,) if methods is None else methods,
@@ -234,3 +325,45 @@ def integers(low=-8, high=8):
             )
 
     return samples
+
+
+#: The shapes of an activation's samples.
+ACTIVATION_SHAPES = ((), (5,), (0,), (2, 3), (2, 3, 4))
+
+
+def activation_calls(*parameters):
+    """Samples of an activation: each shape, and each tuple of parameters."""
+
+    def samples(s):
+        for shape in ACTIVATION_SHAPES:
+            yield s(s.tensor(*shape, low=-4.0, high=4.0))
+        for given in parameters:
+            yield s(s.tensor(3, 4, low=-4.0, high=4.0), *given)
+
+    return samples
+
+
+def activation(name, parameters=(), **info):
+    """Registers a forward whose further arguments are the parameters of its kernel."""
+
+    def register(forward):
+        info.setdefault("samples", activation_calls(*parameters))
+        info.setdefault("public", False)
+        target = op(forward, name=name, native=name, native_arity=1, elementwise=True, **info)
+        # In torch these are functions only, so the in-place form is no method either.
+        target.inplace = _C.make_variant(target, True, False, False)
+        target.info.inplace = True
+        return target
+
+    return register
+
+
+def inplace_form(target):
+    """`elu_` for `elu`: the function with inplace=True."""
+
+    def form(input, *arguments, **options):
+        return target(input, *arguments, inplace=True, **options)
+
+    form.__name__ = form.__qualname__ = target.__name__ + "_"
+    form.__doc__ = f"In-place form of `{target.__name__}`: overwrites the input and returns it."
+    return form

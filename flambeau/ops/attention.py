@@ -14,8 +14,8 @@ from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core.errors import DTypeError, RuntimeFailure, ShapeError
 from flambeau.core.registry import checked, op
-from flambeau.core.tensor import Tensor
-from flambeau.ops import random
+from flambeau.ops._declare import require_tensors
+from flambeau.ops.dropout import dropout
 from flambeau.ops.masks import where
 from flambeau.ops.matmul import matmul
 from flambeau.ops.softmax import softmax
@@ -140,12 +140,7 @@ def _(g, query, key, value, out, log_sums, mask, kept, causal, scale, kept_facto
 
 
 def _check_inputs(query, key, value, attn_mask, is_causal):
-    for name, tensor in (("query", query), ("key", key), ("value", value)):
-        if not isinstance(tensor, Tensor):
-            raise TypeError(
-                f"scaled_dot_product_attention(): argument '{name}' must be Tensor, not "
-                f"{type(tensor).__name__}"
-            )
+    require_tensors("scaled_dot_product_attention", query=query, key=key, value=value)
     if attn_mask is not None and is_causal:
         raise RuntimeFailure(
             "scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True"
@@ -173,11 +168,7 @@ def _check_inputs(query, key, value, attn_mask, is_causal):
 
 
 def _check_mask(mask, query):
-    if not isinstance(mask, Tensor):
-        raise TypeError(
-            "scaled_dot_product_attention(): argument 'attn_mask' must be Tensor, not "
-            f"{type(mask).__name__}"
-        )
+    require_tensors("scaled_dot_product_attention", attn_mask=mask)
     if mask.dtype not in (_C.bool, _C.float32, query.dtype):
         raise DTypeError(
             "Expected attn_mask dtype to be bool or float or to match query dtype, but got "
@@ -317,7 +308,7 @@ def scaled_dot_product_attention(
     if attn_mask is not None:
         attn_mask = _mask_of_batches(attn_mask, leading, (query.shape[2], key.shape[2]))
     if dropout_p and _is_batch(query, key, value, attn_mask):
-        weights = random.dropout(_weights(query, key, attn_mask, is_causal, scale), dropout_p, True)
+        weights = dropout(_weights(query, key, attn_mask, is_causal, scale), dropout_p, True)
         out = matmul(weights, value)
     else:
         kept, factor = _kept_by_dropout(query, key, dropout_p)

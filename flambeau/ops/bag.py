@@ -14,6 +14,7 @@ from flambeau.core.errors import (
 )
 from flambeau.core.registry import checked, op
 from flambeau.core.tensor import Tensor
+from flambeau.ops._declare import require_tensors
 from flambeau.ops.join import cat
 from flambeau.ops.masks import where
 from flambeau.ops.networks import embedding_renorm_
@@ -103,6 +104,11 @@ def _shares(index, of_index, sizes, factors, mode, padding_idx, by_frequency, dt
     return math.prod(shares[1:], start=shares[0]) if shares else None
 
 
+def _of_maxima(g, chosen):
+    """The rows that the maxima of the bags come from, and their gradients: none of empty bags."""
+    return chosen.clamp(min=0), where(chosen >= 0, g, _C.full((), 0, g.dtype))
+
+
 @_embedding_bag.vjp("weight")
 def _(
     g,
@@ -118,8 +124,7 @@ def _(
 ):
     table = g.new_zeros(weight_shape)
     if mode == "max":
-        rows = where(chosen >= 0, g, _C.full((), 0, g.dtype))
-        return table.scatter_add(0, chosen.clamp(min=0), rows)
+        return table.scatter_add(0, *_of_maxima(g, chosen))
     index = index[: len(of_index)].long()
     rows = g[of_index]
     shares = _shares(index, of_index, sizes, factors, mode, padding_idx, by_frequency, g.dtype)
@@ -140,8 +145,7 @@ def _(
     weight_shape,
 ):
     if mode == "max":
-        rows = where(chosen >= 0, g, _C.full((), 0, g.dtype))
-        return g.new_zeros(weight_shape).scatter_add_(0, chosen.clamp(min=0), rows)
+        return g.new_zeros(weight_shape).scatter_add_(0, *_of_maxima(g, chosen))
     index = index[: len(of_index)]
     shares = _shares(index, of_index, sizes, factors, mode, padding_idx, by_frequency, g.dtype)
     return kernels(g).embedding_bag_backward(g, index, of_index, shares, weight_shape[0])
@@ -158,11 +162,7 @@ def _(g, weight, index, padding_idx, of_index, factors_shape):
 
 
 def _check_bag(input, weight, offsets, mode, per_sample_weights):
-    for name, value in (("input", input), ("weight", weight)):
-        if not isinstance(value, Tensor):
-            raise TypeError(
-                f"embedding_bag(): argument '{name}' must be Tensor, not {type(value).__name__}"
-            )
+    require_tensors("embedding_bag", input=input, weight=weight)
     if per_sample_weights is not None and input.shape != per_sample_weights.shape:
         raise ArgumentValueError(
             f"embedding_bag: If per_sample_weights ({per_sample_weights.shape}) is not None, then "
@@ -221,7 +221,10 @@ def bags(
     if padding_idx is not None:
         size = weight.shape[0]
         if not -size <= padding_idx < size:
-            raise ArgumentValueError("padding_idx must be within the number of embeddings")
+            raise RuntimeFailure(
+                f"padding_idx must be within the number of embeddings, {-size} through {size - 1}, "
+                f"but got {padding_idx}"
+            )
         padding_idx %= size
     if input.ndim == 2:
         offsets, include_last_offset = _C.arange(0, input.shape[1], len(input), _C.int64), False

@@ -247,6 +247,10 @@ def trapezoid(y, x=None, *, dx=None, dim=-1):
         dx: the distance of the samples, where there is no x; 1 by default.
         dim: the axis.
 
+    Raises:
+        TypeError: if there are both x and dx.
+        RuntimeError: if the sizes do not fit.
+
     Example:
         >>> flambeau.trapezoid(flambeau.tensor([1., 2., 3.]))
         tensor(4.)
@@ -260,6 +264,19 @@ def trapezoid(y, x=None, *, dx=None, dim=-1):
 @function
 def cumulative_trapezoid(y, x=None, *, dx=None, dim=-1):
     """The areas under sampled values up to each sample but the first; see `trapezoid`.
+
+    Args:
+        y: the samples along an axis of length n.
+        x: where they were taken, (n) or what broadcasts to y.
+        dx: the distance of neighbours instead, 1 unless given.
+        dim: the axis.
+
+    Returns:
+        The sizes of y with n - 1 along `dim`.
+
+    Raises:
+        TypeError: if there are both x and dx.
+        RuntimeError: if the sizes do not fit.
 
     Example:
         >>> flambeau.cumulative_trapezoid(flambeau.tensor([1., 2., 3.]))
@@ -477,7 +494,7 @@ def _shrinking(norms, maxnorm):
 
 @renorm.vjp("input")
 def _(g, input, p, dim, maxnorm):
-    from flambeau.ops.reduce import vector_norm
+    from flambeau.ops.linalg_norms import vector_norm
 
     axis = dim % input.ndim
     others = [d for d in range(input.ndim) if d != axis]

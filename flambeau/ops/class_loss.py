@@ -219,8 +219,13 @@ def cross_entropy(
         input: scores (N, C), (N, C, d1, ...) or (C).
         target: class numbers in the input's shape without C, or probabilities in its whole shape.
         weight: a factor for each class; the mean is then divided by the sum of those that occur.
+        size_average, reduce: older forms of `reduction`.
         ignore_index: positions with this class number do not count.
+        reduction: "none", "mean" or "sum".
         label_smoothing: how much of the target to spread evenly over all classes.
+
+    Returns:
+        A number, or losses of the shape of the class numbers.
 
     Raises:
         IndexError: if a class number is not below C.
@@ -301,10 +306,20 @@ def nll_loss(
         input: log-probabilities (N, C), (N, C, d1, ...) or (C).
         target: class numbers in the input's shape without C.
         weight: a factor for each class; the mean is then divided by the sum of those that occur.
+        size_average, reduce: older forms of `reduction`.
         ignore_index: positions with this class number do not count.
+        reduction: "none", "mean" or "sum".
+
+    Returns:
+        A number, or losses of the target's shape.
 
     Raises:
         IndexError: if a class number is not below C.
+
+    Example:
+        >>> x = flambeau.tensor([[-1., -2.], [-5., -6.]])
+        >>> flambeau.nn.functional.nll_loss(x, flambeau.tensor([1, 0]), reduction="none")
+        tensor([2., 5.])
     """
     reduction = _reduction(size_average, reduce, reduction)
     if input.ndim == 0:

@@ -7,9 +7,10 @@ import math
 from flambeau import _C
 from flambeau.core.errors import ArgumentValueError, RuntimeFailure, ShapeError
 from flambeau.core.registry import FUNCTIONS, function, op
-from flambeau.ops.gather import index_select, scatter_reduce
+from flambeau.ops.gather import index_select
 from flambeau.ops.join import cat, stack, unbind, vstack
 from flambeau.ops.movement import meshgrid
+from flambeau.ops.scatter import scatter_reduce
 from flambeau.ops.views import atleast_2d
 
 row_stack = FUNCTIONS["row_stack"] = vstack
@@ -100,6 +101,9 @@ def cartesian_prod(*tensors):
 
     Returns:
         (number of tuples, number of vectors); the vector itself, if there is one.
+
+    Raises:
+        RuntimeError: if a tensor is no vector, or dtypes differ.
 
     Example:
         >>> flambeau.cartesian_prod(flambeau.tensor([1, 2]), flambeau.tensor([5, 6]))

@@ -13,12 +13,23 @@ from flambeau.core.registry import FUNCTIONS, function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops import values
 from flambeau.ops._declare import unary
-from flambeau.ops.parts import as_strided, as_strided_scatter, select
+from flambeau.ops.parts import select
+from flambeau.ops.strided import as_strided, as_strided_scatter
 
 
 @op(samples=lambda s: [s(s.tensor(2, 3), s.tensor(2, 3))], exact_out=True)
 def complex(real, imag):
-    """real + i * imag.
+    """The complex numbers real + i * imag.
+
+    Args:
+        real: float32 or float64.
+        imag: of the same dtype; both broadcast.
+
+    Returns:
+        A complex tensor of twice the bytes per element.
+
+    Raises:
+        RuntimeError: if the dtypes differ or are no such ones.
 
     Example:
         >>> flambeau.complex(flambeau.ones(1), flambeau.zeros(1))
@@ -75,7 +86,7 @@ def conj(input):
     """The complex conjugates, as a view; a real tensor itself.
 
     Args:
-        input: a tensor.
+        input: any dtype; real ones are returned as they are.
 
     Returns:
         A view whose `is_conj()` is the opposite of the input's, or a real input itself.
@@ -102,6 +113,9 @@ FUNCTIONS["conj_physical_"] = conj_physical.inplace
 def resolve_conj(input):
     """The conjugates in memory of their own if the input is a conj view, else the input.
 
+    Args:
+        input: any dtype and sizes.
+
     Example:
         >>> flambeau.tensor([1 + 2j]).conj().resolve_conj().is_conj()
         False
@@ -112,6 +126,9 @@ def resolve_conj(input):
 @function(methods=("resolve_neg",))
 def resolve_neg(input):
     """The negatives in memory of their own if the input is a neg view, else the input.
+
+    Args:
+        input: any dtype and sizes.
 
     Example:
         >>> flambeau.tensor([1 + 2j]).conj().imag.resolve_neg()
@@ -125,13 +142,42 @@ def resolve_neg(input):
 
 @op(view=True, out=False, samples=_complex_samples)
 def view_as_real(input):
-    """A view of complex numbers as pairs of real ones, in a new last axis."""
+    """A view of complex numbers as pairs of real ones, in a new last axis.
+
+    Args:
+        input: complex, any sizes, whose conjugate bit is not set (`resolve_conj`).
+
+    Returns:
+        (..., 2), of the real dtype.
+
+    Raises:
+        RuntimeError: if input is real, or a lazy conjugate.
+
+    Example:
+        >>> flambeau.view_as_real(flambeau.tensor([1 + 2j, 3 + 0j]))
+        tensor([[1., 2.],
+                [3., 0.]])
+    """
     return _C.view_as_real(input)
 
 
 @op(view=True, out=False, samples=lambda s: [s(s.tensor(3, 2))], layout_dependent=True)
 def view_as_complex(input):
-    """A view of pairs of real numbers, the last axis, as complex ones."""
+    """A view of pairs of real numbers, the last axis, as complex ones.
+
+    Args:
+        input: (..., 2), floating, pairs side by side in memory.
+
+    Returns:
+        The same sizes without the last axis.
+
+    Raises:
+        RuntimeError: if the last axis has another size, or strides do not allow the view.
+
+    Example:
+        >>> flambeau.view_as_complex(flambeau.tensor([[1.0, 2.0], [3.0, 0.0]]))
+        tensor([1.+2.j, 3.+0.j])
+    """
     return _C.view_as_complex(input)
 
 
@@ -141,7 +187,16 @@ view_as_complex.vjp("input")(lambda g: view_as_real(g.resolve_conj()))
 
 @function()
 def real(input):
-    """The real parts: a view, or the tensor itself if it is real."""
+    """The real parts: a view, or the tensor itself if it is real.
+
+    Args:
+        input: any dtype and sizes.
+
+    Example:
+        >>> x = flambeau.tensor([1 + 2j])
+        >>> flambeau.real(x).zero_(), x
+        (tensor([0.]), tensor([0.+2.j]))
+    """
     if not input.dtype.is_complex:
         return input
     return select(view_as_real(_without_conj(input)), -1, 0)
@@ -151,8 +206,15 @@ def real(input):
 def imag(input):
     """The imaginary parts, as a view.
 
+    Args:
+        input: complex, any sizes.
+
     Raises:
         RuntimeError: if the tensor is real.
+
+    Example:
+        >>> flambeau.imag(flambeau.tensor([1 + 2j, 3 - 4j]))
+        tensor([ 2., -4.])
     """
     if not input.dtype.is_complex:
         raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flambeau.backends import kernels
 from flambeau.core.errors import ShapeError
+from flambeau.core.numeric import whole
 from flambeau.core.registry import function, op
 
 # ---- the primitives: batches only, and one value per spatial axis for every parameter ----
@@ -128,6 +129,8 @@ def _pair(value, name, n=2):
     """One number for all axes, or one per axis."""
     if isinstance(value, int):
         return (value,) * n
+    if (number := whole(value)) is not None:
+        return (number,) * n
     if isinstance(value, str):
         raise TypeError(f"argument '{name}' must be an integer or integers, not '{value}'")
     value = tuple(value)
@@ -237,7 +240,28 @@ def _check_output_padding(extra, stride, dilation):
 
 @function
 def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-    """One-dimensional convolution: (n, c, l) with (o, c / groups, k); see conv2d."""
+    """One-dimensional convolution (cross-correlation).
+
+    Args:
+        input: (n, c, l) or (c, l), of any dtype but bool.
+        weight: (o, c / groups, k), of the same dtype.
+        bias: (o) or nothing.
+        stride: step.
+        padding: zeros on both sides, or "valid" or "same".
+        dilation: distance between the elements of the kernel.
+        groups: blocks of channels convolved apart from each other.
+
+    Returns:
+        (n, o, l') with l' = (l + 2 * padding - dilation * (k - 1) - 1) // stride + 1.
+
+    Raises:
+        ShapeError: if the sizes do not fit.
+
+    Example:
+        >>> x = flambeau.tensor([[[1., 2., 4., 8.]]])
+        >>> flambeau.conv1d(x, flambeau.tensor([[[-1., 1.]]]))
+        tensor([[[1., 2., 4.]]])
+    """
     if input.ndim == weight.ndim == 3:
         return _convolve(1, input, weight, bias, stride, padding, dilation, groups)
     return _batched(conv1d, 1, input, weight, bias, stride, padding, dilation, groups)
@@ -273,7 +297,22 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
 
 @function
 def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-    """Three-dimensional convolution: (n, c, d, h, w) with (o, c / groups, kd, kh, kw); see conv2d.
+    """Three-dimensional convolution (cross-correlation).
+
+    Args:
+        input: (n, c, d, h, w) or (c, d, h, w), of any dtype but bool.
+        weight: (o, c / groups, kd, kh, kw), of the same dtype.
+        bias: (o) or nothing.
+        stride: step, one number or one per axis.
+        padding: zeros on both sides, or "valid" or "same".
+        dilation: distance between the elements of the kernel.
+        groups: blocks of channels convolved apart from each other.
+
+    Returns:
+        (n, o, d', h', w'), the sizes as of `conv2d`.
+
+    Raises:
+        ShapeError: if the sizes do not fit.
 
     Example:
         >>> flambeau.conv3d(flambeau.ones(1, 2, 2, 3, 3), flambeau.ones(1, 2, 2, 3, 3))
@@ -288,7 +327,32 @@ def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
 def conv_transpose1d(
     input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1
 ):
-    """The adjoint of conv1d: (n, c, l) with (c, o / groups, k); see conv_transpose2d."""
+    """The adjoint of conv1d as a map of its input, plus a bias.
+
+    Args:
+        input: (n, c, l) or (c, l), of any dtype but bool.
+        weight: (c, o / groups, k), of the same dtype.
+        bias: (o) or nothing.
+        stride: distance of the places that neighbouring inputs are added to.
+        padding: elements that are cut off at both ends.
+        output_padding: further elements at the end; less than stride or dilation.
+        groups: blocks of channels convolved apart from each other.
+        dilation: distance between the elements of the kernel.
+
+    Returns:
+        (n, o, l') with l' = (l - 1) * stride - 2 * padding + dilation * (k - 1) + output_padding +
+        1.
+
+    Raises:
+        ShapeError: if the sizes do not fit.
+
+    Example:
+        >>> x, w = flambeau.tensor([[[1., 10.]]]), flambeau.tensor([[[1., 2.]]])
+        >>> flambeau.conv_transpose1d(x, w)
+        tensor([[[ 1., 12., 20.]]])
+        >>> flambeau.conv_transpose1d(x, w, stride=2)
+        tensor([[[ 1.,  2., 10., 20.]]])
+    """
     rest = bias, stride, padding, output_padding, groups, dilation
     if input.ndim == weight.ndim == 3:
         return _convolve_transposed(1, input, weight, *rest)
@@ -335,7 +399,29 @@ def conv_transpose2d(
 def conv_transpose3d(
     input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1
 ):
-    """The adjoint of conv3d: (n, c, d, h, w), (c, o / groups, kd, kh, kw); see conv_transpose2d."""
+    """The adjoint of conv3d as a map of its input, plus a bias.
+
+    Args:
+        input: (n, c, d, h, w) or (c, d, h, w), of any dtype but bool.
+        weight: (c, o / groups, kd, kh, kw), of the same dtype.
+        bias: (o) or nothing.
+        stride: distance of the places that neighbouring inputs are added to.
+        padding: planes, rows and columns that are cut off on both sides.
+        output_padding: further ones at the end; less than stride or dilation.
+        groups: blocks of channels convolved apart from each other.
+        dilation: distance between the elements of the kernel.
+
+    Returns:
+        (n, o, d', h', w'), the sizes as of `conv_transpose2d`.
+
+    Raises:
+        ShapeError: if the sizes do not fit.
+
+    Example:
+        >>> x, w = flambeau.ones(1, 1, 2, 3, 3), flambeau.ones(1, 4, 2, 2, 2)
+        >>> flambeau.conv_transpose3d(x, w, stride=2).shape
+        torch.Size([1, 4, 4, 6, 6])
+    """
     rest = bias, stride, padding, output_padding, groups, dilation
     if input.ndim == weight.ndim == 5:
         return _convolve_transposed(3, input, weight, *rest)

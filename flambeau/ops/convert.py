@@ -76,7 +76,19 @@ def _fill_value(value, dtype):
     torch="",
 )
 def fill(input, value):
-    """A tensor like input whose elements all are `value`, a number or a 0-dim tensor."""
+    """A tensor like input whose elements all are one value.
+
+    Args:
+        input: any dtype and sizes.
+        value: a number that fits in the dtype, or a 0-dim tensor.
+
+    Raises:
+        RuntimeError: if the value does not fit, or is a tensor of more axes.
+
+    Example:
+        >>> flambeau.fill(flambeau.tensor([1, 2]), 7)
+        tensor([7, 7])
+    """
     out = kernels(input).empty_like(input, input.dtype)
     kernels(input).fill(out, _fill_value(value, input.dtype))
     return out
@@ -145,8 +157,24 @@ def to(self, *args, **kwargs):
     Accepts `to(dtype)`, `to(device)`, `to(device, dtype)`, `to(other)`, each with `non_blocking`,
     `copy` and `memory_format`.
 
+    Args:
+        dtype: the dtype wanted.
+        device: the device wanted, as a `device` or its name.
+        other: a tensor that has the dtype and the device wanted.
+        non_blocking: accepted; copies are done when the call returns.
+        copy: a copy even if nothing changes.
+        memory_format: `preserve_format` unless given.
+
     Returns:
         The tensor itself if it is already so and `copy` is false, else a copy.
+
+    Raises:
+        RuntimeError: if there is no such device.
+
+    Example:
+        >>> x = flambeau.tensor([1, 2])
+        >>> x.to(flambeau.float64), x.to(flambeau.int64) is x
+        (tensor([1., 2.], dtype=torch.float64), True)
     """
     if len(args) == 1 and not kwargs and type(args[0]) is _DType:
         return self if self.dtype is args[0] else _converted(self, args[0])
@@ -220,28 +248,55 @@ def _to_arguments(args, kwargs):
 Tensor.to = to
 
 
-def _conversion(name, dtype):
+def _conversion(name, dtype, example):
     def convert(self, memory_format=None):
         if self.dtype is dtype and memory_format is None:
             return self
         return _converted(self, dtype, memory_format=memory_format)
 
     convert.__name__ = convert.__qualname__ = name
-    convert.__doc__ = f"This tensor as {dtype}; itself if it is already."
+    convert.__doc__ = f"""This tensor as {dtype}; itself if it is already.
+
+    Args:
+        memory_format: that of the copy; by default the order of the axes in memory stays.
+
+    Example:
+        >>> flambeau.tensor([0.5, -2.5]).{name}()
+        {example}
+    """
     setattr(Tensor, name, convert)
 
 
-for _name in (
-    *("bool", "short", "int", "long"),
-    *("half", "bfloat16", "float", "double", "cfloat", "cdouble"),
+for _name, _dtype, _example in (
+    ("bool", _dtypes.bool, "tensor([True, True])"),
+    ("byte", _dtypes.uint8, "tensor([  0, 254], dtype=torch.uint8)"),
+    ("char", _dtypes.int8, "tensor([ 0, -2], dtype=torch.int8)"),
+    ("short", _dtypes.int16, "tensor([ 0, -2], dtype=torch.int16)"),
+    ("int", _dtypes.int32, "tensor([ 0, -2], dtype=torch.int32)"),
+    ("long", _dtypes.int64, "tensor([ 0, -2])"),
+    ("half", _dtypes.float16, "tensor([ 0.5000, -2.5000], dtype=torch.float16)"),
+    ("bfloat16", _dtypes.bfloat16, "tensor([ 0.5000, -2.5000], dtype=torch.bfloat16)"),
+    ("float", _dtypes.float32, "tensor([ 0.5000, -2.5000])"),
+    ("double", _dtypes.float64, "tensor([ 0.5000, -2.5000], dtype=torch.float64)"),
+    ("cfloat", _dtypes.cfloat, "tensor([ 0.5000+0.j, -2.5000+0.j])"),
+    ("cdouble", _dtypes.cdouble, "tensor([ 0.5000+0.j, -2.5000+0.j], dtype=torch.complex128)"),
 ):
-    _conversion(_name, getattr(_dtypes, _name))
-_conversion("byte", _dtypes.uint8)
-_conversion("char", _dtypes.int8)
+    _conversion(_name, _dtype, _example)
 
 
 def type_as(self, other):
-    """This tensor with the dtype and device of `other`."""
+    """This tensor with the dtype and device of `other`; itself if it has them.
+
+    Args:
+        other: a tensor.
+
+    Raises:
+        TypeError: if it is no tensor.
+
+    Example:
+        >>> flambeau.tensor([1.5]).type_as(flambeau.tensor(0))
+        tensor([1])
+    """
     if not isinstance(other, Tensor):
         raise TypeError(
             "type_as(): argument 'other' (position 1) must be Tensor, not"
@@ -251,15 +306,33 @@ def type_as(self, other):
 
 
 def cpu(self, memory_format=None):
-    """This tensor in the memory of the CPU; itself if it is there."""
+    """This tensor in the memory of the CPU; itself if it is there.
+
+    Args:
+        memory_format: that of the copy.
+
+    Example:
+        >>> x = flambeau.ones(2)
+        >>> x.cpu() is x
+        True
+    """
     return self.to(_device.cpu, memory_format=memory_format)
 
 
 def cuda(self, device=None, non_blocking=False, memory_format=None):
     """This tensor on a GPU.
 
+    Args:
+        device: which; the first unless given.
+        non_blocking: accepted; copies are done when the call returns.
+        memory_format: that of the copy.
+
     Raises:
         RuntimeError: if there is none.
+
+    Example:
+        >>> x = flambeau.ones(2)
+        >>> x = x.cuda() if flambeau.cuda.is_available() else x
     """
     return self.to("cuda" if device is None else device)
 
@@ -267,19 +340,43 @@ def cuda(self, device=None, non_blocking=False, memory_format=None):
 def pin_memory(self, device=None):
     """This tensor in page-locked memory.
 
+    Args:
+        device: the kind of device that shall copy from there.
+
     Raises:
         RuntimeError: if there is no GPU.
+
+    Example:
+        >>> x = flambeau.ones(2)
+        >>> x = x.pin_memory() if flambeau.cuda.is_available() else x
     """
     raise DeviceError("pin_memory: Cannot access accelerator device when none is available.")
 
 
 def is_pinned(self, device=None):
-    """Whether the tensor is in page-locked memory."""
+    """Whether the tensor is in page-locked memory: never, without a GPU.
+
+    Args:
+        device: accepted and ignored.
+
+    Example:
+        >>> flambeau.ones(2).is_pinned()
+        False
+    """
     return False
 
 
 def to_dense(self, dtype=None, *, masked_grad=None):
-    """This tensor itself: there are no sparse ones."""
+    """This tensor itself, or converted: there are no sparse ones.
+
+    Args:
+        dtype: the dtype wanted.
+        masked_grad: accepted and ignored.
+
+    Example:
+        >>> flambeau.tensor([1, 2]).to_dense(dtype=flambeau.float32)
+        tensor([1., 2.])
+    """
     return self if dtype is None else self.to(dtype)
 
 
@@ -370,7 +467,19 @@ Tensor.__dlpack_device__ = __dlpack_device__
 
 @function()
 def to_dlpack(tensor):
-    """A DLPack capsule over a tensor's memory; it can be taken once."""
+    """A DLPack capsule over a tensor's memory; it can be taken once.
+
+    Args:
+        tensor: a tensor that does not require gradients.
+
+    Raises:
+        BufferError: if it requires gradients.
+
+    Example:
+        >>> x = flambeau.zeros(2)
+        >>> flambeau.from_dlpack(flambeau.to_dlpack(x)).fill_(1), x  # one memory
+        (tensor([1., 1.]), tensor([1., 1.]))
+    """
     return tensor.__dlpack__()
 
 
@@ -380,10 +489,17 @@ def from_dlpack(ext_tensor, *, device=None, copy=None):
 
     Args:
         ext_tensor: an object with `__dlpack__`, or a capsule.
+        device: where the tensor shall be.
         copy: True for a copy, None or False to share memory.
 
     Raises:
         RuntimeError: for a capsule that was taken already, or memory that is not the CPU's.
+
+    Example:
+        >>> import numpy
+        >>> array = numpy.zeros(2)
+        >>> flambeau.from_dlpack(array).fill_(1), array
+        (tensor([1., 1.], dtype=torch.float64), array([1., 1.]))
     """
     if device is not None:
         _device.require_available(device)

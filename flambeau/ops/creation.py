@@ -92,7 +92,20 @@ def _handed_out(made, out, dtype, requires_grad):
 def scalar_tensor(
     s, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False
 ):
-    """A 0-dim tensor with the value `s`, of the default dtype unless told otherwise."""
+    """A 0-dim tensor with one value.
+
+    Args:
+        s: a number.
+        dtype: the default floating type unless given, whatever the number's own type.
+        layout, device, pin_memory, requires_grad: as of `tensor`.
+
+    Raises:
+        RuntimeError: if the value does not fit in `dtype`.
+
+    Example:
+        >>> flambeau.scalar_tensor(2), flambeau.tensor(2)
+        (tensor(2.), tensor(2))
+    """
     return full(
         (),
         s,
@@ -169,6 +182,12 @@ zeros.__doc__ = """A tensor of zeros.
 
     Args:
         size: the sizes, as integers or one sequence.
+        out: a tensor for the result.
+        dtype: the default floating type unless given.
+        layout, device, pin_memory, requires_grad: as of `tensor`.
+
+    Raises:
+        RuntimeError: if a size is negative.
 
     Example:
         >>> flambeau.zeros(2, 3)
@@ -176,9 +195,35 @@ zeros.__doc__ = """A tensor of zeros.
                 [0., 0., 0.]])
     """
 ones = _filled("ones", 1)
-ones.__doc__ = "A tensor of ones; arguments as for `zeros`."
+ones.__doc__ = """A tensor of ones.
+
+    Args:
+        size: the sizes, as integers or one sequence.
+        out, dtype, layout, device, pin_memory, requires_grad: as of `zeros`.
+
+    Raises:
+        RuntimeError: if a size is negative.
+
+    Example:
+        >>> flambeau.ones(2, dtype=flambeau.int64)
+        tensor([1, 1])
+    """
 empty = _filled("empty", None)
-empty.__doc__ = "A tensor whose values are whatever was in memory; arguments as for `zeros`."
+empty.__doc__ = """A tensor whose values are whatever was in memory.
+
+    Args:
+        size: the sizes, as integers or one sequence.
+        out, dtype, layout, device, pin_memory, requires_grad: as of `zeros`.
+        memory_format: `contiguous_format` (the default), `channels_last` (4 axes) or
+            `channels_last_3d` (5 axes).
+
+    Raises:
+        RuntimeError: if a size is negative.
+
+    Example:
+        >>> flambeau.empty(1, 2, 3, 4, memory_format=flambeau.channels_last).stride()
+        (24, 1, 8, 2)
+    """
 
 
 def _number(value, op):
@@ -189,7 +234,7 @@ def _number(value, op):
                 f"{op}(): argument 'fill_value' (position 2) must be Number, not Tensor"
             )
         return value.item()
-    return value
+    return value.item() if _C.is_numpy(value) else value
 
 
 def _dtype_of_number(value):
@@ -202,6 +247,8 @@ def _dtype_of_number(value):
 
 def fitting(value, dtype):
     """A number for a tensor of `dtype`, refused if the dtype cannot hold it."""
+    if _C.is_numpy(value):
+        value = value.item()
     if not isinstance(value, (int, float, complex)):
         raise TypeError(f"fill value must be Number, not {type(value).__name__}")
     if isinstance(value, complex) and not dtype.is_complex:
@@ -213,8 +260,6 @@ def fitting(value, dtype):
 
 def _fill(made, value, op):
     """Fills with a number that must fit."""
-    if _C.is_numpy(value):
-        value = value.item()
     if not isinstance(value, (int, float, complex)):
         raise TypeError(
             f"{op}(): argument 'fill_value' (position 2) must be Number, not {type(value).__name__}"
@@ -236,6 +281,13 @@ def full(
     requires_grad=False,
 ):
     """A tensor filled with one value, whose type decides the dtype if none is given.
+
+    Args:
+        size: the sizes, as a sequence.
+        fill_value: a number or a 0-dim tensor.
+        out: a tensor for the result.
+        dtype: by default what the number's type asks for.
+        layout, device, pin_memory, requires_grad: as of `tensor`.
 
     Raises:
         RuntimeError: if the value does not fit in `dtype`.
@@ -270,7 +322,16 @@ def empty_like(
     """An uninitialised tensor with the sizes, dtype and device of `input`.
 
     Args:
+        input: any dtype and sizes.
+        dtype, layout, device: instead of input's own.
+        requires_grad, pin_memory: as of `tensor`.
         memory_format: `preserve_format` (the default) also keeps the order of the axes in memory.
+
+    Example:
+        >>> x = flambeau.zeros(2, 3, dtype=flambeau.int8).t()
+        >>> y = flambeau.empty_like(x)
+        >>> y.shape, y.stride(), y.dtype
+        (torch.Size([3, 2]), (1, 3), torch.int8)
     """
     _require_tensor(input, "empty_like")
     dtype = input.dtype if dtype is None else _dtype(dtype, "empty_like")
@@ -316,7 +377,17 @@ def _like(op, value):
         return made
 
     create.__name__ = create.__qualname__ = op
-    create.__doc__ = f"A tensor filled with {value}, like `input` in sizes, dtype and device."
+    create.__doc__ = f"""A tensor filled with {value}, like `input` in sizes, dtype and device.
+
+    Args:
+        input: any dtype and sizes.
+        dtype, layout, device: instead of input's own.
+        requires_grad, pin_memory, memory_format: as of `empty_like`.
+
+    Example:
+        >>> flambeau.{op}(flambeau.tensor([5, 6]))
+        tensor([{value}, {value}])
+    """
     return function(create)
 
 
@@ -336,7 +407,21 @@ def full_like(
     pin_memory=False,
     memory_format=None,
 ):
-    """A tensor filled with one value, like `input` in sizes, dtype and device."""
+    """A tensor filled with one value, like `input` in sizes, dtype and device.
+
+    Args:
+        input: any dtype and sizes.
+        fill_value: a number or a 0-dim tensor; what comes after the point is cut off for integers.
+        dtype, layout, device: instead of input's own.
+        requires_grad, pin_memory, memory_format: as of `empty_like`.
+
+    Raises:
+        RuntimeError: if the value does not fit in the dtype.
+
+    Example:
+        >>> flambeau.full_like(flambeau.tensor([1, 2]), 7)
+        tensor([7, 7])
+    """
     _require_tensor(input, "full_like")
     made = empty_like(
         input,
@@ -356,7 +441,21 @@ def full_like(
 def empty_strided(
     size, stride, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
 ):
-    """An uninitialised tensor with these strides and just enough storage for them."""
+    """An uninitialised tensor with these strides and just enough storage for them.
+
+    Args:
+        size: the sizes.
+        stride: as many distances in memory, counted in elements.
+        dtype, layout, device, requires_grad, pin_memory: as of `tensor`.
+
+    Raises:
+        RuntimeError: if there are not as many strides as sizes, or one of them is negative.
+
+    Example:
+        >>> x = flambeau.empty_strided((2, 3), (1, 2))
+        >>> x.shape, x.stride(), x.is_contiguous()
+        (torch.Size([2, 3]), (1, 2), False)
+    """
     if len(size) != len(stride):
         raise RuntimeError(
             f"dimensionality of sizes ({len(size)}) must match dimensionality of strides"
@@ -382,7 +481,20 @@ def empty_permuted(
     requires_grad=False,
     pin_memory=False,
 ):
-    """An uninitialised dense tensor whose axes lie in memory in the order `physical_layout`."""
+    """An uninitialised dense tensor whose axes lie in memory in a given order.
+
+    Args:
+        size: the sizes.
+        physical_layout: each axis once, that of the longest stride first.
+        dtype, layout, device, requires_grad, pin_memory: as of `tensor`.
+
+    Raises:
+        RuntimeError: if `physical_layout` is no permutation of the axes.
+
+    Example:
+        >>> flambeau.empty_permuted((2, 3, 5), (0, 2, 1)).stride()
+        (15, 1, 3)
+    """
     if sorted(physical_layout) != list(range(len(size))):
         raise RuntimeError(
             "Number of dimensions in size does not match the length of the physical_layout, or it"
@@ -408,7 +520,7 @@ def empty_permuted(
 # ---- methods: new tensors like this one ----
 
 
-def _new(op, value):
+def _new(op, value, shown, printed):
     def create(
         self,
         *size,
@@ -434,13 +546,27 @@ def _new(op, value):
         return made
 
     create.__name__ = create.__qualname__ = op
-    create.__doc__ = "A new tensor of these sizes with the dtype and device of this one."
+    what = "uninitialised tensor" if value is None else f"tensor filled with {value}"
+    create.__doc__ = f"""A new {what}, with the dtype and device of this one.
+
+    Args:
+        size: the sizes, as integers or one sequence.
+        dtype, device: instead of this tensor's own.
+        layout, pin_memory, requires_grad: as of `tensor`.
+
+    Raises:
+        RuntimeError: if a size is negative.
+
+    Example:
+        >>> flambeau.tensor([5, 6]).{op}(3){shown}
+        {printed}
+    """
     return _method(create)
 
 
-new_empty = _new("new_empty", None)
-new_zeros = _new("new_zeros", 0)
-new_ones = _new("new_ones", 1)
+new_empty = _new("new_empty", None, ".dtype", "torch.int64")
+new_zeros = _new("new_zeros", 0, "", "tensor([0, 0, 0])")
+new_ones = _new("new_ones", 1, "", "tensor([1, 1, 1])")
 
 
 @_method
@@ -455,7 +581,21 @@ def new_full(
     pin_memory=False,
     requires_grad=False,
 ):
-    """A new tensor filled with one value, with the dtype and device of this one."""
+    """A new tensor filled with one value, with the dtype and device of this one.
+
+    Args:
+        size: the sizes, as a sequence.
+        fill_value: a number or a 0-dim tensor.
+        dtype, device: instead of this tensor's own.
+        layout, pin_memory, requires_grad: as of `tensor`.
+
+    Raises:
+        RuntimeError: if the value does not fit in the dtype.
+
+    Example:
+        >>> flambeau.zeros(1, dtype=flambeau.float64).new_full((2,), 3)
+        tensor([3., 3.], dtype=torch.float64)
+    """
     return full(
         size,
         fill_value,
@@ -471,7 +611,21 @@ def new_full(
 def new_empty_strided(
     self, size, stride, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False
 ):
-    """A new uninitialised tensor with these strides and the dtype and device of this one."""
+    """A new uninitialised tensor with these strides and the dtype and device of this one.
+
+    Args:
+        size: the sizes.
+        stride: as many distances in memory, counted in elements.
+        dtype, device: instead of this tensor's own.
+        layout, pin_memory, requires_grad: as of `tensor`.
+
+    Raises:
+        RuntimeError: if there are not as many strides as sizes, or one of them is negative.
+
+    Example:
+        >>> flambeau.zeros(1).new_empty_strided((2, 3), (1, 2)).stride()
+        (1, 2)
+    """
     return empty_strided(
         size,
         stride,

@@ -7,8 +7,10 @@ import math
 from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core.errors import ArgumentValueError, RuntimeFailure, ShapeError, UnsupportedError
+from flambeau.core.numeric import whole
 from flambeau.core.registry import checked, op
 from flambeau.core.tensor import Tensor
+from flambeau.ops._declare import require_tensors
 from flambeau.ops.masks import where
 from flambeau.ops.values import tensor
 
@@ -106,18 +108,15 @@ def _lengths(value, name):
         if value.dtype.is_floating_point or value.dtype.is_complex:
             raise RuntimeFailure(f"ctc_loss: {name} must be integral")
         value = value.reshape(-1).tolist()
-    if not isinstance(value, (tuple, list)) or not all(isinstance(n, int) for n in value):
+    lengths = tuple(map(whole, value)) if isinstance(value, (tuple, list)) else (None,)
+    if None in lengths:
         raise TypeError(f"ctc_loss(): argument '{name}' must be Tensor or tuple of ints")
-    return tuple(value)
+    return lengths
 
 
 def _losses(log_probs, targets, input_lengths, target_lengths, blank, zero_infinity):
     """The loss of each example, and the lengths of the targets; 0-dim without a batch."""
-    for name, value in (("log_probs", log_probs), ("targets", targets)):
-        if not isinstance(value, Tensor):
-            raise TypeError(
-                f"ctc_loss(): argument '{name}' must be Tensor, not {type(value).__name__}"
-            )
+    require_tensors("ctc_loss", log_probs=log_probs, targets=targets)
     if log_probs.dtype not in (_C.float32, _C.float64):
         raise UnsupportedError(f"ctc_loss: not implemented for {log_probs.dtype}")
     if targets.dtype != _C.int64:

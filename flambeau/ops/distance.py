@@ -1,4 +1,4 @@
-"""Distances between all pairs of rows."""
+"""Distances: of two tensors, and between all pairs of rows."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core.errors import ArgumentValueError, DTypeError, RuntimeFailure, ShapeError
 from flambeau.core.registry import function, op
-from flambeau.ops.gather import index_copy
+from flambeau.ops.arithmetic import sub
 from flambeau.ops.join import cat
 from flambeau.ops.masks import where
 from flambeau.ops.matmul import matmul
+from flambeau.ops.scatter import index_copy
 
 _INF = float("inf")
 _MODES = (
@@ -252,3 +253,25 @@ def pdist(input, p=2.0):
     if not p >= 0:
         raise RuntimeFailure("pdist only supports non-negative p values")
     return _pdist(input, float(p))
+
+
+@function(methods=("dist",))
+def dist(input, other, p=2):
+    """The p-norm of input - other, over all elements.
+
+    Args:
+        input: floating or complex.
+        other: of the same kind; the two broadcast.
+        p: any number; see `linalg.vector_norm`.
+
+    Returns:
+        A 0-dim tensor.
+
+    Raises:
+        RuntimeError: if the sizes do not broadcast.
+
+    Example:
+        >>> flambeau.dist(flambeau.tensor([1., 2.]), flambeau.tensor([4., 6.]))
+        tensor(5.)
+    """
+    return sub(input, other).norm(p)

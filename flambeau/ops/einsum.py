@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from flambeau import _C
 from flambeau.backends import kernels
-from flambeau.core.errors import ArgumentValueError, RuntimeFailure, ShapeError
+from flambeau.core.errors import ArgumentValueError, DTypeError, RuntimeFailure, ShapeError
 from flambeau.core.registry import function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import conj
-from flambeau.ops.reduce import sum as _sum
+from flambeau.ops.sums import sum as _sum
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 #: Labels from here on are the axes that an ellipsis stands for, counted from the last.
@@ -548,6 +548,11 @@ def bilinear(input1, input2, weight, bias=None):
 
 
 def _check_bilinear(input1, input2, weight, bias):
+    named = {"input1": input1, "input2": input2, "weight": weight}
+    named |= {} if bias is None else {"bias": bias}
+    if any(each.dtype != weight.dtype for each in named.values()):
+        dtypes = ", ".join(f"{name}: {each.dtype}" for name, each in named.items())
+        raise DTypeError(f"bilinear(): All tensors must have the same dtype, got {dtypes}")
     if input1.dim() != input2.dim():
         raise ShapeError(
             f"bilinear(): input dimensions do not match: got {input1.dim()} and {input2.dim()}"

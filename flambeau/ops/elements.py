@@ -1,17 +1,13 @@
-"""Elements seen otherwise: as mantissa and exponent, as absolute value and angle, as bits.
-
-Also in-place forms that need more than a kernel: `fill_diagonal_`, `map_`, `apply_`.
-"""
+"""Elements seen otherwise: as mantissa and exponent, as absolute value and angle, as bits."""
 
 from __future__ import annotations
 
 from flambeau import _C
 from flambeau.core import return_types
-from flambeau.core.errors import GradError, RuntimeFailure, ShapeError, UnsupportedError
-from flambeau.core.registry import FUNCTIONS, checked, function, op
-from flambeau.core.tensor import Tensor
+from flambeau.core.errors import RuntimeFailure, UnsupportedError
+from flambeau.core.registry import FUNCTIONS, function, op
 from flambeau.ops._declare import named, stored
-from flambeau.ops.elementwise import float_power, where
+from flambeau.ops.masks import where
 
 _FLOATS = (_C.float16, _C.bfloat16, _C.float32, _C.float64)
 
@@ -40,6 +36,9 @@ def _frexp_samples(s):
 )
 def frexp(input):
     """The elements as mantissa * 2**exponent, the mantissa in [0.5, 1).
+
+    Args:
+        input: floating.
 
     Returns:
         (mantissa, exponent), the exponent as int32. Zero, infinite and NaN elements are their own
@@ -112,6 +111,12 @@ def polar(abs, angle):
 def isreal(input):
     """True where an element has no imaginary part.
 
+    Args:
+        input: any dtype; real ones give True everywhere.
+
+    Returns:
+        A bool tensor.
+
     Example:
         >>> flambeau.isreal(flambeau.tensor([1., 2j]))
         tensor([ True, False])
@@ -129,9 +134,11 @@ def hash_tensor(input, dim=(), *, keepdim=False, mode=0, out=None):
     """The bits of the elements, as float64 or int64 numbers, combined by exclusive or.
 
     Args:
+        input: any dtype but complex.
         dim: the axes; none for all.
         keepdim: keep them with size one.
         mode: 0, the only one there is.
+        out: a uint64 tensor for the result.
 
     Returns:
         A uint64 tensor.
@@ -176,99 +183,3 @@ def _folded(bits, axis):
             last ^= bits.narrow(axis, 2 * half, 1)
         bits = folded
     return bits
-
-
-# ---- in place ----
-
-
-def float_power_(self, exponent):
-    """In-place form of `float_power`, for float64 and complex128 tensors."""
-    made = float_power(self, exponent)
-    if made.dtype != self.dtype:
-        raise RuntimeFailure(
-            f"the base given to float_power_ has dtype {self.dtype} but the operation's result"
-            f" requires dtype {made.dtype}"
-        )
-    return self.copy_(made)
-
-
-def fill_diagonal_(self, fill_value, wrap=False):
-    """Writes a value on the main diagonal.
-
-    Args:
-        fill_value: a number.
-        wrap: matrices higher than wide get the diagonal again below, after a free row.
-
-    Raises:
-        RuntimeError: for fewer than two axes, or more than two of different sizes.
-
-    Example:
-        >>> flambeau.zeros(2, 2).fill_diagonal_(1)
-        tensor([[1., 0.],
-                [0., 1.]])
-    """
-    if self.ndim < 2:
-        raise RuntimeFailure("dimensions must larger than 1")
-    if self.ndim > 2 and any(size != self.shape[0] for size in self.shape):
-        raise ShapeError(
-            f"all dimensions of input must be of equal length: input is {tuple(self.shape)}"
-        )
-    step = sum(self.stride())
-    _filled_view(self, min(self.shape), step, 0, fill_value)
-    rows, columns = self.shape[:2]
-    if wrap and self.ndim == 2 and rows > columns + 1:
-        period = self.stride(0) * (columns + 1)
-        whole, rest = divmod(rows, columns + 1)
-        for k in range(1, whole + bool(rest)):
-            count = min(columns, rows - k * (columns + 1))
-            _filled_view(self, count, step, k * period, fill_value)
-    return self
-
-
-def _filled_view(self, count, step, offset, value):
-    if count:
-        self.as_strided((count,), (step,), self.storage_offset() + offset).fill_(value)
-
-
-def _elementwise(name, self, others, function):
-    """Each element of self becomes function(it, those of the others in its place)."""
-    if self.requires_grad:
-        raise GradError(
-            f"Can't call {name}() on Variable that requires grad. Use var.detach().{name}()"
-            " instead."
-        )
-    if not callable(function):
-        raise TypeError(f"'{type(function).__name__}' object is not callable")
-    for other in others:
-        if other.dtype != self.dtype:
-            raise TypeError(f"{name}: expected {self.type()} for 'other' (got {other.type()})")
-    flat = [x.expand(self.shape).reshape(-1).tolist() for x in (self, *others)]
-    values = [function(*row) for row in zip(*flat, strict=True)]
-    for value in values:
-        if not isinstance(value, (bool, int, float, complex)):
-            raise TypeError(f"{name}: must be real number, not {type(value).__name__}")
-    return self.copy_(FUNCTIONS["tensor"](values, dtype=self.dtype).reshape(self.shape))
-
-
-def apply_(self, callable):
-    """Each element x becomes callable(x); in Python, so only for tensors on the CPU, and slow.
-
-    Example:
-        >>> flambeau.tensor([1., 2.]).apply_(lambda x: x + 1)
-        tensor([2., 3.])
-    """
-    return _elementwise("apply_", self, (), callable)
-
-
-def map_(self, tensor, callable):
-    """Each element a becomes callable(a, b) with b from the tensor, which broadcasts to self."""
-    return _elementwise("map_", self, (tensor,), callable)
-
-
-def map2_(self, x, y, callable):
-    """Each element a becomes callable(a, b, c) with b and c from x and y."""
-    return _elementwise("map2_", self, (x, y), callable)
-
-
-for _method in (float_power_, fill_diagonal_, apply_, map_, map2_):
-    setattr(Tensor, _method.__name__, checked(_method))

@@ -446,6 +446,9 @@ def _frequencies(name, doc, half, printed):
     Args:
         n: how many samples.
         d: the time between two of them.
+        out: a tensor for the result.
+        dtype: the default floating type unless given.
+        layout, device, pin_memory, requires_grad: as of `tensor`.
 
     Returns:
         A tensor of {"n // 2 + 1" if half else "n"} frequencies.
@@ -494,7 +497,7 @@ def _shift(name, doc, halves, printed):
     forward.__doc__ = f"""{doc}
 
     Args:
-        input: a tensor.
+        input: any dtype and sizes.
         dim: the axes (default all).
 
     Returns:

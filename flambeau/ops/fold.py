@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from flambeau import _C
 from flambeau.core.errors import DTypeError, RuntimeFailure, ShapeError
+from flambeau.core.numeric import whole
 from flambeau.core.registry import checked, op
-from flambeau.core.tensor import Tensor
+from flambeau.ops._declare import require_tensors
 
 
 def _geometry(kernel, dilation, padding, stride, size):
@@ -94,10 +95,11 @@ def _pairs(name, positive, **arguments):
     """Each argument as one number per axis."""
     pairs = []
     for argument, value in arguments.items():
-        pair = (value, value) if isinstance(value, int) else tuple(value)
+        number = whole(value)
+        pair = tuple(map(whole, value)) if number is None else (number,)
         if len(pair) == 1:
             pair *= 2
-        if len(pair) != 2 or not all(isinstance(v, int) for v in pair):
+        if len(pair) != 2 or None in pair:
             raise TypeError(f"{name}(): argument '{argument}' must be one or two ints")
         if min(pair) < (1 if argument in positive else 0):
             least = "greater than zero" if argument in positive else "non-negative"
@@ -107,8 +109,7 @@ def _pairs(name, positive, **arguments):
 
 
 def _check_image(name, input, dims):
-    if not isinstance(input, Tensor):
-        raise TypeError(f"{name}(): argument 'input' must be Tensor, not {type(input).__name__}")
+    require_tensors(name, input=input)
     if input.ndim not in dims:
         raise ShapeError(
             f"{name}: expected an input of {dims[0]} dimensions, or {dims[1]} with a batch, got "

@@ -14,7 +14,7 @@ from flambeau.core.errors import (
     UnsupportedError,
 )
 from flambeau.core.registry import checked, function, op
-from flambeau.core.tensor import Tensor
+from flambeau.ops._declare import require_tensors
 from flambeau.ops.join import stack
 from flambeau.ops.masks import where
 from flambeau.ops.ranges import arange
@@ -183,7 +183,7 @@ def _samples(*sizes):
     return samples
 
 
-def _sampler(name, node, sizes):
+def _sampler(name, node, what, sizes):
     """Declares the sampling of images or volumes."""
     axes = len(sizes)
 
@@ -193,9 +193,29 @@ def _sampler(name, node, sizes):
             input, grid, interpolation_mode, padding_mode, align_corners
         )
 
-    forward.__doc__ = (
-        f"`grid_sample` of {'images' if axes == 2 else 'volumes'}, with numbers for its modes."
-    )
+    inner = "h, w" if axes == 2 else "d, h, w"
+    image = "[" * (axes + 1) + "1.0, 3.0" + "]" * (axes + 1)
+    forward.__doc__ = f"""`grid_sample` of {what}, with numbers for its modes.
+
+    Args:
+        input: (n, c, {inner}), floating.
+        grid: (n, *points, {axes}), of input's dtype: places between -1 and 1, the last axis first.
+        interpolation_mode: 0 bilinear, 1 nearest, 2 bicubic (of images only).
+        padding_mode: what lies outside: 0 zeros, 1 the border, 2 the reflection.
+        align_corners: whether -1 and 1 are the centres of the outermost elements, not their edges.
+
+    Returns:
+        (n, c, *points).
+
+    Raises:
+        RuntimeError: if sizes or dtypes do not fit.
+
+    Example:
+        >>> x = flambeau.tensor([{image}])
+        >>> middle = flambeau.zeros({"1, " * (axes + 1)}{axes})
+        >>> flambeau.{name}(x, middle, 0, 0, True).item()
+        2.0
+    """
     sampler = op(
         forward,
         name=name,
@@ -220,14 +240,33 @@ def _sampler(name, node, sizes):
     return sampler
 
 
-grid_sampler_2d = _sampler("grid_sampler_2d", "GridSampler2D", (4, 5))
-grid_sampler_3d = _sampler("grid_sampler_3d", "GridSampler3D", (2, 3, 4))
+grid_sampler_2d = _sampler("grid_sampler_2d", "GridSampler2D", "images", (4, 5))
+grid_sampler_3d = _sampler("grid_sampler_3d", "GridSampler3D", "volumes", (2, 3, 4))
 
 
 @function
 def grid_sampler(input, grid, interpolation_mode, padding_mode, align_corners):
-    """`grid_sample` with numbers for its modes: 0 bilinear, 1 nearest, 2 bicubic; 0 zeros,
-    1 border, 2 reflection."""
+    """`grid_sample` with numbers for its modes.
+
+    Args:
+        input: (n, c, h, w) or (n, c, d, h, w), floating.
+        grid: (n, *points, axes), places between -1 and 1.
+        interpolation_mode: 0 bilinear, 1 nearest, 2 bicubic (of four axes only).
+        padding_mode: what lies outside: 0 zeros, 1 the border, 2 the reflection.
+        align_corners: whether -1 and 1 are the centres of the outermost elements, not their edges.
+
+    Returns:
+        (n, c, *points).
+
+    Raises:
+        RuntimeError: if the sizes do not fit.
+
+    Example:
+        >>> x = flambeau.tensor([[[[1.0, 3.0]]]])
+        >>> middle = flambeau.zeros(1, 1, 1, 2)
+        >>> flambeau.grid_sampler(x, middle, 0, 0, True)
+        tensor([[[[2.]]]])
+    """
     sampler = grid_sampler_3d if input.ndim == 5 else grid_sampler_2d
     if input.shape[:1] != grid.shape[:1]:
         raise ShapeError(
@@ -290,11 +329,7 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
             "nn.functional.grid_sample(): expected padding_mode to be 'zeros', 'border', or "
             f"'reflection', but got: '{padding_mode}'"
         )
-    for name, value in (("input", input), ("grid", grid)):
-        if not isinstance(value, Tensor):
-            raise TypeError(
-                f"grid_sample(): argument '{name}' must be Tensor, not {type(value).__name__}"
-            )
+    require_tensors("grid_sample", input=input, grid=grid)
     corners = _corners(align_corners)
     return grid_sampler(input, grid, _MODES.index(mode), _PADDINGS.index(padding_mode), corners)
 
@@ -330,7 +365,26 @@ def _base(theta, sizes, align_corners):
     ],
 )
 def affine_grid_generator(theta, size, align_corners):
-    """`affine_grid` without its checks and warnings."""
+    """`affine_grid` without its checks and warnings: the places that affine maps send pixels to.
+
+    Args:
+        theta: (n, 2, 3) or (n, 3, 4), floating: the maps.
+        size: (n, c, h, w) or (n, c, d, h, w), of the image that will be sampled for.
+        align_corners: whether -1 and 1 are the centres of the outermost pixels, not their edges.
+
+    Returns:
+        (n, h, w, 2) or (n, d, h, w, 3), for `grid_sample`.
+
+    Raises:
+        RuntimeError: if the sizes do not fit.
+
+    Example:
+        >>> identity = flambeau.eye(2, 3).unsqueeze(0)
+        >>> flambeau.affine_grid_generator(identity, (1, 1, 1, 3), True)
+        tensor([[[[-1.,  0.],
+                  [ 0.,  0.],
+                  [ 1.,  0.]]]])
+    """
     if not theta.dtype.is_floating_point:
         raise UnsupportedError(f"affine_grid_generator: not implemented for {theta.dtype}")
     axes = len(size) - 2

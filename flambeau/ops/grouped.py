@@ -6,15 +6,13 @@ from flambeau import _C
 from flambeau.core.errors import DTypeError, RuntimeFailure, ShapeError
 from flambeau.core.registry import checked
 from flambeau.core.tensor import Tensor
+from flambeau.ops._declare import require_tensors
 from flambeau.ops.join import cat, stack
 
 
 def _check(a, b, offs, bias, out_dtype):
+    require_tensors("grouped_mm", mat_a=a, mat_b=b)
     for name, value in (("mat_a", a), ("mat_b", b)):
-        if not isinstance(value, Tensor):
-            raise TypeError(
-                f"grouped_mm(): argument '{name}' must be Tensor, not {type(value).__name__}"
-            )
         if value.dtype not in (_C.float32, _C.bfloat16, _C.float16):
             raise DTypeError(
                 f"Expected {name} to be Float32, BFloat16 or Float16 matrix, got {value.dtype.name}"

@@ -1,4 +1,4 @@
-"""Histograms of values and of points, with bins of any number or edges."""
+"""Histograms of values and of points, with bins of any number or edges; counts of integers."""
 
 from __future__ import annotations
 
@@ -177,3 +177,54 @@ def histogramdd(input, bins, range=None, weight=None, density=False):
     even = not any(isinstance(b, Tensor) for b in several)
     found = _counted(points, edges, even, weight, density)
     return return_types.histogramdd((found, tuple(edges)))
+
+
+# ---- counts by a kernel ----
+
+
+@function(methods=("histc",))
+def histc(input, bins=100, min=0, max=0, *, out=None):
+    """How many elements fall into each of `bins` equal intervals between min and max.
+
+    Args:
+        input: floating; what lies outside does not count.
+        bins: how many intervals.
+        min: the lower end; with min = max the extremes of the input are used.
+        max: the upper end.
+        out: a tensor for the result.
+
+    Returns:
+        (bins), of input's dtype.
+
+    Raises:
+        RuntimeError: if bins is not positive, or max less than min.
+
+    Example:
+        >>> flambeau.histc(flambeau.tensor([1., 2., 1.]), bins=4, min=0, max=3)
+        tensor([0., 2., 1., 0.])
+    """
+    found = kernels(input).histc(input, bins, min, max)
+    return stored("histc", found, out, exact=True)
+
+
+@function(methods=("bincount",))
+def bincount(input, weights=None, minlength=0):
+    """How often each of 0, 1, 2, ... occurs in a vector of integers.
+
+    Args:
+        input: (n), integers from 0 on.
+        weights: (n); add these up instead of counting.
+        minlength: the least length of the result.
+
+    Returns:
+        (k) with one more than the greatest number, at least `minlength`: int64, or for weights
+        float64 (float32 for those of that dtype).
+
+    Raises:
+        RuntimeError: if input is no vector of such numbers, or the weights are not as many.
+
+    Example:
+        >>> flambeau.bincount(flambeau.tensor([1, 2, 1]))
+        tensor([0, 2, 1])
+    """
+    return kernels(input).bincount(input, weights, minlength)

@@ -40,8 +40,23 @@ def _index_put_samples(s):
 
 @op(methods=("index_put",), inplace=True, out=False, samples=_index_put_samples)
 def index_put(input, indices, values, accumulate=False):
-    """A copy of input with input[indices] = values (+= if `accumulate`, repeated indices
-    counted).
+    """A copy of input with `input[indices] = values`.
+
+    Args:
+        input: any dtype and sizes.
+        indices: a tuple of tensors of integers or bools, which broadcast, one for each axis from
+            the first on.
+        values: what broadcasts to the places.
+        accumulate: add instead; what an index names twice then gets both.
+
+    Raises:
+        IndexError: if an index is out of range.
+        RuntimeError: if the values do not broadcast to the places.
+
+    Example:
+        >>> places = (flambeau.tensor([0, 0, 1]),)
+        >>> flambeau.zeros(2).index_put(places, flambeau.tensor(1.0), accumulate=True)
+        tensor([2., 1.])
     """
     out = kernels(input).clone(input)
     kernels(input).index_put(out, list(indices), _values_like(values, input), accumulate)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flambeau import _C
 from flambeau.backends import kernels
+from flambeau.core.numeric import whole
 from flambeau.core.registry import function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops.index import _zeros
@@ -18,10 +19,23 @@ def _cat_samples(s):
 
 @op(tensors="tensors", aliases=("concat", "concatenate"), samples=_cat_samples)
 def cat(tensors, dim=0):
-    """Joins tensors along an existing axis.
+    """Joins tensors along an axis that they have.
+
+    Args:
+        tensors: a list or tuple of tensors, whose sizes agree but along `dim`; dtypes are promoted.
+            Vectors of no elements are passed over.
+        dim: the axis.
 
     Raises:
         RuntimeError: if sizes differ in another axis.
+        ValueError: if there are no tensors.
+        IndexError: if there is no such axis.
+
+    Example:
+        >>> flambeau.cat([flambeau.tensor([[1, 2]]), flambeau.tensor([[3, 4], [5, 6]])])
+        tensor([[1, 2],
+                [3, 4],
+                [5, 6]])
     """
     return _kernels_of(tensors).cat(tensors, dim)
 
@@ -55,8 +69,18 @@ def _kernels_of(tensors):
 def stack(tensors, dim=0):
     """Joins tensors of one shape along a new axis.
 
+    Args:
+        tensors: a list or tuple of n tensors; dtypes are promoted.
+        dim: where the new axis, of length n, will be.
+
     Raises:
-        RuntimeError: if the shapes differ.
+        RuntimeError: if the shapes differ, or there are no tensors.
+        IndexError: if dim is beyond the axes of the result.
+
+    Example:
+        >>> flambeau.stack([flambeau.tensor([1, 2]), flambeau.tensor([3, 4])], dim=1)
+        tensor([[1, 3],
+                [2, 4]])
     """
     if not tensors:
         raise RuntimeError("stack expects a non-empty TensorList")
@@ -91,7 +115,19 @@ stack.vjp("tensors")(lambda g, dim: g.unbind(dim))
     samples=lambda s: [s(s.tensor(2, 3)), s(s.tensor(2, 3), dim=-1)],
 )
 def unbind(input, dim=0):
-    """The slices along `dim`, without that axis, as a tuple of views."""
+    """The slices along an axis, without that axis, as a tuple of views.
+
+    Args:
+        input: any dtype, at least one axis.
+        dim: the axis.
+
+    Raises:
+        IndexError: if there is no such axis.
+
+    Example:
+        >>> flambeau.tensor([[1, 2], [3, 4]]).unbind(1)
+        (tensor([1, 3]), tensor([2, 4]))
+    """
     if input.ndim == 0:
         raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     return tuple(_C.select(input, dim, k) for k in range(input.size(dim)))
@@ -162,10 +198,25 @@ _unsafe_split.vjp("input")(_joined)
 
 @function
 def split(tensor, split_size_or_sections, dim=0):
-    """Splits along `dim` into pieces of one size (the last may be smaller) or of the sizes given.
+    """Splits along an axis into pieces of one size (the last may be smaller) or of the sizes given.
+
+    Args:
+        tensor: any dtype and sizes.
+        split_size_or_sections: the length of each piece, or a list of lengths.
+        dim: the axis.
+
+    Returns:
+        A tuple of views.
 
     Raises:
-        RuntimeError: if the sizes do not add up to the length of the axis.
+        RuntimeError: if the sizes do not add up to the length of the axis, or one is negative.
+        IndexError: if there is no such axis.
+
+    Example:
+        >>> flambeau.split(flambeau.arange(5), 2)
+        (tensor([0, 1]), tensor([2, 3]), tensor([4]))
+        >>> flambeau.split(flambeau.arange(5), [1, 4])
+        (tensor([0]), tensor([1, 2, 3, 4]))
     """
     return _split_sizes(tensor, *_pieces(tensor, split_size_or_sections, dim))
 
@@ -201,7 +252,22 @@ def _pieces(tensor, split_size_or_sections, dim):
 
 
 def _split(self, split_size, dim=0):
-    """`flambeau.split` of this tensor, whose argument has a name of its own here."""
+    """`flambeau.split` of this tensor: pieces of one size, or of the sizes given, along an axis.
+
+    Args:
+        split_size: the length of each piece, or a list of lengths.
+        dim: the axis.
+
+    Returns:
+        A tuple of views.
+
+    Raises:
+        RuntimeError: if the sizes do not add up to the length of the axis.
+
+    Example:
+        >>> flambeau.arange(3).split(2)
+        (tensor([0, 1]), tensor([2]))
+    """
     return split(self, split_size, dim)
 
 
@@ -219,7 +285,26 @@ def _countable(name, pieces):
 
 @function(methods=("chunk",))
 def chunk(input, chunks, dim=0):
-    """Splits into at most `chunks` pieces of equal size (the last may be smaller)."""
+    """Splits into at most `chunks` pieces of equal size (the last may be smaller), along an axis.
+
+    Args:
+        input: any dtype, at least one axis.
+        chunks: how many; there are fewer where as many equal ones would not be needed.
+        dim: the axis.
+
+    Returns:
+        A tuple of views.
+
+    Raises:
+        RuntimeError: if chunks is not positive.
+        IndexError: if there is no such axis.
+
+    Example:
+        >>> flambeau.arange(5).chunk(2)
+        (tensor([0, 1, 2]), tensor([3, 4]))
+        >>> len(flambeau.arange(5).chunk(4))  # pieces of two
+        3
+    """
     return split(input, _chunk_size(input, chunks, dim), dim)
 
 
@@ -254,12 +339,17 @@ def tensor_split(
     """Splits into a number of pieces as equal as possible, or at the indices given.
 
     Args:
+        input: any dtype, at least one axis.
         indices_or_sections: the number of pieces, or the places where they begin but the first; a
             tensor or one of the names below does as well.
         dim: the axis.
         sections: a number of pieces.
         indices: places.
         tensor_indices_or_sections: a tensor of either.
+
+    Raises:
+        RuntimeError: if the number of pieces is not positive, or input is a number.
+        IndexError: if there is no such axis.
 
     Example:
         >>> flambeau.tensor_split(flambeau.tensor([1, 2, 3]), 2)
@@ -275,8 +365,8 @@ def tensor_split(
     n = input.size(dim)
     if isinstance(indices_or_sections, Tensor):
         indices_or_sections = indices_or_sections.tolist()
-    if isinstance(indices_or_sections, int):
-        sections = indices_or_sections
+    sections = whole(indices_or_sections)
+    if sections is not None:
         if sections <= 0:
             raise RuntimeError(f"number of sections must be larger than 0, got {sections}")
         base, longer = divmod(n, _countable("tensor_split", sections))
@@ -286,7 +376,7 @@ def tensor_split(
     return tuple(slice_op(input, dim, borders[k], borders[k + 1]) for k in range(len(borders) - 1))
 
 
-def _split_at(name, axis, least):
+def _split_at(name, axis, least, example, printed):
     def split_along(input, indices_or_sections=None, *, sections=None, indices=None):
         indices_or_sections = _one_of(name, indices_or_sections, sections, indices)
         dim = axis
@@ -297,7 +387,7 @@ def _split_at(name, axis, least):
                 f"torch.{name} requires a tensor with at least {least} dimension, but got a tensor "
                 f"with {input.ndim} dimensions!"
             )
-        if isinstance(indices_or_sections, int):
+        if whole(indices_or_sections) is not None:
             n = input.shape[dim]
             if indices_or_sections <= 0 or n % indices_or_sections:
                 raise RuntimeError(
@@ -307,13 +397,37 @@ def _split_at(name, axis, least):
         return tensor_split(input, indices_or_sections, dim)
 
     split_along.__name__ = name
-    split_along.__doc__ = f"tensor_split along axis {axis}."
+    split_along.__doc__ = f"""`tensor_split` along axis {axis}; a number of pieces must divide it.
+
+    Args:
+        input: any dtype, {least} or more axes; if there is one only, that is split.
+        indices_or_sections: the number of pieces, or a list of the places where they begin but
+            the first; one of the names below does as well.
+        sections: a number of pieces.
+        indices: places.
+
+    Returns:
+        A tuple of views.
+
+    Raises:
+        RuntimeError: if input has fewer axes, or the number does not divide the axis.
+
+    Example:
+        >>> flambeau.{name}({example})
+        {printed}
+    """
     return function(split_along, methods=(name,))
 
 
-hsplit = _split_at("hsplit", 1, 1)
-vsplit = _split_at("vsplit", 0, 2)
-dsplit = _split_at("dsplit", 2, 3)
+hsplit = _split_at(
+    "hsplit", 1, 1, "flambeau.tensor([[1, 2, 3]]), [1]", "(tensor([[1]]), tensor([[2, 3]]))"
+)
+vsplit = _split_at(
+    "vsplit", 0, 2, "flambeau.tensor([[1], [2]]), 2", "(tensor([[1]]), tensor([[2]]))"
+)
+dsplit = _split_at(
+    "dsplit", 2, 3, "flambeau.tensor([[[1, 2]]]), 2", "(tensor([[[1]]]), tensor([[[2]]]))"
+)
 
 
 def _check_some(name, tensors):
@@ -323,7 +437,20 @@ def _check_some(name, tensors):
 
 @function
 def hstack(tensors, *, out=None):
-    """Joins side by side: along axis 1, vectors along axis 0."""
+    """Joins side by side: along the second axis, vectors and numbers along the first.
+
+    Args:
+        tensors: a list or tuple, whose sizes agree in the other axes; dtypes are promoted.
+        out: a tensor for the result.
+
+    Raises:
+        RuntimeError: if there are none, or the other sizes differ.
+
+    Example:
+        >>> flambeau.hstack([flambeau.tensor([[1], [2]]), flambeau.tensor([[3], [4]])])
+        tensor([[1, 3],
+                [2, 4]])
+    """
     _check_some("hstack", tensors)
     tensors = [t.reshape(1) if t.ndim == 0 else t for t in tensors]
     return cat(tensors, 0 if tensors[0].ndim == 1 else 1, out=out)
@@ -331,7 +458,20 @@ def hstack(tensors, *, out=None):
 
 @function
 def vstack(tensors, *, out=None):
-    """Joins on top of each other; vectors count as rows."""
+    """Joins on top of each other, along the first axis; vectors count as rows.
+
+    Args:
+        tensors: a list or tuple, whose sizes agree in the other axes; dtypes are promoted.
+        out: a tensor for the result.
+
+    Raises:
+        RuntimeError: if there are none, or the other sizes differ.
+
+    Example:
+        >>> flambeau.vstack([flambeau.tensor([1, 2]), flambeau.tensor([3, 4])])
+        tensor([[1, 2],
+                [3, 4]])
+    """
     _check_some("vstack", tensors)
     return cat([_row(t) for t in tensors], 0, out=out)
 
@@ -342,7 +482,20 @@ def _row(t):
 
 @function
 def dstack(tensors, *, out=None):
-    """Joins along axis 2; matrices get that axis."""
+    """Joins along the third axis; what has fewer axes gets that one, vectors count as rows.
+
+    Args:
+        tensors: a list or tuple, whose sizes agree in the other axes; dtypes are promoted.
+        out: a tensor for the result.
+
+    Raises:
+        RuntimeError: if there are none, or the other sizes differ.
+
+    Example:
+        >>> flambeau.dstack([flambeau.tensor([1, 2]), flambeau.tensor([3, 4])])
+        tensor([[[1, 3],
+                 [2, 4]]])
+    """
     _check_some("dstack", tensors)
     deep = [_row(t) if t.ndim < 2 else t for t in tensors]
     return cat([t.unsqueeze(2) if t.ndim == 2 else t for t in deep], 2, out=out)
@@ -350,6 +503,19 @@ def dstack(tensors, *, out=None):
 
 @function
 def column_stack(tensors, *, out=None):
-    """Joins vectors as columns."""
+    """Joins vectors as the columns of a matrix; what has more axes is joined as by `hstack`.
+
+    Args:
+        tensors: a list or tuple, of one length; dtypes are promoted.
+        out: a tensor for the result.
+
+    Raises:
+        RuntimeError: if there are none, or the lengths differ.
+
+    Example:
+        >>> flambeau.column_stack([flambeau.tensor([1, 2]), flambeau.tensor([3, 4])])
+        tensor([[1, 3],
+                [2, 4]])
+    """
     _check_some("column_stack", tensors)
     return hstack([t.reshape(-1, 1) if t.ndim < 2 else t for t in tensors], out=out)

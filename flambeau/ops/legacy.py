@@ -67,7 +67,19 @@ def legacy_tensor(cls: type, *arguments: object, **keywords: object) -> object:
 
 
 def new(self, *arguments, **keywords):
-    """The legacy constructor with this tensor's dtype: sizes, or a sequence of values."""
+    """The legacy constructor with this tensor's dtype; `new_tensor` and `new_empty` are clearer.
+
+    Args:
+        arguments: sizes, for uninitialised memory, or a sequence of values.
+        keywords: `device`.
+
+    Raises:
+        TypeError: for arguments that are neither.
+
+    Example:
+        >>> flambeau.tensor([1, 2]).new([3.7, 4.2])
+        tensor([3, 4])
+    """
     return _constructed(arguments, keywords, self.dtype)
 
 
@@ -142,6 +154,10 @@ _BY_TYPE_NAME = {f"torch.{name}": dtype for dtype, name in _TYPE_NAMES.items()}
 
 def type_(self, dtype=None, non_blocking=False):
     """The name of this tensor's legacy type, or the tensor converted to a dtype or legacy type.
+
+    Args:
+        dtype: a dtype, a legacy type or its name; None to ask.
+        non_blocking: accepted; copies are done when the call returns.
 
     Raises:
         ValueError: if no type is called so.

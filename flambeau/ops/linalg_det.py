@@ -9,6 +9,7 @@ from flambeau.ops._declare import conj
 from flambeau.ops.linalg_common import identity_like, squares
 from flambeau.ops.linalg_factors import _parts
 from flambeau.ops.linalg_solve import _solve, inverse
+from flambeau.ops.masks import where
 
 
 def _precision(A):
@@ -153,7 +154,22 @@ def linalg_slogdet(A):
     samples=squares,
 )
 def slogdet(input):
-    """The sign of the determinant and the logarithm of its absolute value: `linalg.slogdet`."""
+    """The sign of the determinant and the logarithm of its absolute value: `linalg.slogdet`.
+
+    Args:
+        input: (..., n, n), floating or complex.
+
+    Returns:
+        A named tuple (sign, logabsdet), both (...); (0, -inf) for a singular matrix.
+
+    Raises:
+        RuntimeError: if the matrices are not square.
+
+    Example:
+        >>> sign, logabsdet = flambeau.slogdet(flambeau.tensor([[0.0, 1.0], [1.0, 0.0]]))
+        >>> sign, logabsdet
+        (tensor(-1.), tensor(0.))
+    """
     return kernels(input).log_determinant(input, "linalg.slogdet")
 
 
@@ -165,6 +181,15 @@ slogdet.vjp("input")(lambda g, input, sign: _slogdet_gradient(g, input, sign))
 def logdet(input):
     """The logarithm of the determinant; NaN where that is negative.
 
+    Args:
+        input: (..., n, n), floating or complex.
+
+    Returns:
+        (...); -inf for a singular matrix.
+
+    Raises:
+        RuntimeError: if the matrices are not square.
+
     Example:
         >>> flambeau.logdet(flambeau.eye(3))
         tensor(0.)
@@ -172,4 +197,4 @@ def logdet(input):
     sign, logarithm = slogdet(input)
     if input.is_complex():
         return logarithm + sign.log()
-    return logarithm.masked_fill(sign == -1, float("nan"))
+    return where(sign == -1, float("nan"), logarithm)

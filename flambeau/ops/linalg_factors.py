@@ -95,6 +95,13 @@ def cholesky_ex(input, *, upper=False, check_errors=False):
 
     Returns:
         (L, info): info is the order of the first leading minor that is not positive, or 0.
+
+    Raises:
+        RuntimeError: if the matrices are not square.
+
+    Example:
+        >>> flambeau.linalg.cholesky_ex(flambeau.tensor([[4.0, 2.0], [2.0, -5.0]])).info
+        tensor(2, dtype=torch.int32)
     """
     return kernels(input).cholesky(input, bool(upper), bool(check_errors), "linalg.cholesky_ex")
 
@@ -109,7 +116,23 @@ cholesky_ex.vjp("input")(lambda g, L, upper: _cholesky_gradient(g, L, upper))
     samples=_positive_samples,
 )
 def cholesky(input, upper=False):
-    """The Cholesky factor; `linalg.cholesky` with `upper` by position."""
+    """The Cholesky factor L with A = L L^H; `linalg.cholesky` with `upper` by position.
+
+    Args:
+        input: (..., n, n), Hermitian and positive definite; one triangle is read.
+        upper: return U with A = U^H U instead.
+
+    Returns:
+        (..., n, n), zeros in the other triangle.
+
+    Raises:
+        LinAlgError: if a matrix is not positive definite.
+
+    Example:
+        >>> flambeau.cholesky(flambeau.tensor([[4.0, 2.0], [2.0, 5.0]]))
+        tensor([[2., 0.],
+                [1., 2.]])
+    """
     return kernels(input).cholesky(input, bool(upper), True, "cholesky")[0]
 
 
@@ -144,6 +167,9 @@ def cholesky_solve(input, input2, upper=False):
         input: B, (..., n, k).
         input2: the factor, (..., n, n).
         upper: whether that is the upper one.
+
+    Raises:
+        RuntimeError: if the sizes do not fit.
 
     Example:
         >>> L = flambeau.tensor([[2., 0.], [1., 2.]])
@@ -185,8 +211,16 @@ def cholesky_inverse(input, upper=False):
         input: the factor, (..., n, n).
         upper: whether that is the upper one.
 
+    Returns:
+        (..., n, n): the inverse of A itself, not of the factor.
+
     Raises:
         LinAlgError: if there is a zero on the factor's diagonal.
+
+    Example:
+        >>> flambeau.cholesky_inverse(flambeau.tensor([[2.0, 0.0], [0.0, 0.5]]))
+        tensor([[0.2500, 0.0000],
+                [0.0000, 4.0000]])
     """
     kernels(input).check_diagonal(input, "cholesky_inverse")
     return cholesky_solve(identity_like(input), input, upper)
@@ -239,8 +273,20 @@ def _check_pivot(pivot):
 def lu_factor_ex(A, *, pivot=True, check_errors=False):
     """`linalg.lu_factor` that says what failed instead of raising.
 
+    Args:
+        A: (..., m, n), floating or complex.
+        pivot: must be true on the CPU.
+        check_errors: raise all the same.
+
     Returns:
         (LU, pivots, info): info is the place of a zero on U's diagonal, or 0.
+
+    Raises:
+        RuntimeError: if A has fewer than two axes, or `pivot` is false.
+
+    Example:
+        >>> flambeau.linalg.lu_factor_ex(flambeau.tensor([[1.0, 2.0], [2.0, 4.0]])).info
+        tensor(2, dtype=torch.int32)
     """
     _check_pivot(pivot)
     return kernels(A).lu_factor(A, bool(check_errors), "torch.linalg.lu_factor_ex")
@@ -334,6 +380,16 @@ def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True):
         LU_pivots: int32, (..., min(m, n)).
         unpack_data: make L and U; else they are empty.
         unpack_pivots: make P; else it is empty.
+
+    Raises:
+        RuntimeError: if the pivots are not int32, or not those of matrices of these sizes.
+
+    Example:
+        >>> A = flambeau.tensor([[1.0, 2.0], [3.0, 4.0]])
+        >>> P, L, U = flambeau.lu_unpack(*flambeau.linalg.lu_factor(A))
+        >>> P @ L @ U
+        tensor([[1., 2.],
+                [3., 4.]])
     """
     check_matrix("torch.lu_unpack", LU_data, "LU_data")
     permutation, *parts = (LU_data.new_empty((0,)) for _ in range(3))
@@ -422,8 +478,17 @@ def linalg_lu_solve(LU, pivots, B, *, left=True, adjoint=False):
         left: whether A stands on the left of X.
         adjoint: solve with A^H instead of A.
 
+    Returns:
+        X, with the sizes of B after broadcasting.
+
     Raises:
         ShapeError: if the sizes do not fit.
+
+    Example:
+        >>> LU, pivots = flambeau.linalg.lu_factor(flambeau.tensor([[0.0, 2.0], [1.0, 0.0]]))
+        >>> flambeau.linalg.lu_solve(LU, pivots, flambeau.tensor([[4.0], [3.0]]))
+        tensor([[3.],
+                [2.]])
     """
     name = "linalg.lu_solve"
     check_matrix(name, LU, "LU")
@@ -469,8 +534,20 @@ def _symmetric_samples(s):
 def ldl_factor_ex(input, *, hermitian=False, check_errors=False):
     """`linalg.ldl_factor` that says what failed instead of raising.
 
+    Args:
+        input: (..., n, n); the lower triangle is read.
+        hermitian: A = L D L^H of complex Hermitian matrices.
+        check_errors: raise all the same.
+
     Returns:
         (LD, pivots, info): info is the place of a zero on D's diagonal, or 0.
+
+    Raises:
+        RuntimeError: if the matrices are not square.
+
+    Example:
+        >>> flambeau.linalg.ldl_factor_ex(flambeau.zeros(2, 2)).info
+        tensor(1, dtype=torch.int32)
     """
     return kernels(input).ldl_factor(
         input, bool(hermitian), bool(check_errors), "torch.linalg.ldl_factor_ex"
@@ -498,6 +575,11 @@ def ldl_factor(input, *, hermitian=False):
 
     Raises:
         RuntimeError: if D has a zero on its diagonal.
+
+    Example:
+        >>> LD, pivots = flambeau.linalg.ldl_factor(flambeau.tensor([[4.0, 2.0], [2.0, 2.0]]))
+        >>> LD.diagonal()  # of D
+        tensor([4., 1.])
     """
     return kernels(input).ldl_factor(input, bool(hermitian), True, "torch.linalg.ldl_factor")[:2]
 
@@ -524,5 +606,17 @@ def ldl_solve(LD, pivots, B, *, hermitian=False):
         pivots: integers, (..., n).
         B: (..., n, k); batches broadcast.
         hermitian: what the factors were made with.
+
+    Returns:
+        X, with the sizes of B after broadcasting.
+
+    Raises:
+        RuntimeError: if the sizes do not fit.
+
+    Example:
+        >>> LD, pivots = flambeau.linalg.ldl_factor(flambeau.tensor([[0.0, 1.0], [1.0, 0.0]]))
+        >>> flambeau.linalg.ldl_solve(LD, pivots, flambeau.tensor([[3.0], [4.0]]))
+        tensor([[4.],
+                [3.]])
     """
     return kernels(LD).ldl_solve(LD, pivots, B, bool(hermitian), "torch.linalg.ldl_solve")

@@ -30,6 +30,18 @@ def lu_solve(input, LU_data, LU_pivots):
         input: B, (..., n, k).
         LU_data: (..., n, n).
         LU_pivots: int32, (..., n).
+
+    Returns:
+        X, with the sizes of B after broadcasting.
+
+    Raises:
+        RuntimeError: if the sizes do not fit.
+
+    Example:
+        >>> LU, pivots = flambeau.linalg.lu_factor(flambeau.tensor([[0.0, 2.0], [1.0, 0.0]]))
+        >>> flambeau.lu_solve(flambeau.tensor([[4.0], [3.0]]), LU, pivots)
+        tensor([[3.],
+                [2.]])
     """
     return linalg_lu_solve(LU_data, LU_pivots, input)
 
@@ -42,9 +54,13 @@ def lu(A, pivot=True, get_infos=False, out=None):
         A: (..., m, n).
         pivot: must be true on the CPU.
         get_infos: also return info.
+        out: a tuple of tensors for the results.
 
     Returns:
         (LU, pivots) or (LU, pivots, info), as `linalg.lu_factor_ex`.
+
+    Raises:
+        RuntimeError: if A has fewer than two axes, or `pivot` is false.
 
     Example:
         >>> import warnings
@@ -86,6 +102,12 @@ def qr(input, some=True):
         input: (..., m, n).
         some: the reduced form, not the complete one.
 
+    Returns:
+        A named tuple (Q, R).
+
+    Raises:
+        RuntimeError: if input has fewer than two axes.
+
     Example:
         >>> flambeau.qr(flambeau.eye(2)).R
         tensor([[1., 0.],
@@ -117,6 +139,9 @@ def svd(input, some=True, compute_uv=True):
     Returns:
         (U, S, V): V, not its adjoint.
 
+    Raises:
+        RuntimeError: if input has fewer than two axes.
+
     Example:
         >>> flambeau.svd(flambeau.tensor([[3., 0.], [0., -4.]])).S
         tensor([4., 3.])
@@ -139,6 +164,17 @@ def pinverse(input, rcond=1e-15):
     Args:
         input: (..., m, n).
         rcond: singular values up to rcond times the largest one count as zero.
+
+    Returns:
+        (..., n, m).
+
+    Raises:
+        RuntimeError: if input has fewer than two axes.
+
+    Example:
+        >>> flambeau.pinverse(flambeau.tensor([[2.0, 0.0], [0.0, 0.0]]))
+        tensor([[0.5000, 0.0000],
+                [0.0000, 0.0000]])
     """
     return pinv(input, rcond)
 
@@ -169,6 +205,15 @@ def triangular_solve(input, A, upper=True, transpose=False, unitriangular=False)
 
     Returns:
         (solution, cloned_coefficient): X and a copy of A, expanded to the batch.
+
+    Raises:
+        RuntimeError: if the sizes do not fit.
+
+    Example:
+        >>> A = flambeau.tensor([[2.0, 9.0], [0.0, 1.0]])
+        >>> flambeau.triangular_solve(flambeau.tensor([[2.0], [5.0]]), A, upper=False).solution
+        tensor([[1.],
+                [5.]])
     """
     for name, t in (("b", input), ("A", A)):
         if t.ndim < 2:
@@ -222,6 +267,15 @@ def svd_lowrank(A, q=6, niter=2, M=None):
 
     Returns:
         (U, S, V): (..., m, q), (..., q) and (..., n, q).
+
+    Raises:
+        RuntimeError: if A has fewer than two axes.
+        ValueError: if q is negative.
+
+    Example:
+        >>> U, S, V = flambeau.svd_lowrank(flambeau.ones(4, 9), q=2)  # of rank one
+        >>> U.shape, V.shape, round(S[0].item(), 3)
+        (torch.Size([4, 2]), torch.Size([9, 2]), 6.0)
     """
     check_matrix("svd_lowrank", A)
     if isinstance(q, bool) or not isinstance(q, int) or not isinstance(niter, int):
@@ -254,6 +308,12 @@ def pca_lowrank(A, q=None, center=True, niter=2):
 
     Raises:
         ValueError: if q is larger than a side of A.
+
+    Example:
+        >>> along_y = flambeau.tensor([[1.0, 0.0], [1.0, 2.0], [1.0, 4.0]])
+        >>> flambeau.pca_lowrank(along_y, q=1)[2].abs().round()
+        tensor([[0.],
+                [1.]])
     """
     check_matrix("pca_lowrank", A)
     if not (A.is_floating_point() or A.is_complex()):
@@ -290,7 +350,21 @@ def _removed(name, hint):
         )
 
     refuse.__name__ = refuse.__qualname__ = name
-    refuse.__doc__ = f"Removed: use `linalg.{'eigh' if name == 'symeig' else name}`."
+    instead = "eigh" if name == "symeig" else name
+    refuse.__doc__ = f"""Removed, as in PyTorch: use `linalg.{instead}`.
+
+    Args:
+        arguments, keywords: anything.
+
+    Raises:
+        RuntimeError: always.
+
+    Example:
+        >>> flambeau.{name}(flambeau.eye(2))
+        Traceback (most recent call last):
+        ...
+        flambeau.core.errors.RuntimeFailure: This function was deprecated since version 1.9 and ...
+    """
     return function(methods=() if name == "matrix_rank" else (name,))(refuse)
 
 

@@ -1,18 +1,79 @@
-"""Norms of matrices, condition numbers, and the choice between norms of vectors and matrices."""
+"""Norms of vectors and matrices, the choice between them, and condition numbers."""
 
 from __future__ import annotations
 
 from flambeau import _C
+from flambeau.backends import kernels
 from flambeau.core.errors import DTypeError, ShapeError, UnsupportedError
 from flambeau.core.registry import function, op
 from flambeau.core.tensor import Tensor
+from flambeau.ops._declare import require_tensors
 from flambeau.ops.linalg_common import check_matrix, regular
 from flambeau.ops.linalg_solve import inv_ex
 from flambeau.ops.linalg_spectral import svdvals
-from flambeau.ops.reduce import vector_norm
+from flambeau.ops.masks import where
+from flambeau.ops.reduce_common import share_of_extreme, unreduced
 from flambeau.ops.views import _axis
 
 _INF = float("inf")
+
+# ---- vectors ----
+
+
+def _vector_norm_samples(s):
+    for order in (2, 1, 3, 2.5, _INF, -_INF, -1):
+        yield s(s.distinct(2, 3, 4), order)
+        yield s(s.distinct(2, 3, 4), order, (0, -1), keepdim=True)
+    yield s(s.distinct(3, 4), 0, 1)
+    yield s(s.tensor(), 2)
+
+
+@op(name="linalg.vector_norm", public=False, samples=_vector_norm_samples, exact_out=True)
+def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
+    """The vector norm over axes: (sum |x|^ord)^(1/ord).
+
+    Args:
+        x: floating or complex.
+        ord: any number; inf and -inf give the largest and smallest |x|, 0 the number of non-zero
+            elements.
+        dim: the axes; None for all.
+        keepdim: keep them with size one.
+        dtype: convert to this dtype first.
+
+    Raises:
+        RuntimeError: for other dtypes, or if an axis without elements has no norm of this order.
+
+    Example:
+        >>> x = flambeau.tensor([3.0, -4.0])
+        >>> flambeau.linalg.vector_norm(x), flambeau.linalg.vector_norm(x, 1)
+        (tensor(5.), tensor(7.))
+    """
+    return kernels(x).vector_norm(x, ord, dim, keepdim, dtype)
+
+
+@vector_norm.vjp("x")
+def _(g, x, ord, dim, keepdim, out):
+    if ord == 0:
+        return x.new_zeros(x.shape)
+    shape = x.shape
+    if ord in (_INF, -_INF):
+        magnitude = x.abs()
+        return share_of_extreme(g, magnitude, dim, keepdim, out) * x.sgn()
+    g, out = (unreduced(t, dim, keepdim, shape) for t in (g, out))
+    if ord == 1:
+        return g * x.sgn()
+    zero = _C.full((), 0, g.dtype)
+    nothing = out == 0
+    out = where(nothing, _C.full((), 1, out.dtype), out)  # keeps second derivatives finite
+    if ord == 2:
+        return x * where(nothing, zero, g / out)
+    scale = where(nothing, zero, g / out ** (ord - 1))
+    if ord > 2:
+        return x * x.abs() ** (ord - 2) * scale
+    return x.sgn() * where(x == 0, zero, x.abs() ** (ord - 1)) * scale
+
+
+# ---- matrices ----
 
 
 def _matrix_norm_samples(s):
@@ -161,7 +222,7 @@ def linalg_norm(input, ord=None, dim=None, keepdim=False, *, dtype=None):
     """A norm of vectors or of matrices.
 
     Args:
-        input: a tensor.
+        input: floating or complex.
         ord: None: the root of the sum of squares. Else with one axis as in `linalg.vector_norm`,
             with two as in `linalg.matrix_norm`.
         dim: one or two axes; None for all, which with `ord` must be one or two.
@@ -176,10 +237,7 @@ def linalg_norm(input, ord=None, dim=None, keepdim=False, *, dtype=None):
         >>> flambeau.linalg.norm(flambeau.tensor([3., 4.]))
         tensor(5.)
     """
-    if not isinstance(input, Tensor):
-        raise TypeError(
-            f"linalg_norm(): argument 'input' must be Tensor, not {type(input).__name__}"
-        )
+    require_tensors("linalg_norm", input=input)
     dims = (dim,) if isinstance(dim, int) else dim
     if ord is None:
         return vector_norm(_converted(input, dtype, "linalg.vector_norm"), 2, dims, keepdim)
@@ -267,6 +325,9 @@ def nuclear_norm(input, dim=None, keepdim=False):
         dim: these axes; the last two unless given.
         keepdim: keep them with size one.
 
+    Raises:
+        RuntimeError: if there are fewer than two axes, or not two in `dim`.
+
     Example:
         >>> flambeau.nuclear_norm(flambeau.tensor([[3., 0.], [0., 4.]]))
         tensor(7.)
@@ -287,9 +348,12 @@ def frobenius_norm(input, dim, keepdim=False):
     """The root of the sum of squares over one or two axes.
 
     Args:
-        input: a tensor.
+        input: floating or complex.
         dim: the axes.
         keepdim: keep them with size one.
+
+    Raises:
+        RuntimeError: if there are more than two axes in `dim`.
 
     Example:
         >>> flambeau.frobenius_norm(flambeau.tensor([[3., 0.], [0., 4.]]), (0, 1))
@@ -306,11 +370,12 @@ def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
     """A norm over axes: of vectors for a number, of matrices for "nuc".
 
     Args:
-        input: a tensor.
+        input: floating or complex.
         p: "fro" or None: the root of the sum of squares; "nuc": the sum of the singular values of
             matrices in two axes; a number as in `linalg.vector_norm`.
         dim: the axes; None for all.
         keepdim: keep them with size one.
+        out: a tensor for the result.
         dtype: convert to this dtype first.
 
     Raises:

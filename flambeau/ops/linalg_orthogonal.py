@@ -138,6 +138,12 @@ def orgqr(input, tau):
 
     Raises:
         ShapeError: if the sizes do not fit.
+
+    Example:
+        >>> A = flambeau.tensor([[3.0], [4.0]])
+        >>> flambeau.orgqr(*flambeau.geqrf(A)) * 5
+        tensor([[-3.],
+                [-4.]])
     """
     name = "torch.linalg.householder_product"
     if not wants_grad(input, tau):
@@ -167,8 +173,17 @@ def ormqr(input, tau, other, left=True, transpose=False):
         left: whether Q stands on the left.
         transpose: multiply by Q^H.
 
+    Returns:
+        Q other, or other Q: of the sizes of `other`.
+
     Raises:
         ShapeError: if the sizes do not fit.
+
+    Example:
+        >>> A = flambeau.tensor([[3.0], [4.0]])
+        >>> flambeau.ormqr(*flambeau.geqrf(A), A, transpose=True).round()  # Q^H A = R
+        tensor([[-5.],
+                [ 0.]])
     """
     _check_ormqr(input, tau, other, left)
     V = _reflectors(input, tau)
@@ -221,5 +236,13 @@ def geqrf(input):
 
     Returns:
         (a, tau): R from the diagonal on, the reflectors' vectors below it, and their scales.
+
+    Raises:
+        RuntimeError: if input has fewer than two axes.
+
+    Example:
+        >>> a, tau = flambeau.geqrf(flambeau.tensor([[3.0], [4.0]]))
+        >>> a[0], tau
+        (tensor([-5.]), tensor([1.6000]))
     """
     return kernels(input).geqrf(input, "torch.geqrf")

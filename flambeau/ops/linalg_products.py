@@ -6,13 +6,14 @@ from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core.errors import DTypeError, ShapeError, UnsupportedError
 from flambeau.core.layout import contiguous_format
+from flambeau.core.numeric import whole
 from flambeau.core.registry import function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import conj
 from flambeau.ops.join import cat, stack
 from flambeau.ops.linalg_common import check_square, identity_like, regular
 from flambeau.ops.linalg_solve import inverse, solve
-from flambeau.ops.matmul import mm
+from flambeau.ops.matmul import mm, vdot
 from flambeau.ops.parts import diagonal
 from flambeau.ops.views import _axis
 
@@ -26,9 +27,9 @@ def _power_samples(s):
 
 
 def _integer(n, name):
-    if isinstance(n, bool) or not isinstance(n, int):
+    if isinstance(n, bool) or whole(n) is None:
         raise TypeError(f"{name}(): argument 'n' (position 2) must be int, not {type(n).__name__}")
-    return n
+    return whole(n)
 
 
 @op(methods=("matrix_power",), samples=_power_samples)
@@ -55,13 +56,15 @@ def matrix_power(input, n):
         input, n = inverse(input), -n
     if n == 0:
         return input.clone(memory_format=contiguous_format).copy_(identity_like(input))
+    if n == 1:
+        return input.clone(memory_format=contiguous_format)
     result = None
     while True:
         if n & 1:
             result = input if result is None else result @ input
         n >>= 1
         if not n:
-            return result.clone(memory_format=contiguous_format) if result is input else result
+            return result
         input = input @ input
 
 
@@ -285,14 +288,20 @@ def multi_dot(tensors):
                 f"multi_dot(): tensors {k} and {k + 1} with shapes {list(tensors[k].shape)} and "
                 f"{list(tensors[k + 1].shape)} cannot be multiplied"
             )
-    result = _chain(factors)
-    result = result.squeeze(1) if column else result
-    return result.squeeze(0) if row else result
+    sizes = factors[0].shape[row:1] + factors[-1].shape[1 : 2 - column]
+    return _chain(factors).view(sizes)
 
 
 @function
 def chain_matmul(*matrices, out=None):
     """The product of matrices: `linalg.multi_dot` with the matrices one by one.
+
+    Args:
+        matrices: two axes each, sizes that fit one after the other.
+        out: a tensor for the result.
+
+    Raises:
+        RuntimeError: if the sizes do not fit.
 
     Example:
         >>> import warnings
@@ -345,8 +354,8 @@ def vecdot(x, y, *, dim=-1):
     """The products of vectors along an axis, of which the first is conjugated.
 
     Args:
-        x: a tensor.
-        y: a tensor; both broadcast.
+        x: floating or complex.
+        y: of the same dtype; the two broadcast.
         dim: the axis of the vectors.
 
     Raises:
@@ -367,6 +376,8 @@ def vecdot(x, y, *, dim=-1):
             "linalg.vecdot: Expected x and y to have the same dtype, but found x of type "
             f"{_C.type_name(x.dtype)} and y of type {_C.type_name(y.dtype)} instead"
         )
+    if x.ndim == y.ndim == 1 and x.shape == y.shape and dim in (0, -1):
+        return vdot(x, y)
     return (conj(x) * y).sum(dim)
 
 
@@ -431,9 +442,20 @@ def cross(input, other, dim=None):
     """The cross products of vectors of three elements.
 
     Args:
-        input: a tensor.
-        other: a tensor of as many axes.
+        input: a tensor with an axis of size three.
+        other: a tensor of as many axes; both broadcast.
         dim: the axis of the vectors; the first of size three unless given.
+
+    Returns:
+        A tensor of the sizes that they broadcast to.
+
+    Raises:
+        RuntimeError: if there is no such axis, or the sizes do not broadcast.
+
+    Example:
+        >>> x, y = flambeau.tensor([1, 0, 0]), flambeau.tensor([0, 1, 0])
+        >>> x.cross(y, dim=0)
+        tensor([0, 0, 1])
     """
     if dim is None:
         dim = next((k for k, size in enumerate(input.shape) if size == 3), None)
@@ -452,7 +474,22 @@ def cross(input, other, dim=None):
     samples=lambda s: [s(s.tensor(2, 3, 4)), s(s.tensor(3, 4, 2), offset=1, dim1=0, dim2=1)],
 )
 def linalg_diagonal(A, *, offset=0, dim1=-2, dim2=-1):
-    """The diagonals of matrices: a view, as `diagonal` gives it, of the last two axes."""
+    """The diagonals of matrices, as a view: `diagonal` of the last two axes unless told otherwise.
+
+    Args:
+        A: any dtype, at least two axes.
+        offset: the diagonal, counted upwards from the main one.
+        dim1: the axis of the rows.
+        dim2: the axis of the columns.
+
+    Raises:
+        RuntimeError: if the axes are the same.
+        IndexError: if there is no such axis.
+
+    Example:
+        >>> flambeau.linalg.diagonal(flambeau.ones(7, 3, 4)).shape
+        torch.Size([7, 3])
+    """
     return diagonal(A, offset, dim1, dim2)
 
 
@@ -465,6 +502,9 @@ def trace(input):
 
     Args:
         input: (m, n).
+
+    Raises:
+        RuntimeError: if input is no matrix.
 
     Example:
         >>> flambeau.trace(flambeau.ones(3, 3))
@@ -550,9 +590,17 @@ def tensorinv(input, ind=2):
     Raises:
         LinAlgError: if there is no inverse.
         ShapeError: if the sizes do not fit.
+
+    Example:
+        >>> A = 2 * flambeau.eye(4).reshape(2, 2, 4)
+        >>> inverse = flambeau.linalg.tensorinv(A)
+        >>> inverse.shape, inverse[3]
+        (torch.Size([4, 2, 2]), tensor([[0.0000, 0.0000],
+                [0.0000, 0.5000]]))
     """
-    if isinstance(ind, bool) or not isinstance(ind, int):
+    if isinstance(ind, bool) or whole(ind) is None:
         raise TypeError(f"linalg_tensorinv(): argument 'ind' must be int, not {type(ind).__name__}")
+    ind = whole(ind)
     if ind <= 0:
         raise ShapeError(f"Expected a strictly positive integer for 'ind', but got {ind}")
     rows, columns = input.shape[:ind], input.shape[ind:]
@@ -585,6 +633,11 @@ def tensorsolve(input, other, dims=None):
     Raises:
         LinAlgError: if there is no solution.
         ShapeError: if the sizes do not fit.
+
+    Example:
+        >>> A = 2 * flambeau.eye(2).reshape(2, 1, 2)
+        >>> flambeau.linalg.tensorsolve(A, flambeau.tensor([[6.0], [8.0]]))
+        tensor([3., 4.])
     """
     if dims is not None:
         moved = [_axis(d, input.ndim) for d in ((dims,) if isinstance(dims, int) else dims)]

@@ -128,8 +128,19 @@ inverse.vjp("A")(lambda g, out: _inverse_gradient(g, out))
 def inv_ex(A, *, check_errors=False):
     """`linalg.inv` that says what failed instead of raising.
 
+    Args:
+        A: (..., n, n), floating or complex.
+        check_errors: raise all the same.
+
     Returns:
         (inverse, info): info is the place of a zero on the diagonal of U in A = P L U, or 0.
+
+    Raises:
+        RuntimeError: if the matrices are not square.
+
+    Example:
+        >>> flambeau.linalg.inv_ex(flambeau.tensor([[1.0, 2.0], [2.0, 4.0]])).info
+        tensor(2, dtype=torch.int32)
     """
     return kernels(A).inverse(A, bool(check_errors), "linalg.inv_ex")
 
@@ -144,6 +155,9 @@ def _solve_samples(s):
     yield s(regular(s, 3, 3), s.tensor(3, 2), False, "linalg.solve")
     yield s(regular(s, 2, 3, 3), s.tensor(4, 1, 3, 2), False, "linalg.solve")
     yield s(regular(s, 2, 1, 3, 3), s.tensor(3, 2), False, "linalg.solve")
+    yield s(regular(s, 2, 3, 3), s.tensor(4, 1, 2, 3), False, "linalg.solve", False)
+    yield s(regular(s, 2, 3, 3), s.tensor(2, 3), False, "linalg.solve")
+    yield s(regular(s, 2, 3, 3), s.tensor(3), False, "linalg.solve")
 
 
 @op(
@@ -155,21 +169,45 @@ def _solve_samples(s):
     outputs=("result", "LU", "pivots", "info"),
     samples=_solve_samples,
 )
-def _solve(A, B, check, name):
-    """X with A X = B, and the factors of A's transpose that gave it."""
-    return kernels(A).solve(A, B, check, name)
+def _solve(A, B, check, name, left=True):
+    """X with A X = B, or X A = B, and the factors of the transpose of what stood on the left."""
+    if _is_vector(A, B):
+        result, *factors = kernels(A).solve(A, B.unsqueeze(-1), check, name)
+        result = result.squeeze(-1)
+        return by_columns(result) if result.ndim > 1 else result, *factors
+    if left:
+        return kernels(A).solve(A, B, check, name)
+    result, *factors = kernels(A).solve(A.mT, B.mT, check, name)
+    return result.mT, *factors
+
+
+def _as_columns(x, A_shape, left):
+    """A right side or a solution as the matrix X of A X = B, where `left` says how it was given."""
+    if x.ndim < len(A_shape):
+        return x.unsqueeze(-1)
+    return x if left else x.mT
+
+
+def _solve_gradients(g, g_b, result, A_shape, left, needs):
+    if not needs[0]:
+        return None, g_b
+    x, g_x = (_as_columns(t, A_shape, left) for t in (result, g_b))
+    g_a = -(g_x @ x.mH)
+    return g_a if left else g_a.mT, g_b
 
 
 @_solve.vjp("A", "B")
-def _(g, A, result, name, needs):
-    g_b = _solve(A.mH, g, False, name)[0]
-    return -(g_b @ result.mH) if needs[0] else None, g_b
+def _(g, A, result, name, left, needs):
+    g_b = _solve(A.mH, g, False, name, left)[0]
+    return _solve_gradients(g, g_b, result, A.shape, left, needs)
 
 
 @_solve.fast_vjp("A", "B")
-def _(g, LU, pivots, result, name, needs):
-    g_b = conj(kernels(g).lu_solve(LU, pivots, conj(g), "N", name))
-    return -(g_b @ result.mH) if needs[0] else None, g_b
+def _(g, A_shape, LU, pivots, result, name, left, needs):
+    columns = conj(_as_columns(g, A_shape, left))
+    columns = conj(kernels(g).lu_solve(LU, pivots, columns, "N", name)).resolve_conj()
+    g_b = columns.squeeze(-1) if g.ndim < len(A_shape) else columns if left else columns.mT
+    return _solve_gradients(g, g_b, result, A_shape, left, needs)
 
 
 def _is_vector(A, B):
@@ -181,18 +219,12 @@ def _solve_left_or_right(A, B, left, check, name):
     check_matrix(name, A)
     if not _is_vector(A, B):
         check_matrix(name, B, "B")
-        if left:
-            result, *_, info = _solve(A, B, check, name)
-            return result, info
-        if A.shape[-1] != A.shape[-2] or B.shape[-1] != A.shape[-1]:
+        if not left and (A.shape[-1] != A.shape[-2] or B.shape[-1] != A.shape[-1]):
             _refuse_sizes(name, A, B, "XA = B")
-        result, *_, info = _solve(A.mT, B.mT, check, name)
-        return result.mT, info
-    if not left:
+    elif not left:
         _refuse_sizes(name, A, B.unsqueeze(-1), "XA = B")
-    result, *_, info = _solve(A, B.unsqueeze(-1), check, name)
-    result = result.squeeze(-1)
-    return by_columns(result) if result.ndim > 1 else result, info
+    result, *_, info = _solve(A, B, check, name, bool(left))
+    return result, info
 
 
 def _refuse_sizes(name, A, B, equation):
@@ -259,7 +291,22 @@ def solve(A, B, *, left=True):
 def solve_ex(A, B, *, left=True, check_errors=False):
     """`linalg.solve` that says what failed instead of raising.
 
+    Args:
+        A: (..., n, n), floating or complex.
+        B: (..., n, k), or a vector for each matrix.
+        left: solve A X = B, not X A = B.
+        check_errors: raise all the same.
+
     Returns:
         (result, info): info is the place of a zero on the diagonal of U in A = P L U, or 0.
+
+    Raises:
+        RuntimeError: if the sizes do not fit.
+
+    Example:
+        >>> flambeau.linalg.solve_ex(flambeau.eye(2) * 2, flambeau.tensor([6.0, 8.0]))
+        torch.return_types.linalg_solve_ex(
+        result=tensor([3., 4.]),
+        info=tensor(0, dtype=torch.int32))
     """
     return _solve_left_or_right(A, B, left, bool(check_errors), "linalg.solve_ex")

@@ -128,6 +128,9 @@ def eigvalsh(input, UPLO="L"):
         input: (..., n, n); one triangle is read.
         UPLO: which: "L" or "U".
 
+    Raises:
+        RuntimeError: if the matrices are not square, or `UPLO` is neither "L" nor "U".
+
     Example:
         >>> flambeau.linalg.eigvalsh(flambeau.tensor([[2., 1.], [1., 2.]]))
         tensor([1., 3.])
@@ -202,6 +205,9 @@ def eigvals(input):
 
     Args:
         input: (..., n, n).
+
+    Raises:
+        RuntimeError: if the matrices are not square, or hold NaN or infinities.
 
     Example:
         >>> flambeau.linalg.eigvals(flambeau.tensor([[0., -1.], [1., 0.]]))
@@ -451,6 +457,9 @@ def matrix_rank(input, tol=None, hermitian=False, *, atol=None, rtol=None):
 
     Returns:
         int64, (...).
+
+    Raises:
+        RuntimeError: if input has fewer than two axes, or is not square with `hermitian`.
 
     Example:
         >>> flambeau.linalg.matrix_rank(flambeau.ones(3, 3))

@@ -6,7 +6,7 @@ from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core.errors import ArgumentTypeError, RuntimeFailure, ShapeError
 from flambeau.core.registry import checked, op
-from flambeau.core.tensor import Tensor
+from flambeau.ops._declare import require_tensors
 from flambeau.ops.class_loss import _position_share, _target_shares, cross_entropy
 from flambeau.ops.join import cat
 from flambeau.ops.matmul import linear
@@ -130,12 +130,7 @@ def _(
 
 
 def _check(input, linear_weight, target, linear_bias, ignore_index):
-    for name, value in (("input", input), ("linear_weight", linear_weight), ("target", target)):
-        if not isinstance(value, Tensor):
-            raise ArgumentTypeError(
-                f"linear_cross_entropy(): argument '{name}' must be Tensor, not "
-                f"{type(value).__name__}"
-            )
+    require_tensors("linear_cross_entropy", input=input, linear_weight=linear_weight, target=target)
     if input.ndim not in (1, 2):
         raise ShapeError(f"expected input with dimensionality 1 or 2, got {input.ndim}")
     if linear_weight.ndim < 2:

@@ -6,15 +6,12 @@ Each takes `reduction`: "none" for a loss per element (or position), "mean" or "
 
 from __future__ import annotations
 
-import math
-
 from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core.errors import ShapeError
 from flambeau.core.registry import checked, op
-from flambeau.core.tensor import Tensor
-from flambeau.ops.activation import logsigmoid
 from flambeau.ops.masks import where
+from flambeau.ops.smooth_activation import logsigmoid
 
 # ---- arguments that losses share ----
 
@@ -52,14 +49,6 @@ def _reduced(loss, reduction):
     if reduction == "none":
         return loss
     raise ValueError(f"{reduction} is not a valid value for reduction")
-
-
-def _require_tensors(name, **arguments):
-    for parameter, value in arguments.items():
-        if not isinstance(value, Tensor):
-            raise TypeError(
-                f"{name}(): argument '{parameter}' must be Tensor, not {type(value).__name__}"
-            )
 
 
 def _factor(name, parameter, weight, input):
@@ -227,11 +216,24 @@ def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", we
     """(input - target)^2; see `nn.MSELoss`.
 
     Args:
+        input: any shape.
+        target: the same shape; another one is broadcast, with a warning.
+        size_average, reduce: older forms of `reduction`.
+        reduction: "none", "mean" or "sum".
         weight: a factor for each element; the mean is then divided by the sum of the weights.
 
+    Returns:
+        A number, or the losses of the elements.
+
+    Raises:
+        ValueError: if there is no such reduction, or the weights have another shape.
+
     Example:
-        >>> flambeau.nn.functional.mse_loss(flambeau.tensor([1., 2.]), flambeau.tensor([0., 0.]))
+        >>> x, y = flambeau.tensor([1., 2.]), flambeau.tensor([0., 0.])
+        >>> flambeau.nn.functional.mse_loss(x, y)
         tensor(2.5000)
+        >>> flambeau.nn.functional.mse_loss(x, y, weight=flambeau.tensor([3., 1.]))
+        tensor(1.7500)
     """
     reduction = _reduction(size_average, reduce, reduction)
     input, target = _paired(input, target)
@@ -245,7 +247,22 @@ def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", wei
     """|input - target|; see `nn.L1Loss`.
 
     Args:
+        input: any shape.
+        target: the same shape; another one is broadcast, with a warning.
+        size_average, reduce: older forms of `reduction`.
+        reduction: "none", "mean" or "sum".
         weight: a factor for each element; the mean is then divided by the sum of the weights.
+
+    Returns:
+        A number, or the losses of the elements.
+
+    Raises:
+        ValueError: if there is no such reduction, or the weights have another shape.
+
+    Example:
+        >>> x, y = flambeau.tensor([1., 5.]), flambeau.tensor([2., 2.])
+        >>> flambeau.nn.functional.l1_loss(x, y, reduction="none")
+        tensor([1., 3.])
     """
     reduction = _reduction(size_average, reduce, reduction)
     input, target = _paired(input, target)
@@ -260,8 +277,24 @@ def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", wei
 def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mean", beta=1.0):
     """Square up to `beta`, absolute value from there; see `nn.SmoothL1Loss`.
 
+    Args:
+        input: any shape.
+        target: the same shape; another one is broadcast, with a warning.
+        size_average, reduce: older forms of `reduction`.
+        reduction: "none", "mean" or "sum".
+        beta: where the two meet; not negative.
+
+    Returns:
+        A number, or the losses of the elements.
+
     Raises:
         RuntimeError: if beta is negative.
+        ValueError: if there is no such reduction.
+
+    Example:
+        >>> x, y = flambeau.tensor([1., 4.]), flambeau.zeros(2)
+        >>> flambeau.nn.functional.smooth_l1_loss(x, y, reduction="none", beta=2.)
+        tensor([0.2500, 3.0000])
     """
     reduction = _reduction(size_average, reduce, reduction)
     if beta < 0:
@@ -277,10 +310,23 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     """Square up to `delta`, absolute value times delta from there; see `nn.HuberLoss`.
 
     Args:
+        input: any shape.
+        target: the same shape; another one is broadcast, with a warning.
+        reduction: "none", "mean" or "sum".
+        delta: where the two meet; positive.
         weight: a factor for each element.
+
+    Returns:
+        A number, or the losses of the elements.
 
     Raises:
         RuntimeError: if delta is not positive.
+        ValueError: if there is no such reduction, or the weights have another shape.
+
+    Example:
+        >>> x, y = flambeau.tensor([1., 4.]), flambeau.zeros(2)
+        >>> flambeau.nn.functional.huber_loss(x, y, reduction="none", delta=2.)
+        tensor([0.5000, 6.0000])
     """
     if delta <= 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
@@ -428,11 +474,23 @@ def binary_cross_entropy(
     """-(target log(input) + (1 - target) log(1 - input)); see `nn.BCELoss`.
 
     Args:
+        input: probabilities, any shape.
+        target: the same shape, from 0 to 1.
         weight: a factor for each element, broadcast to the target.
+        size_average, reduce: older forms of `reduction`.
+        reduction: "none", "mean" or "sum".
+
+    Returns:
+        A number, or the losses of the elements.
 
     Raises:
         ValueError: if the sizes differ.
         RuntimeError: if an input is outside [0, 1].
+
+    Example:
+        >>> x, y = flambeau.tensor([0.5, 0.5]), flambeau.tensor([0., 1.])
+        >>> flambeau.nn.functional.binary_cross_entropy(x, y)  # log 2
+        tensor(0.6931)
     """
     reduction = _reduction(size_average, reduce, reduction)
     if target.shape != input.shape:
@@ -453,11 +511,23 @@ def binary_cross_entropy_with_logits(
     `nn.BCEWithLogitsLoss`.
 
     Args:
+        input: logits, any shape.
+        target: the same shape, from 0 to 1.
         weight: a factor for each element, broadcast to the target.
+        size_average, reduce: older forms of `reduction`.
+        reduction: "none", "mean" or "sum".
         pos_weight: a factor for the positive part, broadcast to the target.
+
+    Returns:
+        A number, or the losses of the elements.
 
     Raises:
         ValueError: if the sizes differ.
+
+    Example:
+        >>> x, y = flambeau.tensor([-1000., 1000.]), flambeau.tensor([1., 1.])
+        >>> flambeau.nn.functional.binary_cross_entropy_with_logits(x, y, reduction="none")
+        tensor([1000.,    0.])
     """
     reduction = _reduction(size_average, reduce, reduction)
     if target.shape != input.shape:
@@ -471,124 +541,3 @@ def binary_cross_entropy_with_logits(
     weight = _factor(name, "weight", weight, input)
     pos_weight = _factor(name, "pos_weight", pos_weight, input)
     return _bce_logits(input, target, reduction, weight, pos_weight)
-
-
-# ---- divergence ----
-
-
-def _log_or_zero(y):
-    return where(y > 0, y.log() + 1, _C.full((), 0, y.dtype))
-
-
-_kl = _pointwise(
-    "_kl_div",
-    "kl_div",
-    "Mean",
-    _pointwise_samples(0.1, 0.9),
-    lambda input, target: -target,
-    lambda input, target: _log_or_zero(target) - input * (target > 0),
-    overloads={"reduction = sum": "SumBackward0", "reduction = none": "SubBackward0"},
-)
-_kl_log = _pointwise(
-    "_kl_div_log_target",
-    "kl_div_log_target",
-    "Mean",
-    _pointwise_samples(),
-    lambda input, target: -target.exp(),
-    lambda input, target: target.exp() * (target - input + 1),
-    overloads={"reduction = sum": "SumBackward0", "reduction = none": "MulBackward0"},
-)
-
-
-@checked
-def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_target=False):
-    """target (log(target) - input), input being log-probabilities; see `nn.KLDivLoss`.
-
-    Args:
-        reduction: also "batchmean": the sum over the number of rows, which is the mathematical one.
-        log_target: the target too is given as logarithms.
-    """
-    reduction = _reduction(size_average, reduce, reduction, (*_REDUCTIONS, "batchmean"))
-    if reduction == "mean":
-        import warnings
-
-        warnings.warn(
-            "reduction: 'mean' divides the total loss by both the batch size and the support size."
-            "'batchmean' divides only by the batch size, and aligns with the KL div math "
-            "definition.'mean' will be changed to behave the same as 'batchmean' in the next major "
-            "release.",
-            stacklevel=2,
-        )
-    shape = _C.broadcast_shapes(input.shape, target.shape)
-    input, target = _same_dtype(input.expand(shape), target.expand(shape))
-    loss = _kl_log if log_target else _kl
-    if reduction == "batchmean":
-        return loss(input, target, "sum") / (input.shape[0] if input.ndim else 1)
-    return loss(input, target, reduction)
-
-
-# ---- distributions ----
-
-
-@checked
-def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"):
-    """The negative log-likelihood of a normal distribution; see `nn.GaussianNLLLoss`.
-
-    Args:
-        input: the expectation.
-        var: the variance, a number or a tensor of the input's shape (the last axis may be missing
-            or one).
-        full: add the constant term.
-        eps: the smallest variance.
-
-    Raises:
-        ValueError: if a variance is negative or its size does not fit.
-    """
-    if not isinstance(var, Tensor):
-        if var < 0:
-            raise ValueError("var has negative entry/entries")
-        var = input.new_full((1,) * input.ndim, var).expand(input.shape)
-    elif var.shape != input.shape:
-        if input.shape[:-1] == var.shape:
-            var = var.unsqueeze(-1)
-        elif not (
-            input.ndim == var.ndim
-            and all(a == b or b == 1 for a, b in zip(input.shape, var.shape, strict=True))
-        ):
-            raise ValueError("var is of incorrect size")
-    if bool((var < 0).any()):
-        raise ValueError("var has negative entry/entries")
-    # The floor does not take part in the gradient.
-    var = var + (var.detach().clamp(min=eps) - var.detach())
-    loss = 0.5 * (var.log() + (input - target) ** 2 / var)
-    if full:
-        loss = loss + 0.5 * math.log(2 * math.pi)
-    return _reduced(loss, reduction)
-
-
-@checked
-def poisson_nll_loss(
-    input,
-    target,
-    log_input=True,
-    full=False,
-    size_average=None,
-    eps=1e-8,
-    reduce=None,
-    reduction="mean",
-):
-    """The negative log-likelihood of a Poisson distribution; see `nn.PoissonNLLLoss`.
-
-    Args:
-        log_input: the input is the logarithm of the rate.
-        full: add Stirling's approximation of log(target!).
-        eps: added to the rate before its logarithm.
-    """
-    reduction = _reduction(size_average, reduce, reduction)
-    _require_tensors("poisson_nll_loss", input=input, target=target)
-    log_rate = input if log_input else (input + eps).log()
-    loss = (input.exp() if log_input else input) - target * log_rate
-    if full:
-        stirling = target * target.log() - target + 0.5 * (2 * math.pi * target).log()
-        loss = loss + where(target > 1, stirling, _C.full((), 0, stirling.dtype))
-    return _reduced(loss, reduction)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from flambeau import _C
 from flambeau.backends import kernels
-from flambeau.core.errors import RuntimeFailure, ShapeError
+from flambeau.core.errors import RuntimeFailure, ShapeError, require
 from flambeau.core.registry import checked, function, op
+from flambeau.ops._declare import require_tensors
+from flambeau.ops.linalg_norms import vector_norm
 from flambeau.ops.loss import (
     _bce_logits,
     _pointwise,
     _pointwise_samples,
     _reduced,
     _reduction,
-    _require_tensors,
     _same_dtype,
 )
 from flambeau.ops.masks import where
-from flambeau.ops.reduce import vector_norm
 from flambeau.ops.values import tensor
 
 # ---- margins ----
@@ -31,7 +31,7 @@ def _rows(name, input, target, per_class):
     Raises:
         RuntimeError: if the scores are no vector or rows, or the target does not go with them.
     """
-    _require_tensors(name, input=input, target=target)
+    require_tensors(name, input=input, target=target)
     if input.ndim == 0:
         input = input.unsqueeze(0)
     if input.ndim > 2 or input.shape[-1] == 0:
@@ -67,8 +67,28 @@ def hinge_embedding_loss(
     input, target, margin=1.0, size_average=None, reduce=None, reduction="mean"
 ):
     """The input where the target is 1, max(0, margin - input) where it is -1; see
-    `nn.HingeEmbeddingLoss`."""
+    `nn.HingeEmbeddingLoss`.
+
+    Args:
+        input: distances, any shape.
+        target: 1 or -1, of a shape that broadcasts with it.
+        margin: the distance from which on a pair of target -1 does not count.
+        size_average, reduce: older forms of `reduction`.
+        reduction: "none", "mean" or "sum".
+
+    Returns:
+        A number, or the losses of the elements.
+
+    Raises:
+        ValueError: if there is no such reduction.
+
+    Example:
+        >>> x, y = flambeau.tensor([3., 0.25]), flambeau.tensor([1., -1.])
+        >>> flambeau.nn.functional.hinge_embedding_loss(x, y, reduction="none")
+        tensor([3.0000, 0.7500])
+    """
     reduction = _reduction(size_average, reduce, reduction)
+    require_tensors("hinge_embedding_loss", input=input, target=target)
     zero = _C.full((), 0, input.dtype)
     far = where(target == 1, zero, (margin - input).clamp(min=0))
     near = where(target == -1, zero, input)
@@ -81,8 +101,25 @@ def margin_ranking_loss(
 ):
     """max(0, -target (input1 - input2) + margin); see `nn.MarginRankingLoss`.
 
+    Args:
+        input1: scores, any shape.
+        input2: the scores they are compared with.
+        target: 1 where the first should be larger, -1 where the second should.
+        margin: by how much.
+        size_average, reduce: older forms of `reduction`.
+        reduction: "none", "mean" or "sum".
+
+    Returns:
+        A number, or the losses of the elements.
+
     Raises:
         RuntimeError: if the numbers of axes differ.
+
+    Example:
+        >>> x1, x2 = flambeau.tensor([2., 2.]), flambeau.tensor([0., 5.])
+        >>> target = flambeau.ones(2)
+        >>> flambeau.nn.functional.margin_ranking_loss(x1, x2, target, reduction="none")
+        tensor([0., 3.])
     """
     reduction = _reduction(size_average, reduce, reduction)
     if not input1.ndim == input2.ndim == target.ndim:
@@ -105,11 +142,35 @@ _soft_margin = _pointwise(
 
 @checked
 def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
-    """log(1 + exp(-target input)); see `nn.SoftMarginLoss`."""
+    """log(1 + exp(-target input)); see `nn.SoftMarginLoss`.
+
+    Args:
+        input: scores, any shape.
+        target: 1 or -1, of a shape that broadcasts with it.
+        size_average, reduce: older forms of `reduction`.
+        reduction: "none", "mean" or "sum".
+
+    Returns:
+        A number, or the losses of the elements.
+
+    Raises:
+        ValueError: if there is no such reduction.
+
+    Example:
+        >>> x, y = flambeau.tensor([0., 50.]), flambeau.tensor([1., -1.])
+        >>> flambeau.nn.functional.soft_margin_loss(x, y, reduction="none")
+        tensor([ 0.6931, 50.0000])
+    """
     reduction = _reduction(size_average, reduce, reduction)
-    _require_tensors("soft_margin_loss", input=input, target=target)
+    require_tensors("soft_margin_loss", input=input, target=target)
     shape = _C.broadcast_shapes(input.shape, target.shape)
-    input, target = _same_dtype(input.expand(shape), target.expand(shape))
+    require(
+        tuple(shape) == tuple(input.shape),
+        "soft_margin_loss: the target must broadcast to the input",
+        input=input,
+        target=target,
+    )
+    input, target = _same_dtype(input, target.expand(shape))
     return _soft_margin(input, target, reduction)
 
 
@@ -120,10 +181,25 @@ def multilabel_soft_margin_loss(
     """The mean over classes of the logistic losses; see `nn.MultiLabelSoftMarginLoss`.
 
     Args:
+        input: scores (N, C) or (C).
+        target: a 0 or 1 for each of them.
         weight: a factor for each class.
+        size_average, reduce: older forms of `reduction`.
+        reduction: "none", "mean" or "sum".
+
+    Returns:
+        A number, or (N) losses.
+
+    Raises:
+        ValueError: if there is no such reduction.
+
+    Example:
+        >>> x, y = flambeau.tensor([[50., 50.]]), flambeau.tensor([[1., 0.]])
+        >>> flambeau.nn.functional.multilabel_soft_margin_loss(x, y)  # one class costs 50
+        tensor(25.)
     """
     reduction = _reduction(size_average, reduce, reduction)
-    _require_tensors("multilabel_soft_margin_loss", input=input, target=target)
+    require_tensors("multilabel_soft_margin_loss", input=input, target=target)
     shape = _C.broadcast_shapes(input.shape, target.shape)
     input, target = _same_dtype(input.expand(shape), target.expand(shape))
     loss = _bce_logits(input, target, "none")
@@ -196,11 +272,25 @@ def multi_margin_loss(
     `nn.MultiMarginLoss`.
 
     Args:
+        input: scores (N, C) or (C).
+        target: the numbers of the classes that are meant, (N) or ().
         p: 1 or 2.
+        margin: by how much they should be ahead.
         weight: a factor for each class.
+        size_average, reduce: older forms of `reduction`.
+        reduction: "none", "mean" or "sum".
+
+    Returns:
+        A number, or (N) losses: sums over the other classes, divided by C.
 
     Raises:
         ValueError: for another p or a weight that is not a vector.
+        RuntimeError: if the sizes do not fit or a target is no class.
+
+    Example:
+        >>> x = flambeau.tensor([[1., 2., 0.5, -9.]])
+        >>> flambeau.nn.functional.multi_margin_loss(x, flambeau.tensor([0]))  # (2 + 0.5) / 4
+        tensor(0.6250)
     """
     reduction = _reduction(size_average, reduce, reduction)
     if p not in (1, 2):
@@ -268,7 +358,22 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
     `nn.MultiLabelMarginLoss`.
 
     Args:
-        target: class numbers, up to the first -1 of each row.
+        input: scores (N, C) or (C).
+        target: class numbers of the same shape, up to the first -1 of each row.
+        size_average, reduce: older forms of `reduction`.
+        reduction: "none", "mean" or "sum".
+
+    Returns:
+        A number, or (N) losses: sums over the pairs, divided by C.
+
+    Raises:
+        RuntimeError: if the sizes do not fit or a target is no class.
+
+    Example:
+        >>> x = flambeau.tensor([0.5, 0.25, 2., -9.])
+        >>> target = flambeau.tensor([2, 0, -1, -1])
+        >>> flambeau.nn.functional.multilabel_margin_loss(x, target)  # (1 - 0.5 + 0.25) / 4
+        tensor(0.1875)
     """
     reduction = _reduction(size_average, reduce, reduction)
     input, target = _rows("multilabel_margin_loss", input, target, per_class=True)
@@ -295,7 +400,26 @@ _row_norm.vjp("x")(vector_norm.info.rules[("x",)])
 
 @function
 def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
-    """The norm of x1 - x2 + eps over the last axis; see `nn.PairwiseDistance`."""
+    """The norm of x1 - x2 + eps over the last axis; see `nn.PairwiseDistance`.
+
+    Args:
+        x1: (..., D).
+        x2: (..., D), of a shape that broadcasts with it.
+        p: the power of the norm.
+        eps: added to the differences.
+        keepdim: keep the last axis, with the size 1.
+
+    Returns:
+        (...), or (..., 1) with `keepdim`.
+
+    Raises:
+        ShapeError: if the shapes do not broadcast.
+
+    Example:
+        >>> x1, x2 = flambeau.zeros(2, 2), flambeau.tensor([3., 4.])
+        >>> flambeau.pairwise_distance(x1, x2)
+        tensor([5.0000, 5.0000])
+    """
     return _row_norm(x1 - x2 + eps, p, -1, keepdim)
 
 
@@ -304,7 +428,16 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     """The cosine of the angle between x1 and x2 along one axis; see `nn.CosineSimilarity`.
 
     Args:
+        x1: floating.
+        x2: of a shape that broadcasts with it.
+        dim: the axis of the vectors.
         eps: the smallest norm that is divided by.
+
+    Returns:
+        The common shape without `dim`.
+
+    Raises:
+        IndexError: if the axis is not there.
 
     Example:
         >>> a, b = flambeau.tensor([[1., 0.]]), flambeau.tensor([[1., 1.]])
@@ -323,9 +456,29 @@ def cosine_embedding_loss(
     input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"
 ):
     """1 - cos where the target is 1, max(0, cos - margin) where it is -1; see
-    `nn.CosineEmbeddingLoss`."""
+    `nn.CosineEmbeddingLoss`.
+
+    Args:
+        input1: (N, D) or (D).
+        input2: the same.
+        target: 1 or -1, (N) or ().
+        margin: the cosine below which a pair of target -1 does not count.
+        size_average, reduce: older forms of `reduction`.
+        reduction: "none", "mean" or "sum".
+
+    Returns:
+        A number, or (N) losses.
+
+    Raises:
+        RuntimeError: if the numbers of axes do not fit.
+
+    Example:
+        >>> x1, x2 = flambeau.tensor([[1., 0.]]), flambeau.tensor([[0., 2.]])
+        >>> flambeau.nn.functional.cosine_embedding_loss(x1, x2, flambeau.tensor([1]))
+        tensor(1.)
+    """
     reduction = _reduction(size_average, reduce, reduction)
-    _require_tensors("cosine_embedding_loss", input1=input1, input2=input2, target=target)
+    require_tensors("cosine_embedding_loss", input1=input1, input2=input2, target=target)
     if target.ndim > 1:
         raise ShapeError("0D or 1D target tensor expected, multi-target not supported")
     if not input1.ndim == input2.ndim == target.ndim + 1:
@@ -360,8 +513,29 @@ def triplet_margin_loss(
     """max(0, d(anchor, positive) - d(anchor, negative) + margin); see `nn.TripletMarginLoss`.
 
     Args:
+        anchor: (N, D) or (D).
+        positive: what should be near, the same.
+        negative: what should be far, the same.
+        margin: by how much farther; positive.
         p: of the norm that measures distances.
+        eps: added to differences.
         swap: use the distance from positive to negative if that is smaller.
+        size_average, reduce: older forms of `reduction`.
+        reduction: "none", "mean" or "sum".
+
+    Returns:
+        A number, or (N) losses.
+
+    Raises:
+        ValueError: if margin is not positive.
+        RuntimeError: if the numbers of axes differ.
+
+    Example:
+        >>> anchor, near, far = (flambeau.tensor([x]) for x in (0., 4., 4.5))
+        >>> flambeau.nn.functional.triplet_margin_loss(anchor, near, far)
+        tensor(0.5000)
+        >>> flambeau.nn.functional.triplet_margin_loss(anchor, near, far, swap=True)
+        tensor(4.5000)
     """
     reduction = _reduction(size_average, reduce, reduction)
     return triplet_margin_with_distance_loss(
@@ -381,12 +555,32 @@ def triplet_margin_with_distance_loss(
 ):
     """The triplet loss with a distance of one's own; see `nn.TripletMarginWithDistanceLoss`.
 
+    Args:
+        anchor: what the distance takes.
+        positive: what should be near.
+        negative: what should be far.
+        distance_function: a function of two tensors; `pairwise_distance` if None.
+        margin: by how much farther; positive.
+        swap: use the distance from positive to negative if that is smaller.
+        reduction: "none", "mean" or "sum".
+
+    Returns:
+        A number, or what the distance returns.
+
     Raises:
         ValueError: if margin is not positive.
+        RuntimeError: if the numbers of axes differ.
+
+    Example:
+        >>> anchor, near, far = (flambeau.tensor([[x, 0.]]) for x in (0., 4., 4.5))
+        >>> flambeau.nn.functional.triplet_margin_with_distance_loss(
+        ...     anchor, near, far, distance_function=lambda a, b: (a - b).abs().sum(1), margin=2.
+        ... )
+        tensor(1.5000)
     """
     if margin <= 0:
         raise ValueError(f"margin must be greater than 0, got {margin}")
-    _require_tensors("triplet_margin_loss", anchor=anchor, positive=positive, negative=negative)
+    require_tensors("triplet_margin_loss", anchor=anchor, positive=positive, negative=negative)
     if not anchor.ndim == positive.ndim == negative.ndim:
         raise ShapeError(
             "The anchor, positive, and negative tensors are expected to have the same number of "

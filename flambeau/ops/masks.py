@@ -28,11 +28,25 @@ _where.vjp("other")(lambda g, condition: _where(condition, g.new_zeros(()), g))
 
 @function
 def where(condition, input=None, other=None, *, out=None):
-    """Elements of input where condition holds, of other elsewhere; without them, the indices.
+    """Elements of input where a condition holds, of other elsewhere; without them, the indices.
+
+    Args:
+        condition: bool.
+        input: a tensor or a number; the three broadcast, and dtypes are promoted.
+        other: a tensor or a number.
+        out: a tensor for the result.
+
+    Returns:
+        A new tensor; with a condition alone what `nonzero(condition, as_tuple=True)` returns.
 
     Raises:
-        RuntimeError: if condition is not a bool tensor.
+        RuntimeError: if condition is not of bool, or the sizes do not broadcast.
         TypeError: if one of input and other is missing.
+
+    Example:
+        >>> x = flambeau.tensor([-1, 2])
+        >>> flambeau.where(x > 0, x, 0)
+        tensor([0, 2])
     """
     if input is None and other is None:
         return nonzero(condition, as_tuple=True)
@@ -50,7 +64,20 @@ def _operand(value, partner):
 
 
 def _where_method(self, condition, other=0):
-    """The tensor where a condition holds, elsewhere `other`; see `flambeau.where`."""
+    """The tensor where a condition holds, elsewhere `other`; see `flambeau.where`.
+
+    Args:
+        condition: bool; all broadcast.
+        other: a tensor or a number.
+
+    Raises:
+        RuntimeError: if condition is not of bool, or the sizes do not broadcast.
+
+    Example:
+        >>> x = flambeau.tensor([-1, 2])
+        >>> x.where(x > 0, 0)
+        tensor([0, 2])
+    """
     return where(condition, self, other)
 
 
@@ -69,7 +96,21 @@ def _fill_samples(s):
     samples=_fill_samples,
 )
 def masked_fill(input, mask, value):
-    """A copy of input with one value where mask holds."""
+    """A copy of input with one value where a mask holds.
+
+    Args:
+        input: any dtype and sizes.
+        mask: bool; both broadcast.
+        value: a number or a 0-dim tensor.
+
+    Raises:
+        RuntimeError: if the mask is not of bool, or does not broadcast.
+
+    Example:
+        >>> x = flambeau.tensor([1.0, -2.0])
+        >>> x.masked_fill(x < 0, float("inf"))
+        tensor([1., inf])
+    """
     if mask.dtype != _C.bool:
         raise RuntimeError(
             f"masked_fill_ only supports boolean masks, but got mask with dtype {mask.dtype}"
@@ -93,7 +134,23 @@ masked_fill.vjp("value")(lambda g, mask: _where(mask, g, g.new_zeros(())))
     exact_out=True,
 )
 def masked_select(input, mask):
-    """The elements where mask holds, in order, as a vector."""
+    """The elements where a mask holds, in row-major order, as a vector.
+
+    Args:
+        input: any dtype and sizes.
+        mask: bool; both broadcast.
+
+    Returns:
+        (k) for a mask that holds k times.
+
+    Raises:
+        RuntimeError: if the mask is not of bool, or does not broadcast.
+
+    Example:
+        >>> x = flambeau.tensor([[1, 2], [3, 4]])
+        >>> x.masked_select(x > 1)
+        tensor([2, 3, 4])
+    """
     return kernels(input).masked_select(input, mask)
 
 
@@ -110,7 +167,21 @@ def _(g, mask, input_shape):
     samples=lambda s: [s(s.tensor(3, 4), s.mask(3, 4), s.tensor(12))],
 )
 def masked_scatter(input, mask, source):
-    """A copy of input with the first elements of source, in order, where mask holds."""
+    """A copy of input with the first elements of source, in order, where a mask holds.
+
+    Args:
+        input: any dtype and sizes.
+        mask: bool; both broadcast.
+        source: of input's dtype, at least as many elements as the mask holds.
+
+    Raises:
+        RuntimeError: if there are fewer, dtypes differ, or the mask is not of bool.
+
+    Example:
+        >>> mask = flambeau.tensor([False, True, True])
+        >>> flambeau.zeros(3).masked_scatter(mask, flambeau.tensor([1.0, 2.0, 3.0]))
+        tensor([0., 1., 2.])
+    """
     if mask.dtype != _C.bool:
         raise RuntimeError(
             f"masked_scatter_ only supports boolean masks, but got mask with dtype {mask.dtype}"
@@ -145,7 +216,24 @@ def _(g, mask, source_shape):
 
 @function(methods=("nonzero",))
 def nonzero(input, *, out=None, as_tuple=False):
-    """The indices of the elements that are not zero: one row each, or a tuple of columns."""
+    """The indices of the elements that are not zero, in row-major order.
+
+    Args:
+        input: any dtype, n axes.
+        out: an int64 tensor for the result.
+        as_tuple: a vector for each axis, which may index, instead of a matrix.
+
+    Returns:
+        (k, n) int64, or a tuple of n vectors (k).
+
+    Example:
+        >>> x = flambeau.tensor([[0, 5], [7, 0]])
+        >>> flambeau.nonzero(x)
+        tensor([[0, 1],
+                [1, 0]])
+        >>> x[flambeau.nonzero(x, as_tuple=True)]
+        tensor([5, 7])
+    """
     found = kernels(input).nonzero(input.unsqueeze(0) if as_tuple and input.ndim == 0 else input)
     if as_tuple:
         return tuple(found.select(1, d) for d in range(found.shape[1]))
@@ -157,8 +245,13 @@ def nonzero_static(input, *, size, fill_value=-1, out=None):
     """The indices of the first `size` elements that are not zero, one row each.
 
     Args:
+        input: any dtype, n axes.
         size: the number of rows.
         fill_value: what fills the rows that are left over.
+        out: an int64 tensor for the result.
+
+    Returns:
+        (size, n) int64.
 
     Example:
         >>> flambeau.nonzero_static(flambeau.tensor([0, 3, 0, 4]), size=3)
@@ -178,5 +271,17 @@ def nonzero_static(input, *, size, fill_value=-1, out=None):
 
 @function(methods=("argwhere",))
 def argwhere(input):
-    """The indices of the elements that are not zero, one row each."""
+    """The indices of the elements that are not zero, one row each.
+
+    Args:
+        input: any dtype, n axes.
+
+    Returns:
+        (k, n) int64.
+
+    Example:
+        >>> flambeau.argwhere(flambeau.tensor([False, True, True]))
+        tensor([[1],
+                [2]])
+    """
     return kernels(input).nonzero(input)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from flambeau import _C
 from flambeau.backends import kernels
-from flambeau.core.errors import DTypeError, OutOfRangeError, RuntimeFailure, ShapeError, require
-from flambeau.core.registry import FUNCTIONS, function, op
+from flambeau.core.errors import OutOfRangeError, RuntimeFailure, ShapeError, require
+from flambeau.core.registry import function, op
 from flambeau.core.tensor import Tensor
-from flambeau.ops._declare import conj, stored
+from flambeau.ops._declare import conj, require_operands, stored
 from flambeau.ops.einsum import _contract
-from flambeau.ops.elementwise import _conj
 from flambeau.ops.views import _axis
 
 
@@ -52,7 +50,25 @@ mm.vjp("mat2")(lambda g, input: input.mH @ g)
     exact_out=True,
 )
 def bmm(input, mat2):
-    """Products of the matrices of two batches: (b, n, k) and (b, k, m) give (b, n, m)."""
+    """Products of the matrices of two batches.
+
+    Args:
+        input: (b, n, k).
+        mat2: (b, k, m), of the same dtype; nothing broadcasts.
+
+    Returns:
+        (b, n, m).
+
+    Raises:
+        RuntimeError: if sizes or dtypes do not fit.
+
+    Example:
+        >>> a = flambeau.tensor([[[1, 2]], [[3, 4]]])
+        >>> flambeau.bmm(a, a.mT)
+        tensor([[[ 5]],
+        <BLANKLINE>
+                [[25]]])
+    """
     return kernels(input).bmm(input, mat2)
 
 
@@ -62,11 +78,26 @@ bmm.vjp("mat2")(lambda g, input: input.mH.bmm(g))
 
 @op(methods=("mv",), samples=lambda s: [s(s.tensor(2, 3), s.tensor(3))], exact_out=True)
 def mv(input, vec):
-    """Product of a matrix (n, k) and a vector (k)."""
+    """Product of a matrix and a vector.
+
+    Args:
+        input: (n, k).
+        vec: (k), of the same dtype.
+
+    Returns:
+        (n).
+
+    Raises:
+        RuntimeError: if sizes or dtypes do not fit.
+
+    Example:
+        >>> flambeau.mv(flambeau.tensor([[1, 2], [3, 4]]), flambeau.tensor([1, 10]))
+        tensor([21, 43])
+    """
     return kernels(input).mv(input, vec)
 
 
-mv.vjp("input")(lambda g, vec: g.unsqueeze(1) * _conj(vec))
+mv.vjp("input")(lambda g, vec: g.unsqueeze(1) * conj(vec))
 mv.vjp("vec")(lambda g, input: mv(input.mH, g))
 
 
@@ -76,12 +107,27 @@ mv.vjp("vec")(lambda g, input: mv(input.mH, g))
     exact_out=True,
 )
 def dot(input, tensor):
-    """Sum of the products of the elements of two vectors (nothing is conjugated)."""
+    """Sum of the products of the elements of two vectors (nothing is conjugated, see `vdot`).
+
+    Args:
+        input: (n).
+        tensor: (n), of the same dtype.
+
+    Returns:
+        A 0-dim tensor.
+
+    Raises:
+        RuntimeError: if they are no vectors of one length and dtype.
+
+    Example:
+        >>> flambeau.dot(flambeau.tensor([1, 2, 3]), flambeau.tensor([4, 5, 6]))
+        tensor(32)
+    """
     return kernels(input).dot(input, tensor)
 
 
-dot.vjp("input")(lambda g, tensor: g * _conj(tensor))
-dot.vjp("tensor")(lambda g, input: g * _conj(input))
+dot.vjp("input")(lambda g, tensor: g * conj(tensor))
+dot.vjp("tensor")(lambda g, input: g * conj(input))
 
 
 def _batched_samples(s):
@@ -112,9 +158,9 @@ def _matmul(input, other):
 @_matmul.vjp("input")
 def _(g, other, input_shape):
     if other.ndim == 1:
-        return g.unsqueeze(-1) * _conj(other)
+        return g.unsqueeze(-1) * conj(other)
     if len(input_shape) == 1:
-        return matmul(_conj(other), g.unsqueeze(-1)).squeeze(-1)
+        return matmul(conj(other), g.unsqueeze(-1)).squeeze(-1)
     return matmul(g, other.mH)
 
 
@@ -128,7 +174,7 @@ def _(g, input, other_shape):
     if len(other_shape) == 1:
         return matmul(input.mH, g.unsqueeze(-1)).squeeze(-1)
     if input.ndim == 1:
-        return _conj(input).unsqueeze(-1) * g.unsqueeze(-2)
+        return conj(input).unsqueeze(-1) * g.unsqueeze(-2)
     if len(other_shape) == 2:  # one product instead of a batch that would be summed
         return mm(_rows(input).mH, _rows(g))
     return matmul(input.mH, g)
@@ -147,6 +193,10 @@ def matmul(input, other, *, out=None):
     Args:
         input: (..., n, k) or (k).
         other: (..., k, m) or (k).
+        out: a tensor for the result.
+
+    Returns:
+        (..., n, m), without the axes of vectors.
 
     Raises:
         ShapeError: if the inner sizes differ; a transposed operand that would fit is proposed.
@@ -155,12 +205,8 @@ def matmul(input, other, *, out=None):
         >>> flambeau.matmul(flambeau.ones(2, 3), flambeau.ones(3))
         tensor([3., 3.])
     """
-    for place, (name, value) in enumerate((("input", input), ("other", other)), 1):
-        if not isinstance(value, Tensor):
-            raise TypeError(
-                f"matmul(): argument '{name}' (position {place}) must be Tensor, not"
-                f" {type(value).__name__}"
-            )
+    if not (isinstance(input, Tensor) and isinstance(other, Tensor)):
+        require_operands("matmul", input=input, other=other)
     direct = _DIRECT.get((input.ndim, other.ndim))
     if direct is not None:
         return direct(input, other, out=out)
@@ -183,44 +229,6 @@ Tensor.__matmul__ = _operator
 
 Tensor.__rmatmul__ = lambda self, other: matmul(other, self)
 Tensor.__imatmul__ = lambda self, other: self.copy_(matmul(self, other))
-
-
-def _factors(s):
-    """Factors for samples, complex for complex numbers."""
-    unit = 1j if s.dtype.is_complex else 0
-    return {"beta": 0.5 + 2 * unit, "alpha": 2 + 3 * unit}
-
-
-def _addmm_samples(s):
-    yield s(s.tensor(2, 4), s.tensor(2, 3), s.tensor(3, 4))
-    yield s(s.tensor(4), s.tensor(2, 3), s.tensor(3, 4), **_factors(s))
-
-
-@op(methods=("addmm",), inplace=True, samples=_addmm_samples, exact_out=True)
-def addmm(input, mat1, mat2, *, beta=1, alpha=1):
-    """beta * input + alpha * (mat1 @ mat2); input broadcasts."""
-    return kernels(input).addmm(input, mat1, mat2, beta, alpha)
-
-
-addmm.vjp("input")(lambda g, beta: _scaled(g, conj(beta)))
-addmm.vjp("mat1")(lambda g, mat2, alpha: _scaled(g @ mat2.mH, conj(alpha)))
-addmm.vjp("mat2")(lambda g, mat1, alpha: _scaled(mat1.mH @ g, conj(alpha)))
-
-
-def _baddbmm_samples(s):
-    yield s(s.tensor(2, 2, 4), s.tensor(2, 2, 3), s.tensor(2, 3, 4))
-    yield s(s.tensor(4), s.tensor(2, 2, 3), s.tensor(2, 3, 4), **_factors(s))
-
-
-@op(methods=("baddbmm",), inplace=True, samples=_baddbmm_samples, exact_out=True)
-def baddbmm(input, batch1, batch2, *, beta=1, alpha=1):
-    """beta * input + alpha * bmm(batch1, batch2); input broadcasts."""
-    return kernels(input).baddbmm(input, batch1, batch2, beta, alpha)
-
-
-baddbmm.vjp("input")(lambda g, beta: _scaled(g, conj(beta)))
-baddbmm.vjp("batch1")(lambda g, batch2, alpha: _scaled(g.bmm(batch2.mH), conj(alpha)))
-baddbmm.vjp("batch2")(lambda g, batch1, alpha: _scaled(batch1.mH.bmm(g), conj(alpha)))
 
 
 def _linear_samples(s):
@@ -256,19 +264,24 @@ def linear(input, weight, bias=None):
 
     Raises:
         ShapeError: if the sizes do not fit.
+
+    Example:
+        >>> x, weight = flambeau.tensor([1., 2.]), flambeau.tensor([[10., 0.], [0., 10.], [1., 1.]])
+        >>> flambeau.nn.functional.linear(x, weight, flambeau.tensor([0., 0., 0.5]))
+        tensor([10.0000, 20.0000,  3.5000])
     """
     return kernels(input).linear(input, weight, bias)
 
 
 @linear.vjp("input")
 def _(g, weight):
-    weight = _conj(weight)
+    weight = conj(weight)
     return g.unsqueeze(-1) * weight if weight.ndim == 1 else matmul(g, weight)
 
 
 @linear.vjp("weight")
 def _(g, input, weight_shape):
-    input = _conj(input)
+    input = conj(input)
     if len(weight_shape) == 1:
         return (g.unsqueeze(-1) * input).reshape(-1, weight_shape[0]).sum(0)
     if g.ndim == 2:
@@ -285,7 +298,23 @@ linear.vjp("bias")(lambda g: g)
     samples=lambda s: [s(s.tensor(2), s.tensor(3)), s(s.tensor(0), s.tensor(3))],
 )
 def outer(input, vec2):
-    """The matrix of all products of elements of two vectors."""
+    """The matrix of all products of elements of two vectors.
+
+    Args:
+        input: (n).
+        vec2: (m).
+
+    Returns:
+        (n, m), of the promoted dtype.
+
+    Raises:
+        RuntimeError: if they are no vectors.
+
+    Example:
+        >>> flambeau.outer(flambeau.tensor([1, 2]), flambeau.tensor([3, 4, 5]))
+        tensor([[ 3,  4,  5],
+                [ 6,  8, 10]])
+    """
     require(
         input.ndim == 1 and vec2.ndim == 1,
         "outer: both arguments must be vectors",
@@ -309,7 +338,22 @@ def _inner_samples(s):
     exact_out=True,
 )
 def inner(input, other):
-    """Products summed over the last axis of both."""
+    """Products summed over the last axis of both (nothing is conjugated).
+
+    Args:
+        input: (..., n), or a number.
+        other: (..., n), or a number, of the same dtype.
+
+    Returns:
+        The other axes of input, then those of other; a plain product if one is a number.
+
+    Raises:
+        RuntimeError: if the last sizes or the dtypes differ.
+
+    Example:
+        >>> flambeau.inner(flambeau.tensor([[1, 2], [3, 4]]), flambeau.tensor([1, 10]))
+        tensor([21, 43])
+    """
     if input.ndim == 0 or other.ndim == 0:
         return input * other
     require(
@@ -329,167 +373,25 @@ def inner(input, other):
 def vdot(input, other):
     """Sum of the products of the elements of two vectors, the first conjugated.
 
+    Args:
+        input: (n).
+        other: (n), of the same dtype.
+
+    Returns:
+        A 0-dim tensor.
+
+    Raises:
+        RuntimeError: if they are no vectors of one length and dtype.
+
     Example:
         >>> flambeau.vdot(flambeau.tensor([2, 3]), flambeau.tensor([2, 1]))
         tensor(7)
     """
-    return kernels(input).dot(_conj(input), other)
+    return kernels(input).dot(conj(input), other)
 
 
-vdot.vjp("input")(lambda g, other: _conj(g) * other)
+vdot.vjp("input")(lambda g, other: conj(g) * other)
 vdot.vjp("other")(lambda g, input: g * input)
-
-
-def _scaled(value, factor):
-    """value * factor in the dtype of value: factors of whole numbers lose their fractions."""
-    if factor == 1:
-        return value
-    if value.dtype.is_floating_point or value.dtype.is_complex:
-        return value * factor
-    return value * (bool(factor) if value.dtype == _C.bool else int(factor))
-
-
-def _one_dtype(name, input, factor):
-    if input.dtype != factor.dtype:
-        raise DTypeError(
-            f"{name}: expected operands of the same dtype: input is {input.dtype.name}, the factors"
-            f" are {factor.dtype.name}"
-        )
-
-
-def _added(name, input, product, beta, alpha):
-    """beta * input + alpha * product; an input that does not count is not read."""
-    shape = _C.broadcast_shapes(input.shape, product.shape)
-    require(
-        shape == tuple(product.shape),
-        f"{name}: input must broadcast to the sizes of the product",
-        input=input,
-        product=product,
-    )
-    dtype = _C.promote(input.dtype, product.dtype)
-    for factor in (beta, alpha):
-        if isinstance(factor, complex) and factor.imag and not dtype.is_complex:
-            raise RuntimeFailure(f"{name}: a complex factor for values of {dtype.name}: {factor}")
-    product = _scaled(product, alpha)
-    if beta == 0:
-        return product.to(dtype)
-    return _scaled(input, beta) + product
-
-
-def _counted(product, alpha):
-    """The product, or zeros where it does not count: then it need not be finite."""
-    return product if alpha != 0 else _C.full(product.shape, 0, product.dtype)
-
-
-def _addmv_samples(s):
-    yield s(s.tensor(2), s.tensor(2, 3), s.tensor(3))
-    yield s(s.tensor(2), s.tensor(2, 3), s.tensor(3), **_factors(s))
-    yield s(s.tensor(1), s.tensor(2, 3), s.tensor(3), beta=2)
-
-
-@op(methods=("addmv",), inplace=True, samples=_addmv_samples, exact_out=True)
-def addmv(input, mat, vec, *, beta=1, alpha=1):
-    """beta * input + alpha * (mat @ vec); input broadcasts, and is not read if beta is 0.
-
-    Args:
-        input: (n).
-        mat: (n, k).
-        vec: (k).
-        beta: a number.
-        alpha: a number.
-
-    Example:
-        >>> flambeau.addmv(flambeau.ones(2), flambeau.ones(2, 3), flambeau.ones(3), beta=2)
-        tensor([5., 5.])
-    """
-    _one_dtype("addmv", input, mat)
-    product = kernels(mat).mv(mat, vec)
-    return _added("addmv", input, _counted(product, alpha), beta, alpha)
-
-
-addmv.vjp("input")(lambda g, beta: _scaled(g, conj(beta)))
-addmv.vjp("mat")(lambda g, vec, alpha: _scaled(g.unsqueeze(1) * _conj(vec), conj(alpha)))
-addmv.vjp("vec")(lambda g, mat, alpha: _scaled(mv(mat.mH, g), conj(alpha)))
-FUNCTIONS["addmv_"] = addmv.inplace
-
-
-def _addr_samples(s):
-    yield s(s.tensor(2, 3), s.tensor(2), s.tensor(3))
-    yield s(s.tensor(2, 3), s.tensor(2), s.tensor(3), beta=2, alpha=3)
-    yield s(s.tensor(2, 3), s.tensor(2), s.tensor(3), **_factors(s))
-    yield s(s.tensor(3), s.tensor(2), s.tensor(3), beta=2)
-
-
-def _check_addr_factors(dtype, **factors):
-    for name, factor in factors.items():
-        if isinstance(factor, bool) and dtype is not _C.bool:
-            raise RuntimeFailure(f"addr: Boolean {name} only supported for Boolean results.")
-        if isinstance(factor, float) and not (dtype.is_floating_point or dtype.is_complex):
-            raise RuntimeFailure(
-                f"addr: For integral input tensors, argument {name} must not be a floating point"
-                " number."
-            )
-
-
-@op(methods=("addr",), inplace=True, samples=_addr_samples)
-def addr(input, vec1, vec2, *, beta=1, alpha=1):
-    """beta * input + alpha * outer(vec1, vec2); input broadcasts, and is not read if beta is 0.
-
-    Example:
-        >>> flambeau.addr(flambeau.zeros(2, 2), flambeau.tensor([1., 2.]), flambeau.ones(2))
-        tensor([[1., 1.],
-                [2., 2.]])
-    """
-    _check_addr_factors(_C.result_type([input, vec1, vec2]), beta=beta, alpha=alpha)
-    vectors = vec1.ndim == vec2.ndim == 1
-    alike = input.dtype == vec1.dtype == vec2.dtype and input._is_contiguous()
-    if vectors and alike and input.dtype.is_floating_point and alpha != 0:
-        return kernels(input).addmm(input, vec1.unsqueeze(1), vec2.unsqueeze(0), beta, alpha)
-    return _added("addr", input, outer(vec1, vec2), beta, alpha)
-
-
-addr.vjp("input")(lambda g, beta: _scaled(g, conj(beta)))
-addr.vjp("vec1")(lambda g, vec2, alpha: _scaled(mv(g, _conj(vec2).to(g.dtype)), conj(alpha)))
-addr.vjp("vec2")(lambda g, vec1, alpha: _scaled(mv(g.mT, _conj(vec1).to(g.dtype)), conj(alpha)))
-
-
-def _addbmm_samples(s):
-    yield s(s.tensor(2, 4), s.tensor(3, 2, 3), s.tensor(3, 3, 4))
-    yield s(s.tensor(4), s.tensor(3, 2, 3), s.tensor(3, 3, 4), **_factors(s))
-    yield s(s.tensor(2, 4), s.tensor(0, 2, 3), s.tensor(0, 3, 4))
-
-
-@op(methods=("addbmm",), inplace=True, samples=_addbmm_samples, exact_out=True)
-def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
-    """beta * input + alpha * (the sum of the products of two batches of matrices).
-
-    Args:
-        input: (n, m), or what broadcasts to it.
-        batch1: (b, n, k).
-        batch2: (b, k, m).
-        beta: a number.
-        alpha: a number.
-
-    Raises:
-        ShapeError: if they are not batches of matrices, or their sizes do not fit.
-    """
-    require(
-        batch1.ndim == 3
-        and batch2.ndim == 3
-        and batch1.shape[0] == batch2.shape[0]
-        and batch1.shape[2] == batch2.shape[1],
-        "addbmm: batches and inner sizes of two batches of matrices must agree",
-        batch1=batch1,
-        batch2=batch2,
-    )
-    _one_dtype("addbmm", input, batch1)
-    product = kernels(batch1).contract(batch1, batch2, (0, 1, 2), (0, 2, 3), (1, 3))
-    return _C.contiguous(_added("addbmm", input, _counted(product, alpha), beta, alpha))
-
-
-addbmm.vjp("input")(lambda g, beta: _scaled(g, conj(beta)))
-addbmm.vjp("batch1")(lambda g, batch2, alpha: _scaled(matmul(g, batch2.mH), conj(alpha)))
-addbmm.vjp("batch2")(lambda g, batch1, alpha: _scaled(matmul(batch1.mH, g), conj(alpha)))
 
 
 def _kron_samples(s):
@@ -505,6 +407,13 @@ def kron(input, other):
     """The Kronecker product: every element of input times the whole of other, in a grid.
 
     The tensor with fewer axes counts as having leading axes of size one.
+
+    Args:
+        input: any dtype and sizes.
+        other: any dtype and sizes; dtypes are promoted.
+
+    Returns:
+        A tensor each of whose sizes is the product of theirs.
 
     Example:
         >>> flambeau.kron(flambeau.tensor([1, 10]), flambeau.tensor([1, 2]))

@@ -30,7 +30,22 @@ def _sizes(arguments):
     samples=lambda s: [s(s.tensor(2, 1), (2, 3)), s(s.tensor(3), (2, -1))],
 )
 def expand(input, size, *, implicit=False):
-    """A view that repeats axes of size one without copying; -1 keeps a size."""
+    """A view that repeats axes of size one without copying, and may have new ones in front.
+
+    Args:
+        input: any dtype and sizes.
+        size: the sizes, as a tuple or one by one; -1 keeps one.
+        implicit: accepted and ignored.
+
+    Raises:
+        RuntimeError: if an axis that is not of size one would change, or axes would be fewer.
+
+    Example:
+        >>> x = flambeau.tensor([[1], [2]]).expand(2, 3)
+        >>> x, x.stride()
+        (tensor([[1, 1, 1],
+                [2, 2, 2]]), (1, 0))
+    """
     return _C.expand(input, size)
 
 
@@ -38,7 +53,19 @@ expand.vjp("input")(lambda g, input_shape: sum_to_size(g, input_shape))
 
 
 def expand_as(self, other):
-    """`expand` to the sizes of `other`."""
+    """`expand` to the sizes of `other`.
+
+    Args:
+        other: a tensor; nothing but its sizes counts.
+
+    Raises:
+        RuntimeError: if an axis that is not of size one would change.
+
+    Example:
+        >>> flambeau.tensor([1, 2]).expand_as(flambeau.zeros(2, 2))
+        tensor([[1, 2],
+                [1, 2]])
+    """
     return expand(self, other.shape)
 
 
@@ -47,13 +74,32 @@ Tensor.expand_as = checked(expand_as)
 
 @function(methods=("broadcast_to",))
 def broadcast_to(input, size):
-    """A view of input repeated to `size` by the rules of broadcasting."""
+    """A view of input repeated to some sizes by the rules of broadcasting.
+
+    Args:
+        input: any dtype and sizes.
+        size: the sizes.
+
+    Raises:
+        RuntimeError: if input does not broadcast to them.
+
+    Example:
+        >>> flambeau.tensor([1, 2]).broadcast_to((2, 2))
+        tensor([[1, 2],
+                [1, 2]])
+    """
     return expand(input, size)
 
 
 @function()
 def broadcast_shapes(*shapes):
     """The sizes that tensors of these shapes broadcast to.
+
+    Args:
+        shapes: tuples of sizes, or numbers.
+
+    Raises:
+        RuntimeError: if they do not broadcast.
 
     Example:
         >>> flambeau.broadcast_shapes((3, 1), (4,))
@@ -67,7 +113,22 @@ def broadcast_shapes(*shapes):
 
 @function()
 def broadcast_tensors(*tensors):
-    """Views of the tensors, all with the sizes that they broadcast to."""
+    """Views of the tensors, all with the sizes that they broadcast to together.
+
+    Args:
+        tensors: tensors of any dtypes, one by one or as a list.
+
+    Returns:
+        A tuple of as many.
+
+    Raises:
+        RuntimeError: if the sizes do not broadcast.
+
+    Example:
+        >>> a, b = flambeau.broadcast_tensors(flambeau.zeros(3, 1), flambeau.zeros(2))
+        >>> a.shape, b.shape
+        (torch.Size([3, 2]), torch.Size([3, 2]))
+    """
     if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
         tensors = tuple(tensors[0])
     shape = broadcast_shapes(*(x.shape for x in tensors))
@@ -81,7 +142,20 @@ def broadcast_tensors(*tensors):
     samples=lambda s: [s(s.tensor(2, 3), (1, 3)), s(s.tensor(4, 2, 3), (3,))],
 )
 def sum_to_size(input, size):
-    """Sums over the axes that broadcasting added or stretched, down to `size`."""
+    """Sums over the axes that broadcasting added or stretched, down to `size`.
+
+    Args:
+        input: a tensor of sizes that `size` broadcasts to.
+        size: the sizes of the result, as a tuple or one by one.
+
+    Raises:
+        RuntimeError: if `size` does not broadcast to the sizes of input.
+
+    Example:
+        >>> flambeau.ones(2, 3).sum_to_size(2, 1)
+        tensor([[3.],
+                [3.]])
+    """
     lead = input.ndim - len(size)
     dims = [
         d for d in range(input.ndim) if d < lead or (size[d - lead] == 1 and input.shape[d] != 1)
@@ -94,7 +168,19 @@ sum_to_size.vjp("input")(lambda g, input_shape: g.expand(input_shape))
 
 
 def _sum_to_size_method(self, *sizes, size=None):
-    """The sum over the axes that broadcasting to this tensor's sizes would have repeated."""
+    """The sum over the axes that broadcasting `size` to this tensor's sizes adds or stretches.
+
+    Args:
+        size: the sizes of the result, as a tuple or one by one.
+
+    Raises:
+        RuntimeError: if they do not broadcast to the sizes of the tensor.
+
+    Example:
+        >>> flambeau.ones(2, 3).sum_to_size(2, 1)
+        tensor([[3.],
+                [3.]])
+    """
     size = _sizes(sizes) if size is None else size
     require(
         len(size) <= self.ndim
@@ -121,6 +207,14 @@ Tensor.sum_to_size = checked(_sum_to_size_method)
 def repeat(input, repeats):
     """A copy of input repeated along each axis.
 
+    Args:
+        input: any dtype and sizes.
+        repeats: how often, for every axis; where there are more of them than axes, the first ones
+            make new axes.
+
+    Raises:
+        RuntimeError: if there are fewer than axes, or one is negative.
+
     Example:
         >>> flambeau.tensor([1, 2]).repeat(2, 2)
         tensor([[1, 2, 1, 2],
@@ -141,12 +235,32 @@ def _(g, repeats, input_shape):
 
 @function()
 def tile(input, dims):
-    """A copy of input repeated `dims` times along its last axes."""
+    """A copy of input repeated along its last axes.
+
+    Args:
+        input: any dtype and sizes.
+        dims: how often, for the last axes, or with more of them also for new ones in front.
+
+    Example:
+        >>> flambeau.tensor([[1], [2]]).tile((2,))
+        tensor([[1, 1],
+                [2, 2]])
+    """
     return repeat(input, (1,) * (input.ndim - len(dims)) + tuple(dims))
 
 
 def _tile_method(self, *sizes, dims=None):
-    """`repeat` that adds missing leading ones to `dims`."""
+    """A copy repeated along its last axes; see `flambeau.tile`.
+
+    Args:
+        dims: how often, for the last axes, as a tuple or one by one; with more of them than axes
+            also for new ones in front.
+
+    Example:
+        >>> flambeau.tensor([[1], [2]]).tile(2)
+        tensor([[1, 1],
+                [2, 2]])
+    """
     return tile(self, _sizes(sizes) if dims is None else dims)
 
 
@@ -158,10 +272,15 @@ def repeat_interleave(input=None, repeats=None, dim=None, *, output_size=None):
     """Each element, or each slice along `dim`, repeated in place.
 
     Args:
+        input: any dtype and sizes.
         repeats: how often: one number, or one per slice. `repeat_interleave(repeats)` gives the
             numbers of the slices themselves.
         dim: the axis; without it the flattened input is used.
         output_size: the resulting size of the axis, if known.
+
+    Raises:
+        RuntimeError: if there are neither one number nor as many as slices, or one is negative.
+        IndexError: if there is no such axis.
 
     Example:
         >>> flambeau.repeat_interleave(flambeau.tensor([1, 2]), 2)
@@ -221,7 +340,21 @@ def _repeat_each(input, times, axis):
     samples=lambda s: [s(s.tensor(2, 3), (0,)), s(s.tensor(2, 3), (0, -1))],
 )
 def flip(input, dims):
-    """A copy with the order reversed along the named axes."""
+    """A copy with the order reversed along some axes.
+
+    Args:
+        input: any dtype and sizes.
+        dims: the axes, as a tuple or one by one.
+
+    Raises:
+        RuntimeError: if an axis is named twice.
+        IndexError: if there is no such axis.
+
+    Example:
+        >>> flambeau.tensor([[1, 2], [3, 4]]).flip(0, 1)
+        tensor([[4, 3],
+                [2, 1]])
+    """
     return kernels(input).flip(input, dims)
 
 
@@ -230,7 +363,19 @@ flip.vjp("input")(lambda g, dims: g.flip(dims))
 
 @function(methods=("fliplr",))
 def fliplr(input):
-    """A copy with the second axis reversed."""
+    """A copy with the second axis reversed: matrices mirrored left to right.
+
+    Args:
+        input: at least two axes, any dtype.
+
+    Raises:
+        RuntimeError: if it has fewer axes.
+
+    Example:
+        >>> flambeau.fliplr(flambeau.tensor([[1, 2], [3, 4]]))
+        tensor([[2, 1],
+                [4, 3]])
+    """
     if input.ndim < 2:
         raise RuntimeError("Input must be >= 2-d.")
     return flip(input, (1,))
@@ -238,7 +383,19 @@ def fliplr(input):
 
 @function(methods=("flipud",))
 def flipud(input):
-    """A copy with the first axis reversed."""
+    """A copy with the first axis reversed: matrices turned upside down.
+
+    Args:
+        input: at least one axis, any dtype.
+
+    Raises:
+        RuntimeError: if it is a number.
+
+    Example:
+        >>> flambeau.flipud(flambeau.tensor([[1, 2], [3, 4]]))
+        tensor([[3, 4],
+                [1, 2]])
+    """
     if input.ndim < 1:
         raise RuntimeError("Input must be >= 1-d.")
     return flip(input, (0,))
@@ -251,6 +408,15 @@ def flipud(input):
 )
 def roll(input, shifts, dims=()):
     """A copy with the elements moved along axes; what leaves at one end comes in at the other.
+
+    Args:
+        input: any dtype and sizes.
+        shifts: by how many places, forwards; a number or one for each axis of `dims`.
+        dims: an axis or a tuple of them; none for all elements in row-major order.
+
+    Raises:
+        RuntimeError: if there are not as many shifts as axes.
+        IndexError: if there is no such axis.
 
     Example:
         >>> flambeau.arange(4).roll(1)
@@ -269,7 +435,22 @@ def _(g, shifts, dims):
 
 @op(methods=("rot90",), out=False, samples=lambda s: [s(s.tensor(2, 3)), s(s.tensor(2, 3), 3)])
 def rot90(input, k=1, dims=(0, 1)):
-    """A copy turned k times by 90 degrees in a plane, from its first axis to the second."""
+    """A copy turned by 90 degrees in a plane, from its first axis to the second.
+
+    Args:
+        input: at least two axes, any dtype.
+        k: how many times; negative turns the other way.
+        dims: the two axes of the plane.
+
+    Raises:
+        RuntimeError: if dims are not two different axes.
+        IndexError: if there is no such axis.
+
+    Example:
+        >>> flambeau.rot90(flambeau.tensor([[1, 2], [3, 4]]))
+        tensor([[2, 4],
+                [1, 3]])
+    """
     if len(dims) != 2:
         raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
     if input.ndim < 2:
@@ -297,7 +478,14 @@ rot90.vjp("input")(lambda g, k, dims: g.rot90(-k, dims))
     exact_out=True,
 )
 def tril(input, diagonal=0):
-    """The lower triangles of the matrices in the last two axes, zeros above.
+    """The lower triangles of matrices, zeros above.
+
+    Args:
+        input: (..., n, m), any dtype.
+        diagonal: the highest diagonal that is kept, counted upwards from the main one.
+
+    Raises:
+        RuntimeError: if it has fewer than two axes.
 
     Example:
         >>> flambeau.ones(2, 2).tril()
@@ -314,7 +502,21 @@ def tril(input, diagonal=0):
     exact_out=True,
 )
 def triu(input, diagonal=0):
-    """The upper triangles of the matrices in the last two axes, zeros below."""
+    """The upper triangles of matrices, zeros below.
+
+    Args:
+        input: (..., n, m), any dtype.
+        diagonal: the lowest diagonal that is kept, counted upwards from the main one.
+
+    Raises:
+        RuntimeError: if it has fewer than two axes.
+
+    Example:
+        >>> flambeau.ones(3, 3).triu(1)
+        tensor([[0., 1., 1.],
+                [0., 0., 1.],
+                [0., 0., 0.]])
+    """
     return kernels(input).triangle(input, diagonal, True)
 
 
@@ -327,7 +529,21 @@ def meshgrid(*tensors, indexing=None):
     """Grids of coordinates from vectors: the k-th result varies along the k-th axis.
 
     Args:
-        indexing: "ij" (the default), or "xy" to exchange the first two axes.
+        tensors: vectors (or numbers) of one dtype, one by one or as a list.
+        indexing: "ij" (the default, with a warning), or "xy" to exchange the first two axes.
+
+    Returns:
+        A tuple of views, all of sizes (n_1, n_2, ...) with "ij".
+
+    Raises:
+        RuntimeError: if there are none, one has more axes, dtypes differ, or `indexing` is
+            something else.
+
+    Example:
+        >>> i, j = flambeau.meshgrid(flambeau.arange(2), flambeau.arange(3), indexing="ij")
+        >>> 10 * i + j
+        tensor([[ 0,  1,  2],
+                [10, 11, 12]])
     """
     if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
         tensors = tuple(tensors[0])

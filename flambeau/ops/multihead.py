@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 
 from flambeau import _C
-from flambeau.core.errors import RuntimeFailure, ShapeError
+from flambeau.core.errors import RuntimeFailure, ShapeError, require
 from flambeau.core.registry import checked
-from flambeau.ops import random
 from flambeau.ops.attention import scaled_dot_product_attention
+from flambeau.ops.dropout import dropout
 from flambeau.ops.join import cat
 from flambeau.ops.masks import where
 from flambeau.ops.matmul import linear, matmul
@@ -172,7 +172,7 @@ def _attend(q, k, v, mask, dropout_p, causal, need_weights):
     scores = matmul(q * math.sqrt(1.0 / q.shape[-1]), k.mT)
     weights = softmax(scores if mask is None else scores + mask, -1)
     if dropout_p > 0.0:
-        weights = random.dropout(weights, dropout_p, True)
+        weights = dropout(weights, dropout_p, True)
     return matmul(weights, v), weights
 
 
@@ -268,6 +268,7 @@ def multi_head_attention_forward(
         need_weights: return the weights too.
         attn_mask: (L, S) or (N * heads, L, S), which keys a query leaves out, or numbers to add.
         use_separate_proj_weight: take the three projections from the next three arguments.
+        q_proj_weight, k_proj_weight, v_proj_weight: (E, E), (E, Ek) and (E, Ev).
         static_k: (N * heads, S, head), keys instead of projected ones.
         static_v: values likewise.
         average_attn_weights: the mean of the weights over the heads.
@@ -279,6 +280,16 @@ def multi_head_attention_forward(
     Raises:
         AssertionError: if sizes do not fit.
         RuntimeError: if the mask's size does not fit, or is missing with `is_causal`.
+
+    Example:
+        >>> x, one = flambeau.tensor([[2.], [4.]]), flambeau.ones(1, 1)
+        >>> out, weights = flambeau.nn.functional.multi_head_attention_forward(
+        ...     x, x, x, 1, 1, flambeau.zeros(3, 1), flambeau.tensor([0., 0., 5.]),
+        ...     None, None, False, 0., one, None
+        ... )
+        >>> out.flatten(), weights  # every value is the bias 5, every key gets half of the weight
+        (tensor([5., 5.]), tensor([[0.5000, 0.5000],
+                [0.5000, 0.5000]]))
     """
     batched = _check_heads(query, key, value, key_padding_mask, attn_mask, num_heads)
     padding = key_padding_mask
@@ -293,6 +304,12 @@ def multi_head_attention_forward(
     _require(embed % num_heads == 0, f"embed_dim {embed} not divisible by num_heads {num_heads}")
     separate = (q_proj_weight, k_proj_weight, v_proj_weight) if use_separate_proj_weight else None
     _check_projections(key, value, in_proj_weight, separate)
+    require(
+        key.shape[1] == batch or static_k is not None,
+        "multi_head_attention_forward: query and key must have as many sequences in the batch",
+        query=query,
+        key=key,
+    )
     q, k, v = _projected(query, key, value, in_proj_weight, separate, in_proj_bias)
     if mask is not None:
         mask = _sized_mask(mask, (length, key.shape[0]), batch, num_heads)

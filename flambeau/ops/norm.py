@@ -110,17 +110,28 @@ def batch_norm(
     """Normalises each channel (axis 1) over all other axes; see `nn.BatchNorm1d`.
 
     Args:
-        running_mean: updated in training, used otherwise; may be None in training.
+        input: (N, C, ...), floating.
+        running_mean: (C), updated in training, used otherwise; may be None in training.
         running_var: likewise.
-        weight: a factor per channel, applied afterwards.
-        bias: a summand per channel.
+        weight: (C), a factor per channel, applied afterwards.
+        bias: (C), a summand per channel.
         training: use the statistics of this batch.
         momentum: the share of this batch in the running statistics.
         eps: added to the variance.
 
+    Returns:
+        A tensor of the input's shape.
+
     Raises:
         ValueError: in training, if a channel has only one value, or if `eps` is not positive there,
             or is negative.
+
+    Example:
+        >>> x = flambeau.tensor([[10., 2.], [20., 4.]])
+        >>> mean, variance = flambeau.tensor([10., 0.]), flambeau.tensor([100., 4.])
+        >>> flambeau.nn.functional.batch_norm(x, mean, variance, eps=0.)
+        tensor([[0., 1.],
+                [1., 2.]])
     """
     if eps < 0 or (training and eps == 0):
         least = "positive during training" if training else "non-negative"
@@ -152,16 +163,26 @@ def instance_norm(
     """Normalises each channel of each example; see `nn.InstanceNorm1d`.
 
     Args:
-        running_mean: updated if `use_input_stats`, used otherwise.
+        input: (N, C, ...), floating.
+        running_mean: (C), updated if `use_input_stats`, used otherwise.
         running_var: likewise.
-        weight: a factor per channel, applied afterwards.
-        bias: a summand per channel.
+        weight: (C), a factor per channel, applied afterwards.
+        bias: (C), a summand per channel.
         use_input_stats: use the statistics of the input.
         momentum: the share of this input in the running statistics.
         eps: added to the variance.
 
+    Returns:
+        A tensor of the input's shape.
+
     Raises:
         ValueError: if the statistics are the input's and a channel has only one value.
+
+    Example:
+        >>> x = flambeau.tensor([[[1., 3.], [10., 30.]]])
+        >>> flambeau.nn.functional.instance_norm(x).round()
+        tensor([[[-1.,  1.],
+                 [-1.,  1.]]])
     """
     if not use_input_stats:
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
@@ -230,8 +251,26 @@ def _(g, input, groups, weight, mean, rstd):
 def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     """Normalises groups of channels (axis 1) of each example; see `nn.GroupNorm`.
 
+    Args:
+        input: (N, C, ...), floating.
+        num_groups: how many groups the channels are divided into.
+        weight: (C), a factor per channel, applied afterwards.
+        bias: (C), a summand per channel.
+        eps: added to the variance.
+
+    Returns:
+        A tensor of the input's shape.
+
     Raises:
         RuntimeError: if the channels cannot be divided by the number of groups.
+        ValueError: if there is one example, and its groups have one value each.
+
+    Example:
+        >>> x = flambeau.tensor([[1., 3., 10., 30.]])
+        >>> flambeau.nn.functional.group_norm(x, 2).round()
+        tensor([[-1.,  1., -1.,  1.]])
+        >>> flambeau.nn.functional.group_norm(x, 2, bias=flambeau.tensor([0., 0., 5., 5.])).round()
+        tensor([[-1.,  1.,  4.,  6.]])
     """
     if input.ndim >= 2 and num_groups and input.shape[1] % num_groups == 0:
         shape = input.shape
@@ -287,8 +326,25 @@ def _(g, input, normalized_shape, weight, mean, rstd):
 def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5, cudnn_enable=True):
     """Normalises over the last axes, whose sizes are `normalized_shape`; see `nn.LayerNorm`.
 
+    Args:
+        input: (..., *normalized_shape), floating.
+        normalized_shape: the sizes of the last axes.
+        weight: factors of that shape, applied afterwards.
+        bias: summands of that shape.
+        eps: added to the variance.
+        cudnn_enable: accepted.
+
+    Returns:
+        A tensor of the input's shape.
+
     Raises:
         RuntimeError: if the input's last axes have other sizes.
+
+    Example:
+        >>> x = flambeau.tensor([[1., 3.], [10., 30.]])
+        >>> flambeau.layer_norm(x, (2,)).round()
+        tensor([[-1.,  1.],
+                [-1.,  1.]])
     """
     return _native_layer_norm(input, normalized_shape, weight, bias, eps)[0]
 
@@ -337,10 +393,21 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
     """Divides by the root mean square over the last axes; see `nn.RMSNorm`.
 
     Args:
+        input: (..., *normalized_shape), floating or complex.
+        normalized_shape: the sizes of the last axes.
+        weight: factors of that shape, applied afterwards.
         eps: added to the mean square; None: the smallest step of the dtype at one.
+
+    Returns:
+        A tensor of the input's shape.
 
     Raises:
         RuntimeError: if the input's last axes have other sizes.
+
+    Example:
+        >>> x, weight = flambeau.tensor([[5., -5.]]), flambeau.tensor([1., 3.])
+        >>> flambeau.rms_norm(x, (2,), weight)
+        tensor([[ 1., -3.]])
     """
     dtype = input.dtype
     if not (dtype.is_floating_point or dtype.is_complex):

@@ -22,6 +22,7 @@ def _constant_pad(input, pad, value=0):
     """Widens the last axes by a constant.
 
     Args:
+        input: any dtype and sizes.
         pad: (before, after) of the last axis, then of the one before it, and so on; negative
             numbers trim.
         value: what to fill with.
@@ -103,19 +104,26 @@ def pad(input, pad, mode="constant", value=None):
     """Widens (or, with negative numbers, trims) the last axes.
 
     Args:
-        input: any tensor; the other modes than "constant" leave the first axes (batch, channels)
-            alone.
+        input: any tensor; for the other modes than "constant" one that has a channel, or a batch
+            and a channel, before the axes that are padded.
         pad: (before, after) of the last axis, then of the one before it, and so on; three axes at
             most in the other modes than "constant".
         mode: "constant", "reflect", "replicate" or "circular".
         value: what to fill with, for "constant"; 0 by default.
 
+    Returns:
+        A tensor of the input's dtype, each axis larger by before + after.
+
     Raises:
         RuntimeError: if the widths do not fit the input or the mode.
+        NotImplementedError: if there is no such mode, or not for so many axes.
+        ValueError: if a value is given to another mode than "constant".
 
     Example:
         >>> flambeau.nn.functional.pad(flambeau.ones(2), (1, 0))
         tensor([0., 1., 1.])
+        >>> flambeau.nn.functional.pad(flambeau.tensor([[1., 2., 3.]]), (2, 0), mode="reflect")
+        tensor([[3., 2., 1., 2., 3.]])
     """
     pad = tuple(map(index, pad))
     if mode == "constant":
@@ -127,9 +135,10 @@ def pad(input, pad, mode="constant", value=None):
     if len(pad) % 2:
         raise RuntimeFailure(f"pad: Padding length must be divisible by 2, got {len(pad)}")
     edges = _edges.get((mode, len(pad) // 2))
-    if edges is None or len(pad) > 2 * input.ndim:
+    if edges is None or input.ndim - len(pad) // 2 not in (1, 2):
         raise NotImplementedError(
             f"pad: Padding size {len(pad)} is not supported for {input.ndim}D input tensor: "
-            "one to three axes can be padded, and any number in the mode constant"
+            f"the mode {mode} pads one to three axes, before which one or two more stand; the mode "
+            "constant pads any number"
         )
     return edges(input, pad)

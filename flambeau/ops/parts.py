@@ -1,4 +1,4 @@
-"""Views of parts: slices, diagonals, windows, any strides; and copies in which a part is other.
+"""Views of parts: slices, diagonals, windows; and copies in which a part is other.
 
 A view shares storage with its input and is written through. What flows back to the input is zero
 but in the part.
@@ -33,7 +33,20 @@ def _into_zeros(g, shape, view):
     compiled=_C.select,
 )
 def select(input, dim, index):
-    """A view of one slice along `dim`, without that axis."""
+    """A view of one slice along an axis, without that axis: `x.select(1, k)` is `x[:, k]`.
+
+    Args:
+        input: any dtype, at least one axis.
+        dim: the axis.
+        index: the slice, from -n to n - 1 in an axis of length n.
+
+    Raises:
+        IndexError: if there is no such axis or slice.
+
+    Example:
+        >>> flambeau.tensor([[1, 2], [3, 4]]).select(1, 0)
+        tensor([1, 3])
+    """
     return _C.select(input, dim, index)
 
 
@@ -93,7 +106,22 @@ def _counts(dtype):
 
 @function(methods=("narrow",))
 def narrow(input, dim, start, length):
-    """A view of `length` slices from `start` on along `dim`."""
+    """A view of a range along an axis: `x.narrow(0, start, length)` is `x[start:start + length]`.
+
+    Args:
+        input: any dtype, at least one axis.
+        dim: the axis.
+        start: the first slice, a number or a 0-dim tensor of integers; negative from the end.
+        length: how many.
+
+    Raises:
+        RuntimeError: if the range leaves the axis.
+        IndexError: if there is no such axis.
+
+    Example:
+        >>> flambeau.tensor([1, 2, 3, 4]).narrow(0, 1, 2)
+        tensor([2, 3])
+    """
     if input.ndim == 0:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
     axis = _axis(dim, input.ndim)
@@ -115,7 +143,23 @@ def narrow(input, dim, start, length):
 
 @function(methods=("narrow_copy",))
 def narrow_copy(input, dim, start, length, *, out=None):
-    """`narrow` with a storage of its own."""
+    """`narrow` with a storage of its own.
+
+    Args:
+        input: any dtype, at least one axis.
+        dim: the axis.
+        start: the first slice.
+        length: how many.
+        out: a tensor for the result.
+
+    Raises:
+        RuntimeError: if the range leaves the axis.
+
+    Example:
+        >>> x = flambeau.tensor([1, 2, 3])
+        >>> x.narrow_copy(0, 1, 2).zero_(), x
+        (tensor([0, 0]), tensor([1, 2, 3]))
+    """
     copy = named("NarrowCopyBackward0", narrow(input, dim, start, length).clone())
     return stored("narrow_copy", copy, out, exact=True)
 
@@ -127,7 +171,22 @@ def narrow_copy(input, dim, start, length, *, out=None):
     samples=lambda s: [s(s.tensor(3, 4)), s(s.tensor(2, 3, 4), 1, 0, 2)],
 )
 def diagonal(input, offset=0, dim1=0, dim2=1):
-    """A view of a diagonal of the matrices in axes dim1 and dim2; it becomes the last axis."""
+    """A view of a diagonal of the matrices in two axes; it becomes the last axis.
+
+    Args:
+        input: any dtype, at least two axes.
+        offset: the diagonal, counted upwards from the main one.
+        dim1: the axis of the rows.
+        dim2: the axis of the columns.
+
+    Raises:
+        RuntimeError: if the axes are the same.
+        IndexError: if there is no such axis.
+
+    Example:
+        >>> flambeau.tensor([[1, 2], [3, 4]]).diagonal(1)
+        tensor([2])
+    """
     return _C.diagonal(input, offset, dim1, dim2)
 
 
@@ -158,7 +217,23 @@ diagonal_backward.vjp("g")(lambda g, offset, dim1, dim2: g.diagonal(offset, dim1
     samples=lambda s: [s(s.tensor(3, 4)), s(s.tensor(4, 5, 3), 2, 0, 1)],
 )
 def diagonal_copy(input, offset=0, dim1=0, dim2=1):
-    """`diagonal` with a storage of its own."""
+    """`diagonal` with a storage of its own.
+
+    Args:
+        input: any dtype, at least two axes.
+        offset: the diagonal, counted upwards from the main one.
+        dim1: the axis of the rows.
+        dim2: the axis of the columns.
+
+    Raises:
+        RuntimeError: if the axes are the same.
+        IndexError: if there is no such axis.
+
+    Example:
+        >>> x = flambeau.eye(2)
+        >>> flambeau.diagonal_copy(x).zero_(), bool(x.any())
+        (tensor([0., 0.]), True)
+    """
     view = _C.diagonal(input, offset, dim1, dim2)
     return kernels(input).clone_strided(view, _row_major(view.shape))
 
@@ -170,7 +245,27 @@ def _(g, input_shape, offset, dim1, dim2):
 
 @op(methods=("diag_embed",), out=False, samples=lambda s: [s(s.tensor(2, 3)), s(s.tensor(3), 1)])
 def diag_embed(input, offset=0, dim1=-2, dim2=-1):
-    """Matrices, in axes dim1 and dim2, whose diagonals are the last axis of input."""
+    """Matrices, in axes dim1 and dim2, whose diagonals are the last axis of input.
+
+    Args:
+        input: (..., n), any dtype.
+        offset: the diagonal, counted upwards from the main one.
+        dim1: the axis of the rows in the result.
+        dim2: the axis of the columns.
+
+    Returns:
+        (..., n + |offset|, n + |offset|) by default; zeros outside the diagonal.
+
+    Raises:
+        RuntimeError: if the axes are the same.
+        IndexError: if there is no such axis, or input is a number.
+
+    Example:
+        >>> flambeau.diag_embed(flambeau.tensor([1, 2]), 1)
+        tensor([[0, 1, 0],
+                [0, 0, 2],
+                [0, 0, 0]])
+    """
     n = input.ndim + 1
     first, second = _axis(dim1, n), _axis(dim2, n)
     if first == second:
@@ -189,7 +284,26 @@ diag_embed.vjp("input")(lambda g, offset, dim1, dim2: g.diagonal(offset, dim1, d
 
 @function(methods=("diag",))
 def diag(input, diagonal=0, *, out=None):
-    """The matrix with a vector on a diagonal, or the diagonal of a matrix."""
+    """The matrix with a vector on a diagonal, or a copy of the diagonal of a matrix.
+
+    Args:
+        input: (n) or (n, m), any dtype.
+        diagonal: which, counted upwards from the main one.
+        out: a tensor for the result.
+
+    Returns:
+        (n + |diagonal|, n + |diagonal|) or a vector.
+
+    Raises:
+        RuntimeError: if input has another number of axes.
+
+    Example:
+        >>> flambeau.diag(flambeau.tensor([1, 2]))
+        tensor([[1, 0],
+                [0, 2]])
+        >>> flambeau.diag(flambeau.tensor([[1, 2], [3, 4]]))
+        tensor([1, 4])
+    """
     if input.ndim not in (1, 2):
         raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {input.ndim}D")
     made = diag_embed(input, diagonal) if input.ndim == 1 else diagonal_copy(input, diagonal)
@@ -198,7 +312,20 @@ def diag(input, diagonal=0, *, out=None):
 
 @function(methods=("diagflat",))
 def diagflat(input, offset=0):
-    """The matrix with all elements of input on a diagonal."""
+    """The matrix with all elements of input, row by row, on a diagonal.
+
+    Args:
+        input: any dtype and sizes; n elements.
+        offset: the diagonal, counted upwards from the main one.
+
+    Returns:
+        (n + |offset|, n + |offset|).
+
+    Example:
+        >>> flambeau.diagflat(flambeau.tensor([[1], [2]]))
+        tensor([[1, 0],
+                [0, 2]])
+    """
     return diag_embed(reshape(input, (-1,)), offset)
 
 
@@ -211,9 +338,25 @@ def diagflat(input, offset=0):
     torch="Tensor.unfold",
 )
 def unfold(input, dimension, size, step):
-    """A view of all windows of `size` at distances of `step` along an axis.
+    """A view of all windows along an axis; what is within a window becomes the last axis.
 
-    What is within a window becomes the last axis.
+    Args:
+        input: any dtype and sizes.
+        dimension: the axis, of length n.
+        size: the length of a window.
+        step: the distance from one window to the next.
+
+    Returns:
+        The same axes, of which `dimension` has (n - size) // step + 1 windows, and one of `size`.
+
+    Raises:
+        RuntimeError: if a window is longer than the axis, or the step is not positive.
+        IndexError: if there is no such axis.
+
+    Example:
+        >>> flambeau.arange(5).unfold(0, 3, 2)
+        tensor([[0, 1, 2],
+                [2, 3, 4]])
     """
     return _C.unfold(input, dimension, size, step)
 
@@ -239,122 +382,7 @@ def _(g, input_shape, dimension, size, step):
 
 unfold_backward.vjp("g")(lambda g, dimension, size, step: g.unfold(dimension, size, step))
 
-# ---- any strides ----
-
-
-def _part(layout, size, stride, storage_offset):
-    """The geometry of an as_strided view; without an offset it starts where its input does."""
-    return size, stride, layout[2] if storage_offset is None else storage_offset
-
-
-@op(
-    methods=("as_strided",),
-    view=True,
-    out=False,
-    samples=lambda s: [s(s.tensor(3, 4), (2, 2), (4, 2), 1), s(s.tensor(6), (2, 3), (1, 1))],
-    layout_dependent=True,
-    compiled=_C.as_strided,
-)
-def as_strided(input, size, stride, storage_offset=None):
-    """A view of the storage with any sizes and strides.
-
-    Raises:
-        RuntimeError: if it would leave the storage.
-    """
-    return _C.as_strided(input, size, stride, storage_offset)
-
-
-@op(
-    public=False,
-    out=False,
-    samples=lambda s: [s(s.tensor(3, 4), ((3, 4), (4, 1), 0), ((2, 2), (4, 2), 1))],
-    torch="",
-    layout_dependent=True,
-)
-def strided_gather(input, layout, part):
-    """What an as_strided view `part` shows of a tensor that lies as `layout`."""
-    return kernels(input).strided_gather(input, layout, part)
-
-
-@op(
-    public=False,
-    out=False,
-    samples=lambda s: [s(s.tensor(2, 2), ((3, 4), (4, 1), 0), ((2, 2), (4, 2), 1))],
-    torch="",
-    layout_dependent=True,
-)
-def strided_scatter_add(input, layout, part):
-    """The transpose of strided_gather: elements of the view added up in their places."""
-    return kernels(input).strided_scatter_add(input, layout, part)
-
-
-@op(
-    public=False,
-    out=False,
-    samples=lambda s: [s(s.tensor(3, 4), ((3, 4), (4, 1), 0), ((2, 2), (4, 2), 1))],
-    torch="",
-    layout_dependent=True,
-)
-def strided_clear(input, layout, part):
-    """A copy of a tensor that lies as `layout`, with zeros where the view `part` looks."""
-    return kernels(input).strided_clear(input, layout, part)
-
-
-strided_gather.vjp("input")(lambda g, layout, part: strided_scatter_add(g, layout, part))
-strided_scatter_add.vjp("input")(lambda g, layout, part: strided_gather(g, layout, part))
-strided_clear.vjp("input")(lambda g, layout, part: strided_clear(g, layout, part))
-
-
-@as_strided.vjp("input")
-def _(g, input_layout, size, stride, storage_offset):
-    return strided_scatter_add(g, input_layout, _part(input_layout, size, stride, storage_offset))
-
-
-@op(
-    methods=("as_strided_scatter",),
-    out=False,
-    samples=lambda s: [s(s.tensor(3, 4), s.tensor(2, 2), (2, 2), (4, 2), 1)],
-    layout_dependent=True,
-    torch="",  # torch 2.13's own gradient of it fails its gradcheck
-)
-def as_strided_scatter(input, src, size, stride, storage_offset=None):
-    """A copy of input in which an as_strided view holds src."""
-    out = kernels(input).clone_strided(input, input.stride())
-    offset = 0 if storage_offset is None else storage_offset - input.storage_offset()
-    target = _C.as_strided(out, size, stride, offset)
-    require(
-        target.shape == src.shape,
-        "as_strided_scatter: src must have the sizes of the view",
-        size=tuple(size),
-        src=src,
-    )
-    _C.copy_into(target, src)
-    return out
-
-
-@as_strided_scatter.vjp("input")
-def _(g, input_layout, size, stride, storage_offset):
-    return strided_clear(g, input_layout, _part(input_layout, size, stride, storage_offset))
-
-
-@as_strided_scatter.vjp("src")
-def _(g, input_layout, size, stride, storage_offset):
-    return strided_gather(g, input_layout, _part(input_layout, size, stride, storage_offset))
-
-
-#: The same under the name of what the engine records for a base when a view of it was written.
-copy_slices = op(
-    as_strided_scatter.__wrapped__,
-    name="copy_slices",
-    backward_name="torch::autograd::CopySlices",
-    public=False,
-    out=False,
-    samples=as_strided_scatter.info.samples,
-    layout_dependent=True,
-    torch="",
-)
-for _arguments, _rule in as_strided_scatter.info.rules.items():
-    copy_slices.vjp(*_arguments)(_rule)
+# ---- copies in which a part is other ----
 
 
 def _copy_with_strides(input):
@@ -385,7 +413,23 @@ def _scattered(input, src, view, name):
     methods=("select_scatter",), out=False, samples=lambda s: [s(s.tensor(2, 3), s.tensor(2), 1, 2)]
 )
 def select_scatter(input, src, dim, index):
-    """A copy of input in which one slice along `dim` is src."""
+    """A copy of input in which one slice along an axis is src: what `select` would have written to.
+
+    Args:
+        input: any dtype, at least one axis.
+        src: the slice, which lacks that axis.
+        dim: the axis.
+        index: which slice.
+
+    Raises:
+        RuntimeError: if src has other sizes than the slice.
+        IndexError: if there is no such axis or slice.
+
+    Example:
+        >>> flambeau.zeros(2, 2).select_scatter(flambeau.ones(2), 1, 0)
+        tensor([[1., 0.],
+                [1., 0.]])
+    """
     return _scattered(input, src, lambda out: _C.select(out, dim, index), "select_scatter")
 
 
@@ -402,7 +446,24 @@ select_scatter.vjp("src")(lambda g, dim, index: g.select(dim, index))
     samples=lambda s: [s(s.tensor(2, 5), s.tensor(2, 2), 1, 1, 5, 2)],
 )
 def slice_scatter(input, src, dim=0, start=None, end=None, step=1):
-    """A copy of input in which a range along `dim` is src."""
+    """A copy of input in which `input[start:end:step]` along an axis is src.
+
+    Args:
+        input: any dtype, at least one axis.
+        src: of the sizes of that range.
+        dim: the axis.
+        start: the first slice, by default 0; negative from the end.
+        end: where the range ends, by default with the axis.
+        step: the distance of the slices, positive.
+
+    Raises:
+        RuntimeError: if src has other sizes than the range.
+        IndexError: if there is no such axis.
+
+    Example:
+        >>> flambeau.zeros(5).slice_scatter(flambeau.ones(2), 0, 1, 5, 2)
+        tensor([0., 1., 0., 1., 0.])
+    """
     return _scattered(input, src, lambda out: _C.slice(out, dim, start, end, step), "slice_scatter")
 
 
@@ -416,7 +477,24 @@ slice_scatter.vjp("src")(lambda g, dim, start, end, step: slice(g, dim, start, e
 
 @op(methods=("diagonal_scatter",), out=False, samples=lambda s: [s(s.tensor(3, 4), s.tensor(3))])
 def diagonal_scatter(input, src, offset=0, dim1=0, dim2=1):
-    """A copy of input in which a diagonal is src."""
+    """A copy of input in which a diagonal is src.
+
+    Args:
+        input: any dtype, at least two axes.
+        src: of the sizes that `diagonal` has.
+        offset: the diagonal, counted upwards from the main one.
+        dim1: the axis of the rows.
+        dim2: the axis of the columns.
+
+    Raises:
+        RuntimeError: if src has other sizes than the diagonal.
+        IndexError: if there is no such axis.
+
+    Example:
+        >>> flambeau.zeros(2, 2).diagonal_scatter(flambeau.tensor([1.0, 2.0]))
+        tensor([[1., 0.],
+                [0., 2.]])
+    """
     return _scattered(
         input, src, lambda out: _C.diagonal(out, offset, dim1, dim2), "diagonal_scatter"
     )
@@ -428,5 +506,3 @@ def _(g, offset, dim1, dim2, src_shape):
 
 
 diagonal_scatter.vjp("src")(lambda g, offset, dim1, dim2: g.diagonal(offset, dim1, dim2))
-_C.set_engine_op("as_strided", as_strided)
-_C.set_engine_op("as_strided_scatter", copy_slices)

@@ -8,12 +8,13 @@ from __future__ import annotations
 from math import inf, prod
 
 from flambeau.core.errors import ArgumentTypeError, ArgumentValueError, ShapeError
+from flambeau.core.numeric import whole
 from flambeau.core.registry import checked, function
 from flambeau.ops import pool_primitives as primitives
 from flambeau.ops._declare import stored
-from flambeau.ops.activation import relu
 from flambeau.ops.conv import _pair
 from flambeau.ops.random import rand
+from flambeau.ops.rectifiers import relu
 
 #: What torch has at its top level too.
 _TOP_LEVEL = (
@@ -30,9 +31,17 @@ def _named(plain, name):
     """The function under its name, with the number of axes in its text."""
     n = int(name.split("d_with")[0].rstrip("d")[-1])
     plain.__name__ = plain.__qualname__ = name
-    axes = {1: "axis", 2: "two axes", 3: "three axes"}[n]
     plain.__doc__ = plain.__doc__.format(
-        n=n, axes=axes, name=name, sizes=", ".join("dhw"[3 - n :]), ones=", ".join(["1"] * (n + 2))
+        n=n,
+        name=name,
+        axes=("axis", "two axes", "three axes")[n - 1],
+        sizes=", ".join("dhw"[3 - n :]) if n > 1 else "l",
+        # For examples: a plane of two elements per axis, counted from 0.
+        twos=", ".join(["1", *["2"] * n]),
+        ramp=2**n,
+        last=2**n - 1,
+        mean=(2**n - 1) / 2,
+        total=2**n * (2**n - 1) / 2,
     )
     return function(plain) if name in _TOP_LEVEL else checked(plain)
 
@@ -46,7 +55,7 @@ def _need(input, n, name):
 
 
 def _step(kernel_size, stride, n):
-    if stride is None or stride == () or stride == []:
+    if stride is None or (isinstance(stride, (tuple, list)) and not stride):
         return kernel_size
     return _pair(stride, "stride", n)
 
@@ -66,10 +75,24 @@ def _make_max(n):
         ceil_mode=False,
         return_indices=False,
     ):
-        """Maxima of windows over the last {axes} and their places; see max_pool{n}d.
+        """Maxima of windows over the last {axes} and their places.
+
+        Args:
+            input: (n, c, {sizes}) or (c, {sizes}).
+            kernel_size, stride, padding, dilation, ceil_mode: see max_pool{n}d.
+            return_indices: accepted.
 
         Returns:
-            (values, indices), whatever `return_indices` says.
+            (values, indices), whatever `return_indices` says; indices are int64, within a plane.
+
+        Raises:
+            RuntimeError: if the window does not fit.
+
+        Example:
+            >>> x = flambeau.arange({ramp}.).reshape({twos})
+            >>> values, indices = flambeau.nn.functional.{name}(x, 2)
+            >>> values.item(), indices.item()
+            ({last}.0, {last})
         """
         _need(input, n, f"max_pool{n}d")
         kernel_size = _pair(kernel_size, "kernel_size", n)
@@ -111,8 +134,9 @@ def _make_max(n):
             RuntimeError: if the window does not fit.
 
         Example:
-            >>> flambeau.nn.functional.{name}(flambeau.ones({ones}), 1).sum()
-            tensor(1.)
+            >>> x = flambeau.arange({ramp}.).reshape({twos})
+            >>> flambeau.nn.functional.{name}(x, 2).item()
+            {last}.0
         """
         values, indices = both(input, kernel_size, stride, padding, dilation, ceil_mode)
         return (values, indices) if return_indices else values
@@ -132,7 +156,7 @@ def _output_size(input, output_size, n, name):
             f"{list(input.shape)}"
         )
     _need(input, n, name)
-    if isinstance(output_size, int) or output_size is None:
+    if output_size is None or whole(output_size) is not None:
         output_size = (output_size,) * n
     output_size = tuple(output_size)
     if len(output_size) != n:
@@ -149,7 +173,23 @@ def _make_adaptive_max(n):
     def both(input, output_size, return_indices=False):
         """Maxima of windows chosen so that the output has the size asked for, and their places.
 
-        See adaptive_max_pool{n}d. Returns (values, indices), whatever `return_indices` says.
+        Args:
+            input: (n, c, {sizes}) or (c, {sizes}).
+            output_size: one number or one per axis; None keeps the input's.
+            return_indices: accepted.
+
+        Returns:
+            (values, indices), whatever `return_indices` says; indices are int64, within a plane.
+
+        Raises:
+            RuntimeError: if the input has another number of axes.
+            ValueError: if it has too few of them for the sizes given.
+
+        Example:
+            >>> x = 1 - flambeau.arange({ramp}.).reshape({twos})
+            >>> values, indices = flambeau.nn.functional.{name}(x, 1)
+            >>> values.item(), indices.item()
+            (1.0, 0)
         """
         return tuple(
             primitive(input, _output_size(input, output_size, n, f"adaptive_max_pool{n}d"))
@@ -166,9 +206,14 @@ def _make_adaptive_max(n):
         Returns:
             The maxima, or (maxima, places).
 
+        Raises:
+            RuntimeError: if the input has another number of axes.
+            ValueError: if it has too few of them for the sizes given.
+
         Example:
-            >>> flambeau.nn.functional.{name}(flambeau.ones({ones}), 1).sum()
-            tensor(1.)
+            >>> x = flambeau.arange({ramp}.).reshape({twos})
+            >>> flambeau.nn.functional.{name}(x, 1).item()
+            {last}.0
         """
         values, indices = both(input, output_size)
         return (values, indices) if return_indices else values
@@ -192,7 +237,7 @@ def _make_fractional(n):
             raise ArgumentValueError(
                 f"{name} requires specifying either an output_size or an output_ratio"
             )
-        ratios = (output_ratio,) * n if isinstance(output_ratio, (int, float)) else output_ratio
+        ratios = output_ratio if isinstance(output_ratio, (tuple, list)) else (output_ratio,) * n
         if len(ratios) != n:
             raise ArgumentValueError(f"{name}: output_ratio must be {n} numbers, got {ratios}")
         return tuple(int(s * r) for s, r in zip(input.shape[-n:], ratios, strict=True))
@@ -205,10 +250,24 @@ def _make_fractional(n):
         return_indices=False,
         _random_samples=None,
     ):
-        """Maxima of windows at pseudo-random places, and their places; see fractional_max_pool{n}d.
+        """Maxima of windows at pseudo-random places, and their places.
+
+        Args:
+            input: (n, c, {sizes}) or (c, {sizes}).
+            kernel_size, output_size, output_ratio, _random_samples: see fractional_max_pool{n}d.
+            return_indices: accepted.
 
         Returns:
-            (values, indices), whatever `return_indices` says.
+            (values, indices), whatever `return_indices` says; indices are int64, within a plane.
+
+        Raises:
+            ValueError: if neither output_size nor output_ratio is given.
+
+        Example:
+            >>> x = flambeau.arange({ramp}.).reshape({twos})
+            >>> values, indices = flambeau.nn.functional.{name}(x, 2, 1)
+            >>> values.item(), indices.item()
+            ({last}.0, {last})
         """
         _need(input, n, name)
         kernel_size = _pair(kernel_size, "kernel_size", n)
@@ -245,8 +304,9 @@ def _make_fractional(n):
             ValueError: if neither output_size nor output_ratio is given.
 
         Example:
-            >>> flambeau.nn.functional.{name}(flambeau.ones({ones}), 1, 1).sum()
-            tensor(1.)
+            >>> x = flambeau.arange({ramp}.).reshape({twos})
+            >>> flambeau.nn.functional.{name}(x, 2, 1).item()
+            {last}.0
         """
         values, indices = both(
             input, kernel_size, output_size, output_ratio, False, _random_samples
@@ -341,7 +401,26 @@ def _make_avg(n):
     def signals(
         input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True
     ):
-        """Means of windows over the last axis; see avg_pool2d."""
+        """Means of windows over the last axis.
+
+        Args:
+            input: (n, c, l) or (c, l).
+            kernel_size: length of the window.
+            stride: step between windows; the window's length by default.
+            padding: how far windows may reach over the ends (counted as zero).
+            ceil_mode: round the output length up.
+            count_include_pad: whether padding counts in the mean.
+
+        Returns:
+            A tensor of the input's number of axes.
+
+        Raises:
+            RuntimeError: if the window does not fit.
+
+        Example:
+            >>> flambeau.avg_pool1d(flambeau.tensor([[1., 3., 5., 9.]]), 2)
+            tensor([[2., 7.]])
+        """
         return means(input, kernel_size, stride, padding, ceil_mode, count_include_pad)
 
     def pool(
@@ -367,12 +446,16 @@ def _make_avg(n):
             divisor_override: divide by this instead of the size of the window.
             out: the tensor to fill.
 
+        Returns:
+            A tensor of the input's number of axes.
+
         Raises:
-            RuntimeError: if the window does not fit.
+            RuntimeError: if the window does not fit, or divisor_override is 0.
 
         Example:
-            >>> flambeau.nn.functional.{name}(flambeau.ones({ones}), 1).sum()
-            tensor(1.)
+            >>> x = flambeau.arange({ramp}.).reshape({twos})
+            >>> flambeau.nn.functional.{name}(x, 2).item()
+            {mean}
         """
         options = stride, padding, ceil_mode, count_include_pad, divisor_override
         result = means(input, kernel_size, *options)
@@ -390,13 +473,23 @@ def _make_adaptive_avg(n):
     def pool(input, output_size):
         """Means of windows over the last {axes}, chosen so that the output has a given size.
 
+        Window i of n, over an axis of the size l, is from floor(i l / n) to ceil((i + 1) l / n).
+
         Args:
             input: (n, c, {sizes}) or (c, {sizes}).
             output_size: one number or one per axis; None keeps the input's.
 
+        Returns:
+            A tensor of the input's number of axes.
+
+        Raises:
+            RuntimeError: if the input has another number of axes.
+            ValueError: if it has too few of them for the sizes given.
+
         Example:
-            >>> flambeau.nn.functional.{name}(flambeau.ones({ones}), 1).sum()
-            tensor(1.)
+            >>> x = flambeau.arange({ramp}.).reshape({twos})
+            >>> flambeau.nn.functional.{name}(x, 1).item()
+            {mean}
         """
         return primitive(input, _output_size(input, output_size, n, name))
 
@@ -426,12 +519,16 @@ def _make_lp(n):
             stride: step between windows; the window's size by default.
             ceil_mode: round the output size up; sums of windows over the edge are scaled up.
 
+        Returns:
+            A tensor of the input's number of axes.
+
         Raises:
             ZeroDivisionError: if norm_type is 0.
 
         Example:
-            >>> flambeau.nn.functional.{name}(flambeau.ones({ones}), 2, 1).sum()
-            tensor(1.)
+            >>> x = flambeau.arange({ramp}.).reshape({twos})
+            >>> flambeau.nn.functional.{name}(x, 1, 2).item()
+            {total}
         """
         if norm_type == inf:
             return maxima(input.abs(), kernel_size, stride, 0, 1, ceil_mode)

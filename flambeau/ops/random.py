@@ -1,7 +1,7 @@
-"""Random numbers: new tensors, filling in place, dropout. `sampling.py` has the rest.
+"""New tensors of random numbers, and the functions of the default generator.
 
 All draw from one stream, torch's (docs/random.md); `generator=None` is the default generator.
-Random tensors are constants to autograd; writing random numbers over a tensor cuts its history.
+Random tensors are constants to autograd. `sampling.py` has the draws that tensors describe.
 """
 
 from __future__ import annotations
@@ -13,19 +13,9 @@ from flambeau.backends import kernels
 from flambeau.core import generator as _generator
 from flambeau.core.errors import RuntimeFailure
 from flambeau.core.grad_mode import is_grad_enabled
-from flambeau.core.registry import FUNCTIONS, function, op
+from flambeau.core.registry import FUNCTIONS, function
 from flambeau.core.tensor import Tensor
-from flambeau.ops.creation import (
-    _check_storage,
-    _dtype,
-    _method,
-    _place,
-    _require_tensor,
-    _size_keywords,
-    empty_like,
-)
-
-_ABSENT = object()
+from flambeau.ops.creation import _check_storage, _dtype, _place, _size_keywords, empty_like
 
 for _name in (
     "get_rng_state",
@@ -83,9 +73,6 @@ def _tracked(tensor, requires_grad):
     return tensor
 
 
-# ---- new tensors ----
-
-
 @function
 def rand(
     *size,
@@ -105,6 +92,7 @@ def rand(
         generator: what to draw from.
         out: the tensor to fill.
         dtype: a floating point or complex dtype; by default the default one.
+        layout, device, requires_grad, pin_memory: as of `tensor`.
 
     Returns:
         The tensor.
@@ -147,6 +135,7 @@ def randn(
         generator: what to draw from.
         out: the tensor to fill.
         dtype: a floating point or complex dtype; by default the default one.
+        layout, device, requires_grad, pin_memory: as of `tensor`.
 
     Returns:
         The tensor.
@@ -184,12 +173,14 @@ def randint(
     """Integers spread evenly over [low, high): `randint(high, size)` or `randint(low, high, size)`.
 
     Args:
+        args: the bounds and the size, by position.
         low: the lowest integer (0).
         high: one more than the highest.
         size: the sizes, a sequence.
         generator: what to draw from.
         out: the tensor to fill.
         dtype: int64 unless given.
+        layout, device, requires_grad, pin_memory: as of `tensor`.
 
     Returns:
         The tensor.
@@ -250,6 +241,7 @@ def randperm(
         generator: what to draw from.
         out: the tensor to fill.
         dtype: int64 unless given.
+        layout, device, requires_grad, pin_memory: as of `tensor`.
 
     Returns:
         The tensor.
@@ -279,7 +271,22 @@ def rand_like(
     memory_format=None,
     generator=None,
 ):
-    """`rand` with the sizes and dtype of another tensor."""
+    """`rand` with the sizes, dtype and device of another tensor.
+
+    Args:
+        input: floating or complex, unless there is a `dtype`.
+        dtype, layout, device: instead of input's own.
+        requires_grad, pin_memory, memory_format: as of `empty_like`.
+        generator: what to draw from.
+
+    Raises:
+        NotImplementedError: for other dtypes.
+
+    Example:
+        >>> x = flambeau.rand_like(flambeau.zeros(2, 3))
+        >>> x.shape, bool(((x >= 0) & (x < 1)).all())
+        (torch.Size([2, 3]), True)
+    """
     result = _unfilled_like(input, dtype, layout, device, pin_memory, memory_format)
     kernels(result).uniform_(result, 0.0, 1.0, generator)
     return _tracked(result, requires_grad)
@@ -297,7 +304,21 @@ def randn_like(
     memory_format=None,
     generator=None,
 ):
-    """`randn` with the sizes and dtype of another tensor."""
+    """`randn` with the sizes, dtype and device of another tensor.
+
+    Args:
+        input: floating or complex, unless there is a `dtype`.
+        dtype, layout, device: instead of input's own.
+        requires_grad, pin_memory, memory_format: as of `empty_like`.
+        generator: what to draw from.
+
+    Raises:
+        NotImplementedError: for other dtypes.
+
+    Example:
+        >>> flambeau.randn_like(flambeau.zeros(2, 3), dtype=flambeau.float64).dtype
+        torch.float64
+    """
     result = _unfilled_like(input, dtype, layout, device, pin_memory, memory_format)
     kernels(result).normal_(result, 0.0, 1.0, generator)
     return _tracked(result, requires_grad)
@@ -317,9 +338,25 @@ def randint_like(
     memory_format=None,
     generator=None,
 ):
-    """`randint` with the sizes and dtype of another tensor.
+    """`randint` with the sizes, dtype and device of another tensor.
 
     The bounds are given as in `randint`: `(input, high)` or `(input, low, high)`.
+
+    Args:
+        input: any dtype but complex that holds the bounds.
+        args: the bounds, by position.
+        low: the lowest integer, 0 unless given.
+        high: one more than the highest.
+        dtype, layout, device: instead of input's own.
+        requires_grad, pin_memory, memory_format: as of `empty_like`.
+        generator: what to draw from.
+
+    Raises:
+        RuntimeError: if there is no integer in the range, or the dtype does not hold it.
+
+    Example:
+        >>> flambeau.randint_like(flambeau.zeros(2), 7, 8)  # 7 alone is in the range
+        tensor([7., 7.])
     """
     args = list(args)
     if high is None and args:
@@ -332,339 +369,3 @@ def randint_like(
     bounds = _bound("randint_like", "low", low), _bound("randint_like", "high", high)
     kernels(result).random_between(result, *bounds, generator)
     return _tracked(result, requires_grad)
-
-
-# ---- filling in place ----
-
-
-@op(
-    public=False,
-    out=False,
-    inplace=True,
-    gradcheck=False,
-    samples=lambda s: [s(s.tensor(2, 3), "normal_")],
-    backward_name="RandomBackward0",
-    overloads={
-        "filler = normal_": "NormalBackward0",
-        "filler = uniform_": "UniformBackward0",
-        "filler = bernoulli_": "BernoulliBackward2",
-        "filler = exponential_": "ExponentialBackward0",
-        "filler = log_normal_": "LogNormalBackward0",
-        "filler = cauchy_": "CauchyBackward0",
-        "filler = geometric_": "GeometricBackward0",
-    },
-)
-def _overwrite(input, filler):
-    """The input as it is, but without its history: random numbers are about to replace it.
-
-    Args:
-        filler: the method that does so, after which torch names the node.
-    """
-    _require_tensor(input, "_overwrite")
-    return kernels(input).alias(input)
-
-
-_overwrite.vjp("input")(lambda g: kernels(g).full(g.shape, 0, g.dtype))
-
-
-def _fill(tensor, kernel, *args):
-    """Runs a kernel that replaces the values of `tensor`, under autograd's rules for that."""
-    if tensor._is_inference or (tensor.requires_grad and is_grad_enabled()):
-        _overwrite.inplace(tensor, kernel)
-    else:
-        _C.bump_version(tensor)
-    getattr(kernels(tensor), kernel)(tensor, *args)
-    return tensor
-
-
-def _lower(name, from_, named):
-    """The bound `from`, which Python takes by name only among the other keywords."""
-    if "from" in named and from_ is _ABSENT:
-        from_ = named.pop("from")
-    for keyword in named:
-        raise TypeError(f"{name}() got an unexpected keyword argument '{keyword}'")
-    return from_
-
-
-@_method
-def uniform_(self, from_=_ABSENT, /, to=1.0, *, generator=None, **named):
-    """Fills the tensor with numbers spread evenly over [from, to).
-
-    Args:
-        from_: the lowest number (0); its name is `from`.
-        to: the bound above (1).
-        generator: what to draw from.
-
-    Raises:
-        RuntimeError: if the bounds are not in order, or too far apart for the dtype.
-    """
-    from_ = _lower("uniform_", from_, named) if named else from_
-    return _fill(self, "uniform_", 0.0 if from_ is _ABSENT else from_, to, generator)
-
-
-@_method
-def normal_(self, mean=0.0, std=1.0, *, generator=None):
-    """Fills the tensor with numbers of a normal distribution.
-
-    Raises:
-        RuntimeError: if `std` is negative.
-    """
-    return _fill(self, "normal_", mean, std, generator)
-
-
-@_method
-def log_normal_(self, mean=1.0, std=2.0, *, generator=None):
-    """Fills the tensor with numbers whose logarithm has a normal distribution.
-
-    Raises:
-        RuntimeError: if `std` is not positive.
-    """
-    return _fill(self, "log_normal_", mean, std, generator)
-
-
-@_method
-def cauchy_(self, median=0.0, sigma=1.0, *, generator=None):
-    """Fills the tensor with numbers of a Cauchy distribution.
-
-    Raises:
-        RuntimeError: if `sigma` is not positive, or the dtype is not floating point.
-    """
-    return _fill(self, "cauchy_", median, sigma, generator)
-
-
-@_method
-def exponential_(self, lambd=1.0, *, generator=None):
-    """Fills the tensor with numbers of the exponential distribution of rate `lambd`.
-
-    Raises:
-        RuntimeError: if `lambd` is not positive, or the dtype is not floating point.
-    """
-    return _fill(self, "exponential_", lambd, generator)
-
-
-@_method
-def geometric_(self, p, *, generator=None):
-    """Fills the tensor with numbers of trials up to the first success, each of probability `p`.
-
-    Raises:
-        RuntimeError: if `p` is not in (0, 1).
-    """
-    return _fill(self, "geometric_", p, generator)
-
-
-@_method
-def bernoulli_(self, p=0.5, *, generator=None):
-    """Fills the tensor with ones, each with probability `p`, and zeros.
-
-    Args:
-        p: a number, or a tensor of probabilities that broadcasts to this one.
-
-    Raises:
-        RuntimeError: if a probability is not in [0, 1].
-    """
-    return _fill(self, "bernoulli_", p, generator)
-
-
-@_method
-def random_(self, from_=_ABSENT, /, to=_ABSENT, *, generator=None, **named):
-    """Fills the tensor with integers: `random_()`, `random_(to)` or `random_(from, to)`.
-
-    They are spread evenly over [from, to); `from` is 0 if left out. Without `to`, or with None for
-    it, they go up to the largest integer below which the dtype holds every other.
-
-    Raises:
-        RuntimeError: if there is no integer in the range, or the dtype does not hold it.
-    """
-    from_ = _lower("random_", from_, named) if named else from_
-    if to is _ABSENT:
-        if from_ is _ABSENT:
-            return _fill(self, "random_", generator)
-        from_, to = 0, from_
-    lowest = 0 if from_ is _ABSENT else operator.index(from_)
-    return _fill(
-        self, "random_between", lowest, None if to is None else operator.index(to), generator
-    )
-
-
-# ---- dropout ----
-
-
-def _dropout_samples(s):
-    """Calls whose result does not depend on the draws."""
-    yield s(s.tensor(3, 4), 0.0, True)
-    yield s(s.tensor(3, 4), 1.0, True)
-    yield s(s.tensor(3, 4), 0.5, False)
-
-
-@op(backward_name="Mul", out=False, outputs=("output", "mask"), samples=_dropout_samples)
-def native_dropout(input, p, train):
-    """Dropout and its mask: the elements that were kept, each divided by 1 - p.
-
-    Args:
-        input: floating point tensor.
-        p: the probability of a zero.
-        train: if False, everything is kept.
-
-    Returns:
-        The result, and the bool mask of what was kept.
-
-    Raises:
-        RuntimeError: if `p` is not in [0, 1].
-    """
-    _require_tensor(input, "native_dropout")
-    k = kernels(input)
-    if train is False:
-        mask = _C.empty_like(input, _C.bool)
-        k.fill(mask, True)
-        return k.clone(input), mask
-    return k.dropout(input, p, None)
-
-
-@native_dropout.vjp("input")
-def _(g, mask, p, train):
-    return g if train is False else _dropout_backward(g, mask, p)
-
-
-@op(
-    public=False,
-    out=False,
-    samples=lambda s: [s(s.tensor(3, 4), s.mask(3, 4), 0.5), s(s.tensor(3), s.mask(3), 1.0)],
-)
-def _dropout_backward(grad_output, mask, p):
-    """grad_output where the mask is set, divided by 1 - p; zero elsewhere."""
-    _require_tensor(grad_output, "_dropout_backward")
-    return kernels(grad_output).dropout_backward(grad_output, mask, p)
-
-
-_dropout_backward.vjp("grad_output")(lambda g, mask, p: _dropout_backward(g, mask, p))
-
-
-def _inactive(input, p, train):
-    """Whether a dropout leaves its input as it is; checks the probability."""
-    if not 0 <= p <= 1:
-        raise RuntimeFailure(f"dropout probability has to be between 0 and 1, but got {p}")
-    return p == 0 or not train or input.numel() == 0
-
-
-def _kept(input, p, by_feature):
-    """Ones with probability 1 - p, and zeros: for each element, or each channel of each sample."""
-    if not by_feature:
-        keep = kernels(input).empty_like(input, input.dtype)
-    elif input.ndim < 2:
-        raise RuntimeFailure("Feature dropout requires at least 2 dimensions in the input")
-    else:
-        keep = kernels(input).empty((*input.shape[:2], *([1] * (input.ndim - 2))), input.dtype)
-    if p == 1:
-        return keep.zero_()
-    kernels(keep).bernoulli_(keep, 1 - p, None)
-    return keep
-
-
-def _noise(input, p, by_feature):
-    """The factors of a dropout: 0 and 1 / (1 - p)."""
-    keep = _kept(input, p, by_feature)
-    return keep.div_(1 - p) if p < 1 else keep
-
-
-#: Minus the limit of SELU for large negative arguments.
-_SELU_LIMIT = 1.7580993408473766
-
-
-def _alpha_noise(input, p, by_feature):
-    """Factor and summand that replace dropped elements by the limit and keep mean and variance."""
-    keep = _kept(input, p, by_feature)
-    if p == 1:
-        return keep, 0
-    scale = 1 / ((_SELU_LIMIT**2 * p + 1) * (1 - p)) ** 0.5
-    shift = (keep - 1).mul_(_SELU_LIMIT * scale).add_(_SELU_LIMIT * scale * p)
-    return keep.mul_(scale), shift
-
-
-@function
-def dropout(input, p, train):
-    """Zeroes each element with probability `p` and divides the rest by 1 - p, when training.
-
-    Args:
-        input: floating point tensor.
-        p: the probability of a zero.
-        train: if False, the input is returned as it is.
-
-    Returns:
-        The tensor.
-
-    Raises:
-        RuntimeError: if `p` is not in [0, 1].
-
-    Example:
-        >>> flambeau.dropout(flambeau.ones(3), 0.5, False)
-        tensor([1., 1., 1.])
-    """
-    return input if _inactive(input, p, train) else native_dropout(input, p, True)[0]
-
-
-@function
-def dropout_(input, p, train):
-    """In-place form of `dropout`."""
-    return input if _inactive(input, p, train) else input.mul_(_noise(input, p, False))
-
-
-@function
-def feature_dropout(input, p, train):
-    """Dropout of whole channels: axes 0 and 1 are samples and channels.
-
-    Raises:
-        RuntimeError: if `p` is not in [0, 1], or the input has fewer than two axes.
-    """
-    return input if _inactive(input, p, train) else input * _noise(input, p, True)
-
-
-@function
-def feature_dropout_(input, p, train):
-    """In-place form of `feature_dropout`."""
-    return input if _inactive(input, p, train) else input.mul_(_noise(input, p, True))
-
-
-def _alpha_dropout(input, p, train, by_feature):
-    if _inactive(input, p, train):
-        return input
-    factor, shift = _alpha_noise(input, p, by_feature)
-    return input * factor if p == 1 else input * factor + shift
-
-
-def _alpha_dropout_(input, p, train, by_feature):
-    if _inactive(input, p, train):
-        return input
-    factor, shift = _alpha_noise(input, p, by_feature)
-    return input.mul_(factor).add_(shift)
-
-
-@function
-def alpha_dropout(input, p, train):
-    """Dropout to the negative limit of SELU, which keeps mean and variance of its results.
-
-    Raises:
-        RuntimeError: if `p` is not in [0, 1].
-    """
-    return _alpha_dropout(input, p, train, False)
-
-
-@function
-def alpha_dropout_(input, p, train):
-    """In-place form of `alpha_dropout`."""
-    return _alpha_dropout_(input, p, train, False)
-
-
-@function
-def feature_alpha_dropout(input, p, train):
-    """`alpha_dropout` of whole channels.
-
-    Raises:
-        RuntimeError: if `p` is not in [0, 1], or the input has fewer than two axes.
-    """
-    return _alpha_dropout(input, p, train, True)
-
-
-@function
-def feature_alpha_dropout_(input, p, train):
-    """In-place form of `feature_alpha_dropout`."""
-    return _alpha_dropout_(input, p, train, True)

@@ -52,6 +52,9 @@ def arange(
         start: first value; `arange(n)` counts from 0 to n - 1.
         end: where to stop.
         step: distance between neighbours; may be negative.
+        out: a tensor for the result.
+        dtype: by default int64 if all numbers are integers, else the default floating type.
+        layout, device, pin_memory, requires_grad: as of `tensor`.
 
     Raises:
         RuntimeError: if step is 0, or leads away from end.
@@ -122,7 +125,26 @@ def inclusive_range(
     pin_memory=False,
     requires_grad=False,
 ):
-    """start, start + step, ... up to and with end: a deprecated form of `arange`."""
+    """start, start + step, ... up to and with end: a deprecated form of `arange`, with a warning.
+
+    Args:
+        start: the first value, 0 unless given.
+        end: the greatest that the last value may be.
+        step: the distance, not 0.
+        out: a tensor for the result.
+        dtype: the default floating type unless given.
+        layout, device, pin_memory, requires_grad: as of `tensor`.
+
+    Raises:
+        RuntimeError: if the step is 0, or leads away from the end.
+
+    Example:
+        >>> import warnings
+        >>> with warnings.catch_warnings():
+        ...     warnings.simplefilter("ignore")
+        ...     flambeau.range(1, 3)
+        tensor([1., 2., 3.])
+    """
     import warnings
 
     warnings.warn(
@@ -141,6 +163,7 @@ def inclusive_range(
     return _handed_out(made, out, dtype, requires_grad)
 
 
+inclusive_range.__name__ = inclusive_range.__qualname__ = "range"
 FUNCTIONS["range"] = checked(inclusive_range)  # the builtin keeps its name in this file
 
 
@@ -180,6 +203,17 @@ def linspace(
 ):
     """`steps` values from start to end, both included, at equal distances.
 
+    Args:
+        start: the first value, a number or a 0-dim tensor.
+        end: the last one.
+        steps: how many.
+        out: a tensor for the result.
+        dtype: the default floating type (or its complex twin) unless given.
+        layout, device, pin_memory, requires_grad: as of `tensor`.
+
+    Raises:
+        RuntimeError: if steps is negative, or a bound has axes.
+
     Example:
         >>> flambeau.linspace(0, 1, 5)
         tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
@@ -207,6 +241,18 @@ def logspace(
 ):
     """`steps` values from base**start to base**end, equally spaced on a logarithmic scale.
 
+    Args:
+        start: the first exponent, a number or a 0-dim tensor.
+        end: the last one.
+        steps: how many.
+        base: a number.
+        out: a tensor for the result.
+        dtype: the default floating type (or its complex twin) unless given.
+        layout, device, pin_memory, requires_grad: as of `tensor`.
+
+    Raises:
+        RuntimeError: if steps is negative, or a bound has axes.
+
     Example:
         >>> flambeau.logspace(0, 2, 3)
         tensor([  1.,  10., 100.])
@@ -233,7 +279,26 @@ def eye(
     pin_memory=False,
     requires_grad=False,
 ):
-    """The (n, m) matrix with ones on the diagonal; m is n unless given."""
+    """The matrix with ones on the diagonal, zeros elsewhere.
+
+    Args:
+        n: the number of rows.
+        m: the number of columns, n unless given.
+        out: a tensor for the result.
+        dtype: the default floating type unless given.
+        layout, device, pin_memory, requires_grad: as of `tensor`.
+
+    Returns:
+        (n, m).
+
+    Raises:
+        RuntimeError: if a number is negative.
+
+    Example:
+        >>> flambeau.eye(2, 3)
+        tensor([[1., 0., 0.],
+                [0., 1., 0.]])
+    """
     if dtype is None:
         dtype = _default_dtype() if out is None else out.dtype
     dtype = _dtype(dtype, "eye")
@@ -243,7 +308,7 @@ def eye(
     return _handed_out(made, out, dtype, requires_grad)
 
 
-def _triangle_indices(op, upper):
+def _triangle_indices(op, upper, printed):
     def indices(row, col, offset=0, *, dtype=None, layout=None, device=None, pin_memory=False):
         if layout is not None or pin_memory:
             _check_storage(op, layout, pin_memory)
@@ -252,11 +317,31 @@ def _triangle_indices(op, upper):
 
     indices.__name__ = indices.__qualname__ = op
     side = "on and above" if upper else "on and below"
-    indices.__doc__ = (
-        f"Row and column numbers, (2, count), of the elements {side} a diagonal of a matrix."
-    )
+    indices.__doc__ = f"""The places of the elements {side} a diagonal of a matrix, row by row.
+
+    Args:
+        row: the number of rows.
+        col: the number of columns.
+        offset: the diagonal, counted upwards from the main one.
+        dtype: int64 unless given.
+        layout, device, pin_memory: as of `tensor`.
+
+    Returns:
+        (2, count): the row numbers, and the column numbers.
+
+    Raises:
+        RuntimeError: if a number is negative.
+
+    Example:
+        >>> flambeau.{op}(2, 2)
+        {printed}
+    """
     return function(indices)
 
 
-tril_indices = _triangle_indices("tril_indices", False)
-triu_indices = _triangle_indices("triu_indices", True)
+tril_indices = _triangle_indices(
+    "tril_indices", False, "tensor([[0, 1, 1],\n                [0, 0, 1]])"
+)
+triu_indices = _triangle_indices(
+    "triu_indices", True, "tensor([[0, 0, 1],\n                [0, 1, 1]])"
+)

@@ -14,7 +14,7 @@ from flambeau.backends import kernels
 from flambeau.core.errors import RuntimeFailure, ShapeError
 from flambeau.core.registry import function, op
 from flambeau.core.tensor import Tensor
-from flambeau.ops import random
+from flambeau.ops.dropout import dropout as _dropout
 from flambeau.ops.join import cat, stack
 from flambeau.ops.matmul import linear, mm
 
@@ -282,7 +282,7 @@ def run_layers(
             last.append(end)
         input = parts[0] if directions == 1 else cat(parts, -1)
         if dropout and train and layer < num_layers - 1:
-            input = random.dropout(input, dropout, True)
+            input = _dropout(input, dropout, True)
     return input, tuple(stack(list(states)) for states in zip(*last, strict=True))
 
 
@@ -320,7 +320,7 @@ def _network(name, mode, arguments):
     return (out.transpose(0, 1) if batch_first else out), *last
 
 
-def _declare_network(name, mode, doc):
+def _declare_network(name, mode, doc, printed):
     def network(
         input=None,
         hx=None,
@@ -342,11 +342,12 @@ def _declare_network(name, mode, doc):
         return _network(name, mode, (input, hx, params, *options, batch_first))
 
     cells = ", and that of the cells" if mode == "LSTM" else ""
+    state = "[x[:1] * 0] * 2" if mode == "LSTM" else "x[:1] * 0"
     network.__name__ = network.__qualname__ = name
-    network.__doc__ = f"""{doc}: a stack of layers with their weights as arguments.
+    network.__doc__ = f"""{doc}.
 
-    For packed sequences the arguments are (data, batch_sizes, hx, params, has_biases, num_layers,
-    dropout, train, bidirectional).
+    A stack of layers with their weights as arguments. For packed sequences the arguments are (data,
+    batch_sizes, hx, params, has_biases, num_layers, dropout, train, bidirectional).
 
     Args:
         input: (T, N, F), or (N, T, F) with `batch_first`.
@@ -366,14 +367,31 @@ def _declare_network(name, mode, doc):
 
     Raises:
         RuntimeError: if sizes do not fit.
+
+    Example:
+        >>> x, params = flambeau.ones(3, 1, 1), [flambeau.ones({STEPS[mode][2]}, 1)] * 2
+        >>> found = flambeau.{name}(x, {state}, params, False, 1, 0.0, False, False, False)
+        >>> found[0].flatten()
+        {printed}
     """
     return function(network)
 
 
-rnn_tanh = _declare_network("rnn_tanh", "RNN_TANH", "An Elman network with tanh")
-rnn_relu = _declare_network("rnn_relu", "RNN_RELU", "An Elman network with relu")
-lstm = _declare_network("lstm", "LSTM", "Long short-term memory")
-gru = _declare_network("gru", "GRU", "Gated recurrent units")
+rnn_tanh = _declare_network(
+    "rnn_tanh", "RNN_TANH", "An Elman network with tanh", "tensor([0.7616, 0.9427, 0.9597])"
+)
+rnn_relu = _declare_network(
+    "rnn_relu", "RNN_RELU", "An Elman network with relu", "tensor([1., 2., 3.])"
+)
+lstm = _declare_network(
+    "lstm",
+    "LSTM",
+    "Long short-term memory (Hochreiter and Schmidhuber, 1997)",
+    "tensor([0.3696, 0.6505, 0.7888])",
+)
+gru = _declare_network(
+    "gru", "GRU", "Gated recurrent units (Cho et al., 2014)", "tensor([0.2048, 0.3468, 0.4517])"
+)
 
 
 def _check_cell(input, hidden, gates, w_ih, w_hh):
@@ -394,7 +412,7 @@ def _check_cell(input, hidden, gates, w_ih, w_hh):
             )
 
 
-def _declare_cell(name, mode, doc):
+def _declare_cell(name, mode, doc, printed):
     step, _, gates = STEPS[mode]
     several = mode == "LSTM"
 
@@ -421,15 +439,40 @@ def _declare_cell(name, mode, doc):
         b_hh: likewise.
 
     Returns:
-        The next state.
+        The next state, as hx.
 
     Raises:
         RuntimeError: if sizes do not fit.
+
+    Example:
+        >>> x, w = flambeau.ones(1, 1), flambeau.ones({gates}, 1)
+        >>> flambeau.{name}(x, {"(x, x)" if several else "x"}, w, w)
+        {printed}
     """
     return function(cell)
 
 
-rnn_tanh_cell = _declare_cell("rnn_tanh_cell", "RNN_TANH", "One step of an Elman network with tanh")
-rnn_relu_cell = _declare_cell("rnn_relu_cell", "RNN_RELU", "One step of an Elman network with relu")
-lstm_cell = _declare_cell("lstm_cell", "LSTM", "One step of a long short-term memory")
-gru_cell = _declare_cell("gru_cell", "GRU", "One step of gated recurrent units")
+rnn_tanh_cell = _declare_cell(
+    "rnn_tanh_cell",
+    "RNN_TANH",
+    "One step of an Elman network: tanh(x w_ih^T + b_ih + h w_hh^T + b_hh)",
+    "tensor([[0.9640]])",
+)
+rnn_relu_cell = _declare_cell(
+    "rnn_relu_cell",
+    "RNN_RELU",
+    "One step of an Elman network: relu(x w_ih^T + b_ih + h w_hh^T + b_hh)",
+    "tensor([[2.]])",
+)
+lstm_cell = _declare_cell(
+    "lstm_cell",
+    "LSTM",
+    "One step of a long short-term memory (Hochreiter and Schmidhuber, 1997)",
+    "(tensor([[0.8271]]), tensor([[1.7299]]))",
+)
+gru_cell = _declare_cell(
+    "gru_cell",
+    "GRU",
+    "One step of gated recurrent units (Cho et al., 2014)",
+    "tensor([[0.9946]])",
+)

@@ -12,7 +12,7 @@ from flambeau.core.errors import (
     UnsupportedError,
 )
 from flambeau.core.registry import checked, op
-from flambeau.core.tensor import Tensor
+from flambeau.ops._declare import require_tensors
 from flambeau.ops.pool import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 
 #: By mode and number of spatial axes, "a" for antialiased: the kernel's mode and the node's stem.
@@ -95,8 +95,6 @@ def _(g, kind, align_corners, scales, grad_shape):
 def _per_axis(value, name, types, input):
     """A number, or one for each spatial axis, as the latter."""
     axes = input.ndim - 2
-    if isinstance(value, Tensor) and value.ndim == 0:
-        value = value.item()
     if not isinstance(value, (tuple, list)):
         value = (value,) * axes
     elif len(value) != axes:
@@ -110,13 +108,19 @@ def _per_axis(value, name, types, input):
             f"(N, C, d1, d2, ...,dK) format and {'output size' if own else name} in "
             f"({letter}1, {letter}2, ...,{letter}K) format."
         )
+    value = tuple(map(_number_of, value))
     if not all(isinstance(v, types) and not isinstance(v, bool) for v in value):
         raise ArgumentTypeError(
             f"interpolate: expected {name} to be one of {types[0].__name__} or Tuple[int] or "
             f"Tuple[int, int] or Tuple[int, int, int], but got {name} with types "
             f"{[type(v) for v in value]}"
         )
-    return tuple(value)
+    return value
+
+
+def _number_of(value):
+    """What stands in a tensor without axes, or in a number of NumPy's."""
+    return value.item() if getattr(value, "ndim", None) == 0 else value
 
 
 def _scaled(input, factors):
@@ -226,10 +230,7 @@ def interpolate(
         >>> flambeau.nn.functional.interpolate(x, scale_factor=2, mode="linear")
         tensor([[[1.0000, 1.2500, 1.7500, 2.5000, 3.5000, 4.0000]]])
     """
-    if not isinstance(input, Tensor):
-        raise TypeError(
-            f"interpolate(): argument 'input' must be Tensor, not {type(input).__name__}"
-        )
+    require_tensors("interpolate", input=input)
     if align_corners is not None and mode in ("nearest", "area", "nearest-exact"):
         raise ArgumentValueError(
             "align_corners option can only be set with the interpolating modes: "
@@ -272,20 +273,80 @@ def _deprecated(name):
 
 @checked
 def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=None):
-    """The former name of `interpolate`; warns."""
+    """The former name of `interpolate`; warns.
+
+    Args:
+        input: (N, C, d1), (N, C, d1, d2) or (N, C, d1, d2, d3).
+        size: the new spatial sizes, one number or one per axis.
+        scale_factor: instead of `size`: how much larger to become.
+        mode: see `interpolate`.
+        align_corners: see `interpolate`.
+
+    Returns:
+        (N, C, *sizes).
+
+    Raises:
+        ValueError: if not exactly one of size and scale_factor is given.
+
+    Example:
+        >>> import warnings
+        >>> with warnings.catch_warnings():
+        ...     warnings.simplefilter("ignore")
+        ...     flambeau.nn.functional.upsample(flambeau.tensor([[[1., 2.]]]), scale_factor=2)
+        tensor([[[1., 1., 2., 2.]]])
+    """
     _deprecated("upsample")
     return interpolate(input, size, scale_factor, mode, align_corners)
 
 
 @checked
 def upsample_nearest(input, size=None, scale_factor=None):
-    """The former name of `interpolate(mode="nearest")`; warns."""
+    """The former name of `interpolate(mode="nearest")`; warns.
+
+    Args:
+        input: (N, C, d1), (N, C, d1, d2) or (N, C, d1, d2, d3).
+        size: the new spatial sizes, one number or one per axis.
+        scale_factor: instead of `size`: how much larger to become.
+
+    Returns:
+        (N, C, *sizes).
+
+    Raises:
+        ValueError: if not exactly one of size and scale_factor is given.
+
+    Example:
+        >>> import warnings
+        >>> with warnings.catch_warnings():
+        ...     warnings.simplefilter("ignore")
+        ...     flambeau.nn.functional.upsample_nearest(flambeau.tensor([[[1., 2.]]]), size=3)
+        tensor([[[1., 1., 2.]]])
+    """
     _deprecated("upsample_nearest")
     return interpolate(input, size, scale_factor, mode="nearest")
 
 
 @checked
 def upsample_bilinear(input, size=None, scale_factor=None):
-    """The former name of `interpolate(mode="bilinear", align_corners=True)`; warns."""
+    """The former name of `interpolate(mode="bilinear", align_corners=True)`; warns.
+
+    Args:
+        input: (N, C, H, W).
+        size: the new height and width.
+        scale_factor: instead of `size`: how much larger to become.
+
+    Returns:
+        (N, C, *sizes).
+
+    Raises:
+        ValueError: if not exactly one of size and scale_factor is given.
+
+    Example:
+        >>> import warnings
+        >>> image = flambeau.tensor([[[[1., 2.]]]])
+        >>> with warnings.catch_warnings():
+        ...     warnings.simplefilter("ignore")
+        ...     flambeau.nn.functional.upsample_bilinear(image, size=(1, 3))
+        tensor([[[[1.0000, 1.5000, 2.0000]]]])
+    """
     _deprecated("upsample_bilinear")
     return interpolate(input, size, scale_factor, mode="bilinear", align_corners=True)

@@ -6,7 +6,7 @@ from flambeau import _C
 from flambeau.core.errors import ShapeError
 from flambeau.core.registry import FUNCTIONS, checked
 from flambeau.core.tensor import Tensor
-from flambeau.ops import parts, views
+from flambeau.ops import axes, strided, views
 from flambeau.ops._declare import named
 
 
@@ -32,17 +32,17 @@ def _becoming(view, name, forms):
 def _transposed(input):
     if input.ndim > 2:
         raise ShapeError(f"t_() expects a tensor with <= 2 dimensions, but self is {input.ndim}D")
-    return views.t(input)
+    return axes.t(input)
 
 
 for _name, _view, _forms in (
     ("t", _transposed, 1),
-    ("transpose", views.transpose, 1),
-    ("swapaxes", views.transpose, 1),
-    ("swapdims", views.transpose, 1),
+    ("transpose", axes.transpose, 1),
+    ("swapaxes", axes.transpose, 1),
+    ("swapdims", axes.transpose, 1),
     ("squeeze", Tensor.squeeze, 3),
     ("unsqueeze", views.unsqueeze, 1),
-    ("as_strided", parts.as_strided, 1),
+    ("as_strided", strided.as_strided, 1),
 ):
     setattr(Tensor, _name + "_", _becoming(_view, _name, _forms))
 

@@ -88,6 +88,7 @@ def normal(
         generator: what to draw from.
         out: the tensor to fill.
         dtype: with `size`: a floating point or complex dtype; by default the default one.
+        layout, device, requires_grad, pin_memory: as of `tensor`.
 
     Returns:
         The tensor.

@@ -19,8 +19,12 @@ def softmax(input, dim, dtype=None):
     """exp(input) / sum(exp(input)) along one axis: positive numbers that add up to one.
 
     Args:
+        input: floating.
         dim: the axis.
         dtype: convert to this dtype first.
+
+    Raises:
+        IndexError: if there is no such axis.
 
     Example:
         >>> flambeau.softmax(flambeau.tensor([0., 0.]), dim=0)
@@ -43,8 +47,12 @@ def log_softmax(input, dim, dtype=None):
     """log(softmax(input)) along one axis, computed without losing digits.
 
     Args:
+        input: floating.
         dim: the axis.
         dtype: convert to this dtype first.
+
+    Raises:
+        IndexError: if there is no such axis.
 
     Example:
         >>> flambeau.log_softmax(flambeau.tensor([0., 0.]), dim=0)

@@ -1,4 +1,4 @@
-"""Sorting and selecting along one axis, distinct elements, searching sorted ones, counting.
+"""Sorting along one axis, and elements by their rank: the k-th, the median, quantiles.
 
 NaN counts as larger than every number. Sorting always keeps the order of equal elements.
 """
@@ -60,9 +60,13 @@ def sort(input, dim=-1, descending=False, *, stable=False):
     """The elements along one axis in order, and where they were, as (values, indices).
 
     Args:
+        input: any dtype but complex; NaN counts as the greatest.
         dim: the axis.
         descending: largest first.
         stable: equal elements keep their order; they always do here.
+
+    Raises:
+        IndexError: if there is no such axis.
 
     Example:
         >>> flambeau.sort(flambeau.tensor([3., 1., 2.])).indices
@@ -78,6 +82,18 @@ sort.vjp("input")(_to_places)
 def argsort(input, dim=-1, descending=False, *, stable=False):
     """Where the elements of the sorted tensor were.
 
+    Args:
+        input: any dtype but complex.
+        dim: the axis.
+        descending: largest first.
+        stable: equal elements keep their order; they always do here.
+
+    Returns:
+        int64, of the sizes of input.
+
+    Raises:
+        IndexError: if there is no such axis.
+
     Example:
         >>> flambeau.argsort(flambeau.tensor([3., 1., 2.]))
         tensor([1, 2, 0])
@@ -87,7 +103,20 @@ def argsort(input, dim=-1, descending=False, *, stable=False):
 
 @function(methods=("msort",))
 def msort(input, *, out=None):
-    """The elements sorted along the first axis."""
+    """The elements sorted along the first axis, ascending.
+
+    Args:
+        input: any dtype but complex.
+        out: a tensor for the result.
+
+    Raises:
+        RuntimeError: for complex numbers.
+
+    Example:
+        >>> flambeau.msort(flambeau.tensor([[3, 1], [2, 4]]))
+        tensor([[2, 1],
+                [3, 4]])
+    """
     values = sort(input, 0)[0]
     return stored("msort", values, out, exact=True)
 
@@ -111,6 +140,7 @@ def topk(input, k, dim=-1, largest=True, sorted=True):
     """The k largest elements along one axis and where they are, as (values, indices).
 
     Args:
+        input: any dtype but complex; NaN counts as the greatest.
         k: how many.
         dim: the axis.
         largest: False for the smallest.
@@ -147,10 +177,25 @@ def _kth_samples(s):
     exact_out=True,
 )
 def kthvalue(input, k, dim=-1, keepdim=False):
-    """The k-th smallest element along an axis and its place, as (values, indices); k counts from 1.
+    """The k-th smallest element along an axis and its place.
+
+    Args:
+        input: any dtype but complex; NaN counts as the greatest.
+        k: a number, from 1 on.
+        dim: the axis.
+        keepdim: keep the axis, with one element.
+
+    Returns:
+        A named tuple: values of input's dtype, and int64 indices.
 
     Raises:
         RuntimeError: if k is not between 1 and the number of elements.
+        IndexError: if there is no such axis.
+
+    Example:
+        >>> values, indices = flambeau.tensor([30, 10, 20]).kthvalue(2)
+        >>> values, indices
+        (tensor(20), tensor(2))
     """
     return kernels(input).kthvalue(input, k, dim, keepdim)
 
@@ -195,6 +240,17 @@ def _nanmedian_along(input, dim, keepdim=False):
 )
 def mode(input, dim=-1, keepdim=False):
     """The most frequent element along one axis (the smallest of several) and its last place.
+
+    Args:
+        input: any dtype but complex.
+        dim: the axis.
+        keepdim: keep the axis, with one element.
+
+    Returns:
+        A named tuple: values of input's dtype, and int64 indices.
+
+    Raises:
+        IndexError: if there is no such axis.
 
     Example:
         >>> flambeau.mode(flambeau.tensor([2., 1., 2.])).values
@@ -253,6 +309,18 @@ def median(input, dim=None, keepdim=False, *, out=None):
 
     A NaN among the elements is the median.
 
+    Args:
+        input: any dtype but bool and complex.
+        dim: the axis; None for all elements.
+        keepdim: keep the axis, with one element.
+        out: with `dim`, a tuple of tensors for values and indices.
+
+    Returns:
+        A 0-dim tensor, or with `dim` the named tuple (values, indices).
+
+    Raises:
+        IndexError: if there is no such axis.
+
     Example:
         >>> flambeau.median(flambeau.tensor([4., 1., 3., 2.]))
         tensor(2.)
@@ -264,7 +332,25 @@ def median(input, dim=None, keepdim=False, *, out=None):
 
 @function(methods=("nanmedian",))
 def nanmedian(input, dim=None, keepdim=False, *, out=None):
-    """The median of the elements that are not NaN: of all, or of an axis as (values, indices)."""
+    """The median of the elements that are not NaN; of two in the middle, the lower.
+
+    Args:
+        input: any dtype but bool and complex.
+        dim: the axis; None for all elements.
+        keepdim: keep the axis, with one element.
+        out: with `dim`, a tuple of tensors for values and indices.
+
+    Returns:
+        A 0-dim tensor, or with `dim` the named tuple (values, indices); NaN if nothing else is
+        there.
+
+    Raises:
+        IndexError: if there is no such axis.
+
+    Example:
+        >>> flambeau.nanmedian(flambeau.tensor([3.0, float("nan"), 1.0, 2.0]))
+        tensor(2.)
+    """
     if dim is None:
         return _nanmedian_all(input)
     return _nanmedian_along(input, dim, keepdim, out=out)
@@ -343,10 +429,15 @@ def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear", out=N
     """The values below which the shares q of the elements lie.
 
     Args:
+        input: float32 or float64.
         q: a number or a vector of numbers in [0, 1]; a vector adds an axis in front.
         dim: the axis; None for all elements.
         keepdim: keep the axis with size one.
         interpolation: between neighbours: linear, lower, higher, midpoint or nearest.
+        out: a tensor for the result.
+
+    Raises:
+        RuntimeError: if q is not between 0 and 1, or of another dtype.
 
     Example:
         >>> flambeau.quantile(flambeau.tensor([0., 1., 2., 3.]), 0.5)
@@ -358,165 +449,25 @@ def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear", out=N
 
 @function(methods=("nanquantile",))
 def nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear", out=None):
-    """`quantile` of the elements that are not NaN."""
+    """`quantile` of the elements that are not NaN.
+
+    Args:
+        input: float32 or float64.
+        q: a number or a vector of them, between 0 and 1, of input's dtype.
+        dim: the axis; None for all elements.
+        keepdim: keep the axis, with one element.
+        interpolation: "linear", "lower", "higher", "nearest" or "midpoint" between two elements.
+        out: a tensor for the result.
+
+    Returns:
+        The axes of input without `dim`, after one for q if that is a vector.
+
+    Raises:
+        RuntimeError: if q is not between 0 and 1, or of another dtype.
+
+    Example:
+        >>> flambeau.nanquantile(flambeau.tensor([1.0, float("nan"), 2.0]), 0.5)
+        tensor(1.5000)
+    """
     found = _quantile("quantile", input, q, dim, keepdim, interpolation, True)
     return stored("nanquantile", found, out, exact=True)
-
-
-# ---- distinct elements ----
-
-
-def _distinct(input, dim, sorted, return_inverse, return_counts):
-    values, inverse, counts = kernels(input).unique(
-        input, dim, sorted, return_inverse, return_counts
-    )
-    if dim is not None and input.ndim > 1:  # the slices lie one after another, as torch's
-        values = values.movedim(dim, 0).contiguous().movedim(0, dim)
-    if not return_inverse and not return_counts:
-        return values
-    return (values, *((inverse,) if return_inverse else ()), *((counts,) if return_counts else ()))
-
-
-@function(methods=("unique",))
-def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None):
-    """The distinct elements in ascending order; every NaN counts by itself.
-
-    Args:
-        sorted: they always are here.
-        return_inverse: also return, for each element, its place in the result.
-        return_counts: also return how often each occurs.
-        dim: compare the slices along this axis instead.
-
-    Example:
-        >>> flambeau.unique(flambeau.tensor([2, 1, 2]))
-        tensor([1, 2])
-    """
-    return _distinct(input, dim, True, return_inverse, return_counts)
-
-
-@function(methods=("unique_consecutive",))
-def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
-    """The elements without those equal to the one before.
-
-    Args:
-        return_inverse: also return, for each element, its place in the result.
-        return_counts: also return the lengths of the runs.
-        dim: compare the slices along this axis instead.
-    """
-    return _distinct(input, dim, False, return_inverse, return_counts)
-
-
-@function
-def isin(elements, test_elements, *, assume_unique=False, invert=False, out=None):
-    """True where an element occurs among the test elements."""
-    elements, test_elements = _tensors(elements, test_elements)
-    kernel = kernels(elements)
-    known = kernel.sort(test_elements.reshape(-1), -1, False)[0]
-    if not known._numel:
-        return stored("isin", _C.full(elements.shape, invert, _C.bool), out, exact=True)
-    place = kernel.searchsorted(known, elements, False, False, None).clamp(max=known._numel - 1)
-    found = known[place] == elements
-    return stored("isin", ~found if invert else found, out, exact=True)
-
-
-def _number_beside(value, tensor):
-    """A number as a 0-dim tensor: of the tensor's dtype, unless that is of a lesser kind."""
-    dtype = tensor.dtype
-    if isinstance(value, float) and not dtype.is_floating_point:
-        dtype = _C.get_default_dtype()
-    elif dtype == _C.bool and not isinstance(value, bool):
-        dtype = _C.int64
-    return _C.scalar_tensor(value, dtype)
-
-
-def _tensors(*values):
-    from flambeau.ops.values import as_tensor
-
-    return [v if isinstance(v, Tensor) else as_tensor(v) for v in values]
-
-
-# ---- searching and counting ----
-
-
-@function
-def searchsorted(
-    sorted_sequence, input, *, out_int32=False, right=False, side=None, out=None, sorter=None
-):
-    """Where to insert values into sorted rows so that they stay sorted.
-
-    Args:
-        sorted_sequence: ascending along the last axis; a vector serves all values.
-        input: the values, a tensor or a number.
-        out_int32: return int32 instead of int64.
-        right: behind equal elements instead of before them.
-        side: "left" or "right", another way to say `right`.
-        sorter: the places of the elements of an unsorted sequence in ascending order.
-
-    Example:
-        >>> flambeau.searchsorted(flambeau.tensor([1., 3., 5.]), flambeau.tensor([3., 4.]))
-        tensor([1, 2])
-    """
-    if side is not None:
-        if side not in ("left", "right"):
-            raise RuntimeError(
-                f"torch.searchsorted(): side can only be 'left' or 'right' but got {side}"
-            )
-        if side == "left" and right:
-            raise RuntimeError(
-                "torch.searchsorted(): side and right can't be set to opposites, got side of left "
-                "while right was True"
-            )
-        right = side == "right"
-    if not isinstance(input, Tensor):
-        input = _number_beside(input, sorted_sequence)
-    found = kernels(sorted_sequence).searchsorted(sorted_sequence, input, right, out_int32, sorter)
-    return stored("searchsorted", found, out, exact=True)
-
-
-@function
-def bucketize(input, boundaries, *, out_int32=False, right=False, out=None):
-    """The number of the bucket between ascending boundaries that each value falls into.
-
-    Args:
-        boundaries: an ascending vector.
-        out_int32: return int32 instead of int64.
-        right: values on a boundary belong to the bucket behind it.
-
-    Example:
-        >>> flambeau.bucketize(flambeau.tensor([0., 3., 6.]), flambeau.tensor([1., 3., 5.]))
-        tensor([0, 1, 3])
-    """
-    if boundaries.ndim != 1:
-        raise RuntimeError(f"boundaries tensor must be 1 dimension, but got dim({boundaries.ndim})")
-    return searchsorted(boundaries, input, out_int32=out_int32, right=right, out=out)
-
-
-@function(methods=("histc",))
-def histc(input, bins=100, min=0, max=0, *, out=None):
-    """How many elements fall into each of `bins` equal intervals between min and max.
-
-    Args:
-        min: the lower end; with min = max the extremes of the input are used.
-        max: the upper end.
-
-    Example:
-        >>> flambeau.histc(flambeau.tensor([1., 2., 1.]), bins=4, min=0, max=3)
-        tensor([0., 2., 1., 0.])
-    """
-    found = kernels(input).histc(input, bins, min, max)
-    return stored("histc", found, out, exact=True)
-
-
-@function(methods=("bincount",))
-def bincount(input, weights=None, minlength=0):
-    """How often each of 0, 1, 2, ... occurs in a vector of integers.
-
-    Args:
-        weights: add these up instead of counting.
-        minlength: the least length of the result.
-
-    Example:
-        >>> flambeau.bincount(flambeau.tensor([1, 2, 1]))
-        tensor([0, 2, 1])
-    """
-    return kernels(input).bincount(input, weights, minlength)

@@ -13,7 +13,7 @@ from flambeau.backends import kernels
 from flambeau.core.errors import UnsupportedError
 from flambeau.core.registry import FUNCTIONS, op
 from flambeau.core.tensor import Tensor
-from flambeau.ops._declare import of, scipy, tensor_of, unary
+from flambeau.ops._declare import of, require_operands, scipy, tensor_of, unary
 from flambeau.ops.masks import where
 from flambeau.ops.ranges import arange
 from flambeau.ops.unary import exp, lgamma, log, log1p, polygamma, sgn
@@ -29,7 +29,7 @@ def _special(name, doc, vjp=None, *, kernel=None, node=None, example, reference,
     def forward(input):
         return kernels(of(input)).unary(kernel, input)
 
-    _document(forward, name, doc, ("input: a tensor.",), example)
+    _document(forward, name, doc, ("input: any dtype but complex, any sizes.",), example)
     target = op(
         forward,
         name=f"special.{name}",
@@ -50,6 +50,8 @@ def _special(name, doc, vjp=None, *, kernel=None, node=None, example, reference,
 def _document(forward, name, doc, arguments, example):
     lines = [doc, "", "    Args:", *(f"        {line}" for line in arguments)]
     lines += ["", "    Returns:", "        A new tensor; integers become floats.", ""]
+    raised = "" if len(arguments) == 1 else ", or if the sizes do not broadcast"
+    lines += ["    Raises:", f"        RuntimeError: for complex numbers{raised}.", ""]
     call, printed = example
     lines += ["    Example:", f"        >>> flambeau.special.{name}({call})"]
     lines += [f"        {printed}", "    "]
@@ -73,6 +75,8 @@ i0 = unary(
     lambda g, input: g * i1(input),
     reference=scipy("i0"),
     example=("[0., 1.]", "tensor([1.0000, 1.2661])"),
+    takes="any dtype but complex",
+    floats=True,
 )
 i0e = _special(
     "i0e",
@@ -334,18 +338,9 @@ zeta.vjp("input")(lambda g: _refuse("zeta", "input"))
 zeta.vjp("other")(lambda g, input, other: -g * input * zeta(input + 1, other))
 
 
-def _tensors(name, input, other):
-    for position, (argument, value) in enumerate((("input", input), ("other", other)), 1):
-        if not isinstance(value, Tensor):
-            raise TypeError(
-                f"{name}(): argument '{argument}' (position {position}) must be Tensor, not"
-                f" {type(value).__name__}"
-            )
-
-
 def _incomplete_gamma(name, doc, sign, scipy_name, printed):
     def forward(input, other):
-        _tensors(name, input, other)
+        require_operands(name, input=input, other=other)
         return kernels(input).binary(name, input, other)
 
     forward.__name__ = name
@@ -527,7 +522,7 @@ def mvlgamma(input, p):
     The sum of lgamma(input - k / 2) over k < p, and p (p - 1) log(pi) / 4 (A. T. James, 1964).
 
     Args:
-        input: a tensor.
+        input: any dtype but complex, elements above (p - 1) / 2; bool and integers give floats.
         p: the dimension, at least 1.
 
     Returns:

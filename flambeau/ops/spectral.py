@@ -8,7 +8,7 @@ from flambeau.core.errors import ShapeError
 from flambeau.core.registry import function
 from flambeau.core.tensor import Tensor
 from flambeau.ops import fft
-from flambeau.ops._declare import of
+from flambeau.ops._declare import of, require_tensors
 from flambeau.ops.complex import view_as_real
 from flambeau.ops.creation import ones
 from flambeau.ops.join import cat
@@ -38,8 +38,7 @@ def _require(name, condition, what, **named):
 def _check_window(name, window, win_length):
     if window is None:
         return
-    if not isinstance(window, Tensor):
-        raise TypeError(f"{name}(): argument 'window' must be Tensor, not {type(window).__name__}")
+    require_tensors(name, window=window)
     _require(
         name,
         window.ndim == 1 and window.shape[0] == win_length,
@@ -163,7 +162,7 @@ def _continued(input, samples, mode):
     if input.ndim == 0:
         input = input.view((1,))
     if mode != "reflect" or samples == 0:
-        return pad(input, (samples, samples), mode)
+        return pad(input.unsqueeze(-2), (samples, samples), mode).squeeze(-2)
     # The general `pad` looks up every sample; here only the two ends are turned round.
     size = input.shape[-1]
     if samples >= size:

@@ -1,4 +1,4 @@
-"""Elementwise operations of one operand: signs, rounding, predicates, elementary functions."""
+"""Functions of one variable: signs, rounding, elementary and special functions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core.registry import function, op
 from flambeau.core.tensor import Tensor
-from flambeau.ops._declare import conj, fast, numpy, of, predicate, scipy, unary, zeros
+from flambeau.ops._declare import conj, fast, numpy, of, scipy, unary, zeros
+from flambeau.ops.comparison import logical_not
 from flambeau.ops.masks import where
 
 _LN2 = math.log(2)
@@ -25,6 +26,7 @@ neg = unary(
     reference=numpy("negative"),
     example=("[1, -2]", "tensor([-1,  2])"),
     exact_out=True,
+    takes="any dtype but bool",
 )
 sgn = unary(
     "sgn",
@@ -41,6 +43,7 @@ abs = unary(
     aliases=("absolute",),
     reference=numpy("abs"),
     example=("[-1, 2]", "tensor([1, 2])"),
+    takes="any dtype but bool",
 )
 sign = unary(
     "sign",
@@ -49,6 +52,7 @@ sign = unary(
     reference=numpy("sign"),
     example=("[-2., 0., 3.]", "tensor([-1.,  0.,  1.])"),
     exact_out=True,
+    takes="any dtype but complex",
 )
 
 
@@ -62,10 +66,18 @@ def _(g, input, out):
 
 @function(methods=("positive", "__pos__"))
 def positive(input):
-    """The input itself.
+    """The input itself: what `+x` is.
+
+    Args:
+        input: any dtype but bool.
 
     Raises:
-        RuntimeError: for bool tensors.
+        RuntimeError: if it is of bool.
+
+    Example:
+        >>> x = flambeau.tensor([1, -2])
+        >>> flambeau.positive(x) is x
+        True
     """
     if input.dtype is _C.bool:
         raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
@@ -78,6 +90,7 @@ angle = unary(
     inplace=False,
     reference=numpy("angle"),
     example=("[-1., 1.]", "tensor([3.1416, 0.0000])"),
+    floats=True,
 )
 
 
@@ -95,7 +108,8 @@ def _(g, input):
 def _rounding(name, doc, printed, **info):
     example = ("[-1.5, 0.5, 2.7]", printed)
     info.setdefault("reference", numpy(name))
-    return unary(name, doc, lambda g: zeros(g), example=example, **info)
+    takes = "any dtype but bool and complex"
+    return unary(name, doc, lambda g: zeros(g), example=example, takes=takes, **info)
 
 
 ceil = _rounding(
@@ -128,11 +142,14 @@ def round(input, *, decimals=0):
     """The nearest integer, of two equally near the even one; or multiple of 10**-decimals.
 
     Args:
-        input: a tensor.
+        input: any dtype but bool and complex.
         decimals: decimal places to keep; negative ones round to tens, hundreds, ...
 
     Returns:
         A new tensor.
+
+    Raises:
+        NotImplementedError: for complex numbers, and with `decimals` for integers.
 
     Example:
         >>> flambeau.round(flambeau.tensor([0.5, 1.5, 2.7]))
@@ -153,103 +170,8 @@ frac = unary(
     lambda g: g,
     example=("[1.5, -0.5]", "tensor([ 0.5000, -0.5000])"),
     exact_out=True,
+    takes="floating",
 )
-
-# ---- predicates ----
-
-isnan = predicate("isnan", "True where input is NaN.", reference=numpy("isnan"))
-isinf = predicate("isinf", "True where input is infinite.", reference=numpy("isinf"))
-isfinite = predicate(
-    "isfinite", "True where input is neither infinite nor NaN.", reference=numpy("isfinite")
-)
-isposinf = predicate(
-    "isposinf", "True where input is +inf.", reference=numpy("isposinf"), exact_out=True
-)
-isneginf = predicate(
-    "isneginf", "True where input is -inf.", reference=numpy("isneginf"), exact_out=True
-)
-signbit = predicate(
-    "signbit", "True where the sign bit is set.", reference=numpy("signbit"), exact_out=True
-)
-logical_not = unary(
-    "logical_not",
-    "True where input is zero.",
-    reference=numpy("logical_not"),
-    example=("[0, 2]", "tensor([ True, False])"),
-)
-
-
-def _whole_samples(s):
-    for shape in ((5,), (2, 3), (), (0,)):
-        yield s(s.tensor(*shape, low=-8, high=8, dtype=_C.int64))
-    yield s(s.mask(4))
-
-
-bitwise_not = unary(
-    "bitwise_not",
-    "Every bit flipped; for bool the opposite.",
-    samples=_whole_samples,
-    reference=numpy("invert"),
-    example=("[0, 5]", "tensor([-1, -6])"),
-    exact_out=True,
-)
-
-
-def _invert(self):
-    """`~x`: every bit flipped; for bool the opposite."""
-    if self.dtype.is_floating_point or self.dtype.is_complex:
-        raise TypeError("~ (operator.invert) is only implemented on integer and bool tensors")
-    return bitwise_not(self)
-
-
-Tensor.__invert__ = _invert
-
-
-@op(
-    methods=("nan_to_num",),
-    inplace=True,
-    domain=(-3.0, 3.0),
-    reference=numpy("nan_to_num"),
-    exact_out=True,
-)
-def nan_to_num(input, nan=None, posinf=None, neginf=None):
-    """NaN and infinities replaced by numbers.
-
-    Args:
-        input: a tensor.
-        nan: what replaces NaN (default 0).
-        posinf: what replaces +inf (default the largest number of the dtype).
-        neginf: what replaces -inf (default the smallest).
-
-    Returns:
-        A new tensor.
-
-    Example:
-        >>> flambeau.nan_to_num(flambeau.tensor([float("nan"), 1.]), nan=5.0)
-        tensor([5., 1.])
-    """
-    k = kernels(of(input))
-    if not (input.dtype.is_floating_point or input.dtype.is_complex):
-        return k.clone(input)
-    largest = _LARGEST[input.dtype.to_real()]
-    values = (
-        0.0 if nan is None else nan,
-        largest if posinf is None else posinf,
-        -largest if neginf is None else neginf,
-    )
-    if input.dtype.is_complex:
-        parts = k.unary("nan_to_num", _C.view_as_real(_C.resolved(input)), *values)
-        return _C.view_as_complex(parts)
-    return k.unary("nan_to_num", input, *values)
-
-
-_LARGEST = {
-    _C.float16: 65504.0,
-    _C.bfloat16: float.fromhex("0x1.fep127"),
-    _C.float32: float.fromhex("0x1.fffffep127"),
-    _C.float64: float.fromhex("0x1.fffffffffffffp1023"),
-}
-nan_to_num.vjp("input")(lambda g, input: where(isfinite(input), g, 0.0))
 
 # ---- powers, exponentials, logarithms ----
 
@@ -264,6 +186,9 @@ nan_to_num.vjp("input")(lambda g, input: where(isfinite(input), g, 0.0))
 )
 def square(input):
     """input * input.
+
+    Args:
+        input: any dtype.
 
     Example:
         >>> flambeau.square(flambeau.tensor([2., -3.]))
@@ -281,6 +206,7 @@ reciprocal = unary(
     domain=(0.3, 3.0),
     reference=numpy("reciprocal"),
     example=("[2., 4.]", "tensor([0.5000, 0.2500])"),
+    floats=True,
 )
 sqrt = unary(
     "sqrt",
@@ -289,6 +215,7 @@ sqrt = unary(
     domain=(0.2, 3.0),
     reference=numpy("sqrt"),
     example=("[4., 9.]", "tensor([2., 3.])"),
+    floats=True,
 )
 rsqrt = unary(
     "rsqrt",
@@ -296,6 +223,7 @@ rsqrt = unary(
     lambda g, out: -0.5 * g * conj(out * out * out),
     domain=(0.3, 3.0),
     example=("[4., 16.]", "tensor([0.5000, 0.2500])"),
+    floats=True,
 )
 exp = unary(
     "exp",
@@ -303,6 +231,7 @@ exp = unary(
     lambda g, out: g * conj(out),
     reference=numpy("exp"),
     example=("[0., 1.]", "tensor([1.0000, 2.7183])"),
+    floats=True,
 )
 exp2 = unary(
     "exp2",
@@ -310,6 +239,7 @@ exp2 = unary(
     lambda g, out: g * conj(out * _LN2),
     reference=numpy("exp2"),
     example=("[1., 3.]", "tensor([2., 8.])"),
+    floats=True,
 )
 expm1 = unary(
     "expm1",
@@ -317,6 +247,7 @@ expm1 = unary(
     lambda g, out: g * conj(out + 1),
     reference=numpy("expm1"),
     example=("[0., 1.]", "tensor([0.0000, 1.7183])"),
+    floats=True,
 )
 log = unary(
     "log",
@@ -325,6 +256,7 @@ log = unary(
     domain=(0.2, 5.0),
     reference=numpy("log"),
     example=("[1., 10.]", "tensor([0.0000, 2.3026])"),
+    floats=True,
 )
 log2 = unary(
     "log2",
@@ -333,6 +265,7 @@ log2 = unary(
     domain=(0.2, 5.0),
     reference=numpy("log2"),
     example=("[2., 8.]", "tensor([1., 3.])"),
+    floats=True,
 )
 log10 = unary(
     "log10",
@@ -341,6 +274,7 @@ log10 = unary(
     domain=(0.2, 5.0),
     reference=numpy("log10"),
     example=("[10., 1000.]", "tensor([1., 3.])"),
+    floats=True,
 )
 log1p = unary(
     "log1p",
@@ -349,6 +283,7 @@ log1p = unary(
     domain=(-0.8, 3.0),
     reference=numpy("log1p"),
     example=("[0., 1.]", "tensor([0.0000, 0.6931])"),
+    floats=True,
 )
 
 # ---- trigonometry ----
@@ -359,6 +294,7 @@ sin = unary(
     lambda g, input: g * conj(cos(input)),
     reference=numpy("sin"),
     example=("[0., 1.]", "tensor([0.0000, 0.8415])"),
+    floats=True,
 )
 cos = unary(
     "cos",
@@ -366,6 +302,7 @@ cos = unary(
     lambda g, input: -g * conj(sin(input)),
     reference=numpy("cos"),
     example=("[0., 1.]", "tensor([1.0000, 0.5403])"),
+    floats=True,
 )
 tan = unary(
     "tan",
@@ -374,6 +311,7 @@ tan = unary(
     domain=(-1.2, 1.2),
     reference=numpy("tan"),
     example=("[0., 1.]", "tensor([0.0000, 1.5574])"),
+    floats=True,
 )
 asin = unary(
     "asin",
@@ -383,6 +321,7 @@ asin = unary(
     aliases=("arcsin",),
     reference=numpy("arcsin"),
     example=("[0., 1.]", "tensor([0.0000, 1.5708])"),
+    floats=True,
 )
 acos = unary(
     "acos",
@@ -392,6 +331,7 @@ acos = unary(
     aliases=("arccos",),
     reference=numpy("arccos"),
     example=("[0., 1.]", "tensor([1.5708, 0.0000])"),
+    floats=True,
 )
 atan = unary(
     "atan",
@@ -400,6 +340,7 @@ atan = unary(
     aliases=("arctan",),
     reference=numpy("arctan"),
     example=("[0., 1.]", "tensor([0.0000, 0.7854])"),
+    floats=True,
 )
 sinh = unary(
     "sinh",
@@ -407,6 +348,7 @@ sinh = unary(
     lambda g, input: g * conj(cosh(input)),
     reference=numpy("sinh"),
     example=("[0., 1.]", "tensor([0.0000, 1.1752])"),
+    floats=True,
 )
 cosh = unary(
     "cosh",
@@ -414,6 +356,7 @@ cosh = unary(
     lambda g, input: g * conj(sinh(input)),
     reference=numpy("cosh"),
     example=("[0., 1.]", "tensor([1.0000, 1.5431])"),
+    floats=True,
 )
 tanh = fast(
     unary(
@@ -422,6 +365,7 @@ tanh = fast(
         lambda g, out: g * conj(1 - out * out),
         reference=numpy("tanh"),
         example=("[0., 1.]", "tensor([0.0000, 0.7616])"),
+        floats=True,
     ),
     input=lambda g, out: (
         g * conj(1 - out * out)
@@ -436,6 +380,7 @@ asinh = unary(
     aliases=("arcsinh",),
     reference=numpy("arcsinh"),
     example=("[0., 1.]", "tensor([0.0000, 0.8814])"),
+    floats=True,
 )
 acosh = unary(
     "acosh",
@@ -445,6 +390,7 @@ acosh = unary(
     aliases=("arccosh",),
     reference=numpy("arccosh"),
     example=("[1., 2.]", "tensor([0.0000, 1.3170])"),
+    floats=True,
 )
 atanh = unary(
     "atanh",
@@ -454,12 +400,14 @@ atanh = unary(
     aliases=("arctanh",),
     reference=numpy("arctanh"),
     example=("[0., 0.5]", "tensor([0.0000, 0.5493])"),
+    floats=True,
 )
 sinc = unary(
     "sinc",
     "sin(pi input) / (pi input), and 1 at zero.",
     reference=numpy("sinc"),
     example=("[0., 0.5]", "tensor([1.0000, 0.6366])"),
+    floats=True,
 )
 
 
@@ -477,6 +425,8 @@ deg2rad = unary(
     lambda g: g * (math.pi / 180),
     reference=numpy("deg2rad"),
     example=("[180., 90.]", "tensor([3.1416, 1.5708])"),
+    takes="any dtype but complex",
+    floats=True,
 )
 rad2deg = unary(
     "rad2deg",
@@ -484,6 +434,8 @@ rad2deg = unary(
     lambda g: g * (180 / math.pi),
     reference=numpy("rad2deg"),
     example=("[0.]", "tensor([0.])"),
+    takes="any dtype but complex",
+    floats=True,
 )
 
 # ---- special functions ----
@@ -494,6 +446,8 @@ erf = unary(
     lambda g, input: g * exp(-input * input) * (2 / math.sqrt(math.pi)),
     reference=scipy("erf"),
     example=("[0., 1.]", "tensor([0.0000, 0.8427])"),
+    takes="any dtype but complex",
+    floats=True,
 )
 erfc = unary(
     "erfc",
@@ -501,6 +455,8 @@ erfc = unary(
     lambda g, input: g * exp(-input * input) * (-2 / math.sqrt(math.pi)),
     reference=scipy("erfc"),
     example=("[0., 1.]", "tensor([1.0000, 0.1573])"),
+    takes="any dtype but complex",
+    floats=True,
 )
 erfinv = unary(
     "erfinv",
@@ -509,6 +465,8 @@ erfinv = unary(
     domain=(-0.95, 0.95),
     reference=scipy("erfinv"),
     example=("[0., 0.5]", "tensor([0.0000, 0.4769])"),
+    takes="any dtype but complex",
+    floats=True,
 )
 lgamma = unary(
     "lgamma",
@@ -517,6 +475,8 @@ lgamma = unary(
     domain=(0.3, 4.0),
     reference=scipy("gammaln"),
     example=("[1., 4.]", "tensor([0.0000, 1.7918])"),
+    takes="any dtype but complex",
+    floats=True,
 )
 digamma = unary(
     "digamma",
@@ -525,6 +485,8 @@ digamma = unary(
     domain=(0.3, 4.0),
     reference=scipy("digamma"),
     example=("[1., 2.]", "tensor([-0.5772,  0.4228])"),
+    takes="any dtype but complex",
+    floats=True,
 )
 
 
@@ -540,7 +502,7 @@ def polygamma(n, input):
 
     Args:
         n: the order, at least 0.
-        input: a tensor.
+        input: any dtype but complex; bool and integers give floats.
 
     Returns:
         A new tensor.
@@ -566,7 +528,18 @@ polygamma.vjp("input")(lambda g, n, input: g * polygamma(n + 1, input))
 
 
 def _polygamma_method(self, n):
-    """The n-th derivative of digamma."""
+    """The n-th derivative of digamma: `polygamma(n, self)`.
+
+    Args:
+        n: the order, at least 0.
+
+    Raises:
+        RuntimeError: if the order is negative.
+
+    Example:
+        >>> flambeau.tensor([1.0]).polygamma(1)  # pi^2 / 6
+        tensor([1.6449])
+    """
     return polygamma(n, self)
 
 
@@ -579,6 +552,7 @@ sigmoid = fast(
         lambda g, out: g * conj(out * (1 - out)),
         reference=scipy("expit"),
         example=("[0., 1.]", "tensor([0.5000, 0.7311])"),
+        floats=True,
     ),
     input=lambda g, out: (
         g * conj(out * (1 - out))
@@ -623,6 +597,7 @@ relu = fast(
         "max(input, 0).",
         lambda g, out: where(out <= 0, 0.0, g),
         example=("[-1., 2.]", "tensor([0., 2.])"),
+        takes="any dtype but bool and complex",
     ),
     input=lambda g, out: kernels(g).binary("threshold_backward", g, out, 0.0),
 )

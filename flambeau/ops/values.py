@@ -63,6 +63,14 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
 def as_tensor(data, dtype=None, device=None):
     """`data` as a tensor, without copying if it is a tensor or NumPy array that fits already.
 
+    Args:
+        data: what `tensor` takes.
+        dtype: the dtype wanted, by default that of `data`.
+        device: the device wanted, by default that of `data`.
+
+    Raises:
+        ValueError: as of `tensor`.
+
     Example:
         >>> flambeau.as_tensor([1., 2.])
         tensor([1., 2.])
@@ -79,9 +87,18 @@ def as_tensor(data, dtype=None, device=None):
 def from_numpy(ndarray):
     """A tensor over the memory of a NumPy array: writing to one changes the other.
 
+    Args:
+        ndarray: an array of numbers or bools.
+
     Raises:
         TypeError: if it is not an array, or of a type that tensors do not have.
         ValueError: for negative strides or foreign byte order.
+
+    Example:
+        >>> import numpy
+        >>> array = numpy.zeros(2)
+        >>> flambeau.from_numpy(array).fill_(1), array
+        (tensor([1., 1.], dtype=torch.float64), array([1., 1.]))
     """
     if not _C.is_numpy(ndarray) or not hasattr(ndarray, "__setitem__"):  # no scalars
         raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
@@ -134,9 +151,14 @@ def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
         dtype: how to read the bytes.
         count: number of elements; -1 for all that follow.
         offset: bytes to skip first.
+        requires_grad: whether gradients are wanted.
 
     Raises:
         ValueError: if the buffer does not hold that many elements.
+
+    Example:
+        >>> flambeau.frombuffer(bytearray([1, 0, 2, 0]), dtype=flambeau.int16)  # little-endian
+        tensor([1, 2], dtype=torch.int16)
     """
     dtype = _dtype(dtype, "frombuffer")
     out = _C.from_buffer(buffer, dtype, count, offset)
@@ -154,6 +176,7 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=None):
     Args:
         obj: tensor, NumPy array, DLPack capsule, object with a buffer, number or sequence.
         dtype: the element type, by default that of `obj`.
+        device: where the tensor shall be.
         copy: True for always, False for never, None for only if it must be.
         requires_grad: whether gradients are recorded; None keeps what `obj` says.
 
@@ -219,9 +242,16 @@ def from_file(
         shared: whether writes to the tensor reach the file, which then is made or grown if needed.
         size: the number of elements.
         dtype: how to read the bytes; the default floating type unless given.
+        layout, device, pin_memory, requires_grad: as of `tensor`.
 
     Raises:
         RuntimeError: if the file cannot be opened, or is too short and not shared.
+
+    Example:
+        >>> with open("numbers", "wb") as file:
+        ...     _ = file.write(bytes([1, 2, 3]))
+        >>> flambeau.from_file("numbers", size=2, dtype=flambeau.uint8)
+        tensor([1, 2], dtype=torch.uint8)
     """
     from flambeau.core.storage import UntypedStorage
 
@@ -239,7 +269,20 @@ def from_file(
 
 @_method
 def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
-    """A new tensor with the values of `data` and the dtype and device of this one."""
+    """A new tensor with the values of `data` and the dtype and device of this one.
+
+    Args:
+        data: what `tensor` takes.
+        dtype, device: instead of this tensor's own.
+        requires_grad, pin_memory: as of `tensor`.
+
+    Raises:
+        ValueError: as of `tensor`.
+
+    Example:
+        >>> flambeau.zeros(1, dtype=flambeau.float64).new_tensor([1, 2])
+        tensor([1., 2.], dtype=torch.float64)
+    """
     return tensor(
         data,
         dtype=dtype or self.dtype,

@@ -1,4 +1,4 @@
-"""Views of all elements: other sizes, another order of axes; copies and casts.
+"""Views of all elements in other sizes; copies and casts.
 
 A view shares storage with its input and is written through. Sizes and axes are checked by the
 kernels.
@@ -32,6 +32,7 @@ def clone(input, *, memory_format=None):
     """A copy with its own storage; gradients flow back to the original.
 
     Args:
+        input: any dtype and sizes.
         memory_format: `preserve_format` (the default) keeps the order of the axes in memory.
 
     Example:
@@ -57,7 +58,20 @@ def _row_major(shape):
 
 
 def contiguous(self, memory_format=_layout.contiguous_format):
-    """This tensor, or a copy of it if its elements do not lie in memory in the wanted order."""
+    """This tensor, or a copy of it if its elements do not lie in memory in the wanted order.
+
+    Args:
+        memory_format: `contiguous_format` (the default), `channels_last` (4 axes) or
+            `channels_last_3d` (5 axes).
+
+    Raises:
+        RuntimeError: if the format is `preserve_format`, or asks for another number of axes.
+
+    Example:
+        >>> x = flambeau.zeros(2, 3).t()
+        >>> x.stride(), x.contiguous().stride()
+        ((1, 3), (2, 1))
+    """
     if memory_format is _layout.contiguous_format:
         return self if self._is_contiguous() else self.clone(memory_format=memory_format)
     if self.is_contiguous(memory_format):
@@ -100,13 +114,24 @@ cast.vjp("input")(lambda g: g)
     compiled=_C.view,
 )
 def view(input, size):
-    """The same data under other sizes, without copying; one size may be -1.
+    """The same data under other sizes, without copying.
 
     Args:
-        size: the sizes; or a dtype, to read the bytes as another element type.
+        input: any dtype; n elements.
+        size: sizes whose product is n, as a tuple or one by one, of which one may be -1; or a
+            dtype, to read the bytes as elements of another type.
 
     Raises:
-        RuntimeError: if the strides do not allow it.
+        RuntimeError: if the product is not n, if the strides do not allow the view (`reshape`
+            copies then), or if the bytes of the last axis make no whole elements of the dtype.
+
+    Example:
+        >>> x = flambeau.arange(4)
+        >>> x.view(2, -1)
+        tensor([[0, 1],
+                [2, 3]])
+        >>> flambeau.tensor([1.0]).view(flambeau.int32)  # the bits of a float
+        tensor([1065353216], dtype=torch.int32)
     """
     return _C.view(input, size)
 
@@ -152,6 +177,13 @@ alias.vjp("input")(lambda g: g)
 def reshape(input, shape):
     """The same elements under other sizes: a view if the strides allow it, else a copy.
 
+    Args:
+        input: any dtype; n elements.
+        shape: sizes whose product is n, of which one may be -1.
+
+    Raises:
+        RuntimeError: if the product is not n.
+
     Example:
         >>> flambeau.arange(4).reshape(2, -1)
         tensor([[0, 1],
@@ -179,6 +211,15 @@ reshape.vjp("input")(lambda g, input_shape: g.reshape(input_shape))
 def flatten(input, start_dim=0, end_dim=-1):
     """The axes from start_dim to end_dim joined into one; the input itself if that is one axis.
 
+    Args:
+        input: any dtype and sizes; a number becomes a vector of one element.
+        start_dim: the first axis that is joined.
+        end_dim: the last one, included.
+
+    Raises:
+        IndexError: if there is no such axis.
+        RuntimeError: if start_dim comes after end_dim.
+
     Example:
         >>> flambeau.zeros(2, 3, 4).flatten(1).shape
         torch.Size([2, 12])
@@ -192,7 +233,21 @@ flatten.vjp("input")(lambda g, input_shape: g.reshape(input_shape))
 
 @function(methods=("unflatten",))
 def unflatten(input, dim, sizes):
-    """Axis `dim` split into several; one of their sizes may be -1."""
+    """Axis `dim` split into several, as a view: the inverse of `flatten`.
+
+    Args:
+        input: any dtype, at least one axis.
+        dim: the axis.
+        sizes: what it becomes; their product is its length, and one of them may be -1.
+
+    Raises:
+        RuntimeError: if the product is another.
+        IndexError: if there is no such axis.
+
+    Example:
+        >>> flambeau.zeros(2, 12).unflatten(1, (3, -1)).shape
+        torch.Size([2, 3, 4])
+    """
     sizes = (sizes,) if hasattr(sizes, "__index__") else tuple(sizes)
     if not sizes:
         raise RuntimeError("unflatten: sizes must be non-empty")
@@ -216,17 +271,51 @@ def unflatten(input, dim, sizes):
 
 @function(methods=("ravel",))
 def ravel(input):
-    """All elements in one axis: a view if possible."""
+    """All elements in one axis, in row-major order: a view if they lie so, else a copy.
+
+    Args:
+        input: any dtype and sizes.
+
+    Returns:
+        (n), of as many elements.
+
+    Example:
+        >>> flambeau.tensor([[1, 2], [3, 4]]).T.ravel()
+        tensor([1, 3, 2, 4])
+    """
     return view(input.contiguous(), (-1,))
 
 
 def view_as(self, other):
-    """A view with the sizes of `other`."""
+    """A view with the sizes of `other`: `self.view(other.shape)`.
+
+    Args:
+        other: a tensor of as many elements; nothing but its sizes counts.
+
+    Raises:
+        RuntimeError: as of `view`.
+
+    Example:
+        >>> flambeau.arange(4).view_as(flambeau.zeros(2, 2))
+        tensor([[0, 1],
+                [2, 3]])
+    """
     return view(self, other.shape)
 
 
 def reshape_as(self, other):
-    """`reshape` to the sizes of `other`."""
+    """`reshape` to the sizes of `other`: a view if the strides allow it, else a copy.
+
+    Args:
+        other: a tensor of as many elements; nothing but its sizes counts.
+
+    Raises:
+        RuntimeError: if the numbers of elements differ.
+
+    Example:
+        >>> flambeau.arange(4).reshape_as(flambeau.zeros(4, 1)).shape
+        torch.Size([4, 1])
+    """
     return reshape(self, other.shape)
 
 
@@ -279,7 +368,20 @@ for _variant in (_squeeze_all, _squeeze_dim, _squeeze_dims):
 
 @function(methods=("squeeze",))
 def squeeze(input, dim=None):
-    """A view without axes of size one: all of them, or those of the named ones that have it."""
+    """A view without axes of size one: all of them, or those of the named ones that have it.
+
+    Args:
+        input: any dtype and sizes.
+        dim: an axis or a tuple of axes; those longer than one stay.
+
+    Raises:
+        IndexError: if there is no such axis.
+
+    Example:
+        >>> x = flambeau.zeros(1, 2, 1)
+        >>> x.squeeze().shape, x.squeeze(0).shape, x.squeeze(1).shape
+        (torch.Size([2]), torch.Size([2, 1]), torch.Size([1, 2, 1]))
+    """
     if dim is None:
         return _squeeze_all(input)
     return (_squeeze_dims if isinstance(dim, (tuple, list)) else _squeeze_dim)(input, dim)
@@ -293,159 +395,29 @@ def squeeze(input, dim=None):
     compiled=_C.unsqueeze,
 )
 def unsqueeze(input, dim):
-    """A view with a new axis of size one at `dim`."""
+    """A view with a new axis of size one.
+
+    Args:
+        input: any dtype, n axes.
+        dim: where the axis will be, from -n-1 to n.
+
+    Raises:
+        IndexError: if dim is beyond that.
+
+    Example:
+        >>> flambeau.tensor([1, 2]).unsqueeze(1)
+        tensor([[1],
+                [2]])
+    """
     return _C.unsqueeze(input, dim)
 
 
 unsqueeze.vjp("input")(lambda g, dim: g.squeeze(dim))
 
-# ---- the order of axes ----
+# ---- dimensions at least ----
 
 
-@op(
-    methods=("transpose", "swapaxes", "swapdims"),
-    aliases=("swapaxes", "swapdims"),
-    view=True,
-    out=False,
-    synonyms={"axis0": "dim0", "axis1": "dim1"},  # of swapaxes
-    samples=lambda s: [s(s.tensor(2, 3, 4), 0, -1)],
-    compiled=_C.transpose,
-)
-def transpose(input, dim0, dim1):
-    """A view with two axes exchanged."""
-    return _C.transpose(input, dim0, dim1)
-
-
-transpose.vjp("input")(lambda g, dim0, dim1: g.transpose(dim0, dim1))
-
-
-@op(
-    methods=("permute",),
-    view=True,
-    out=False,
-    pack="dims",
-    samples=lambda s: [s(s.tensor(2, 3, 4), (2, 0, 1)), s(s.tensor(2, 3), (-1, 0))],
-    compiled=_C.permute,
-)
-def permute(input, dims):
-    """A view with the axes in another order.
-
-    Example:
-        >>> flambeau.zeros(2, 3, 4).permute(2, 0, 1).shape
-        torch.Size([4, 2, 3])
-    """
-    return _C.permute(input, dims)
-
-
-@permute.vjp("input")
-def _(g, dims):
-    n = g.ndim
-    inverse = [0] * n
-    for at, axis in enumerate(dims):
-        inverse[axis % n] = at
-    return g.permute(inverse)
-
-
-@op(methods=("t",), view=True, out=False, samples=lambda s: [s(s.tensor(2, 3)), s(s.tensor(3))])
-def t(input):
-    """The transpose of a matrix; vectors and numbers as they are."""
-    if input.ndim > 2:
-        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D")
-    return _C.transpose(input, 0, input.ndim - 1) if input.ndim else _C.alias(input)
-
-
-t.vjp("input")(lambda g: g.t())
-
-
-@function(methods=("movedim", "moveaxis"), aliases=("moveaxis",))
-def movedim(input, source, destination):
-    """A view with some axes moved to other places, the rest in their order."""
-    source = (source,) if hasattr(source, "__index__") else tuple(source)
-    destination = (destination,) if hasattr(destination, "__index__") else tuple(destination)
-    if len(source) != len(destination):
-        raise RuntimeError(
-            f"movedim: Invalid source or destination dims: source ({list(source)} dims) should"
-            f" contain the same number of dims as destination ({list(destination)} dims)"
-        )
-    from_axes = [_axis(d, input.ndim) for d in source]
-    to_axes = [_axis(d, input.ndim) for d in destination]
-    for name, given, axes in (("source", source, from_axes), ("destination", destination, to_axes)):
-        if len(set(axes)) != len(axes):
-            raise RuntimeError(f"movedim: repeated dim in `{name}` ({list(given)})")
-    order = [None] * max(input.ndim, 1)
-    for source_axis, axis in zip(from_axes, to_axes, strict=True):
-        order[axis] = source_axis
-    if not input.ndim:
-        return view(input, ())
-    rest = iter([d for d in range(input.ndim) if d not in from_axes])
-    return permute(input, [next(rest) if axis is None else axis for axis in order])
-
-
-def _reversed(self):
-    """The axes in reverse order; on matrices the transpose."""
-    if self.ndim != 2:
-        import warnings
-
-        warnings.warn(
-            "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is"
-            " deprecated and it will throw an error in a future release. Consider `x.mT` to"
-            " transpose batches of matrices or `x.permute(*torch.arange(x.ndim - 1, -1, -1))` to"
-            " reverse the dimensions of a tensor.",
-            stacklevel=2,
-        )
-    return permute(self, tuple(range(self.ndim - 1, -1, -1)))
-
-
-def _matrix_transpose(self):
-    """The last two axes exchanged."""
-    if self.ndim == 0:
-        return self
-    if self.ndim < 2:
-        raise RuntimeError(
-            "tensor.mT is only supported on matrices or batches of matrices."
-            f" Got {self.ndim}-D tensor."
-        )
-    return transpose(self, -2, -1)
-
-
-def _adjoint(self):
-    """The conjugate transpose of a matrix."""
-    if self.ndim != 2 and self.ndim != 0:
-        raise RuntimeError(
-            f"tensor.H is only supported on matrices (2-D tensors). Got {self.ndim}-D tensor."
-            + (" For batches of matrices, consider using tensor.mH" if self.ndim > 2 else "")
-        )
-    return (transpose(self, 0, 1) if self.ndim else self).conj()
-
-
-def _matrix_adjoint(self, name="tensor.mH"):
-    """The conjugate of the last two axes exchanged."""
-    if self.ndim == 0:
-        return self.conj()
-    if self.ndim < 2:
-        raise RuntimeError(
-            f"{name} is only supported on matrices or batches of matrices."
-            f" Got {self.ndim}-D tensor."
-        )
-    return transpose(self, -2, -1).conj()
-
-
-Tensor.T = property(_reversed)
-Tensor.mT = property(_matrix_transpose)
-Tensor.H = property(_adjoint)
-Tensor.mH = property(_matrix_adjoint)
-
-
-@function(methods=("adjoint",))
-def adjoint(input):
-    """The conjugate of the last two axes exchanged, as a view."""
-    return _matrix_adjoint(input, "tensor.adjoint()") if input.ndim else input.conj()
-
-
-# ---- dimensions at least, grids ----
-
-
-def _at_least(n, name, raise_one):
+def _at_least(n, name, raise_one, printed):
     def at_least(*tensors):
         if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
             return tuple(raise_one(x) for x in tensors[0])
@@ -453,7 +425,18 @@ def _at_least(n, name, raise_one):
         return made[0] if len(made) == 1 else made
 
     at_least.__name__ = at_least.__qualname__ = name
-    at_least.__doc__ = f"The tensors as views with at least {n} axes."
+    at_least.__doc__ = f"""The tensors as views with at least {n} axes.
+
+    Args:
+        tensors: tensors of any dtypes, one by one or as a list.
+
+    Returns:
+        The view of a single tensor; a tuple of those of several, or of a list.
+
+    Example:
+        >>> flambeau.{name}(flambeau.tensor([5, 6])), flambeau.{name}(flambeau.tensor(7)).shape
+        {printed}
+    """
     return function(at_least)
 
 
@@ -473,9 +456,14 @@ def _three_axes(x):
     return x.unsqueeze(-1) if x.ndim == 2 else x
 
 
-atleast_1d = _at_least(1, "atleast_1d", _one_axis)
-atleast_2d = _at_least(2, "atleast_2d", _two_axes)
-atleast_3d = _at_least(3, "atleast_3d", _three_axes)
+atleast_1d = _at_least(1, "atleast_1d", _one_axis, "(tensor([5, 6]), torch.Size([1]))")
+atleast_2d = _at_least(2, "atleast_2d", _two_axes, "(tensor([[5, 6]]), torch.Size([1, 1]))")
+atleast_3d = _at_least(
+    3,
+    "atleast_3d",
+    _three_axes,
+    "(tensor([[[5],\n                 [6]]]), torch.Size([1, 1, 1]))",
+)
 
 
 _C.set_engine_op("clone", clone)

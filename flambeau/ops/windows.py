@@ -98,6 +98,7 @@ _ARGUMENTS = """
         periodic: whether the window goes on after its end, as the Fourier transform takes it
             (the default); otherwise it is symmetric.{more}
         dtype: a floating point type.
+        layout, device, pin_memory, requires_grad: as of `tensor`.
 
     Returns:
         A tensor of `window_length` numbers.
@@ -173,6 +174,7 @@ def hamming_window(
         alpha: the constant part.
         beta: the height of the cosine.
         dtype: a floating point type.
+        layout, device, pin_memory, requires_grad: as of `tensor`.
 
     Returns:
         A tensor of `window_length` numbers.
@@ -209,6 +211,7 @@ def kaiser_window(
         periodic: whether the window goes on after its end (the default); otherwise symmetric.
         beta: the larger, the lower the side lobes and the wider the main one.
         dtype: a floating point type.
+        layout, device, pin_memory, requires_grad: as of `tensor`.
 
     Returns:
         A tensor of `window_length` numbers.

@@ -1,5 +1,6 @@
 """Optimizers and learning-rate schedules."""
 
+from flambeau.core.registry import explain_constructors
 from flambeau.optim import lr_scheduler as lr_scheduler
 from flambeau.optim.adadelta import Adadelta as Adadelta
 from flambeau.optim.adafactor import Adafactor as Adafactor
@@ -20,6 +21,8 @@ from flambeau.optim.sparse_adam import SparseAdam as SparseAdam
 from flambeau.optim.swapping import (
     swap_in_optimizer_params_and_state as swap_in_optimizer_params_and_state,
 )
+
+explain_constructors(globals(), Optimizer)
 
 
 def __getattr__(name):

@@ -2,12 +2,15 @@
 
 from flambeau.backends import kernels
 from flambeau.core.dtype import float32, float64, get_default_dtype
+from flambeau.core.errors import ArgumentTypeError, ArgumentValueError
 from flambeau.core.grad_mode import enable_grad, no_grad, set_grad_enabled
 from flambeau.core.tensor import Tensor
 from flambeau.ops.creation import zeros_like
 from flambeau.ops.values import tensor
 from flambeau.optim.optimizer import Optimizer
 
+# The options that kernels take as flags: what is true of anything else counts.
+_FLAGS = frozenset(("amsgrad", "centered", "decoupled_weight_decay", "maximize", "nesterov"))
 # The options that are pairs, by the names of the two in functions of lists.
 _PAIRS = {
     "betas": ("beta1", "beta2"),
@@ -33,12 +36,20 @@ class GroupedOptimizer(Optimizer):
         """
         loss = None
         if closure is not None:
+            if not callable(closure):
+                raise ArgumentTypeError(
+                    f"{type(self).__name__}.step(): argument 'closure' must be callable, not "
+                    f"{type(closure).__name__}"
+                )
             with enable_grad():
                 loss = closure()
         for group in self.param_groups:
             params, grads = _with_gradients(group)
             if params:
-                self._step_group(group, params, grads)
+                try:
+                    self._step_group(group, params, grads)
+                except TypeError as error:
+                    raise of_options(self, group, error) from None
         return loss
 
 
@@ -70,8 +81,16 @@ class StepKernel:
         numbers = []
         for name in self.options:
             value = group[name]
-            for number in value if name in _PAIRS else (value,):
-                numbers.append(number if isinstance(number, bool) else float(number))
+            try:
+                if name in _FLAGS:
+                    numbers.append(bool(value))
+                elif name in _PAIRS:
+                    first, second = value
+                    numbers += (float(first), float(second))
+                else:
+                    numbers.append(float(value))
+            except (TypeError, ValueError):
+                raise _no_number(self.name, name, value) from None
         getattr(kernels(params[0]), self.name)(params, grads, *given, lists["step"], *numbers)
 
 
@@ -111,6 +130,23 @@ class FusedOptimizer(GroupedOptimizer):
     def _new_state(self, group, param):
         """A parameter's state before the first step."""
         return {name: zeros_like(param) for name in self._kernel.entries(group)}
+
+
+def _no_number(kernel, name, value):
+    """The error for an option that is not what a kernel takes."""
+    wanted = "bool" if name in _FLAGS else "a pair of numbers" if name in _PAIRS else "a number"
+    pair = name in _PAIRS and isinstance(value, (tuple, list)) and len(value) != 2
+    kind = ArgumentValueError if pair else ArgumentTypeError
+    return kind(f"{kernel}: option '{name}' must be {wanted}, got {value!r}")
+
+
+def of_options(optimizer, group, error, **more):
+    """The error of a step that names the option to blame, if there is one."""
+    from flambeau.core.constructors import of_arguments
+
+    given = {name: value for name, value in group.items() if name != "params"}
+    name = f"{type(optimizer).__name__}.step"
+    return of_arguments(name, type(optimizer), {**given, **more}, error)
 
 
 def options(given, names):

@@ -95,5 +95,16 @@ def adadelta(
         state_steps: The entry "step" of each state.
         foreach, capturable, has_complex: Accepted for programs that set them.
         differentiable: Record the step in the graph.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.optim.adadelta import adadelta
+        >>> p, g, square, delta = (torch.tensor([x]) for x in (1.0, 4.0, 0.0, 0.0))
+        >>> adadelta(
+        ...     [p], [g], [square], [delta], [torch.tensor(0.0)], lr=0.0, rho=0.5, eps=1e-6,
+        ...     weight_decay=0.0, maximize=False,
+        ... )
+        >>> p, square  # half of the squared gradient is kept
+        (tensor([1.]), tensor([8.]))
     """
     take_step(Adadelta, locals())

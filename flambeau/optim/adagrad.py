@@ -120,5 +120,16 @@ def adagrad(
         state_steps: The entry "step" of each state.
         foreach, fused, has_sparse_grad, has_complex: Accepted for programs that set them.
         differentiable: Record the step in the graph.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.optim.adagrad import adagrad
+        >>> p, g, total = (torch.tensor([x]) for x in (1.0, 4.0, 0.0))
+        >>> adagrad(
+        ...     [p], [g], [total], [torch.tensor(0.0)], lr=0.25, weight_decay=0.0, lr_decay=0.0,
+        ...     eps=0.0, maximize=False,
+        ... )
+        >>> p, total
+        (tensor([0.7500]), tensor([16.]))
     """
     take_step(Adagrad, locals())

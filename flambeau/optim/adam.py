@@ -139,5 +139,17 @@ def adam(
         state_steps: The entry "step" of each state.
         foreach, capturable, fused, has_complex: Accepted for programs that set them.
         differentiable: Record the step in the graph.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.optim.adam import adam
+        >>> p, g, mean, square = (torch.tensor([x]) for x in (1.0, 2.0, 0.0, 0.0))
+        >>> step = torch.tensor(0.0)
+        >>> adam(
+        ...     [p], [g], [mean], [square], [], [step], amsgrad=False, beta1=0.5, beta2=0.5,
+        ...     lr=0.25, weight_decay=0.0, eps=0.0, maximize=False,
+        ... )
+        >>> p, step  # the first step is as long as the learning rate
+        (tensor([0.7500]), tensor(1.))
     """
     take_step(Adam, locals())

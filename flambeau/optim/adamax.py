@@ -97,5 +97,16 @@ def adamax(
         state_steps: The entry "step" of each state.
         foreach, capturable, has_complex: Accepted for programs that set them.
         differentiable: Record the step in the graph.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.optim.adamax import adamax
+        >>> p, g, mean, largest = (torch.tensor([x]) for x in (1.0, 4.0, 0.0, 0.0))
+        >>> adamax(
+        ...     [p], [g], [mean], [largest], [torch.tensor(0.0)], eps=0.0, beta1=0.5, beta2=0.5,
+        ...     lr=0.25, weight_decay=0.0,
+        ... )
+        >>> p, largest
+        (tensor([0.7500]), tensor([4.]))
     """
     take_step(Adamax, locals())

@@ -22,6 +22,14 @@ class AdamW(Adam):
 
     Raises:
         ValueError: If an option is out of its range.
+
+    Example:
+        >>> import flambeau as torch
+        >>> p = torch.nn.Parameter(torch.ones(1))
+        >>> p.grad = torch.zeros(1)
+        >>> torch.optim.AdamW([p], lr=0.5, weight_decay=0.2).step()
+        >>> p.detach()  # 1 - 0.5 * 0.2, whatever the gradient
+        tensor([0.9000])
     """
 
     def __init__(
@@ -94,5 +102,16 @@ def adamw(
         state_steps: The entry "step" of each state.
         foreach, capturable, fused, has_complex: Accepted for programs that set them.
         differentiable: Record the step in the graph.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.optim.adamw import adamw
+        >>> p, g, mean, square = (torch.tensor([x]) for x in (1.0, 2.0, 0.0, 0.0))
+        >>> adamw(
+        ...     [p], [g], [mean], [square], [], [torch.tensor(0.0)], amsgrad=False, beta1=0.5,
+        ...     beta2=0.5, lr=0.25, weight_decay=1.0, eps=0.0, maximize=False,
+        ... )
+        >>> p  # less by 0.25 * 1 for the decay and by 0.25 for the gradient
+        tensor([0.5000])
     """
     take_step(AdamW, {**locals(), "decoupled_weight_decay": True})

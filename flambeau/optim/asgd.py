@@ -105,5 +105,17 @@ def asgd(
         state_steps: The entry "step" of each state.
         foreach, capturable, has_complex: Accepted for programs that set them.
         differentiable: Record the step in the graph.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.optim.asgd import asgd
+        >>> p, g, ax = (torch.tensor([x]) for x in (1.0, 2.0, 0.0))
+        >>> mu, eta, step = torch.tensor(1.0), torch.tensor(0.25), torch.tensor(0.0)
+        >>> asgd(
+        ...     [p], [g], [ax], [mu], [eta], [step], lambd=0.0, lr=0.25, t0=1e6, alpha=0.75,
+        ...     weight_decay=0.0,
+        ... )
+        >>> p, ax  # the average begins with the first value
+        (tensor([0.5000]), tensor([0.5000]))
     """
     take_step(ASGD, locals())

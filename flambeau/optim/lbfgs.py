@@ -6,7 +6,7 @@ from flambeau.backends import kernels
 from flambeau.core.grad_mode import enable_grad, no_grad
 from flambeau.ops.complex import view_as_real
 from flambeau.ops.join import cat
-from flambeau.optim._common import options, require_learning_rate
+from flambeau.optim._common import of_options, options, require_learning_rate
 from flambeau.optim.optimizer import Optimizer
 
 
@@ -83,7 +83,12 @@ class LBFGS(Optimizer):
             RuntimeError: If the line search is unknown.
         """
         group = self.param_groups[0]
-        closure = enable_grad()(closure)
+        try:
+            return self._iterate(group, enable_grad()(closure))
+        except TypeError as error:
+            raise of_options(self, group, error, closure=closure) from None
+
+    def _iterate(self, group, closure):
         state = self.state[self._params[0]]
         state.setdefault("func_evals", 0)
         state.setdefault("n_iter", 0)

@@ -122,5 +122,16 @@ def nadam(
         state_steps: The entry "step" of each state.
         foreach, capturable, has_complex: Accepted for programs that set them.
         differentiable: Record the step in the graph.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.optim.nadam import nadam
+        >>> p, g, mean, square = (torch.tensor([x]) for x in (1.0, 4.0, 0.0, 0.0))
+        >>> nadam(
+        ...     [p], [g], [mean], [square], [torch.tensor(1.0)], [torch.tensor(0.0)], beta1=0.5,
+        ...     beta2=0.5, lr=0.25, weight_decay=0.0, momentum_decay=0.0, eps=0.0,
+        ... )
+        >>> mean, square
+        (tensor([2.]), tensor([8.]))
     """
     take_step(NAdam, locals())

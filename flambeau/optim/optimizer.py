@@ -9,6 +9,10 @@ from copy import deepcopy
 from flambeau.core.tensor import Tensor
 from flambeau.utils.hooks import RemovableHandle
 
+#: What the first argument of an optimizer may be, and a saved state, for annotations.
+ParamsT = Iterable[Tensor] | Iterable[dict[str, object]] | Iterable[tuple[str, Tensor]]
+StateDict = dict[str, object]
+
 _global_step_pre_hooks = OrderedDict()
 _global_step_post_hooks = OrderedDict()
 
@@ -46,6 +50,22 @@ class Optimizer:
     Raises:
         TypeError: If `params` is a lone tensor or holds something else.
         ValueError: If there is no parameter, or one occurs in two groups.
+
+    Example:
+        >>> import flambeau as torch
+        >>> class SignDescent(torch.optim.Optimizer):
+        ...     def __init__(self, params, lr=0.1):
+        ...         super().__init__(params, {"lr": lr})
+        ...     @torch.no_grad()
+        ...     def step(self):
+        ...         for group in self.param_groups:
+        ...             for p in group["params"]:
+        ...                 p.sub_(group["lr"] * p.grad.sign())
+        >>> p = torch.nn.Parameter(torch.tensor([4.0]))
+        >>> (p * p).backward()
+        >>> SignDescent([p], lr=0.5).step()
+        >>> p.detach()
+        tensor([3.5000])
     """
 
     def __init__(self, params, defaults):
@@ -110,6 +130,18 @@ class Optimizer:
 
         Raises:
             NotImplementedError: Always, in this class.
+
+        Example:
+            >>> import flambeau as torch
+            >>> p = torch.nn.Parameter(torch.tensor([3.0]))
+            >>> optimizer = torch.optim.SGD([p], lr=0.25)
+            >>> def closure():
+            ...     optimizer.zero_grad()
+            ...     loss = (p * p).sum()
+            ...     loss.backward()
+            ...     return loss.detach()
+            >>> optimizer.step(closure), p.detach()
+            (tensor(9.), tensor([1.5000]))
         """
         raise NotImplementedError(f"{type(self).__name__}.step: the class does not define it")
 
@@ -118,6 +150,14 @@ class Optimizer:
 
         Args:
             set_to_none: Drop them instead of filling them with zeros.
+
+        Example:
+            >>> import flambeau as torch
+            >>> p = torch.nn.Parameter(torch.ones(1))
+            >>> p.grad = torch.ones(1)
+            >>> torch.optim.SGD([p], lr=0.25).zero_grad(set_to_none=False)
+            >>> p.grad
+            tensor([0.])
         """
         for group in self.param_groups:
             for parameter in group["params"]:
@@ -138,6 +178,14 @@ class Optimizer:
         Raises:
             TypeError: If it is not a dictionary, or holds anything but tensors.
             ValueError: If a parameter is no leaf or is in another group, or an option is missing.
+
+        Example:
+            >>> import flambeau as torch
+            >>> p, q = torch.nn.Parameter(torch.ones(1)), torch.nn.Parameter(torch.ones(1))
+            >>> optimizer = torch.optim.SGD([p], lr=0.5)
+            >>> optimizer.add_param_group({"params": [q], "lr": 0.25})
+            >>> [group["lr"] for group in optimizer.param_groups]
+            [0.5, 0.25]
         """
         if not isinstance(param_group, dict):
             raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
@@ -191,6 +239,15 @@ class Optimizer:
         Returns:
             A dictionary: "state", from a parameter's number to what is remembered of it, and
             "param_groups", the groups with all options.
+
+        Example:
+            >>> import flambeau as torch
+            >>> p = torch.nn.Parameter(torch.ones(1))
+            >>> p.grad = torch.ones(1)
+            >>> optimizer = torch.optim.SGD([p], lr=0.5, momentum=0.9)
+            >>> optimizer.step()
+            >>> optimizer.state_dict()["state"]
+            {0: {'momentum_buffer': tensor([1.])}}
         """
         for hook in self._optimizer_state_dict_pre_hooks.values():
             hook(self)
@@ -222,14 +279,25 @@ class Optimizer:
 
         Raises:
             ValueError: If the groups differ.
+
+        Example:
+            >>> import flambeau as torch
+            >>> p = torch.nn.Parameter(torch.ones(1))
+            >>> saved = torch.optim.SGD([p], lr=0.125).state_dict()
+            >>> optimizer = torch.optim.SGD([p], lr=0.5)
+            >>> optimizer.load_state_dict(saved)
+            >>> optimizer.param_groups[0]["lr"]
+            0.125
         """
+        if not hasattr(state_dict, "items"):
+            raise TypeError(f"state_dict must be a dict, got {type(state_dict).__name__}")
         state_dict = dict(state_dict)
         for hook in self._optimizer_load_state_dict_pre_hooks.values():
             replaced = hook(self, state_dict)
             if replaced is not None:
                 state_dict = replaced
         # Copies: a learning rate may be a tensor that schedules change in place.
-        groups = deepcopy(state_dict["param_groups"])
+        groups = deepcopy(_entry(state_dict, "param_groups", "the state dict of an optimizer"))
         self._require_matching(groups)
         by_number = {}
         for saved, group in zip(groups, self.param_groups, strict=True):
@@ -248,22 +316,42 @@ class Optimizer:
             hook(self)
 
     def _require_matching(self, saved_groups):
-        if len(saved_groups) != len(self.param_groups):
-            raise ValueError("loaded state dict has a different number of parameter groups")
-        for saved, group in zip(saved_groups, self.param_groups, strict=True):
-            if len(saved["params"]) != len(group["params"]):
+        own, saved = len(self.param_groups), len(saved_groups)
+        if own != saved:
+            raise ValueError(
+                "loaded state dict has a different number of parameter groups: the optimizer has "
+                f"{own}, the state dict {saved}"
+            )
+        for k, groups in enumerate(zip(self.param_groups, saved_groups, strict=True)):
+            own, saved = (
+                len(_entry(group, "params", "a group of a state dict")) for group in groups
+            )
+            if own != saved:
                 raise ValueError(
                     "loaded state dict contains a parameter group that doesn't match the size of "
-                    "optimizer's group"
+                    f"optimizer's group: group {k} of the optimizer has {own} parameters, that of "
+                    f"the state dict {saved}{_names_of_one(*groups)}"
                 )
 
     # --- hooks ------------------------------------------------------------------------------
 
     def register_step_pre_hook(self, hook):
-        """Run `hook(optimizer, args, kwargs)` before each step; a pair it returns replaces both.
+        """Run `hook(optimizer, args, kwargs)` before each step.
+
+        Args:
+            hook: The function; a pair that it returns replaces `args` and `kwargs`.
 
         Returns:
             A handle whose `remove()` takes the hook away.
+
+        Example:
+            >>> import flambeau as torch
+            >>> p = torch.nn.Parameter(torch.ones(1))
+            >>> p.grad = torch.ones(1)
+            >>> optimizer = torch.optim.SGD([p], lr=0.25)
+            >>> handle = optimizer.register_step_pre_hook(lambda *_: print("before", p.item()))
+            >>> optimizer.step()
+            before 1.0
         """
         _run_hooks_around_step(type(self))
         return _enter(self._optimizer_step_pre_hooks, hook)
@@ -271,8 +359,20 @@ class Optimizer:
     def register_step_post_hook(self, hook):
         """Run `hook(optimizer, args, kwargs)` after each step.
 
+        Args:
+            hook: The function.
+
         Returns:
             A handle whose `remove()` takes the hook away.
+
+        Example:
+            >>> import flambeau as torch
+            >>> p = torch.nn.Parameter(torch.ones(1))
+            >>> p.grad = torch.ones(1)
+            >>> optimizer = torch.optim.SGD([p], lr=0.25)
+            >>> handle = optimizer.register_step_post_hook(lambda *_: print("after", p.item()))
+            >>> optimizer.step()
+            after 0.75
         """
         _run_hooks_around_step(type(self))
         return _enter(self._optimizer_step_post_hooks, hook)
@@ -280,32 +380,76 @@ class Optimizer:
     def register_state_dict_pre_hook(self, hook, prepend=False):
         """Run `hook(optimizer)` before `state_dict`.
 
+        Args:
+            hook: The function.
+            prepend: Run it before the hooks already registered.
+
         Returns:
             A handle whose `remove()` takes the hook away.
+
+        Example:
+            >>> import flambeau as torch
+            >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.25)
+            >>> handle = optimizer.register_state_dict_pre_hook(lambda o: print(type(o).__name__))
+            >>> state = optimizer.state_dict()
+            SGD
         """
         return _enter(self._optimizer_state_dict_pre_hooks, hook, prepend)
 
     def register_state_dict_post_hook(self, hook, prepend=False):
         """Run `hook(optimizer, state_dict)` after `state_dict`; a result replaces it.
 
+        Args:
+            hook: The function.
+            prepend: Run it before the hooks already registered.
+
         Returns:
             A handle whose `remove()` takes the hook away.
+
+        Example:
+            >>> import flambeau as torch
+            >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.25)
+            >>> handle = optimizer.register_state_dict_post_hook(lambda o, s: {**s, "run": 7})
+            >>> sorted(optimizer.state_dict())
+            ['param_groups', 'run', 'state']
         """
         return _enter(self._optimizer_state_dict_post_hooks, hook, prepend)
 
     def register_load_state_dict_pre_hook(self, hook, prepend=False):
         """Run `hook(optimizer, state_dict)` before `load_state_dict`; a result replaces it.
 
+        Args:
+            hook: The function.
+            prepend: Run it before the hooks already registered.
+
         Returns:
             A handle whose `remove()` takes the hook away.
+
+        Example:
+            >>> import flambeau as torch
+            >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.25)
+            >>> handle = optimizer.register_load_state_dict_pre_hook(lambda o, s: print(sorted(s)))
+            >>> optimizer.load_state_dict(optimizer.state_dict())
+            ['param_groups', 'state']
         """
         return _enter(self._optimizer_load_state_dict_pre_hooks, hook, prepend)
 
     def register_load_state_dict_post_hook(self, hook, prepend=False):
         """Run `hook(optimizer)` after `load_state_dict`.
 
+        Args:
+            hook: The function.
+            prepend: Run it before the hooks already registered.
+
         Returns:
             A handle whose `remove()` takes the hook away.
+
+        Example:
+            >>> import flambeau as torch
+            >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.25)
+            >>> handle = optimizer.register_load_state_dict_post_hook(lambda o: print("loaded"))
+            >>> optimizer.load_state_dict(optimizer.state_dict())
+            loaded
         """
         return _enter(self._optimizer_load_state_dict_post_hooks, hook, prepend)
 
@@ -318,9 +462,23 @@ def _enter(hooks, hook, prepend=False):
     return handle
 
 
+def _entry(mapping, name, what):
+    """What a dictionary that a user made has under a name.
+
+    Raises:
+        KeyError: If it has nothing there.
+        TypeError: If it is no dictionary.
+    """
+    if not isinstance(mapping, dict):
+        raise TypeError(f"{what} must be a dict, got {type(mapping).__name__}")
+    if name not in mapping:
+        raise KeyError(f"{what} must have an entry '{name}', it has {list(mapping)}")
+    return mapping[name]
+
+
 def _list_parameters(param_group):
     """Make "params" of a group a list of tensors, and "param_names" one of names, if given."""
-    params = param_group["params"]
+    params = _entry(param_group, "params", "a parameter group")
     if isinstance(params, Tensor):
         params = [params]
     elif isinstance(params, set):
@@ -339,6 +497,15 @@ def _list_parameters(param_group):
         param_group["param_names"] = names
     else:
         param_group["params"] = entries
+
+
+def _names_of_one(group, saved):
+    """Which named parameters only one of two groups has, for an error."""
+    names = [each.get("param_names") for each in (group, saved)]
+    if None in names:
+        return ""
+    own, other = ([n for n in a if n not in b] for a, b in (names, names[::-1]))
+    return f"; only the optimizer has {own}, only the state dict {other}"
 
 
 def _fit(parameter, value, key=None):
@@ -395,8 +562,19 @@ def _hook_every_optimizer(cls=Optimizer):
 def register_optimizer_step_pre_hook(hook):
     """Run `hook(optimizer, args, kwargs)` before each step of every optimizer.
 
+    Args:
+        hook: The function; a pair that it returns replaces `args` and `kwargs`.
+
     Returns:
         A handle whose `remove()` takes the hook away.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.optim.optimizer import register_optimizer_step_pre_hook
+        >>> handle = register_optimizer_step_pre_hook(lambda o, *_: print(type(o).__name__))
+        >>> torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1.0).step()
+        SGD
+        >>> handle.remove()
     """
     _hook_every_optimizer()
     return _enter(_global_step_pre_hooks, hook)
@@ -405,8 +583,21 @@ def register_optimizer_step_pre_hook(hook):
 def register_optimizer_step_post_hook(hook):
     """Run `hook(optimizer, args, kwargs)` after each step of every optimizer.
 
+    Args:
+        hook: The function.
+
     Returns:
         A handle whose `remove()` takes the hook away.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.optim.optimizer import register_optimizer_step_post_hook
+        >>> p = torch.nn.Parameter(torch.ones(1))
+        >>> p.grad = torch.ones(1)
+        >>> handle = register_optimizer_step_post_hook(lambda *_: print(p.item()))
+        >>> torch.optim.SGD([p], lr=0.25).step()
+        0.75
+        >>> handle.remove()
     """
     _hook_every_optimizer()
     return _enter(_global_step_post_hooks, hook)

@@ -111,5 +111,16 @@ def radam(
         state_steps: The entry "step" of each state.
         foreach, capturable, has_complex: Accepted for programs that set them.
         differentiable: Record the step in the graph.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.optim.radam import radam
+        >>> p, g, mean, square = (torch.tensor([x]) for x in (1.0, 4.0, 0.0, 0.0))
+        >>> radam(
+        ...     [p], [g], [mean], [square], [torch.tensor(0.0)], beta1=0.5, beta2=0.999, lr=0.125,
+        ...     weight_decay=0.0, eps=0.0,
+        ... )
+        >>> p  # at first there is no division by the root of the mean square
+        tensor([0.5000])
     """
     take_step(RAdam, locals())

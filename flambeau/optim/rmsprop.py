@@ -118,5 +118,16 @@ def rmsprop(
         state_steps: The entry "step" of each state.
         foreach, capturable, has_complex: Accepted for programs that set them.
         differentiable: Record the step in the graph.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.optim.rmsprop import rmsprop
+        >>> p, g, square = (torch.tensor([x]) for x in (1.0, 4.0, 0.0))
+        >>> rmsprop(
+        ...     [p], [g], [square], [], [], [torch.tensor(0.0)], lr=0.25, alpha=0.75, eps=0.0,
+        ...     weight_decay=0.0, momentum=0.0, centered=False,
+        ... )
+        >>> p, square  # 1 - 0.25 * 4 / sqrt(4)
+        (tensor([0.5000]), tensor([4.]))
     """
     take_step(RMSprop, locals())

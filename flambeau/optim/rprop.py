@@ -99,5 +99,16 @@ def rprop(
         state_steps: The entry "step" of each state.
         foreach, capturable, has_complex: Accepted for programs that set them.
         differentiable: Record the step in the graph.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.optim.rprop import rprop
+        >>> p, g, previous, size = (torch.tensor([x]) for x in (1.0, 4.0, 9.0, 0.25))
+        >>> rprop(
+        ...     [p], [g], [previous], [size], [torch.tensor(0.0)], step_size_min=1e-6,
+        ...     step_size_max=50.0, etaminus=0.5, etaplus=2.0,
+        ... )
+        >>> p, size  # the sign is as before: a step twice as long
+        (tensor([0.5000]), tensor([0.5000]))
     """
     take_step(Rprop, locals())

@@ -121,8 +121,8 @@ def _step_fused(group, params, grads, momenta, first_step):
         group["momentum"],
         group["dampening"],
         float(group["weight_decay"]),
-        group["nesterov"],
-        group["maximize"],
+        bool(group["nesterov"]),
+        bool(group["maximize"]),
         first_step,
     )
 
@@ -151,6 +151,17 @@ def sgd(
         d_p_list: Their gradients.
         momentum_buffer_list: The momentum of each parameter, or None, in place of which it comes.
         has_sparse_grad, foreach, fused: Accepted for programs that set them.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.optim.sgd import sgd
+        >>> p, g = torch.tensor([1.0]), torch.tensor([2.0])
+        >>> sgd(
+        ...     [p], [g], [None], weight_decay=0.0, momentum=0.0, lr=0.25, dampening=0.0,
+        ...     nesterov=False, maximize=False,
+        ... )
+        >>> p
+        tensor([0.5000])
     """
     refuse_scaling("sgd", grad_scale, found_inf)
     group = options(locals(), "lr momentum dampening weight_decay nesterov maximize")

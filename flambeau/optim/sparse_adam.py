@@ -18,6 +18,15 @@ class SparseAdam(GroupedOptimizer):
 
     Raises:
         ValueError: If an option is out of its range, or a parameter complex.
+        RuntimeError: In `step`, if there is a gradient.
+
+    Example:
+        >>> import flambeau as torch
+        >>> p = torch.nn.Parameter(torch.ones(1))
+        >>> optimizer = torch.optim.SparseAdam([p], lr=0.5)
+        >>> optimizer.step()
+        >>> p.detach()  # no gradient, no step
+        tensor([1.])
     """
 
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, maximize=False):

@@ -6,6 +6,7 @@ from copy import deepcopy
 from flambeau.backends import kernels
 from flambeau.core.dtype import int64
 from flambeau.core.grad_mode import no_grad
+from flambeau.core.registry import explain_constructors
 from flambeau.nn import Module
 from flambeau.nn.modules.batchnorm import _BatchNorm
 from flambeau.ops.values import tensor
@@ -23,6 +24,13 @@ def get_ema_multi_avg_fn(decay=0.999):
 
     Raises:
         ValueError: If `decay` is not between 0 and 1.
+
+    Example:
+        >>> import flambeau as torch
+        >>> average, value = torch.tensor([10.0]), torch.tensor([20.0])
+        >>> torch.optim.swa_utils.get_ema_multi_avg_fn(0.75)([average], [value], None)
+        >>> average
+        tensor([12.5000])
     """
     _require_decay(decay)
 
@@ -38,6 +46,13 @@ def get_swa_multi_avg_fn():
 
     Returns:
         A function of the averages, the present values, and the number averaged before.
+
+    Example:
+        >>> import flambeau as torch
+        >>> average, value = torch.tensor([10.0]), torch.tensor([22.0])
+        >>> torch.optim.swa_utils.get_swa_multi_avg_fn()([average], [value], torch.tensor(2))
+        >>> average  # the mean of 10, 10 and 22
+        tensor([14.])
     """
 
     @no_grad()
@@ -58,6 +73,12 @@ def get_ema_avg_fn(decay=0.999):
 
     Raises:
         ValueError: If `decay` is not between 0 and 1.
+
+    Example:
+        >>> import flambeau as torch
+        >>> average, value = torch.tensor([10.0]), torch.tensor([20.0])
+        >>> torch.optim.swa_utils.get_ema_avg_fn(0.75)(average, value, None)
+        tensor([12.5000])
     """
     _require_decay(decay)
 
@@ -73,6 +94,12 @@ def get_swa_avg_fn():
 
     Returns:
         A function of the average, the present value, and the number averaged before.
+
+    Example:
+        >>> import flambeau as torch
+        >>> average, value = torch.tensor([10.0]), torch.tensor([22.0])
+        >>> torch.optim.swa_utils.get_swa_avg_fn()(average, value, 2)  # the mean of 10, 10 and 22
+        tensor([14.])
     """
 
     @no_grad()
@@ -159,6 +186,16 @@ class AveragedModel(Module):
 
         Args:
             model: The model; the first time its values are copied.
+
+        Example:
+            >>> import flambeau as torch
+            >>> model = torch.nn.PReLU(init=1.0)
+            >>> averaged = torch.optim.swa_utils.AveragedModel(model)
+            >>> for value in (1.0, 4.0):
+            ...     weight = torch.nn.init.constant_(model.weight, value)
+            ...     averaged.update_parameters(model)
+            >>> averaged.module.weight.tolist()
+            [2.5]
         """
         averages, values = self._averaged(self.module), self._averaged(model)
         values = [
@@ -193,6 +230,14 @@ def update_bn(loader, model, device=None):
         loader: Batches: tensors, or tuples or lists whose first element is the model's input.
         model: The model.
         device: Where to move the inputs.
+
+    Example:
+        >>> import flambeau as torch
+        >>> model = torch.nn.BatchNorm1d(1)
+        >>> batches = [torch.tensor([[0.0], [2.0]]), torch.tensor([[4.0], [6.0]])]
+        >>> torch.optim.swa_utils.update_bn(batches, model)
+        >>> model.running_mean  # the mean of 1 and 5
+        tensor([3.])
     """
     momenta = {module: module.momentum for module in model.modules() if _is_batch_norm(module)}
     if not momenta:
@@ -277,3 +322,7 @@ class SWALR(LRScheduler):
         # The learning rate that the way began with follows from where it is.
         first = last if before == 1 else (lr - before * last) / (1 - before)
         return last * now + first * (1 - now)
+
+
+for _base in (Module, LRScheduler):
+    explain_constructors(globals(), _base)

@@ -10,7 +10,12 @@ from flambeau.profiler.memory import MemoryReport, memory_by_owner
 
 
 class ProfilerActivity(Enum):
-    """Kinds of devices that can be profiled."""
+    """Kinds of devices that can be profiled.
+
+    Example:
+        >>> flambeau.profiler.ProfilerActivity.CPU in flambeau.profiler.supported_activities()
+        True
+    """
 
     CPU = 0
     XPU = 1
@@ -21,7 +26,13 @@ class ProfilerActivity(Enum):
 
 
 class ProfilerAction(Enum):
-    """What a profiler does in a step."""
+    """What a profiler does in a step.
+
+    Example:
+        >>> plan = flambeau.profiler.schedule(wait=1, warmup=1, active=1)
+        >>> [plan(step).name for step in range(3)]
+        ['NONE', 'WARMUP', 'RECORD_AND_SAVE']
+    """
 
     NONE = 0
     WARMUP = 1
@@ -30,7 +41,15 @@ class ProfilerAction(Enum):
 
 
 def supported_activities():
-    """The kinds of devices that this build can profile."""
+    """The kinds of devices that this build can profile.
+
+    Returns:
+        A set of `ProfilerActivity`.
+
+    Example:
+        >>> [activity.name for activity in flambeau.profiler.supported_activities()]
+        ['CPU']
+    """
     return {ProfilerActivity.CPU}
 
 
@@ -88,6 +107,17 @@ def tensorboard_trace_handler(dir_name, worker_name=None, use_gzip=False):
         dir_name: the folder, made if it is not there.
         worker_name: first part of the files' names; the machine and process by default.
         use_gzip: compress the files.
+
+    Returns:
+        A function of the profiler.
+
+    Example:
+        >>> import os
+        >>> write = flambeau.profiler.tensorboard_trace_handler("traces", worker_name="me")
+        >>> with flambeau.profiler.profile(on_trace_ready=write):
+        ...     _ = flambeau.ones(2).exp()
+        >>> len(os.listdir("traces"))
+        1
     """
     import os
     import socket

@@ -10,7 +10,15 @@ from flambeau.core.tensor import Tensor
 
 
 class MemoryReport(dict):
-    """Bytes by owner, in the order in which owners were asked; prints as a table."""
+    """Bytes by owner, in the order in which owners were asked; prints as a table.
+
+    Example:
+        >>> print(flambeau.profiler.MemoryReport(weights=1000, gradients=24))
+        owner               bytes
+        weights             1,000
+        gradients              24
+        total               1,024
+    """
 
     def __str__(self):
         width = max(map(len, ("owner", *self)))

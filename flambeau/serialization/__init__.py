@@ -157,6 +157,10 @@ def get_crc32_options() -> bool:
 
     Returns:
         True unless `set_crc32_options` has changed it.
+
+    Example:
+        >>> flambeau.serialization.get_crc32_options()
+        True
     """
     return _compute_crc32
 
@@ -166,6 +170,12 @@ def set_crc32_options(compute_crc32: bool) -> None:
 
     Args:
         compute_crc32: Whether to.
+
+    Example:
+        >>> flambeau.serialization.set_crc32_options(False)
+        >>> flambeau.serialization.get_crc32_options()
+        False
+        >>> flambeau.serialization.set_crc32_options(True)
     """
     global _compute_crc32
     _compute_crc32 = compute_crc32

@@ -16,6 +16,10 @@ def location_tag(storage) -> str:
 
     Returns:
         "cpu", "cuda:0" and so on.
+
+    Example:
+        >>> flambeau.serialization.location_tag(flambeau.zeros(2).untyped_storage())
+        'cpu'
     """
     return str(storage.device)
 
@@ -32,6 +36,11 @@ def default_restore_location(storage, location: str):
 
     Raises:
         RuntimeError: If the device is unknown, or not there.
+
+    Example:
+        >>> storage = flambeau.zeros(2).untyped_storage()
+        >>> flambeau.serialization.default_restore_location(storage, "cpu").nbytes()
+        8
     """
     kind = location.partition(":")[0]
     if kind == "cpu":

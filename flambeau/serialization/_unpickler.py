@@ -188,12 +188,27 @@ def get_safe_globals() -> list:
 
     Returns:
         The classes and functions.
+
+    Example:
+        >>> import datetime
+        >>> flambeau.serialization.add_safe_globals([datetime.timedelta])
+        >>> flambeau.serialization.get_safe_globals()
+        [<class 'datetime.timedelta'>]
+        >>> flambeau.serialization.clear_safe_globals()
     """
     return list(_safe_globals.values())
 
 
 def clear_safe_globals() -> None:
-    """Takes back what `add_safe_globals` has allowed."""
+    """Takes back what `add_safe_globals` has allowed.
+
+    Example:
+        >>> import datetime
+        >>> flambeau.serialization.add_safe_globals([datetime.timedelta])
+        >>> flambeau.serialization.clear_safe_globals()
+        >>> flambeau.serialization.get_safe_globals()
+        []
+    """
     _safe_globals.clear()
 
 

@@ -28,7 +28,19 @@ from flambeau.utils.selective_checkpoint import (
 
 
 class CheckpointError(Error, RuntimeError):
-    """Computing a checkpointed part again went differently from the first time."""
+    """Computing a checkpointed part again went differently from the first time.
+
+    Example:
+        >>> from flambeau.utils.checkpoint import CheckpointError, checkpoint
+        >>> runs = iter([lambda x: x.sin().cos(), lambda x: x.exp()])
+        >>> x = flambeau.ones(1, requires_grad=True)
+        >>> y = checkpoint(lambda x: next(runs)(x), x, use_reentrant=False)
+        >>> try:
+        ...     y.backward()
+        ... except CheckpointError:
+        ...     print("not the same")
+        not the same
+    """
 
 
 class _Enough(BaseException):
@@ -49,17 +61,51 @@ def _setting(name, value):
 
 
 def set_checkpoint_early_stop(enable):
-    """A context manager: whether recomputing stops as soon as all that is needed is there."""
+    """A context manager: whether recomputing stops as soon as all that is needed is there.
+
+    Args:
+        enable: True for so, which is the default.
+
+    Example:
+        >>> from flambeau.utils.checkpoint import checkpoint, set_checkpoint_early_stop
+        >>> x = flambeau.ones(1, requires_grad=True)
+        >>> def step(x):
+        ...     y = x.exp()
+        ...     print("end")
+        ...     return y.clone()
+        >>> with set_checkpoint_early_stop(False):
+        ...     y = checkpoint(step, x, use_reentrant=False)
+        end
+        >>> y.backward()
+        end
+    """
     return _setting("early_stop", bool(enable))
 
 
 def set_checkpoint_debug_enabled(enabled):
-    """A context manager: whether errors of `checkpoint` list the operations of both runs."""
+    """A context manager: whether errors of `checkpoint` list the operations of both runs.
+
+    Args:
+        enabled: True or False whatever the calls say; None to do as they say.
+
+    Example:
+        >>> from flambeau.utils.checkpoint import checkpoint, set_checkpoint_debug_enabled
+        >>> x = flambeau.zeros(1, requires_grad=True)
+        >>> with set_checkpoint_debug_enabled(True):
+        ...     checkpoint(flambeau.exp, x, use_reentrant=False).item()
+        1.0
+    """
     return _setting("debug", enabled)
 
 
 def noop_context_fn():
-    """Two context managers that do nothing."""
+    """Two context managers that do nothing.
+
+    Example:
+        >>> forward, again = flambeau.utils.checkpoint.noop_context_fn()
+        >>> with forward:
+        ...     pass
+    """
     return contextlib.nullcontext(), contextlib.nullcontext()
 
 
@@ -200,7 +246,16 @@ class _Randomness:
 
 
 class DefaultDeviceType:
-    """The device whose random states reentrant checkpoints keep when no argument says which."""
+    """The device whose random states reentrant checkpoints keep when no argument says which.
+
+    Example:
+        >>> from flambeau.utils.checkpoint import DefaultDeviceType
+        >>> before = DefaultDeviceType.get_device_type()
+        >>> DefaultDeviceType.set_device_type("cpu")
+        >>> DefaultDeviceType.get_device_type()
+        'cpu'
+        >>> DefaultDeviceType.set_device_type(before)
+    """
 
     _default_device_type = "cuda"
 
@@ -244,6 +299,9 @@ def set_device_states(devices, states, *, device_type=None):
         devices: numbers of devices.
         states: their states.
         device_type: which devices; by default those of `DefaultDeviceType`.
+
+    Example:
+        >>> flambeau.utils.checkpoint.set_device_states([], [])  # of no devices
     """
     for device, state in zip(devices, states, strict=True):
         kind = device_type or DefaultDeviceType.get_device_type()
@@ -263,6 +321,16 @@ class GraphExecGroup:
     """Backward calls in the block repeat a checkpointed call once among them.
 
     They must use different parts of what it computed.
+
+    Example:
+        >>> from flambeau.utils.checkpoint import GraphExecGroup, checkpoint
+        >>> x = flambeau.ones(2, requires_grad=True)
+        >>> a, b = checkpoint(lambda x: (x.exp(), x.sin()), x, use_reentrant=False)
+        >>> with GraphExecGroup():
+        ...     a.sum().backward(retain_graph=True)
+        ...     b.sum().backward()
+        >>> x.grad.shape
+        torch.Size([2])
     """
 
     _thread = threading.local()
@@ -452,7 +520,15 @@ def _listed(names):
 
 
 def check_backward_validity(inputs):
-    """Warns if no input requires gradients."""
+    """Warns if no input requires gradients.
+
+    Args:
+        inputs: anything, tensors among it.
+
+    Example:
+        >>> x = flambeau.ones(1, requires_grad=True)
+        >>> flambeau.utils.checkpoint.check_backward_validity([x, 3])  # no warning
+    """
     if not any(isinstance(i, Tensor) and i.requires_grad for i in inputs):
         warnings.warn(
             "None of the inputs have requires_grad=True. Gradients will be None", stacklevel=3
@@ -460,7 +536,23 @@ def check_backward_validity(inputs):
 
 
 def detach_variable(inputs):
-    """The tensors of a tuple outside their graphs, each requiring gradients if it did."""
+    """The tensors of a tuple outside their graphs, each requiring gradients if it did.
+
+    Args:
+        inputs: a tuple of tensors and other things, which stay.
+
+    Returns:
+        A tuple.
+
+    Raises:
+        RuntimeError: if it is no tuple.
+
+    Example:
+        >>> x = flambeau.ones(1, requires_grad=True) * 2
+        >>> (y,) = flambeau.utils.checkpoint.detach_variable((x,))
+        >>> y.is_leaf, y.requires_grad
+        (True, True)
+    """
     if not isinstance(inputs, tuple):
         raise RuntimeError(
             f"Only tuple of tensors is supported. Got Unsupported input type: "
@@ -472,7 +564,15 @@ def detach_variable(inputs):
 
 
 class CheckpointFunction(Function):
-    """The reentrant checkpoint: forward without a graph, backward through a new one."""
+    """The reentrant checkpoint: forward without a graph, backward through a new one.
+
+    Example:
+        >>> from flambeau.utils.checkpoint import CheckpointFunction
+        >>> x = flambeau.zeros(1, requires_grad=True)
+        >>> CheckpointFunction.apply(flambeau.exp, True, x).backward()
+        >>> x.grad
+        tensor([1.])
+    """
 
     @staticmethod
     def forward(ctx, function, preserve, *args):

@@ -21,6 +21,14 @@ class CheckpointPolicy(enum.Enum):
 
     PREFER is for tools that may decide otherwise; here it is the same as MUST. Offloading moves
     results of other devices to main memory; those that are there already are kept as they are.
+
+    Example:
+        >>> from flambeau.utils.checkpoint import CheckpointPolicy
+        >>> def policy(ctx, op, *args, **kwargs):
+        ...     products = op.name in ("mm", "addmm")
+        ...     return CheckpointPolicy.MUST_SAVE if products else CheckpointPolicy.MUST_RECOMPUTE
+        >>> policy(None, flambeau.mm).name
+        'MUST_SAVE'
     """
 
     MUST_SAVE = 0
@@ -43,6 +51,11 @@ class SelectiveCheckpointContext:
     Args:
         is_recompute: always False: in the repetition no policy is asked.
         op_output: the result of the operation.
+
+    Example:
+        >>> from flambeau.utils.checkpoint import SelectiveCheckpointContext
+        >>> SelectiveCheckpointContext(is_recompute=False).is_recompute
+        False
     """
 
     def __init__(self, *, is_recompute, op_output=None):

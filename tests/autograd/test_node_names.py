@@ -78,6 +78,9 @@ x.masked_select(x > 0) | x.as_strided((2, 2), (1, 1)) | x.unfold(0, 2, 1) | writ
 x.clone().normal_() | x.clone().uniform_() | x.clone().exponential_() | x.clone().bernoulli_(0.5)
 F.conv1d(b, bw) | x.clone().random_(0, 3) | F.pixel_shuffle(im, 1) | F.pixel_unshuffle(im, 2)
 F.channel_shuffle(im, 2) | F.pad(x, (1, 1), mode='reflect') | F.pad(im, (1,) * 4, mode='circular')
+torch.linalg.solve(x, v) | torch.linalg.solve(x, y, left=False) | torch.linalg.solve(b, x[:2])
+torch.linalg.matrix_power(x, 2) | torch.linalg.multi_dot([v, x]) | torch.linalg.multi_dot([x, y, v])
+torch.linalg.vecdot(v, v) | torch.linalg.vecdot(x, y) | torch.logdet(x)
 view_of_written | torch.complex(x, y).abs() | torch.view_as_real(torch.complex(x, y)) | x.atan2(y)
 """
 

@@ -1,6 +1,7 @@
 """The benchmark harness on small steps of its own: NumPy stands for both libraries."""
 
 import json
+import os
 import sys
 import types
 
@@ -83,6 +84,23 @@ def test_a_row_that_fails_leaves_the_others():
     assert seen == results
     assert "RuntimeError: no such kernel" in harness.line(results[0])
     assert "detail" not in harness.line(results[0])
+
+
+def test_a_row_has_a_process_of_its_own():
+    def crash(settings):
+        os._exit(3)
+
+    here = []
+    rows = [
+        Row("crash", 1.0, crash),
+        Row("own", 1.0, lambda settings: Measurement([float(os.getpid())], [1.0])),
+        Row("apart", 1.0, lambda settings: here.append(1) or Measurement([1.0], [1.0])),
+    ]
+    crashed, own, apart = harness.run(rows, BRIEF, lambda result: None)
+    assert "exit code 3" in crashed.error
+    assert own.measurement.subject != [os.getpid()]
+    assert apart.verdict == "pass"
+    assert not here
 
 
 def test_verdicts_compare_with_the_target():

@@ -1,5 +1,8 @@
-"""Importing the package: quick, lazy, complete."""
+"""Importing the package: quick, lazy, complete; its functions are pickled as themselves."""
 
+import copy
+import functools
+import pickle
 import subprocess
 import sys
 import tomllib
@@ -59,6 +62,21 @@ def test_names_load_when_named():
         assert callable(getattr(flambeau, name))
         assert name in dir(flambeau)
     assert not hasattr(flambeau, "nothing")
+
+
+@pytest.mark.parametrize("space", ["", "linalg", "fft", "special", "nn.functional", "random"])
+def test_functions_are_pickled_as_themselves(space):
+    owner = functools.reduce(getattr, filter(None, space.split(".")), flambeau)
+    for name in dir(owner):
+        value = getattr(owner, name)
+        if isinstance(value, (flambeau._C.Op, flambeau._C.Function)):
+            assert pickle.loads(pickle.dumps(value)) is value, name
+            assert copy.deepcopy(value) is value, name
+
+
+def test_a_module_with_a_function_is_pickled():
+    layer = flambeau.nn.TransformerEncoderLayer(4, 1, activation=flambeau.tanh)
+    assert pickle.loads(pickle.dumps(layer)).activation is flambeau.tanh
 
 
 def test_constants():

@@ -196,7 +196,6 @@ ERRORS = [
     "utils.rnn.pad_sequence([])",
     "utils.rnn.pad_sequence(3)",
     "utils.rnn.pad_sequence([1, 2])",
-    "utils.rnn.pack_padded_sequence(3, [3])",
     "utils.rnn.pack_padded_sequence(ones(3, 2), [1, 2])",
     "utils.rnn.pack_padded_sequence(ones(3, 2), [2, 0])",
 ]

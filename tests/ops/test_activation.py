@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import flambeau
-from flambeau.ops import activation
+from flambeau.nn import functional
 
 #: name -> further arguments to try
 FUNCTIONS = {
@@ -61,7 +61,7 @@ def run(module, functions, name, arguments, dtype):
 @pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
 @pytest.mark.parametrize(("name", "arguments"), CASES)
 def test_values_and_gradients(torch, name, arguments, dtype):
-    ours = run(flambeau, activation, name, arguments, dtype)
+    ours = run(flambeau, functional, name, arguments, dtype)
     theirs = run(torch, torch.nn.functional, name, arguments, dtype)
     rtol = {"float64": 1e-13, "float32": 3e-6, "bfloat16": 2e-2, "float16": 3e-3}[dtype]
     if name == "hardsigmoid":
@@ -75,7 +75,7 @@ def test_values_and_gradients(torch, name, arguments, dtype):
 def test_gelu_with_tanh(torch):
     for dtype, rtol in (("float64", 1e-13), ("float32", 3e-6)):
         results = []
-        for module, functions in ((flambeau, activation), (torch, torch.nn.functional)):
+        for module, functions in ((flambeau, functional), (torch, torch.nn.functional)):
             x = module.linspace(-6, 6, 301, dtype=getattr(module, dtype)).requires_grad_()
             out = functions.gelu(x, approximate="tanh")
             out.sum().backward()
@@ -89,7 +89,7 @@ def test_gelu_of_floats_against_doubles():
     special = pytest.importorskip("scipy.special")
     x = np.linspace(-8, 8, 4001).astype("float32")
     wide = x.astype("float64")
-    found = activation.gelu(flambeau.from_numpy(x)).numpy()
+    found = functional.gelu(flambeau.from_numpy(x)).numpy()
     np.testing.assert_allclose(found, wide * special.ndtr(wide), rtol=2e-7, atol=6e-8)
 
 
@@ -97,9 +97,9 @@ def test_gelu_of_floats_against_doubles():
 def test_inplace(name):
     arguments = FUNCTIONS[name][-1]
     values = flambeau.linspace(-4, 4, 30)
-    expected = getattr(activation, name)(values, *arguments)
+    expected = getattr(functional, name)(values, *arguments)
     for target in (values.clone(), flambeau.linspace(-4, 4, 30)):
-        result = getattr(activation, name)(target, *arguments, inplace=True)
+        result = getattr(functional, name)(target, *arguments, inplace=True)
         assert result is target
         assert flambeau.equal(target, expected)
 
@@ -111,9 +111,9 @@ def test_inplace_gradients(name):
     for inplace in (False, True):
         leaf = flambeau.linspace(-4, 4, 31).requires_grad_()
         if inplace and name in ("silu", "mish", "hardswish"):
-            getattr(activation, name)(leaf * 1, inplace=True).sum().backward()
+            getattr(functional, name)(leaf * 1, inplace=True).sum().backward()
         else:
-            getattr(activation, name)(leaf * 1, *arguments, inplace=inplace).sum().backward()
+            getattr(functional, name)(leaf * 1, *arguments, inplace=inplace).sum().backward()
         grads.append(leaf.grad)
     assert flambeau.equal(*grads)
 
@@ -125,19 +125,19 @@ def test_functions_of_the_torch_namespace():
     for name in ("relu_", "celu_", "rrelu_", "threshold_", "celu", "rrelu", "prelu", "hardshrink"):
         assert hasattr(flambeau, name)
     for name in ("elu_", "hardtanh_", "leaky_relu_"):
-        assert hasattr(activation, name)
+        assert hasattr(functional, name)
         assert not hasattr(flambeau.Tensor, name)
 
 
 def test_integers(torch):
     for name, arguments in (("hardtanh", (-1, 1)), ("threshold", (1, 7)), ("relu6", ())):
-        found = getattr(activation, name)(flambeau.tensor([-3, 1, 9]), *arguments)
+        found = getattr(functional, name)(flambeau.tensor([-3, 1, 9]), *arguments)
         wanted = getattr(torch.nn.functional, name)(torch.tensor([-3, 1, 9]), *arguments)
         assert found.tolist() == wanted.tolist()
         assert str(found.dtype) == str(wanted.dtype)
-    assert activation.softsign(flambeau.tensor([1])).tolist() == [0.5]
+    assert functional.softsign(flambeau.tensor([1])).tolist() == [0.5]
     with pytest.raises(RuntimeError, match="gelu: not implemented for int64"):
-        activation.gelu(flambeau.tensor([1]))
+        functional.gelu(flambeau.tensor([1]))
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_integers(torch):
 )
 def test_errors(torch, call, error, text):
     with pytest.raises(error, match=text):
-        call(activation, flambeau.ones(2, 3))
+        call(functional, flambeau.ones(2, 3))
     with pytest.raises(error):
         call(torch.nn.functional, torch.ones(2, 3))
 
@@ -185,7 +185,7 @@ def test_glu(torch):
     numbers = np.random.default_rng(0).normal(size=(4, 6))
     for dim in (0, 1, -1):
         results = []
-        for module, functions in ((flambeau, activation), (torch, torch.nn.functional)):
+        for module, functions in ((flambeau, functional), (torch, torch.nn.functional)):
             x = module.from_numpy(numbers.copy()).requires_grad_()
             out = functions.glu(x, dim)
             out.sum().backward()
@@ -198,7 +198,7 @@ def test_glu(torch):
 def test_random_slopes_are_torchs(torch, dtype):
     numbers = np.random.default_rng(0).normal(size=(5, 7)).astype(dtype)
     results = []
-    for module, functions in ((flambeau, activation), (torch, torch.nn.functional)):
+    for module, functions in ((flambeau, functional), (torch, torch.nn.functional)):
         module.manual_seed(3)
         x = module.from_numpy(numbers.copy()).requires_grad_()
         out = functions.rrelu(x, 0.2, 0.8, training=True)
@@ -214,7 +214,7 @@ def test_second_derivatives(torch):
         if name == "hardsigmoid":
             continue  # torch has no second derivative of it
         results = []
-        for module, functions in ((flambeau, activation), (torch, torch.nn.functional)):
+        for module, functions in ((flambeau, functional), (torch, torch.nn.functional)):
             x = module.tensor([0.7, -0.4, 2.2, -3.3], dtype=module.float64, requires_grad=True)
             out = getattr(functions, name)(x, *arguments)
             (slope,) = module.autograd.grad(out.sum(), x, create_graph=True)

@@ -48,7 +48,7 @@ _WHERE = {
         "get_device is_complex is_conj is_distributed is_floating_point is_inference is_neg"
         " is_nonzero is_same_size is_signed is_vulkan_available numel"
     ),
-    "tests/ops/test_random.py, tests/ops/test_sampling.py": (
+    "tests/ops/test_random.py, test_generators.py, test_sampling.py, test_activation.py": (
         "alpha_dropout alpha_dropout_ bernoulli binomial dropout dropout_ feature_alpha_dropout"
         " feature_alpha_dropout_ feature_dropout feature_dropout_ get_rng_state initial_seed"
         " manual_seed multinomial normal poisson rand rand_like randint randint_like randn"

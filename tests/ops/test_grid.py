@@ -99,6 +99,21 @@ def test_against_torch(torch, sizes, mode, padding, corners, dtype):
         np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=10 * tolerance)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(1, 1, 3, 4), (1, 2, 4, 1), (1, 1, 1, 1)])
+def test_no_position_is_too_far(torch, shape, dtype):
+    """Reflections of such float32 coordinates have no digits left, hence the other paddings."""
+    wild = [math.nan, math.inf, -math.inf, 1e30, -1e30, 3e9, -(2.0**31), 2.0**22, -(2.0**23), 1, -1]
+    places = np.array([[list(itertools.product(wild, wild))]], dtype)
+    values = np.random.default_rng(1).standard_normal(shape).astype(dtype)
+    for mode, padding, corners in itertools.product(MODES, PADDINGS[:2], (False, True)):
+        ours, theirs = (
+            m.nn.functional.grid_sample(m.tensor(values), m.tensor(places), mode, padding, corners)
+            for m in (flambeau, torch)
+        )
+        np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize(("mode", "padding"), list(itertools.product(MODES[::2], PADDINGS)))
 def test_second_gradients_against_torch(torch, mode, padding):
     values, places = np.random.default_rng(1).standard_normal((1, 2, 4, 5)), grids(1, 3, 3, 2)

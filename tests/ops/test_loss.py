@@ -225,3 +225,13 @@ def test_half_precision():
     x = flambeau.from_numpy(X).to(flambeau.bfloat16)
     found = F.cross_entropy(x, flambeau.from_numpy(LABELS))
     assert found.dtype == flambeau.bfloat16
+
+
+def test_kl_div_of_targets_that_are_no_probabilities():
+    """Nothing flows to a target of 0; below it the loss and its gradient are NaN."""
+    target = flambeau.tensor([0.0, -0.5, 0.25], requires_grad=True)
+    loss = flambeau.nn.functional.kl_div(flambeau.zeros(3), target, reduction="sum")
+    loss.backward()
+    assert loss.isnan()
+    expected = [0.0, np.nan, np.log(0.25) + 1]
+    np.testing.assert_allclose(target.grad.numpy(), expected, rtol=1e-6)

@@ -23,6 +23,9 @@ CALLS = [
     lambda m, x, t: m.triplet_margin_loss(x, t, x + 1, 1.0, 2.0, 1e-6, True, 2),
     lambda m, x, t: m.batch_norm(x, None, None, m.zeros(3), m.ones(3), True, 0.1, 1e-5, False),
     lambda m, x, t: m.batch_norm(x, m.ones(3), None, m.zeros(3), m.ones(3), False, 0.1, 1e-5, True),
+    lambda m, x, t: m.batch_norm(x, None, None, m.zeros(3), m.ones(3), True, 0.1, 0.0, False),
+    lambda m, x, t: m.batch_norm(x[:1], None, None, None, None, True, 0.1, 0.5, False),
+    lambda m, x, t: m.batch_norm(x[:0], None, None, None, None, True, 0.1, 0.5, False),
     lambda m, x, t: m.instance_norm(
         x.reshape(1, 2, 3), None, None, None, None, True, 0.1, 1e-5, False
     ),
@@ -62,6 +65,12 @@ def test_gradient_of_a_row_that_pads():
     weight = flambeau.ones(3, 2, requires_grad=True)
     flambeau.embedding(weight, flambeau.tensor([0, 1, 1]), 1).sum().backward()
     assert weight.grad.tolist() == [[1, 1], [0, 0], [0, 0]]
+
+
+def test_gradient_of_rows_by_frequency():
+    weight = flambeau.ones(3, 1, requires_grad=True)
+    flambeau.embedding(weight, flambeau.tensor([0, 1, 1]), -1, True).sum().backward()
+    assert weight.grad.tolist() == [[1], [1], [0]]
 
 
 @pytest.mark.parametrize(

@@ -55,3 +55,16 @@ def test_every_axis_has_its_spacing(how):
 def test_spacing_may_be_a_tensor_without_axes():
     (slope,) = flambeau.gradient(flambeau.tensor([1.0, 2.0, 4.0]), spacing=flambeau.tensor(0.5))
     assert slope.tolist() == [2.0, 3.0, 4.0]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bool", "int64"])
+def test_an_empty_index_may_have_any_dtype(dtype):
+    """`tensor([])` is of floats."""
+    nothing = flambeau.empty(0, dtype=getattr(flambeau, dtype))
+    x = flambeau.arange(3.0).requires_grad_()
+    picked = x.gather(0, nothing)
+    placed = x.scatter(0, nothing, 7.0) + x.scatter_reduce(0, nothing, flambeau.ones(0), "prod")
+    assert picked.shape == (0,)
+    assert placed.tolist() == [0.0, 2.0, 4.0]
+    (picked.sum() + placed.sum()).backward()
+    assert x.grad.tolist() == [2.0, 2.0, 2.0]

@@ -62,8 +62,6 @@ optim.Adam([q], lr=torch.tensor(0.1), foreach=True)
 optim.Adam([q], betas=(0.9, torch.tensor(0.9)))
 optim.Adam([q], lr=torch.ones(2))
 optim.Adam([q], betas=[0.5, 0.9])
-optim.AdamW([q], betas=(0.9,))
-optim.RAdam([q], betas=(0.9,))
 optim.Adam([q], betas=(torch.tensor(0.9), torch.tensor(0.9)), foreach=True)
 S()
 optim.Adam([q])
@@ -78,12 +76,9 @@ S().add_param_group(3)
 S().add_param_group({'params': 3})
 S().add_param_group({'params': [3]})
 [s := S(), s.add_param_group({'params': q, 'lr': 2}), s]
-S().load_state_dict({'state': {}, 'param_groups': []})
-S().load_state_dict({'state': {}, 'param_groups': [{'params': [0, 1]}]})
 optim.SGD([('a', q)]).state_dict()
 optim.SGD([('a', q)]).add_param_group({'params': [p()]})
 S().add_param_group({'params': [('b', q)]})
-optim.SGD([{'lr': 3}])
 S().step(lambda: 3.0)
 Plain([q], {'a': 1})
 """.strip().splitlines()
@@ -482,3 +477,23 @@ def test_loading_copies_the_options():
     b.load_state_dict(a.state_dict())
     assert b.param_groups[0]["lr"] is not a.param_groups[0]["lr"]
     assert b.param_groups[0]["lr"] == a.param_groups[0]["lr"]
+
+
+def test_a_state_of_other_parameters_is_refused_with_their_names():
+    def optimizer(*names):
+        return flambeau.optim.SGD([(name, flambeau.ones(2)) for name in names], lr=0.1)
+
+    saved = optimizer("a", "b", "c").state_dict()
+    with pytest.raises(
+        ValueError,
+        match=r"group 0 of the optimizer has 2 parameters, that of the state dict 3; "
+        r"only the optimizer has \['d'\], only the state dict \['b', 'c'\]",
+    ):
+        optimizer("a", "d").load_state_dict(saved)
+    two = optimizer("a")
+    two.add_param_group({"params": [("b", flambeau.ones(2))]})
+    with pytest.raises(ValueError, match="groups: the optimizer has 2, the state dict 1"):
+        two.load_state_dict(saved)
+    unnamed = flambeau.optim.SGD([flambeau.ones(2)], lr=0.1)
+    with pytest.raises(ValueError, match=r"has 1 parameters, that of the state dict 3$"):
+        unnamed.load_state_dict(saved)

@@ -7,11 +7,9 @@ refused. Compared are values, dtypes, shapes, gradients and second gradients.
 import itertools
 import warnings
 
-import numpy as np
 import pytest
-from twins import NoTwin, Twins, array, function_twin, torch
-
-import flambeau
+from comparison import both_raise, compare, compare_gradients, outcome, tensors_in
+from twins import NoTwin, Twins, function_twin, torch
 
 pytest.importorskip("expecttest", reason="torch's table of operators needs it")
 
@@ -19,13 +17,6 @@ from torch.testing._internal.common_methods_invocations import op_db
 
 SAMPLES = 4  # of each operator and dtype
 DTYPES = [torch.float64, torch.complex128, torch.int64, torch.bool]
-#: Relative and absolute; others are exact.
-TOLERANCES = {
-    torch.float64: 1e-7,
-    torch.complex128: 1e-7,
-    torch.float32: 1e-4,
-    torch.complex64: 1e-4,
-}
 #: Beginnings of names of what is in the table and not in flambeau, for reasons in docs/coverage.md.
 ABSENT = ("_", "chalf", "jiterator", "masked.", "sparse", "to_sparse", "torch.ops.")
 #: Operators whose results cannot be compared here.
@@ -112,40 +103,6 @@ def samples_of(op, dtype, requires_grad=False):
     return itertools.islice(op.sample_inputs("cpu", dtype, requires_grad=requires_grad), SAMPLES)
 
 
-def tensors_in(result):
-    """The tensors of a result of either library, in order."""
-    if isinstance(result, (torch.Tensor, flambeau.Tensor)):
-        return [result]
-    if isinstance(result, dict):
-        result = result.values()
-    elif not isinstance(result, (list, tuple)):
-        return []
-    return [t for part in result for t in tensors_in(part)]
-
-
-def compare(expected, actual, looser=1):
-    """Values, shapes and dtypes of two lists of tensors."""
-    assert len(expected) == len(actual)
-    for wanted, found in zip(expected, actual, strict=True):
-        assert tuple(found.shape) == tuple(wanted.shape)
-        assert str(found.dtype) == str(wanted.dtype)
-        if wanted.layout == torch.strided and not wanted.is_meta:
-            tolerance = looser * TOLERANCES.get(wanted.dtype, 0)
-            np.testing.assert_allclose(
-                array(found), array(wanted), rtol=tolerance, atol=tolerance, equal_nan=True
-            )
-
-
-def outcome(call):
-    """What a call returns, or the exception it raises; random numbers start anew."""
-    torch.manual_seed(0)
-    flambeau.manual_seed(0)
-    try:
-        return call()
-    except Exception as error:
-        return error
-
-
 class Case:
     """One sample, for both libraries."""
 
@@ -159,51 +116,18 @@ class Case:
 
     def check_values(self):
         """Both raise, or both give the same."""
-        if isinstance(self.expected, Exception) or isinstance(self.actual, Exception):
-            assert isinstance(self.expected, Exception) == isinstance(self.actual, Exception), (
-                f"torch: {self.expected!r}, flambeau: {self.actual!r}"
-            )
-            return
-        compare(tensors_in(self.expected), tensors_in(self.actual))
+        if not both_raise(self.expected, self.actual):
+            compare(tensors_in(self.expected), tensors_in(self.actual))
 
     def check_gradients(self):
         """First and second gradients of all inputs for the same incoming gradients."""
-        leaves = self.twins.leaves()
         processed = self.sample.output_process_fn_grad
-        wanted = [t for t in tensors_in(processed(self.expected)) if t.requires_grad]
-        found = [t for t in tensors_in(processed(self.actual)) if t.requires_grad]
-        assert len(wanted) == len(found)
-        second = self.op.supports_gradgrad
-        for _ in range(1 + second):
-            if not wanted or not leaves:
-                return
-            given = [_incoming(t, second) for t in wanted]
-            options = {"create_graph": second, "allow_unused": True}
-            theirs_in, ours_in = zip(*leaves, strict=True)
-            theirs_out, ours_out = zip(*given, strict=True)
-            theirs = torch.autograd.grad(wanted, theirs_in, theirs_out, **options)
-            ours = flambeau.autograd.grad(found, ours_in, ours_out, **options)
-            pairs = [_filled(*p) for p in zip(theirs, ours, leaves, strict=True)]
-            compare([a for a, _ in pairs], [b for _, b in pairs], looser=10)
-            pairs = [(a, b) for a, b in pairs if a.requires_grad and b.requires_grad]
-            wanted, found = [a for a, _ in pairs], [b for _, b in pairs]
-            leaves, second = leaves + given, False
-
-
-def _filled(theirs, ours, leaves):
-    """The gradients of an input in both libraries, zeros standing for none."""
-    theirs = torch.zeros_like(leaves[0]) if theirs is None else theirs
-    return theirs, flambeau.zeros_like(leaves[1]) if ours is None else ours
-
-
-def _incoming(like, requires_grad):
-    """An incoming gradient for an output, for both libraries."""
-    draw = np.random.default_rng(like.numel())
-    values = draw.standard_normal(tuple(like.shape))
-    if like.is_complex():
-        values = values + 1j * draw.standard_normal(tuple(like.shape))
-    theirs = torch.from_numpy(np.asarray(values)).to(like.dtype).requires_grad_(requires_grad)
-    return theirs, Twins().of(theirs)
+        compare_gradients(
+            processed(self.expected),
+            processed(self.actual),
+            self.twins.leaves(),
+            second=self.op.supports_gradgrad,
+        )
 
 
 def each_case(op, dtype, requires_grad=False):

@@ -18,6 +18,7 @@ _SPACES = [
     (torch.special, flambeau.special),
     (torch.fft, flambeau.fft),
     (torch.Tensor, flambeau.Tensor),
+    (torch.nn, flambeau.nn),
 ]
 _BITS = {2: torch.int16}  # dtypes that NumPy lacks travel as integers
 
@@ -126,7 +127,7 @@ def function_twin(function):
 @functools.cache
 def _rebuilt(function):
     """The same code, with flambeau where it says torch."""
-    spaces = {id(space): own for space, own in [*_SPACES, (torch.nn, flambeau.nn)]}
+    spaces = {id(space): own for space, own in _SPACES}
     names = dict(function.__globals__)
     for name in function.__code__.co_names:
         value = names.get(name)

@@ -6,7 +6,7 @@ from typing import Any
 
 from flambeau.func._batching import COMPOSED
 from flambeau.ops.calculus import _shrinking
-from flambeau.ops.reduce import vector_norm
+from flambeau.ops.linalg_norms import vector_norm
 
 
 def _composed(function: Any) -> Any:

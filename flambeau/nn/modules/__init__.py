@@ -1,5 +1,6 @@
 """The layers."""
 
+from flambeau.core.registry import explain_constructors
 from flambeau.nn.modules import (
     activation,
     adaptive,
@@ -8,6 +9,7 @@ from flambeau.nn.modules import (
     channelshuffle,
     container,
     conv,
+    conv_transpose,
     distance,
     dropout,
     flatten,
@@ -22,9 +24,13 @@ from flambeau.nn.modules import (
     module,
     normalization,
     padding,
+    parameter_container,
     pixelshuffle,
     pooling,
     rnn,
+    rnn_cell,
+    sized_pooling,
+    smooth_activation,
     sparse,
     transformer,
     upsampling,
@@ -36,6 +42,7 @@ from flambeau.nn.modules.batchnorm import *  # noqa: F403
 from flambeau.nn.modules.channelshuffle import *  # noqa: F403
 from flambeau.nn.modules.container import *  # noqa: F403
 from flambeau.nn.modules.conv import *  # noqa: F403
+from flambeau.nn.modules.conv_transpose import *  # noqa: F403
 from flambeau.nn.modules.distance import *  # noqa: F403
 from flambeau.nn.modules.dropout import *  # noqa: F403
 from flambeau.nn.modules.flatten import *  # noqa: F403
@@ -49,9 +56,13 @@ from flambeau.nn.modules.margin_loss import *  # noqa: F403
 from flambeau.nn.modules.module import Module
 from flambeau.nn.modules.normalization import *  # noqa: F403
 from flambeau.nn.modules.padding import *  # noqa: F403
+from flambeau.nn.modules.parameter_container import *  # noqa: F403
 from flambeau.nn.modules.pixelshuffle import *  # noqa: F403
 from flambeau.nn.modules.pooling import *  # noqa: F403
 from flambeau.nn.modules.rnn import *  # noqa: F403
+from flambeau.nn.modules.rnn_cell import *  # noqa: F403
+from flambeau.nn.modules.sized_pooling import *  # noqa: F403
+from flambeau.nn.modules.smooth_activation import *  # noqa: F403
 from flambeau.nn.modules.sparse import *  # noqa: F403
 from flambeau.nn.modules.transformer import *  # noqa: F403
 from flambeau.nn.modules.upsampling import *  # noqa: F403
@@ -65,6 +76,7 @@ __all__ = [
     *channelshuffle.__all__,
     *container.__all__,
     *conv.__all__,
+    *conv_transpose.__all__,
     *distance.__all__,
     *dropout.__all__,
     *flatten.__all__,
@@ -77,17 +89,31 @@ __all__ = [
     *margin_loss.__all__,
     *normalization.__all__,
     *padding.__all__,
+    *parameter_container.__all__,
     *pixelshuffle.__all__,
     *pooling.__all__,
     *rnn.__all__,
+    *rnn_cell.__all__,
+    *sized_pooling.__all__,
+    *smooth_activation.__all__,
     *sparse.__all__,
     *transformer.__all__,
     *upsampling.__all__,
 ]
 
 # PyTorch has these in modules whose files they would make too long; pickles name them there.
-for _public, _kept in ((activation, attention), (conv, lazyconv), (loss, margin_loss)):
-    for _name in _kept.__all__:
-        _layer = getattr(_kept, _name)
-        _layer.__module__ = _public.__name__
-        setattr(_public, _name, _layer)
+for _public, *_kept in (
+    (activation, attention, smooth_activation),
+    (container, parameter_container),
+    (conv, conv_transpose, lazyconv),
+    (loss, margin_loss),
+    (pooling, sized_pooling),
+    (rnn, rnn_cell),
+):
+    for _file in _kept:
+        for _name, _layer in list(vars(_file).items()):
+            if isinstance(_layer, type) and _layer.__module__ == _file.__name__:
+                _layer.__module__ = _public.__name__
+                setattr(_public, _name, _layer)
+
+explain_constructors(globals(), Module)

@@ -84,6 +84,13 @@ class HookMixin:
 
         Returns:
             A handle whose `remove()` takes the hook away.
+
+        Example:
+            >>> import flambeau as torch
+            >>> layer = torch.nn.ReLU()
+            >>> handle = layer.register_forward_pre_hook(lambda module, args: -args[0])
+            >>> layer(torch.tensor([-1.0, 1.0]))
+            tensor([1., 0.])
         """
         self._hooked = True
         marks = [self._forward_pre_hooks_with_kwargs] if with_kwargs else []
@@ -101,6 +108,13 @@ class HookMixin:
 
         Returns:
             A handle whose `remove()` takes the hook away.
+
+        Example:
+            >>> import flambeau as torch
+            >>> layer = torch.nn.ReLU()
+            >>> handle = layer.register_forward_hook(lambda module, args, output: output + 10)
+            >>> layer(torch.tensor([-1.0, 1.0]))
+            tensor([10., 11.])
         """
         self._hooked = True
         marks = []
@@ -119,6 +133,14 @@ class HookMixin:
 
         Returns:
             A handle whose `remove()` takes the hook away.
+
+        Example:
+            >>> import flambeau as torch
+            >>> layer, x = torch.nn.ReLU(), torch.ones(1, requires_grad=True)
+            >>> handle = layer.register_full_backward_pre_hook(lambda m, got: (got[0] * 10,))
+            >>> layer(x).backward()
+            >>> x.grad
+            tensor([10.])
         """
         self._hooked = True
         return _enter(self._backward_pre_hooks, hook, prepend=prepend)
@@ -135,6 +157,13 @@ class HookMixin:
 
         Raises:
             RuntimeError: If the module has a hook of the older `register_backward_hook`.
+
+        Example:
+            >>> import flambeau as torch
+            >>> layer = torch.nn.LeakyReLU(0.5)
+            >>> handle = layer.register_full_backward_hook(lambda m, given, got: print(given, got))
+            >>> layer(torch.tensor([-1.0], requires_grad=True)).backward()
+            (tensor([0.5000]),) (tensor([1.]),)
         """
         self._choose_backward_hooks(full=True)
         return _enter(self._backward_hooks, hook, prepend=prepend)
@@ -144,8 +173,22 @@ class HookMixin:
 
         Use `register_full_backward_hook`, whose gradients are those of the whole module.
 
+        Args:
+            hook: A function of the module and the gradients of inputs and of outputs; a result
+                replaces the former.
+
         Returns:
             A handle whose `remove()` takes the hook away.
+
+        Raises:
+            RuntimeError: If the module has a hook of `register_full_backward_hook`.
+
+        Example:
+            >>> import flambeau as torch
+            >>> layer = torch.nn.Tanh()
+            >>> handle = layer.register_backward_hook(lambda module, given, got: print(given, got))
+            >>> layer(torch.zeros(1, requires_grad=True) * 3).backward()
+            (tensor([1.]),) (tensor([1.]),)
         """
         self._choose_backward_hooks(full=False)
         return _enter(self._backward_hooks, hook)
@@ -273,8 +316,19 @@ def _hook_every_module(hooked=True):
 def register_module_forward_pre_hook(hook):
     """Run `hook(module, args)` before the `forward` of every module; see `Module`.
 
+    Args:
+        hook: The function; what it returns replaces the arguments, None leaves them.
+
     Returns:
         A handle whose `remove()` takes the hook away.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.nn.modules.module import register_module_forward_pre_hook
+        >>> handle = register_module_forward_pre_hook(lambda module, args: (args[0] * 10,))
+        >>> torch.nn.ReLU()(torch.tensor([-1.0, 1.0]))
+        tensor([ 0., 10.])
+        >>> handle.remove()
     """
     _hook_every_module()
     return _enter(_global_forward_pre_hooks, hook)
@@ -283,8 +337,24 @@ def register_module_forward_pre_hook(hook):
 def register_module_forward_hook(hook, *, with_kwargs=False, always_call=False):
     """Run `hook(module, args, output)` after the `forward` of every module; see `Module`.
 
+    Args:
+        hook: The function; what it returns replaces the output, None leaves it.
+        with_kwargs: Call `hook(module, args, kwargs, output)`.
+        always_call: Call it, with None for the output, after an error too.
+
     Returns:
         A handle whose `remove()` takes the hook away.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.nn.modules.module import register_module_forward_hook
+        >>> handle = register_module_forward_hook(lambda module, args, output: print(module))
+        >>> result = torch.nn.Sequential(torch.nn.ReLU())(torch.ones(1))
+        ReLU()
+        Sequential(
+          (0): ReLU()
+        )
+        >>> handle.remove()
     """
     _hook_every_module()
     marks = []
@@ -296,20 +366,48 @@ def register_module_forward_hook(hook, *, with_kwargs=False, always_call=False):
 
 
 def register_module_full_backward_pre_hook(hook):
-    """Run `hook(module, grad_output)` for every module; see `Module`.
+    """Run `hook(module, grad_output)` for every module, before its gradients are computed.
+
+    Args:
+        hook: The function; what it returns replaces the gradients of the outputs, None leaves them.
 
     Returns:
         A handle whose `remove()` takes the hook away.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.nn.modules.module import register_module_full_backward_pre_hook
+        >>> handle = register_module_full_backward_pre_hook(lambda module, grads: (grads[0] * 10,))
+        >>> x = torch.ones(1, requires_grad=True)
+        >>> torch.nn.ReLU()(x).backward()
+        >>> handle.remove()
+        >>> x.grad
+        tensor([10.])
     """
     _hook_every_module()
     return _enter(_global_backward_pre_hooks, hook)
 
 
 def register_module_full_backward_hook(hook):
-    """Run `hook(module, grad_input, grad_output)` for every module; see `Module`.
+    """Run `hook(module, grad_input, grad_output)` for every module in the backward pass.
+
+    Args:
+        hook: The function; what it returns replaces the gradients of the inputs, None leaves them.
 
     Returns:
         A handle whose `remove()` takes the hook away.
+
+    Raises:
+        RuntimeError: If there are hooks of `register_module_backward_hook`.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.nn.modules.module import register_module_full_backward_hook
+        >>> handle = register_module_full_backward_hook(lambda m, given, got: print(given, got))
+        >>> layer = torch.nn.LeakyReLU(0.5)
+        >>> layer(torch.tensor([-1.0], requires_grad=True)).backward()
+        (tensor([0.5000]),) (tensor([1.]),)
+        >>> handle.remove()
     """
     return _register_global_backward_hook(hook, full=True)
 
@@ -317,8 +415,15 @@ def register_module_full_backward_hook(hook):
 def register_module_backward_hook(hook):
     """Run `hook` on the last operation of every module (deprecated); see `Module`.
 
+    Args:
+        hook: A function of the module, its gradients of inputs and of outputs, which may return
+            other gradients of inputs.
+
     Returns:
         A handle whose `remove()` takes the hook away.
+
+    Raises:
+        RuntimeError: If there are hooks of `register_module_full_backward_hook`.
     """
     return _register_global_backward_hook(hook, full=False)
 
@@ -337,8 +442,21 @@ def _register_global_backward_hook(hook, full):
 def register_module_buffer_registration_hook(hook):
     """Run `hook(module, name, buffer)` when any module registers a buffer; a result replaces it.
 
+    Args:
+        hook: The function; None leaves the buffer.
+
     Returns:
         A handle whose `remove()` takes the hook away.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.nn.modules.module import register_module_buffer_registration_hook
+        >>> handle = register_module_buffer_registration_hook(lambda m, name, buffer: buffer + 1)
+        >>> layer = torch.nn.Module()
+        >>> layer.register_buffer("mean", torch.zeros(2))
+        >>> handle.remove()
+        >>> layer.mean
+        tensor([1., 1.])
     """
     return _enter(_global_buffer_registration_hooks, hook)
 
@@ -346,8 +464,20 @@ def register_module_buffer_registration_hook(hook):
 def register_module_module_registration_hook(hook):
     """Run `hook(module, name, child)` when any module registers a child; a result replaces it.
 
+    Args:
+        hook: The function; None leaves the child.
+
     Returns:
         A handle whose `remove()` takes the hook away.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.nn.modules.module import register_module_module_registration_hook
+        >>> handle = register_module_module_registration_hook(lambda m, name, child: print(name))
+        >>> model = torch.nn.ModuleDict({"first": torch.nn.ReLU(), "second": torch.nn.Tanh()})
+        first
+        second
+        >>> handle.remove()
     """
     return _enter(_global_module_registration_hooks, hook)
 
@@ -355,8 +485,22 @@ def register_module_module_registration_hook(hook):
 def register_module_parameter_registration_hook(hook):
     """Run `hook(module, name, parameter)` when any module registers a parameter.
 
+    Args:
+        hook: The function; what it returns replaces the parameter, None leaves it.
+
     Returns:
         A handle whose `remove()` takes the hook away.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.nn.modules.module import register_module_parameter_registration_hook
+        >>> handle = register_module_parameter_registration_hook(
+        ...     lambda module, name, parameter: print(name, tuple(parameter.shape))
+        ... )
+        >>> layer = torch.nn.Linear(2, 3)
+        weight (3, 2)
+        bias (3,)
+        >>> handle.remove()
     """
     return _enter(_global_parameter_registration_hooks, hook)
 

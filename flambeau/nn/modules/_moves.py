@@ -89,11 +89,21 @@ class MoveMixin:
     def to_empty(self, *, device, recurse=True):
         """Move the module to `device` without copying values: its tensors hold garbage after.
 
+        Args:
+            device: The device.
+            recurse: Move the modules below too.
+
         Returns:
             The module.
 
         Raises:
             ValueError: If a tensor of the module has no sizes yet.
+
+        Example:
+            >>> import flambeau as torch
+            >>> layer = torch.nn.Linear(2, 3, device="meta")
+            >>> layer.to_empty(device="cpu").weight.shape
+            torch.Size([3, 2])
         """
         from flambeau.ops.creation import empty_like
 
@@ -104,31 +114,104 @@ class MoveMixin:
         return self._apply(emptied, recurse=recurse)
 
     def cpu(self):
-        """Move the module to the CPU, in place."""
+        """Move the module to the CPU, in place.
+
+        Returns:
+            The module.
+
+        Example:
+            >>> import flambeau as torch
+            >>> torch.nn.Linear(2, 3).cpu().weight.device
+            device(type='cpu')
+        """
         return self._apply(lambda tensor: tensor.cpu())
 
     def cuda(self, device=None):
-        """Move the module to a CUDA device, in place."""
+        """Move the module to a CUDA device, in place.
+
+        Args:
+            device: Which one, a number or a device; the current one if None.
+
+        Returns:
+            The module.
+
+        Example:
+            >>> import flambeau as torch
+            >>> layer = torch.nn.Linear(2, 3)
+            >>> if torch.cuda.is_available():
+            ...     layer = layer.cuda()
+            >>> layer(torch.ones(2, device=layer.weight.device)).shape
+            torch.Size([3])
+        """
         return self._apply(lambda tensor: tensor.cuda(device))
 
     def type(self, dst_type):
-        """Convert every parameter and buffer, integers too, to `dst_type`, in place."""
+        """Convert every parameter and buffer, integers too, to `dst_type`, in place.
+
+        Args:
+            dst_type: A dtype.
+
+        Returns:
+            The module.
+
+        Example:
+            >>> import flambeau as torch
+            >>> torch.nn.Linear(2, 3).type(torch.float64).bias.dtype
+            torch.float64
+        """
         return self._apply(lambda tensor: tensor.type(dst_type))
 
     def float(self):
-        """Convert floating-point parameters and buffers to float32, in place."""
+        """Convert floating-point parameters and buffers to float32, in place.
+
+        Returns:
+            The module.
+
+        Example:
+            >>> import flambeau as torch
+            >>> torch.nn.Linear(2, 3, dtype=torch.float64).float().weight.dtype
+            torch.float32
+        """
         return self._to_floating(float32)
 
     def double(self):
-        """Convert floating-point parameters and buffers to float64, in place."""
+        """Convert floating-point parameters and buffers to float64, in place.
+
+        Returns:
+            The module.
+
+        Example:
+            >>> import flambeau as torch
+            >>> norm = torch.nn.BatchNorm1d(2).double()
+            >>> norm.weight.dtype, norm.num_batches_tracked.dtype  # integers stay
+            (torch.float64, torch.int64)
+        """
         return self._to_floating(float64)
 
     def half(self):
-        """Convert floating-point parameters and buffers to float16, in place."""
+        """Convert floating-point parameters and buffers to float16, in place.
+
+        Returns:
+            The module.
+
+        Example:
+            >>> import flambeau as torch
+            >>> torch.nn.Linear(2, 3).half().weight.dtype
+            torch.float16
+        """
         return self._to_floating(float16)
 
     def bfloat16(self):
-        """Convert floating-point parameters and buffers to bfloat16, in place."""
+        """Convert floating-point parameters and buffers to bfloat16, in place.
+
+        Returns:
+            The module.
+
+        Example:
+            >>> import flambeau as torch
+            >>> torch.nn.Linear(2, 3).bfloat16().weight.dtype
+            torch.bfloat16
+        """
         return self._to_floating(bfloat16)
 
     def _to_floating(self, wanted):
@@ -137,7 +220,16 @@ class MoveMixin:
         )
 
     def share_memory(self):
-        """Move every parameter and buffer into shared memory, in place."""
+        """Move every parameter and buffer into shared memory, in place.
+
+        Returns:
+            The module.
+
+        Example:
+            >>> import flambeau as torch
+            >>> torch.nn.Linear(2, 3).share_memory().weight.is_shared()
+            True
+        """
         return self._apply(lambda tensor: tensor.share_memory_())
 
 

@@ -123,11 +123,50 @@ class StateMixin:
             destination[prefix + _EXTRA_STATE_KEY_SUFFIX] = self.get_extra_state()
 
     def get_extra_state(self):
-        """Further state to keep in the `state_dict`; override together with `set_extra_state`."""
+        """Further state to keep in the `state_dict`; override together with `set_extra_state`.
+
+        Returns:
+            Anything that can be pickled.
+
+        Raises:
+            RuntimeError: Always, in this class.
+
+        Example:
+            >>> import flambeau as torch
+            >>> class Counter(torch.nn.Module):
+            ...     count = 0
+            ...     def get_extra_state(self):
+            ...         return self.count
+            ...     def set_extra_state(self, state):
+            ...         self.count = state
+            >>> Counter().state_dict()
+            OrderedDict([('_extra_state', 0)])
+        """
         raise RuntimeError(f"{type(self).__name__}.get_extra_state: the class does not define it")
 
     def set_extra_state(self, state):
-        """Take back what `get_extra_state` returned."""
+        """Take back what `get_extra_state` returned.
+
+        Args:
+            state: What it returned.
+
+        Raises:
+            RuntimeError: Always, in this class.
+
+        Example:
+            >>> import flambeau as torch
+            >>> class Counter(torch.nn.Module):
+            ...     count = 0
+            ...     def get_extra_state(self):
+            ...         return self.count
+            ...     def set_extra_state(self, state):
+            ...         self.count = state
+            >>> counter = Counter()
+            >>> counter.load_state_dict({"_extra_state": 7})
+            <All keys matched successfully>
+            >>> counter.count
+            7
+        """
         raise RuntimeError(f"{type(self).__name__}.set_extra_state: the class does not define it")
 
     def load_state_dict(self, state_dict, strict=True, assign=False):
@@ -228,18 +267,38 @@ class StateMixin:
     def register_state_dict_pre_hook(self, hook):
         """Run `hook(module, prefix, keep_vars)` before the module's `state_dict` is filled.
 
+        Args:
+            hook: The function.
+
         Returns:
             A handle whose `remove()` takes the hook away.
+
+        Example:
+            >>> import flambeau as torch
+            >>> layer = torch.nn.PReLU()
+            >>> handle = layer.register_state_dict_pre_hook(lambda *args: print(args))
+            >>> state = layer.state_dict(prefix="act.")
+            (PReLU(num_parameters=1), 'act.', False)
         """
         return _enter(self._state_dict_pre_hooks, hook)
 
     def register_state_dict_post_hook(self, hook):
         """Run `hook(module, state_dict, prefix, local_metadata)` on the filled dictionary.
 
-        The hook edits the dictionary in place and returns None.
+        Args:
+            hook: The function, which edits the dictionary in place and returns None.
 
         Returns:
             A handle whose `remove()` takes the hook away.
+
+        Example:
+            >>> import flambeau as torch
+            >>> layer = torch.nn.Linear(2, 3)
+            >>> def leave_out(module, state, prefix, metadata):
+            ...     del state[prefix + "bias"]
+            >>> handle = layer.register_state_dict_post_hook(leave_out)
+            >>> list(layer.state_dict())
+            ['weight']
         """
         hook._from_public_api = True
         return _enter(self._state_dict_hooks, hook)
@@ -256,8 +315,22 @@ class StateMixin:
         """Run `hook(module, state_dict, prefix, local_metadata, strict, missing_keys,
         unexpected_keys, error_msgs)` before the module's tensors are loaded.
 
+        Args:
+            hook: The function, which may edit the dictionary and the lists in place.
+
         Returns:
             A handle whose `remove()` takes the hook away.
+
+        Example:
+            >>> import flambeau as torch
+            >>> layer = torch.nn.PReLU()
+            >>> def rename(module, state, *_):
+            ...     state["weight"] = state.pop("slope")
+            >>> handle = layer.register_load_state_dict_pre_hook(rename)
+            >>> layer.load_state_dict({"slope": torch.tensor([0.5])})
+            <All keys matched successfully>
+            >>> layer.weight.tolist()
+            [0.5]
         """
         return self._register_load_state_dict_pre_hook(hook, with_module=True)
 
@@ -269,10 +342,20 @@ class StateMixin:
     def register_load_state_dict_post_hook(self, hook):
         """Run `hook(module, incompatible_keys)` after the module and its children are loaded.
 
-        The hook may edit the two lists of keys in place and returns None.
+        Args:
+            hook: The function, which may edit the two lists of keys in place and returns None.
 
         Returns:
             A handle whose `remove()` takes the hook away.
+
+        Example:
+            >>> import flambeau as torch
+            >>> layer = torch.nn.PReLU()
+            >>> def forgive(module, keys):
+            ...     keys.missing_keys.clear()
+            >>> handle = layer.register_load_state_dict_post_hook(forgive)
+            >>> layer.load_state_dict({})
+            <All keys matched successfully>
         """
         return _enter(self._load_state_dict_post_hooks, hook)
 

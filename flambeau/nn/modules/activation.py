@@ -1,5 +1,6 @@
 """Activation functions as modules."""
 
+from flambeau.core.errors import AssertedError
 from flambeau.nn import functional as F
 from flambeau.nn.modules.module import Module
 from flambeau.nn.parameter import Parameter
@@ -8,31 +9,19 @@ from flambeau.ops.creation import full
 __all__ = [
     "CELU",
     "ELU",
-    "GELU",
-    "GLU",
     "SELU",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
     "Hardtanh",
     "LeakyReLU",
-    "LogSigmoid",
-    "LogSoftmax",
     "Mish",
     "PReLU",
     "RReLU",
     "ReLU",
     "ReLU6",
     "SiLU",
-    "Sigmoid",
-    "Softmax",
-    "Softmax2d",
-    "Softmin",
-    "Softplus",
     "Softshrink",
-    "Softsign",
-    "Tanh",
-    "Tanhshrink",
     "Threshold",
 ]
 
@@ -64,6 +53,9 @@ class ReLU(_Inplace):
     Args:
         inplace: Write the result into the input.
 
+    Shape:
+        Any, of a real dtype; the output has the shape and dtype of the input.
+
     Example:
         >>> import flambeau as torch
         >>> torch.nn.ReLU()(torch.tensor([-1.0, 2.0]))
@@ -76,7 +68,19 @@ class ReLU(_Inplace):
 
 
 class SiLU(_Inplace):
-    """`x sigmoid(x)`, also called swish."""
+    """`x sigmoid(x)`, also called swish (Ramachandran et al., 2017).
+
+    Args:
+        inplace: Write the result into the input.
+
+    Shape:
+        Any, of a floating dtype; the output has the shape and dtype of the input.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.SiLU()(torch.tensor([-200.0, 0.0, 200.0]))
+        tensor([ -0.,   0., 200.])
+    """
 
     def forward(self, input):
         """Apply the function."""
@@ -84,7 +88,19 @@ class SiLU(_Inplace):
 
 
 class Mish(_Inplace):
-    """`x tanh(softplus(x))`."""
+    """`x tanh(softplus(x))` (Misra, 2019).
+
+    Args:
+        inplace: Write the result into the input.
+
+    Shape:
+        Any, of a floating dtype; the output has the shape and dtype of the input.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.Mish()(torch.tensor([0.0, 20.0]))
+        tensor([ 0., 20.])
+    """
 
     def forward(self, input):
         """Apply the function."""
@@ -92,7 +108,22 @@ class Mish(_Inplace):
 
 
 class SELU(_Inplace):
-    """The scaled exponential linear unit of self-normalising networks."""
+    """The scaled exponential linear unit of self-normalising networks (Klambauer et al., 2017).
+
+    `s x` above zero, `s a (exp(x) - 1)` below, with s = 1.0507 and a = 1.6733: the factors for
+    which inputs of mean zero and variance one have outputs of the same.
+
+    Args:
+        inplace: Write the result into the input.
+
+    Shape:
+        Any, of a floating dtype; the output has the shape and dtype of the input.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.SELU()(torch.tensor([-100.0, 0.0, 1.0]))
+        tensor([-1.7581,  0.0000,  1.0507])
+    """
 
     def forward(self, input):
         """Apply the function."""
@@ -100,7 +131,19 @@ class SELU(_Inplace):
 
 
 class Hardswish(_Inplace):
-    """`x relu6(x + 3) / 6`."""
+    """`x relu6(x + 3) / 6`, SiLU made of straight pieces (Howard et al., 2019).
+
+    Args:
+        inplace: Write the result into the input.
+
+    Shape:
+        Any, of a floating dtype; the output has the shape and dtype of the input.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.Hardswish()(torch.tensor([-4.0, 0.0, 3.0, 4.0]))
+        tensor([-0., 0., 3., 4.])
+    """
 
     def forward(self, input):
         """Apply the function."""
@@ -111,7 +154,19 @@ class Hardswish(_Inplace):
 
 
 class Hardsigmoid(_Inplace):
-    """`relu6(x + 3) / 6`."""
+    """`relu6(x + 3) / 6`, the sigmoid made of straight pieces (Howard et al., 2019).
+
+    Args:
+        inplace: Write the result into the input.
+
+    Shape:
+        Any, of a floating dtype; the output has the shape and dtype of the input.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.Hardsigmoid()(torch.tensor([-3.0, 0.0, 1.5, 3.0]))
+        tensor([0.0000, 0.5000, 0.7500, 1.0000])
+    """
 
     def forward(self, input):
         """Apply the function."""
@@ -128,6 +183,14 @@ class Threshold(_Inplace):
         threshold: The bound.
         value: What replaces values not above it.
         inplace: Write the result into the input.
+
+    Shape:
+        Any, of a real dtype; the output has the shape and dtype of the input.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.Threshold(1.0, -9.0)(torch.tensor([0.5, 1.0, 1.5]))
+        tensor([-9.0000, -9.0000,  1.5000])
     """
 
     __constants__ = ["threshold", "value", "inplace"]
@@ -146,12 +209,25 @@ class Threshold(_Inplace):
 
 
 class RReLU(_Inplace):
-    """A leaky rectifier whose slope is drawn anew for each element while training.
+    """A leaky rectifier whose slopes are drawn anew for every call in training (Xu et al., 2015).
+
+    In evaluation mode the slope is the mean of the two bounds.
 
     Args:
         lower: The smallest slope.
         upper: The largest slope.
         inplace: Write the result into the input.
+
+    Shape:
+        Any, of a floating dtype; the output has the shape and dtype of the input.
+
+    Raises:
+        RuntimeError: When called, if the bounds are not in order.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.RReLU(0.1, 0.3).eval()(torch.tensor([-10.0, 10.0]))
+        tensor([-2., 10.])
     """
 
     __constants__ = ["lower", "upper", "inplace"]
@@ -179,8 +255,16 @@ class Hardtanh(_Inplace):
         min_value: The former name of `min_val`.
         max_value: The former name of `max_val`.
 
+    Shape:
+        Any, of a real dtype; the output has the shape and dtype of the input.
+
     Raises:
         ValueError: If the bounds are not in order.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.Hardtanh(-2.0, 2.0)(torch.tensor([-3.0, 0.5, 3.0]))
+        tensor([-2.0000,  0.5000,  2.0000])
     """
 
     __constants__ = ["min_val", "max_val", "inplace"]
@@ -190,7 +274,7 @@ class Hardtanh(_Inplace):
         self.min_val = _renamed("min_value", min_value, "min_val", min_val)
         self.max_val = _renamed("max_value", max_value, "max_val", max_val)
         if self.max_val <= self.min_val:
-            raise ValueError(
+            raise AssertedError(
                 f"max_val ({self.max_val}) must be greater than min_val ({self.min_val})"
             )
 
@@ -221,6 +305,14 @@ class ReLU6(Hardtanh):
 
     Args:
         inplace: Write the result into the input.
+
+    Shape:
+        Any, of a real dtype; the output has the shape and dtype of the input.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.ReLU6()(torch.tensor([-1.0, 5.0, 7.0]))
+        tensor([0., 5., 6.])
     """
 
     def __init__(self, inplace=False):
@@ -231,11 +323,19 @@ class ReLU6(Hardtanh):
 
 
 class ELU(_Inplace):
-    """`x` above zero, `alpha (exp(x) - 1)` below.
+    """`x` above zero, `alpha (exp(x) - 1)` below (Clevert et al., 2015).
 
     Args:
         alpha: The scale of the negative part.
         inplace: Write the result into the input.
+
+    Shape:
+        Any, of a floating dtype; the output has the shape and dtype of the input.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.ELU(alpha=2.0)(torch.tensor([-100.0, 0.0, 3.0]))
+        tensor([-2.,  0.,  3.])
     """
 
     __constants__ = ["alpha", "inplace"]
@@ -253,11 +353,26 @@ class ELU(_Inplace):
 
 
 class CELU(ELU):
-    """`x` above zero, `alpha (exp(x / alpha) - 1)` below.
+    """`x` above zero, `alpha (exp(x / alpha) - 1)` below (Barron, 2017).
+
+    The slope at zero is one from both sides for every `alpha`, which that of `ELU` is not.
 
     Args:
         alpha: The scale of the negative part.
         inplace: Write the result into the input.
+
+    Shape:
+        Any, of a floating dtype; the output has the shape and dtype of the input.
+
+    Raises:
+        RuntimeError: When called, if `alpha` is zero.
+
+    Example:
+        >>> import flambeau as torch
+        >>> x = torch.tensor(-1e-4, requires_grad=True)
+        >>> torch.nn.CELU(alpha=5.0)(x).backward()
+        >>> x.grad
+        tensor(1.0000)
     """
 
     def forward(self, input):
@@ -266,11 +381,19 @@ class CELU(ELU):
 
 
 class LeakyReLU(_Inplace):
-    """`x` above zero, `negative_slope x` below.
+    """`x` above zero, `negative_slope x` below (Maas et al., 2013).
 
     Args:
         negative_slope: The slope of the negative part.
         inplace: Write the result into the input.
+
+    Shape:
+        Any, of a floating dtype; the output has the shape and dtype of the input.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.LeakyReLU(0.5)(torch.tensor([-4.0, 4.0]))
+        tensor([-2.,  4.])
     """
 
     __constants__ = ["inplace", "negative_slope"]
@@ -288,13 +411,25 @@ class LeakyReLU(_Inplace):
 
 
 class PReLU(Module):
-    """A leaky rectifier whose slope is learned.
+    """A leaky rectifier whose slope is learned (He et al., 2015).
 
     Args:
         num_parameters: 1, or the number of channels (dimension 1 of the input).
         init: The first value of the slope.
         device: Where the parameter lives.
         dtype: Its type.
+
+    Shape:
+        Any; (N, C, ...) with one slope for each channel. The output has the shape of the input.
+
+    Raises:
+        RuntimeError: When called, if there are neither one slope nor as many as channels.
+
+    Example:
+        >>> import flambeau as torch
+        >>> layer = torch.nn.PReLU()
+        >>> layer(torch.tensor([-4.0, 4.0])).tolist()
+        [-1.0, 4.0]
     """
 
     __constants__ = ["num_parameters"]
@@ -319,90 +454,6 @@ class PReLU(Module):
         return f"num_parameters={self.num_parameters}"
 
 
-class GELU(Module):
-    """`x Φ(x)`, with Φ the normal distribution function.
-
-    Args:
-        approximate: "none", or "tanh" for the faster formula of the first BERT.
-    """
-
-    __constants__ = ["approximate"]
-
-    def __init__(self, approximate="none"):
-        super().__init__()
-        self.approximate = approximate
-
-    def forward(self, input):
-        """Apply the function."""
-        return F.gelu(input, approximate=self.approximate)
-
-    def extra_repr(self):
-        return f"approximate={self.approximate!r}"
-
-
-class Sigmoid(Module):
-    """`1 / (1 + exp(-x))`."""
-
-    def forward(self, input):
-        """Apply the function."""
-        return F.sigmoid(input)
-
-
-class Tanh(Module):
-    """The hyperbolic tangent."""
-
-    def forward(self, input):
-        """Apply the function."""
-        return F.tanh(input)
-
-
-class LogSigmoid(Module):
-    """`log(sigmoid(x))`."""
-
-    def forward(self, input):
-        """Apply the function."""
-        return F.logsigmoid(input)
-
-
-class Softsign(Module):
-    """`x / (1 + |x|)`."""
-
-    def forward(self, input):
-        """Apply the function."""
-        return F.softsign(input)
-
-
-class Tanhshrink(Module):
-    """`x - tanh(x)`."""
-
-    def forward(self, input):
-        """Apply the function."""
-        return F.tanhshrink(input)
-
-
-class Softplus(Module):
-    """`log(1 + exp(beta x)) / beta`, which is `x` itself above `threshold / beta`.
-
-    Args:
-        beta: The sharpness.
-        threshold: The bound above which the function is the identity.
-    """
-
-    __constants__ = ["beta", "threshold"]
-
-    def __init__(self, beta=1.0, threshold=20.0):
-        super().__init__()
-        self.beta = beta
-        self.threshold = threshold
-
-    def forward(self, input):
-        """Apply the function."""
-        return F.softplus(input, self.beta, self.threshold)
-
-    def extra_repr(self):
-        return f"beta={self.beta}, threshold={self.threshold}"
-
-
 class _Shrink(Module):
     __constants__ = ["lambd"]
 
@@ -415,7 +466,19 @@ class _Shrink(Module):
 
 
 class Hardshrink(_Shrink):
-    """`x` outside ±lambd, zero inside."""
+    """`x` outside ±lambd, zero inside.
+
+    Args:
+        lambd: The bound.
+
+    Shape:
+        Any, of a floating dtype; the output has the shape and dtype of the input.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.Hardshrink(1.0)(torch.tensor([-2.0, 0.5, 1.0, 2.0]))
+        tensor([-2.,  0.,  0.,  2.])
+    """
 
     def forward(self, input):
         """Apply the function."""
@@ -423,99 +486,23 @@ class Hardshrink(_Shrink):
 
 
 class Softshrink(_Shrink):
-    """`x` drawn towards zero by `lambd`, and zero inside ±lambd."""
+    """`x` drawn towards zero by `lambd`, and zero inside ±lambd.
+
+    Args:
+        lambd: By how much; not negative.
+
+    Shape:
+        Any, of a floating dtype; the output has the shape and dtype of the input.
+
+    Raises:
+        RuntimeError: When called, if `lambd` is negative.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.Softshrink(1.0)(torch.tensor([-2.0, 0.5, 3.0]))
+        tensor([-1.,  0.,  2.])
+    """
 
     def forward(self, input):
         """Apply the function."""
         return F.softshrink(input, self.lambd)
-
-
-class GLU(Module):
-    """The first half of `x` times the sigmoid of the second.
-
-    Args:
-        dim: The dimension that is halved.
-    """
-
-    __constants__ = ["dim"]
-
-    def __init__(self, dim=-1):
-        super().__init__()
-        self.dim = dim
-
-    def forward(self, input):
-        """Apply the function."""
-        return F.glu(input, self.dim)
-
-    def extra_repr(self):
-        return f"dim={self.dim}"
-
-
-class _AlongDim(Module):
-    """An activation that normalises along a dimension.
-
-    Args:
-        dim: The dimension.
-    """
-
-    __constants__ = ["dim"]
-
-    def __init__(self, dim=None):
-        super().__init__()
-        self.dim = dim
-
-    def __setstate__(self, state):
-        super().__setstate__(state)
-        self.__dict__.setdefault("dim", None)
-
-    def extra_repr(self):
-        return f"dim={self.dim}"
-
-
-class Softmax(_AlongDim):
-    """`exp(x)`, divided by its sum along `dim`.
-
-    Args:
-        dim: The dimension.
-
-    Example:
-        >>> import flambeau as torch
-        >>> torch.nn.Softmax(dim=0)(torch.zeros(4))
-        tensor([0.2500, 0.2500, 0.2500, 0.2500])
-    """
-
-    def forward(self, input):
-        """Apply the function."""
-        return F.softmax(input, self.dim)
-
-
-class LogSoftmax(_AlongDim):
-    """The logarithm of `Softmax`."""
-
-    def forward(self, input):
-        """Apply the function."""
-        return F.log_softmax(input, self.dim)
-
-
-class Softmin(_AlongDim):
-    """`Softmax` of `-x`."""
-
-    def forward(self, input):
-        """Apply the function."""
-        return F.softmin(input, self.dim)
-
-
-class Softmax2d(Module):
-    """`Softmax` over the channels of images."""
-
-    def forward(self, input):
-        """Apply the function.
-
-        Raises:
-            ValueError: If the input has neither 3 nor 4 dimensions.
-        """
-        if input.dim() not in (3, 4):
-            raise ValueError(
-                f"Softmax2d: expected input to be 3D or 4D, got {input.dim()}D instead"
-            )
-        return F.softmax(input, -3)

@@ -29,6 +29,10 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         device: Where the parameters are.
         dtype: Their element type.
 
+    Shape:
+        Input (N, in_features) or (in_features), target (N) or (); the output is a pair of the
+        log-probabilities of the targets, of the target's shape, and the mean loss.
+
     Raises:
         ValueError: If the cutoffs are not ascending classes.
 
@@ -128,11 +132,39 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         return _ASMoutput(output if batched else output.squeeze(0), loss)
 
     def log_prob(self, input):
-        """The log-probabilities of all classes, `(N, n_classes)`."""
+        """The log-probabilities of all classes.
+
+        Args:
+            input: (N, in_features).
+
+        Returns:
+            (N, n_classes).
+
+        Example:
+            >>> import flambeau as torch
+            >>> layer = torch.nn.AdaptiveLogSoftmaxWithLoss(8, 20, [4, 10], div_value=2)
+            >>> probabilities = layer.log_prob(torch.ones(3, 8)).exp()
+            >>> torch.allclose(probabilities.sum(1), torch.ones(3))
+            True
+        """
         return self._all_classes(input, self.head(input))
 
     def predict(self, input):
-        """The most probable class of each example, `(N)`."""
+        """The most probable class of each example.
+
+        Args:
+            input: (N, in_features) or (in_features).
+
+        Returns:
+            (N) or (), int64.
+
+        Example:
+            >>> import flambeau as torch
+            >>> layer = torch.nn.AdaptiveLogSoftmaxWithLoss(8, 20, [4, 10], div_value=2)
+            >>> x = torch.ones(3, 8)
+            >>> torch.equal(layer.predict(x), layer.log_prob(x).argmax(1))
+            True
+        """
         head = self.head(input)
         best = head.argmax(dim=1)
         rare = best >= self.shortlist_size

@@ -27,6 +27,11 @@ class MultiheadAttention(Module):
         device: Where the parameters live.
         dtype: Their type.
 
+    Shape:
+        Queries (L, N, embed_dim), keys (S, N, kdim), values (S, N, vdim), with `batch_first` N
+        before L and S, or all without N. The output has the shape of the queries; the weights are
+        (N, L, S).
+
     Raises:
         ValueError: If `embed_dim` or `num_heads` is not positive.
         AssertionError: If `embed_dim` cannot be divided by `num_heads`.

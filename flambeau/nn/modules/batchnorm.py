@@ -47,8 +47,10 @@ class _NormBase(Module):
         self.affine = affine
         self.track_running_stats = track_running_stats
         for name, wanted in (("weight", affine), ("bias", affine and bias)):
-            parameter = Parameter(empty(num_features, device=device, dtype=dtype))
-            self.register_parameter(name, parameter if wanted else None)
+            parameter = None
+            if wanted:
+                parameter = Parameter(empty(num_features, device=device, dtype=dtype))
+            self.register_parameter(name, parameter)
         if track_running_stats:
             self.register_buffer("running_mean", zeros(num_features, device=device, dtype=dtype))
             self.register_buffer("running_var", ones(num_features, device=device, dtype=dtype))
@@ -101,7 +103,10 @@ class _NormBase(Module):
 
 
 class _BatchNorm(_NormBase):
-    """Normalisation of each channel over the batch and all positions.
+    """Normalisation of each channel over the batch and all positions (Ioffe & Szegedy, 2015).
+
+    `(x - mean) / sqrt(variance + eps)`, times a learned scale, plus a learned shift: mean and
+    variance of the batch in training, of all batches so far in evaluation mode.
 
     Args:
         num_features: The number of channels.
@@ -138,7 +143,23 @@ class _BatchNorm(_NormBase):
 
 
 class BatchNorm1d(_BatchNorm):
-    __doc__ = f"{_BatchNorm.__doc__}\n    The input is `(N, C)` or `(N, C, L)`.\n    "
+    __doc__ = f"""{_BatchNorm.__doc__}
+    Shape:
+        (N, C) or (N, C, L); the output has the shape of the input.
+
+    Raises:
+        ValueError: When called, if the input has another number of dimensions, or in training has
+            only one value per channel.
+
+    Example:
+        >>> import flambeau as torch
+        >>> layer = torch.nn.BatchNorm1d(2)
+        >>> layer(torch.tensor([[1.0, 10.0], [3.0, 30.0]])).detach().round()
+        tensor([[-1., -1.],
+                [ 1.,  1.]])
+        >>> layer.running_mean  # a tenth of the way from 0 to the means of the batch
+        tensor([0.2000, 2.0000])
+    """
 
     def _check_input_dim(self, input):
         if input.dim() not in (2, 3):
@@ -146,7 +167,22 @@ class BatchNorm1d(_BatchNorm):
 
 
 class BatchNorm2d(_BatchNorm):
-    __doc__ = f"{_BatchNorm.__doc__}\n    The input is `(N, C, H, W)`.\n    "
+    __doc__ = f"""{_BatchNorm.__doc__}
+    Shape:
+        (N, C, H, W); the output has the shape of the input.
+
+    Raises:
+        ValueError: When called, if the input has another number of dimensions, or in training has
+            only one value per channel.
+
+    Example:
+        >>> import flambeau as torch
+        >>> layer = torch.nn.BatchNorm2d(3, momentum=None)
+        >>> for brightness in (1.0, 5.0):
+        ...     result = layer(torch.full((2, 3, 4, 4), brightness))
+        >>> layer.running_mean
+        tensor([3., 3., 3.])
+    """
 
     def _check_input_dim(self, input):
         if input.dim() != 4:
@@ -154,7 +190,22 @@ class BatchNorm2d(_BatchNorm):
 
 
 class BatchNorm3d(_BatchNorm):
-    __doc__ = f"{_BatchNorm.__doc__}\n    The input is `(N, C, D, H, W)`.\n    "
+    __doc__ = f"""{_BatchNorm.__doc__}
+    Shape:
+        (N, C, D, H, W); the output has the shape of the input.
+
+    Raises:
+        ValueError: When called, if the input has another number of dimensions, or in training has
+            only one value per channel.
+
+    Example:
+        >>> import flambeau as torch
+        >>> layer = torch.nn.BatchNorm3d(2, eps=0.0).eval()
+        >>> layer.running_mean.fill_(1.0)
+        tensor([1., 1.])
+        >>> layer(torch.full((1, 2, 1, 1, 1), 5.0)).detach().flatten()
+        tensor([4., 4.])
+    """
 
     def _check_input_dim(self, input):
         if input.dim() != 5:
@@ -178,6 +229,19 @@ class SyncBatchNorm(_BatchNorm):
         device: Where the tensors live.
         dtype: Their type.
         bias: Whether the shift is there (with `affine`).
+
+    Shape:
+        (N, C) or (N, C, ...); the output has the shape of the input.
+
+    Raises:
+        ValueError: When called, if the input has fewer than two dimensions or no channels.
+
+    Example:
+        >>> import flambeau as torch
+        >>> layer = torch.nn.SyncBatchNorm(2)
+        >>> layer(torch.tensor([[1.0, 10.0], [3.0, 30.0]])).detach().round()
+        tensor([[-1., -1.],
+                [ 1.,  1.]])
     """
 
     def __init__(
@@ -296,16 +360,31 @@ class _LazyNormBase(LazyModuleMixin, _NormBase):
             self.reset_parameters()
 
 
+def _lazy_documentation(name, sizes):
+    """The docstring of a lazy layer that becomes a `name`, with an input of the sizes `sizes`."""
+    return f"""{_LazyNormBase.__doc__}
+    Shape:
+        As of `{name}`, the class that the layer becomes with its first input.
+
+    Example:
+        >>> import flambeau as torch
+        >>> layer = torch.nn.Lazy{name}()
+        >>> result = layer(torch.ones({sizes}))
+        >>> layer.num_features, type(layer).__name__
+        (3, '{name}')
+    """
+
+
 class LazyBatchNorm1d(_LazyNormBase, BatchNorm1d):
-    __doc__ = _LazyNormBase.__doc__
+    __doc__ = _lazy_documentation("BatchNorm1d", "2, 3")
     cls_to_become = BatchNorm1d
 
 
 class LazyBatchNorm2d(_LazyNormBase, BatchNorm2d):
-    __doc__ = _LazyNormBase.__doc__
+    __doc__ = _lazy_documentation("BatchNorm2d", "2, 3, 4, 4")
     cls_to_become = BatchNorm2d
 
 
 class LazyBatchNorm3d(_LazyNormBase, BatchNorm3d):
-    __doc__ = _LazyNormBase.__doc__
+    __doc__ = _lazy_documentation("BatchNorm3d", "2, 3, 4, 4, 4")
     cls_to_become = BatchNorm3d

@@ -1,14 +1,12 @@
-"""Modules that hold modules or parameters in order or by name."""
+"""Modules that hold modules in order or by name."""
 
 import operator
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from flambeau.core.tensor import Tensor
 from flambeau.nn.modules.module import Module, _indent
-from flambeau.nn.parameter import Parameter
 
-__all__ = ["ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Sequential"]
+__all__ = ["ModuleDict", "ModuleList", "Sequential"]
 
 
 def _position(index, length):
@@ -76,14 +74,41 @@ class _IndexedModules(Module):
     def append(self, module):
         """Add a module at the end.
 
+        Args:
+            module: The module.
+
         Returns:
             The container.
+
+        Example:
+            >>> import flambeau as torch
+            >>> torch.nn.Sequential(torch.nn.ReLU()).append(torch.nn.Tanh())
+            Sequential(
+              (0): ReLU()
+              (1): Tanh()
+            )
         """
         self.add_module(str(len(self)), module)
         return self
 
     def pop(self, key):
-        """Remove the module at the position `key` and return it."""
+        """Remove the module at the position `key` and return it.
+
+        Args:
+            key: The position; negative ones count from the end.
+
+        Returns:
+            The module.
+
+        Raises:
+            IndexError: If there is no such position.
+
+        Example:
+            >>> import flambeau as torch
+            >>> model = torch.nn.Sequential(torch.nn.ReLU(), torch.nn.Tanh())
+            >>> model.pop(0), len(model)
+            (ReLU(), 1)
+        """
         module = self[key]
         del self[key]
         return module
@@ -114,7 +139,20 @@ class Sequential(_IndexedModules):
                 self.add_module(str(i), module)
 
     def forward(self, input):
-        """Pass `input` through the modules in order."""
+        """Pass `input` through the modules in order.
+
+        Args:
+            input: What the first of them takes.
+
+        Returns:
+            What the last of them returns.
+
+        Example:
+            >>> import flambeau as torch
+            >>> model = torch.nn.Sequential(torch.nn.Flatten(0), torch.nn.ReLU())
+            >>> model(torch.tensor([[-1.0], [2.0]]))
+            tensor([0., 2.])
+        """
         for module in self._modules.values():
             input = module(input)
         return input
@@ -125,12 +163,21 @@ class Sequential(_IndexedModules):
     def insert(self, index, module):
         """Insert a module before the position `index`.
 
+        Args:
+            index: The position, from minus the length to the length.
+            module: The module.
+
         Returns:
             The container.
 
         Raises:
             TypeError: If `module` is not a module.
             IndexError: If there is no such position.
+
+        Example:
+            >>> import flambeau as torch
+            >>> list(torch.nn.Sequential(torch.nn.ReLU()).insert(0, torch.nn.Tanh()))
+            [Tanh(), ReLU()]
         """
         if not isinstance(module, Module):
             raise TypeError(f"module should be of type: {Module}")
@@ -144,8 +191,20 @@ class Sequential(_IndexedModules):
     def extend(self, sequential):
         """Add the modules of an iterable at the end.
 
+        Args:
+            sequential: The modules, another container for instance.
+
         Returns:
             The container.
+
+        Raises:
+            TypeError: If something else is among them.
+
+        Example:
+            >>> import flambeau as torch
+            >>> more = torch.nn.Sequential(torch.nn.Tanh(), torch.nn.ELU())
+            >>> list(torch.nn.Sequential(torch.nn.ReLU()).extend(more))
+            [ReLU(), Tanh(), ELU(alpha=1.0)]
         """
         for module in list(sequential):
             self.append(module)
@@ -207,7 +266,19 @@ class ModuleList(_IndexedModules):
         return type(self)(module for _, module in items)
 
     def insert(self, index, module):
-        """Insert a module before the position `index`."""
+        """Insert a module before the position `index`.
+
+        Args:
+            index: The position, as of `list.insert`.
+            module: The module.
+
+        Example:
+            >>> import flambeau as torch
+            >>> modules = torch.nn.ModuleList([torch.nn.ReLU()])
+            >>> modules.insert(0, torch.nn.Tanh())
+            >>> list(modules)
+            [Tanh(), ReLU()]
+        """
         modules = list(self._modules.values())
         modules.insert(index, module)
         self._renumber(modules)
@@ -215,11 +286,20 @@ class ModuleList(_IndexedModules):
     def extend(self, modules):
         """Add the modules of an iterable at the end.
 
+        Args:
+            modules: The modules.
+
         Returns:
             The container.
 
         Raises:
             TypeError: If `modules` is not iterable or holds something else.
+
+        Example:
+            >>> import flambeau as torch
+            >>> more = [torch.nn.Tanh(), torch.nn.ELU()]
+            >>> len(torch.nn.ModuleList([torch.nn.ReLU()]).extend(more))
+            3
         """
         _require_iterable(modules, "ModuleList.extend")
         for module in list(modules):
@@ -287,23 +367,74 @@ class ModuleDict(Module):
         return key in self._modules
 
     def clear(self):
-        """Remove all modules."""
+        """Remove all modules.
+
+        Example:
+            >>> import flambeau as torch
+            >>> modules = torch.nn.ModuleDict({"act": torch.nn.ReLU()})
+            >>> modules.clear()
+            >>> len(modules)
+            0
+        """
         self._modules.clear()
 
     def pop(self, key):
-        """Remove the module `key` and return it."""
+        """Remove the module `key` and return it.
+
+        Args:
+            key: The name.
+
+        Returns:
+            The module.
+
+        Raises:
+            KeyError: If there is none of this name.
+
+        Example:
+            >>> import flambeau as torch
+            >>> modules = torch.nn.ModuleDict({"act": torch.nn.ReLU()})
+            >>> modules.pop("act"), "act" in modules
+            (ReLU(), False)
+        """
         return self._modules.pop(key)
 
     def keys(self):
-        """The names."""
+        """The names, in order of insertion.
+
+        Returns:
+            An iterable.
+
+        Example:
+            >>> import flambeau as torch
+            >>> list(torch.nn.ModuleDict({"b": torch.nn.ReLU(), "a": torch.nn.Tanh()}).keys())
+            ['b', 'a']
+        """
         return self._modules.keys()
 
     def items(self):
-        """The pairs of name and module."""
+        """The pairs of name and module.
+
+        Returns:
+            An iterable.
+
+        Example:
+            >>> import flambeau as torch
+            >>> list(torch.nn.ModuleDict({"act": torch.nn.ReLU()}).items())
+            [('act', ReLU())]
+        """
         return self._modules.items()
 
     def values(self):
-        """The modules."""
+        """The modules.
+
+        Returns:
+            An iterable.
+
+        Example:
+            >>> import flambeau as torch
+            >>> list(torch.nn.ModuleDict({"act": torch.nn.ReLU()}).values())
+            [ReLU()]
+        """
         return self._modules.values()
 
     def update(self, modules):
@@ -315,245 +446,14 @@ class ModuleDict(Module):
         Raises:
             TypeError: If `modules` is neither.
             ValueError: If an element of the iterable is not a pair.
+
+        Example:
+            >>> import flambeau as torch
+            >>> modules = torch.nn.ModuleDict({"act": torch.nn.ReLU()})
+            >>> modules.update([("act", torch.nn.Tanh()), ("norm", torch.nn.Identity())])
+            >>> list(modules.values())
+            [Tanh(), Identity()]
         """
         _require_iterable(modules, "ModuleDict.update", "an iterable of key/value pairs")
         for key, module in _pairs(modules, "ModuleDict"):
             self[key] = module
-
-
-def _as_parameter(value):
-    """Tensors become parameters; everything else is kept as it is."""
-    if isinstance(value, Tensor) and not isinstance(value, Parameter):
-        return Parameter(value)
-    return value
-
-
-def _describe(value, type_name):
-    if not isinstance(value, Tensor):
-        return f"Object of type: {type(value).__name__}"
-    kind = "Parameter" if isinstance(value, Parameter) else "Tensor"
-    size = "x".join(map(str, value.size()))
-    device = "" if value.device.type == "cpu" else f" ({value.device})"
-    return f"{kind} containing: [{type_name(value)} of size {size}{device}]"
-
-
-class ParameterList(Module):
-    """A list of parameters, registered with the module it is assigned to.
-
-    Tensors put into it become parameters; other objects are kept as they are.
-
-    Args:
-        values: An iterable of values.
-
-    Example:
-        >>> import flambeau as torch
-        >>> len(torch.nn.ParameterList([torch.ones(2), torch.ones(3)]))
-        2
-    """
-
-    def __init__(self, values=None):
-        super().__init__()
-        self._size = 0
-        if values is not None:
-            self.extend(values)
-
-    def __len__(self):
-        return self._size
-
-    def __getitem__(self, index):
-        if isinstance(index, slice):
-            return type(self)(self[i] for i in range(*index.indices(len(self))))
-        return getattr(self, str(_position(index, len(self))))
-
-    def __setitem__(self, index, value):
-        setattr(self, str(_position(index, len(self))), _as_parameter(value))
-
-    def __iter__(self):
-        return iter(self[i] for i in range(len(self)))
-
-    def __dir__(self):
-        return [name for name in super().__dir__() if not name.isdigit()]
-
-    def append(self, value):
-        """Add a value at the end.
-
-        Returns:
-            The container.
-        """
-        self._size += 1
-        self[self._size - 1] = value
-        return self
-
-    def extend(self, values):
-        """Add the values of an iterable at the end.
-
-        Returns:
-            The container.
-
-        Raises:
-            TypeError: If `values` is a lone tensor or not iterable.
-        """
-        if isinstance(values, Tensor) or not isinstance(values, Iterable):
-            raise TypeError(
-                "ParameterList.extend should be called with an iterable, but got "
-                f"{type(values).__name__}"
-            )
-        for value in list(values):
-            self.append(value)
-        return self
-
-    def __iadd__(self, values):
-        return self.extend(values)
-
-    def extra_repr(self):
-        """One line for each value."""
-        return "\n".join(
-            f"  ({i}): {_describe(value, lambda tensor: tensor.dtype)}"
-            for i, value in enumerate(self)
-        )
-
-    def __call__(self, *args, **kwargs):
-        raise RuntimeError("ParameterList should not be called.")
-
-
-class ParameterDict(Module):
-    """A dictionary of parameters, registered with the module it is assigned to.
-
-    Tensors put into it become parameters; other objects are kept as they are.
-
-    Args:
-        parameters: A mapping from names to values, or an iterable of pairs.
-
-    Example:
-        >>> import flambeau as torch
-        >>> list(torch.nn.ParameterDict({"left": torch.ones(2)}))
-        ['left']
-    """
-
-    def __init__(self, parameters=None):
-        super().__init__()
-        # Names in order of insertion: values are attributes, whether parameters or not.
-        self._keys = {}
-        if parameters is not None:
-            self.update(parameters)
-
-    def _require_key(self, key):
-        if not isinstance(key, str):
-            raise TypeError(
-                "Index given to ParameterDict cannot be used as a key as it is not a string "
-                f"(type is '{type(key).__name__}'). Open an issue on github if you need "
-                "non-string keys."
-            )
-
-    def __getitem__(self, key):
-        self._require_key(key)
-        return getattr(self, key)
-
-    def __setitem__(self, key, value):
-        self._require_key(key)
-        self._keys[key] = None
-        setattr(self, key, _as_parameter(value))
-
-    def __delitem__(self, key):
-        self._require_key(key)
-        del self._keys[key]
-        delattr(self, key)
-
-    def __len__(self):
-        return len(self._keys)
-
-    def __iter__(self):
-        return iter(self._keys)
-
-    def __reversed__(self):
-        return reversed(self._keys)
-
-    def __contains__(self, key):
-        return key in self._keys
-
-    def copy(self):
-        """A new dictionary with the same values."""
-        return ParameterDict({key: self[key] for key in self._keys})
-
-    def setdefault(self, key, default=None):
-        """The value of `key`, entered as `default` if there is none."""
-        if key not in self:
-            self[key] = default
-        return self[key]
-
-    def clear(self):
-        """Remove all values."""
-        for key in list(self._keys):
-            del self[key]
-
-    def pop(self, key):
-        """Remove the value of `key` and return it."""
-        value = self[key]
-        del self[key]
-        return value
-
-    def popitem(self):
-        """Remove the last pair entered and return it."""
-        key = next(reversed(self._keys), None)
-        if key is None:
-            raise KeyError("popitem(): the ParameterDict is empty")
-        return key, self.pop(key)
-
-    def get(self, key, default=None):
-        """The value of `key`, or `default` if there is none."""
-        return self[key] if key in self._keys else default
-
-    def fromkeys(self, keys, default=None):
-        """A new dictionary in which every one of `keys` has the value `default`."""
-        return ParameterDict((key, default) for key in keys)
-
-    def keys(self):
-        """The names."""
-        return self._keys.keys()
-
-    def items(self):
-        """The pairs of name and value."""
-        return ((key, self[key]) for key in self._keys)
-
-    def values(self):
-        """The values."""
-        return (self[key] for key in self._keys)
-
-    def update(self, parameters):
-        """Add or replace values.
-
-        Args:
-            parameters: A mapping from names to values, or an iterable of pairs.
-
-        Raises:
-            TypeError: If `parameters` is neither.
-            ValueError: If an element of the iterable is not a pair.
-        """
-        _require_iterable(parameters, "ParametersDict.update", "an iterable of key/value pairs")
-        for key, value in _pairs(parameters, "ParameterDict"):
-            self[key] = value
-
-    def extra_repr(self):
-        """One line for each value."""
-        return "\n".join(
-            f"  ({key}): {_describe(value, lambda tensor: tensor.type())}"
-            for key, value in self.items()
-        )
-
-    def __call__(self, *args, **kwargs):
-        raise RuntimeError("ParameterDict should not be called.")
-
-    def __or__(self, other):
-        merged = self.copy()
-        merged.update(other)
-        return merged
-
-    def __ror__(self, other):
-        # As for dictionaries, the left operand decides the type of the result.
-        merged = dict(other)
-        merged.update(self.items())
-        return merged
-
-    def __ior__(self, other):
-        self.update(other)
-        return self

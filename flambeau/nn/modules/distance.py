@@ -14,6 +14,12 @@ class PairwiseDistance(Module):
         eps: Added to the differences.
         keepdim: Keep the last axis.
 
+    Shape:
+        (..., D) twice; the output is (...), or (..., 1) with `keepdim`.
+
+    Raises:
+        RuntimeError: When called, if the shapes do not broadcast.
+
     Example:
         >>> import flambeau as torch
         >>> torch.nn.PairwiseDistance(eps=0.0)(torch.zeros(1, 2), torch.tensor([[3.0, 4.0]]))
@@ -39,6 +45,12 @@ class CosineSimilarity(Module):
     Args:
         dim: The axis of the vectors.
         eps: The smallest norm that is divided by.
+
+    Shape:
+        Two inputs of shapes that broadcast; the output has their common shape without `dim`.
+
+    Raises:
+        IndexError: When called, if the axis is not there.
 
     Example:
         >>> import flambeau as torch

@@ -12,6 +12,13 @@ class Flatten(Module):
         start_dim: The first of them.
         end_dim: The last of them.
 
+    Shape:
+        Any; the output has the product of the sizes in the place of those that are joined.
+
+    Raises:
+        RuntimeError: When called, if `start_dim` comes after `end_dim`.
+        IndexError: When called, if a dimension is not there.
+
     Example:
         >>> import flambeau as torch
         >>> torch.nn.Flatten()(torch.ones(2, 3, 4)).shape
@@ -40,8 +47,17 @@ class Unflatten(Module):
         dim: The dimension.
         unflattened_size: The sizes of the new ones; -1 stands for what is left.
 
+    Shape:
+        Any whose size along `dim` is the product of the new sizes.
+
     Raises:
         TypeError: If the sizes are not integers.
+        RuntimeError: When called, if the sizes do not multiply to that of the dimension.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.Unflatten(1, (2, -1))(torch.ones(5, 12)).shape
+        torch.Size([5, 2, 6])
     """
 
     __constants__ = ["dim", "unflattened_size"]

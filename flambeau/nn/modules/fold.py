@@ -15,6 +15,13 @@ class Unfold(Module):
         padding: Zeros on both sides of the image.
         stride: The distance between blocks.
 
+    Shape:
+        (N, C, H, W) or (C, H, W); the output is (N, C kh kw, L) or (C kh kw, L), with the number of
+        blocks L.
+
+    Raises:
+        RuntimeError: When called, if the kernel does not fit into the image.
+
     Example:
         >>> import flambeau as torch
         >>> torch.nn.Unfold((2, 3))(torch.ones(2, 5, 3, 4)).shape
@@ -50,6 +57,13 @@ class Fold(Module):
         dilation: The distance between its elements.
         padding: What is cut off on both sides of the image.
         stride: The distance between blocks.
+
+    Shape:
+        (N, C kh kw, L) or (C kh kw, L) with as many blocks L as fit into the image; the output is
+        (N, C, H, W) or (C, H, W).
+
+    Raises:
+        RuntimeError: When called, if the number of blocks is another one.
 
     Example:
         >>> import flambeau as torch

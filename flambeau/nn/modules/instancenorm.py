@@ -3,7 +3,7 @@
 import warnings
 
 from flambeau.nn import functional as F
-from flambeau.nn.modules.batchnorm import _LazyNormBase, _NormBase
+from flambeau.nn.modules.batchnorm import _lazy_documentation, _LazyNormBase, _NormBase
 
 __all__ = [
     "InstanceNorm1d",
@@ -83,31 +83,73 @@ class _InstanceNorm(_NormBase):
 
 
 class InstanceNorm1d(_InstanceNorm):
-    __doc__ = f"{_InstanceNorm.__doc__}\n    The input is `(N, C, L)` or `(C, L)`.\n    "
+    __doc__ = f"""{_InstanceNorm.__doc__}
+    Shape:
+        (N, C, L) or (C, L); the output has the shape of the input.
+
+    Raises:
+        ValueError: When called, if the input has another number of dimensions, or only one value
+            per channel, or other channels than `num_features` with `affine`.
+
+    Example:
+        >>> import flambeau as torch
+        >>> layer = torch.nn.InstanceNorm1d(2)
+        >>> layer(torch.tensor([[1.0, 3.0], [10.0, 30.0]])).round()
+        tensor([[-1.,  1.],
+                [-1.,  1.]])
+    """
 
 
 class InstanceNorm2d(_InstanceNorm):
-    __doc__ = f"{_InstanceNorm.__doc__}\n    The input is `(N, C, H, W)` or `(C, H, W)`.\n    "
+    __doc__ = f"""{_InstanceNorm.__doc__}
+    Shape:
+        (N, C, H, W) or (C, H, W); the output has the shape of the input.
+
+    Raises:
+        ValueError: When called, if the input has another number of dimensions, or only one value
+            per channel, or other channels than `num_features` with `affine`.
+
+    Example:
+        >>> import flambeau as torch
+        >>> layer = torch.nn.InstanceNorm2d(1)
+        >>> images = torch.tensor([1.0, 1.0, 3.0, 3.0]).reshape(1, 1, 2, 2)
+        >>> brighter = layer(images + 100.0)
+        >>> torch.allclose(layer(images), brighter)
+        True
+    """
     _axes = 2
 
 
 class InstanceNorm3d(_InstanceNorm):
-    __doc__ = (
-        f"{_InstanceNorm.__doc__}\n    The input is `(N, C, D, H, W)` or `(C, D, H, W)`.\n    "
-    )
+    __doc__ = f"""{_InstanceNorm.__doc__}
+    Shape:
+        (N, C, D, H, W) or (C, D, H, W); the output has the shape of the input.
+
+    Raises:
+        ValueError: When called, if the input has another number of dimensions, or only one value
+            per channel, or other channels than `num_features` with `affine`.
+
+    Example:
+        >>> import flambeau as torch
+        >>> layer = torch.nn.InstanceNorm3d(2, affine=True)
+        >>> [tuple(p.shape) for p in layer.parameters()]
+        [(2,), (2,)]
+        >>> layer(torch.ones(5, 2, 3, 4, 4)).shape
+        torch.Size([5, 2, 3, 4, 4])
+    """
     _axes = 3
 
 
 class LazyInstanceNorm1d(_LazyNormBase, InstanceNorm1d):
-    __doc__ = _LazyNormBase.__doc__
+    __doc__ = _lazy_documentation("InstanceNorm1d", "2, 3, 4")
     cls_to_become = InstanceNorm1d
 
 
 class LazyInstanceNorm2d(_LazyNormBase, InstanceNorm2d):
-    __doc__ = _LazyNormBase.__doc__
+    __doc__ = _lazy_documentation("InstanceNorm2d", "2, 3, 4, 4")
     cls_to_become = InstanceNorm2d
 
 
 class LazyInstanceNorm3d(_LazyNormBase, InstanceNorm3d):
-    __doc__ = _LazyNormBase.__doc__
+    __doc__ = _lazy_documentation("InstanceNorm3d", "2, 3, 4, 4, 4")
     cls_to_become = InstanceNorm3d

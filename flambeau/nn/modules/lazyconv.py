@@ -1,14 +1,8 @@
 """Convolutions that take the number of their input channels from the first input."""
 
 from flambeau.core.errors import ArgumentValueError, ShapeError
-from flambeau.nn.modules.conv import (
-    Conv1d,
-    Conv2d,
-    Conv3d,
-    ConvTranspose1d,
-    ConvTranspose2d,
-    ConvTranspose3d,
-)
+from flambeau.nn.modules.conv import Conv1d, Conv2d, Conv3d
+from flambeau.nn.modules.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from flambeau.nn.modules.lazy import LazyModuleMixin
 from flambeau.nn.parameter import UninitializedParameter
 
@@ -132,31 +126,60 @@ class _LazyConvTranspose(_LazyConvNd):
         self._start(out_channels, bias, device, dtype)
 
 
+def _with_example(base, name, axes):
+    """The docstring of `base`, with what the layer does with the first input it gets.
+
+    Args:
+        base: The class.
+        name: The name of the class that the layer becomes.
+        axes: How many axes the signals have.
+    """
+    sizes, windows, steps = (", ".join([number] * axes) for number in "531")
+    comma = "," if axes == 1 else ""
+    return f"""{base.__doc__}
+    Shape:
+        As of `{name}`, the class that the layer becomes with its first input.
+
+    Raises:
+        ValueError: If an argument is out of its range; when called, if the channels are no multiple
+            of `groups`.
+
+    Example:
+        >>> import flambeau as torch
+        >>> layer = torch.nn.Lazy{name}(8, 3)
+        >>> layer.weight
+        <UninitializedParameter>
+        >>> result = layer(torch.ones(2, 4, {sizes}))
+        >>> layer
+        {name}(4, 8, kernel_size=({windows}{comma}), stride=({steps}{comma}))
+    """
+
+
 class LazyConv1d(_LazyConv, Conv1d):
-    __doc__ = _LazyConv.__doc__
+    __doc__ = _with_example(_LazyConv, "Conv1d", 1)
     cls_to_become = Conv1d
 
 
 class LazyConv2d(_LazyConv, Conv2d):
-    __doc__ = _LazyConv.__doc__
+    __doc__ = _with_example(_LazyConv, "Conv2d", 2)
     cls_to_become = Conv2d
 
 
 class LazyConv3d(_LazyConv, Conv3d):
-    __doc__ = _LazyConv.__doc__
+    __doc__ = _with_example(_LazyConv, "Conv3d", 3)
     cls_to_become = Conv3d
 
 
 class LazyConvTranspose1d(_LazyConvTranspose, ConvTranspose1d):
-    __doc__ = _LazyConvTranspose.__doc__
+    __doc__ = _with_example(_LazyConvTranspose, "ConvTranspose1d", 1)
     cls_to_become = ConvTranspose1d
 
 
 class LazyConvTranspose2d(_LazyConvTranspose, ConvTranspose2d):
-    __doc__ = _LazyConvTranspose.__doc__
+    __doc__ = _with_example(_LazyConvTranspose, "ConvTranspose2d", 2)
     cls_to_become = ConvTranspose2d
 
 
 class LazyConvTranspose3d(_LazyConvTranspose, ConvTranspose3d):
-    __doc__ = _LazyConvTranspose.__doc__
+    __doc__ = _with_example(_LazyConvTranspose, "ConvTranspose3d", 3)
     cls_to_become = ConvTranspose3d

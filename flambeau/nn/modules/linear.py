@@ -13,7 +13,21 @@ __all__ = ["Bilinear", "Identity", "LazyLinear", "Linear"]
 
 
 class Identity(Module):
-    """Returns its input; takes any arguments when made."""
+    """Returns its input; takes any arguments when made, so that it can stand in for any layer.
+
+    Args:
+        *args: Ignored.
+        **kwargs: Ignored.
+
+    Shape:
+        Any; the output is the input itself.
+
+    Example:
+        >>> import flambeau as torch
+        >>> x = torch.ones(2)
+        >>> torch.nn.Identity(54, unused=True)(x) is x
+        True
+    """
 
     def __init__(self, *args, **kwargs):
         super().__init__()
@@ -32,6 +46,12 @@ class Linear(Module):
         bias: Whether `b` is there.
         device: Where the parameters live.
         dtype: Their type.
+
+    Shape:
+        (..., in_features); the output is (..., out_features).
+
+    Raises:
+        RuntimeError: When called, if the last dimension of the input is not `in_features`.
 
     Example:
         >>> import flambeau as torch
@@ -86,8 +106,19 @@ class Bilinear(Module):
         device: Where the parameters live.
         dtype: Their type.
 
+    Shape:
+        (..., in1_features) and (..., in2_features), the axes before alike; the output is
+        (..., out_features).
+
     Raises:
         ValueError: If `in1_features` is not positive.
+        RuntimeError: When called, if the inputs have other sizes.
+
+    Example:
+        >>> import flambeau as torch
+        >>> layer = torch.nn.Bilinear(2, 3, 4)
+        >>> layer(torch.ones(5, 2), torch.ones(5, 3)).shape
+        torch.Size([5, 4])
     """
 
     __constants__ = ["in1_features", "in2_features", "out_features"]
@@ -135,6 +166,20 @@ class LazyLinear(LazyModuleMixin, Linear):
         bias: Whether a bias is added.
         device: Where the parameters live.
         dtype: Their type.
+
+    Shape:
+        (..., in_features); the output is (..., out_features).
+
+    Raises:
+        RuntimeError: When called again, if the last dimension of the input is another one.
+
+    Example:
+        >>> import flambeau as torch
+        >>> layer = torch.nn.LazyLinear(3)
+        >>> layer.weight
+        <UninitializedParameter>
+        >>> layer(torch.ones(2, 5)).shape, layer.weight.shape
+        (torch.Size([2, 3]), torch.Size([3, 5]))
     """
 
     cls_to_become = Linear

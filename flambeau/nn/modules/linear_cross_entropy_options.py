@@ -26,6 +26,13 @@ class LinearCrossEntropyOptions:
 
     Raises:
         ValueError: If a value is none of these.
+
+    Example:
+        >>> import flambeau as torch
+        >>> options = torch.nn.LinearCrossEntropyOptions(batch_chunk_size=2)
+        >>> x, classes = torch.zeros(5, 3), torch.tensor([0, 1, 2, 3, 0])
+        >>> torch.nn.functional.linear_cross_entropy(x, torch.ones(4, 3), classes, options=options)
+        tensor(1.3863)
     """
 
     allow_retain_graph: bool = False

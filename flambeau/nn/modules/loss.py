@@ -50,7 +50,21 @@ class _WeightedLoss(_Loss):
 
 
 class L1Loss(_Loss):
-    """The absolute difference; for the arguments see `MSELoss`."""
+    """The absolute difference.
+
+    Args:
+        size_average: Deprecated, see `reduction`.
+        reduce: Deprecated, see `reduction`.
+        reduction: What becomes of the losses of the elements: "none", "mean" or "sum".
+
+    Shape:
+        Input and target alike; the output is a number, or of the same shape with "none".
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.L1Loss()(torch.tensor([1.0, 5.0]), torch.tensor([2.0, 2.0]))
+        tensor(2.)
+    """
 
     def forward(self, input, target):
         """The loss of `input` against `target`."""
@@ -65,6 +79,9 @@ class MSELoss(_Loss):
         reduce: Deprecated, see `reduction`.
         reduction: What becomes of the losses of the elements: "none", "mean" or "sum".
 
+    Shape:
+        Input and target alike; the output is a number, or of the same shape with "none".
+
     Example:
         >>> import flambeau as torch
         >>> torch.nn.MSELoss()(torch.zeros(3), torch.full((3,), 2.0))
@@ -77,13 +94,27 @@ class MSELoss(_Loss):
 
 
 class SmoothL1Loss(_Loss):
-    """Squared for differences below `beta`, absolute above.
+    """Squared for differences below `beta`, absolute above (Girshick, 2015).
+
+    `d² / (2 beta)` where |d| < beta, `|d| - beta / 2` elsewhere: `HuberLoss` over `beta`.
 
     Args:
         size_average: Deprecated, see `reduction`.
         reduce: Deprecated, see `reduction`.
         reduction: "none", "mean" or "sum".
-        beta: The bound.
+        beta: The bound, not negative; 0 makes it `L1Loss`.
+
+    Shape:
+        Input and target alike; the output is a number, or of the same shape with "none".
+
+    Raises:
+        RuntimeError: When called, if `beta` is negative.
+
+    Example:
+        >>> import flambeau as torch
+        >>> loss = torch.nn.SmoothL1Loss(reduction="none")
+        >>> loss(torch.tensor([0.0, 1.0, 4.0]), torch.zeros(3))
+        tensor([0.0000, 0.5000, 3.5000])
     """
 
     def __init__(self, size_average=None, reduce=None, reduction="mean", beta=1.0):
@@ -96,14 +127,26 @@ class SmoothL1Loss(_Loss):
 
 
 class HuberLoss(_Loss):
-    """Squared for differences below `delta`, `delta` times the absolute above.
+    """Squared for differences below `delta`, `delta` times the absolute above (Huber, 1964).
+
+    `d² / 2` where |d| ≤ delta, `delta (|d| - delta / 2)` elsewhere.
 
     Args:
         reduction: "none", "mean" or "sum".
-        delta: The bound.
+        delta: The bound, positive.
+
+    Shape:
+        Input and target alike; the output is a number, or of the same shape with "none".
 
     Raises:
         TypeError: If `delta` is not a number.
+        RuntimeError: When called, if `delta` is not positive.
+
+    Example:
+        >>> import flambeau as torch
+        >>> loss = torch.nn.HuberLoss(reduction="none", delta=2.0)
+        >>> loss(torch.tensor([1.0, 2.0, 4.0]), torch.zeros(3))
+        tensor([0.5000, 2.0000, 6.0000])
     """
 
     __constants__ = ["reduction", "delta"]
@@ -122,11 +165,22 @@ class HuberLoss(_Loss):
 class KLDivLoss(_Loss):
     """The Kullback-Leibler divergence of log-probabilities from a target distribution.
 
+    `target (log(target) - input)`, zero where the target is zero.
+
     Args:
         size_average: Deprecated, see `reduction`.
         reduce: Deprecated, see `reduction`.
         reduction: "none", "batchmean" (what the definition says), "mean" or "sum".
         log_target: Whether the target is given as log-probabilities too.
+
+    Shape:
+        Input and target alike; the output is a number, or of the same shape with "none".
+
+    Example:
+        >>> import flambeau as torch
+        >>> input = torch.full((1, 4), 0.25).log()
+        >>> torch.nn.KLDivLoss(reduction="batchmean")(input, torch.tensor([[1.0, 0.0, 0.0, 0.0]]))
+        tensor(1.3863)
     """
 
     def __init__(self, size_average=None, reduce=None, reduction="mean", log_target=False):
@@ -139,13 +193,28 @@ class KLDivLoss(_Loss):
 
 
 class BCELoss(_WeightedLoss):
-    """The binary cross-entropy of probabilities.
+    """The binary cross-entropy of probabilities: `-(y log(x) + (1 - y) log(1 - x))`.
+
+    Logarithms are taken as -100 at least, so that certainty in the wrong class is not infinite.
 
     Args:
         weight: A weight for each element of a batch.
         size_average: Deprecated, see `reduction`.
         reduce: Deprecated, see `reduction`.
         reduction: "none", "mean" or "sum".
+
+    Shape:
+        Input and target alike; the output is a number, or of the same shape with "none".
+
+    Raises:
+        ValueError: When called, if the sizes differ.
+        RuntimeError: When called, if an input is not between 0 and 1.
+
+    Example:
+        >>> import flambeau as torch
+        >>> loss = torch.nn.BCELoss(reduction="none")
+        >>> loss(torch.tensor([0.5, 1.0, 1.0]), torch.tensor([1.0, 1.0, 0.0]))
+        tensor([  0.6931,  -0.0000, 100.0000])
     """
 
     def forward(self, input, target):
@@ -161,7 +230,19 @@ class BCEWithLogitsLoss(_WeightedLoss):
         size_average: Deprecated, see `reduction`.
         reduce: Deprecated, see `reduction`.
         reduction: "none", "mean" or "sum".
-        pos_weight: A weight for the positive examples.
+        pos_weight: A weight for the positive examples, which broadcasts to the target.
+
+    Shape:
+        Input and target alike; the output is a number, or of the same shape with "none".
+
+    Raises:
+        ValueError: When called, if the sizes differ.
+
+    Example:
+        >>> import flambeau as torch
+        >>> loss = torch.nn.BCEWithLogitsLoss(reduction="none", pos_weight=torch.tensor(10.0))
+        >>> loss(torch.zeros(2), torch.tensor([0.0, 1.0]))
+        tensor([0.6931, 6.9315])
     """
 
     def __init__(
@@ -185,11 +266,26 @@ class NLLLoss(_WeightedLoss):
     """The negative of the log-probability of the target class.
 
     Args:
-        weight: A weight for each class.
+        weight: A weight for each class; the mean is then divided by the sum of those that occur.
         size_average: Deprecated, see `reduction`.
         ignore_index: A target that does not count.
         reduce: Deprecated, see `reduction`.
         reduction: "none", "mean" or "sum".
+
+    Shape:
+        Input (N, C), (N, C, d1, ...) or (C), target (N), (N, d1, ...) or (), integer; the output is
+        a number, or of the shape of the target with "none".
+
+    Raises:
+        IndexError: When called, if a target is no class.
+
+    Example:
+        >>> import flambeau as torch
+        >>> scores = torch.tensor([[-1.0, -2.0], [-3.0, -4.0]])
+        >>> torch.nn.NLLLoss(reduction="none")(scores, torch.tensor([1, 0]))
+        tensor([2., 3.])
+        >>> torch.nn.NLLLoss(ignore_index=0)(scores, torch.tensor([1, 0]))
+        tensor(2.)
     """
 
     __constants__ = ["ignore_index", "reduction"]
@@ -217,7 +313,27 @@ class NLLLoss(_WeightedLoss):
 
 
 class NLLLoss2d(NLLLoss):
-    """`NLLLoss` under the name it had for images; making one warns."""
+    """`NLLLoss` under the name it had for images; making one warns.
+
+    Args:
+        weight: A weight for each class; the mean is then divided by the sum of those that occur.
+        size_average: Deprecated, see `reduction`.
+        ignore_index: A target that does not count.
+        reduce: Deprecated, see `reduction`.
+        reduction: "none", "mean" or "sum".
+
+    Shape:
+        Input (N, C, H, W), target (N, H, W); see `NLLLoss`.
+
+    Example:
+        >>> import warnings
+        >>> import flambeau as torch
+        >>> with warnings.catch_warnings():
+        ...     warnings.simplefilter("ignore")
+        ...     loss = torch.nn.NLLLoss2d()
+        >>> loss(torch.full((1, 3, 2, 2), -5.0), torch.zeros(1, 2, 2, dtype=torch.int64))
+        tensor(5.)
+    """
 
     def __init__(
         self, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"
@@ -243,6 +359,13 @@ class CrossEntropyLoss(_WeightedLoss):
         reduce: Deprecated, see `reduction`.
         reduction: "none", "mean" or "sum".
         label_smoothing: How much of the target is spread evenly over all classes.
+
+    Shape:
+        Scores (N, C), (N, C, d1, ...) or (C); classes (N), (N, d1, ...) or (), or probabilities in
+        the shape of the scores. The output is a number, or of the shape of the classes with "none".
+
+    Raises:
+        IndexError: When called, if a target is no class.
 
     Example:
         >>> import flambeau as torch
@@ -284,6 +407,10 @@ class CTCLoss(_Loss):
         blank: The class that stands for no label.
         reduction: "none", "sum", or "mean": of the losses divided by the target lengths.
         zero_infinity: Losses of targets longer than the input can spell become 0.
+
+    Shape:
+        Log-probabilities (T, N, C) or (T, C), targets (N, S), or all below each other as one
+        vector; lengths (N) or (). The output is a number, or (N) with "none".
 
     Example:
         >>> import flambeau as torch
@@ -327,6 +454,10 @@ class LinearCrossEntropyLoss(Module):
         ignore_index: Positions with this class number do not count; -100 if left out.
         label_smoothing: How much of the target to spread evenly over all classes.
         options: `LinearCrossEntropyOptions`: treat a few examples at a time.
+
+    Shape:
+        Input (N, in_features), classes (N, *out_features); the output is a number, or of the shape
+        of the classes with "none".
 
     Raises:
         RuntimeError: If label_smoothing is not in [0, 1], or `weight` has another size.

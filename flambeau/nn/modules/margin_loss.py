@@ -29,6 +29,16 @@ class PoissonNLLLoss(_Loss):
         eps: Added to a rate before its logarithm is taken.
         reduce: Deprecated, see `reduction`.
         reduction: "none", "mean" or "sum".
+
+    Shape:
+        Input and target alike; the output is a number, or of the same shape with "none".
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.PoissonNLLLoss()(torch.tensor([0.0]), torch.tensor([5.0]))
+        tensor(1.)
+        >>> torch.nn.PoissonNLLLoss(log_input=False)(torch.tensor([1.0]), torch.tensor([5.0]))
+        tensor(1.)
     """
 
     __constants__ = ["log_input", "full", "eps", "reduction"]
@@ -60,12 +70,27 @@ class PoissonNLLLoss(_Loss):
 
 
 class GaussianNLLLoss(_Loss):
-    """The negative log-likelihood under normal distributions.
+    """The negative log-likelihood under normal distributions (Nix & Weigend, 1994).
+
+    `(log(var) + (input - target)² / var) / 2`.
 
     Args:
-        full: Add the constant term.
+        full: Add the constant term, `log(2 π) / 2`.
         eps: The smallest variance.
         reduction: "none", "mean" or "sum".
+
+    Shape:
+        Means and target alike; variances too, or without or with 1 as the last axis. The output is
+        a number, or of the shape of the means with "none".
+
+    Raises:
+        ValueError: When called, if a variance is negative or the sizes do not fit.
+
+    Example:
+        >>> import flambeau as torch
+        >>> mean, target, variance = torch.zeros(1), torch.tensor([3.0]), torch.ones(1)
+        >>> torch.nn.GaussianNLLLoss()(mean, target, variance)
+        tensor(4.5000)
     """
 
     __constants__ = ["full", "eps", "reduction"]
@@ -85,11 +110,22 @@ class GaussianNLLLoss(_Loss):
 class HingeEmbeddingLoss(_Loss):
     """The input where the target is 1, max(0, margin - input) where it is -1.
 
+    The input is a distance as a rule: small for alike pairs, large for others.
+
     Args:
-        margin: The margin.
+        margin: The distance from which on pairs of target -1 do not count.
         size_average: Deprecated, see `reduction`.
         reduce: Deprecated, see `reduction`.
         reduction: "none", "mean" or "sum".
+
+    Shape:
+        Input and target alike; the output is a number, or of the same shape with "none".
+
+    Example:
+        >>> import flambeau as torch
+        >>> loss = torch.nn.HingeEmbeddingLoss(margin=2.0, reduction="none")
+        >>> loss(torch.tensor([0.5, 0.5, 3.0]), torch.tensor([1.0, -1.0, -1.0]))
+        tensor([0.5000, 1.5000, 0.0000])
     """
 
     __constants__ = ["margin", "reduction"]
@@ -106,10 +142,26 @@ class HingeEmbeddingLoss(_Loss):
 class MultiLabelMarginLoss(_Loss):
     """A margin between the classes that are meant, several per row, and all others.
 
+    The sum over pairs of a class that is meant and one that is not of `max(0, 1 - x[meant] +
+    x[not])`, divided by the number of classes.
+
     Args:
         size_average: Deprecated, see `reduction`.
         reduce: Deprecated, see `reduction`.
         reduction: "none", "mean" or "sum".
+
+    Shape:
+        Scores (N, C) or (C), and class numbers of the same shape, of which a row's end at its first
+        -1; the output is a number, or (N) with "none".
+
+    Raises:
+        RuntimeError: When called, if the shapes differ or a target is no class.
+
+    Example:
+        >>> import flambeau as torch
+        >>> scores = torch.tensor([3.0, 0.0, 1.5, 1.0])
+        >>> torch.nn.MultiLabelMarginLoss()(scores, torch.tensor([0, 2, -1, 1]))
+        tensor(0.1250)
     """
 
     __constants__ = ["reduction"]
@@ -126,6 +178,15 @@ class SoftMarginLoss(_Loss):
         size_average: Deprecated, see `reduction`.
         reduce: Deprecated, see `reduction`.
         reduction: "none", "mean" or "sum".
+
+    Shape:
+        Input and target alike; the output is a number, or of the same shape with "none".
+
+    Example:
+        >>> import flambeau as torch
+        >>> loss = torch.nn.SoftMarginLoss(reduction="none")
+        >>> loss(torch.tensor([0.0, 1000.0]), torch.tensor([1.0, 1.0]))
+        tensor([0.6931, 0.0000])
     """
 
     __constants__ = ["reduction"]
@@ -143,6 +204,15 @@ class MultiLabelSoftMarginLoss(_WeightedLoss):
         size_average: Deprecated, see `reduction`.
         reduce: Deprecated, see `reduction`.
         reduction: "none", "mean" or "sum".
+
+    Shape:
+        Input and target (N, C) or (C); the output is a number, or (N) with "none".
+
+    Example:
+        >>> import flambeau as torch
+        >>> scores = torch.tensor([[100.0, -100.0, 0.0, 0.0]])
+        >>> torch.nn.MultiLabelSoftMarginLoss()(scores, torch.tensor([[1.0, 0.0, 0.0, 1.0]]))
+        tensor(0.3466)
     """
 
     __constants__ = ["reduction"]
@@ -158,10 +228,23 @@ class CosineEmbeddingLoss(_Loss):
     """1 - cos of two vectors where the target is 1, max(0, cos - margin) where it is -1.
 
     Args:
-        margin: The margin.
+        margin: The cosine below which pairs of target -1 do not count.
         size_average: Deprecated, see `reduction`.
         reduce: Deprecated, see `reduction`.
         reduction: "none", "mean" or "sum".
+
+    Shape:
+        Inputs (N, D) or (D), target (N) or (); the output is a number, or (N) with "none".
+
+    Raises:
+        RuntimeError: When called, if the numbers of axes do not fit.
+
+    Example:
+        >>> import flambeau as torch
+        >>> x = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+        >>> y = torch.tensor([[0.0, 1.0], [2.0, 0.0]])
+        >>> torch.nn.CosineEmbeddingLoss(reduction="none")(x, y, torch.tensor([1, -1]))
+        tensor([1., 1.])
     """
 
     __constants__ = ["margin", "reduction"]
@@ -180,11 +263,25 @@ class CosineEmbeddingLoss(_Loss):
 class MarginRankingLoss(_Loss):
     """max(0, -target (input1 - input2) + margin), the targets 1 and -1.
 
+    The target says which input should be the larger one, 1 the first.
+
     Args:
-        margin: The margin.
+        margin: By how much it should be larger.
         size_average: Deprecated, see `reduction`.
         reduce: Deprecated, see `reduction`.
         reduction: "none", "mean" or "sum".
+
+    Shape:
+        Inputs and target alike; the output is a number, or of the same shape with "none".
+
+    Raises:
+        RuntimeError: When called, if the numbers of axes differ.
+
+    Example:
+        >>> import flambeau as torch
+        >>> loss = torch.nn.MarginRankingLoss(margin=1.0, reduction="none")
+        >>> loss(torch.tensor([3.0, 3.0]), torch.tensor([1.0, 1.0]), torch.tensor([1.0, -1.0]))
+        tensor([0., 3.])
     """
 
     __constants__ = ["margin", "reduction"]
@@ -203,6 +300,9 @@ class MarginRankingLoss(_Loss):
 class MultiMarginLoss(_WeightedLoss):
     """A margin between the score of the class that is meant and every other one.
 
+    The sum over the other classes of `max(0, margin - x[meant] + x[other])^p`, divided by the
+    number of classes.
+
     Args:
         p: The power of the differences, 1 or 2.
         margin: The margin.
@@ -211,8 +311,18 @@ class MultiMarginLoss(_WeightedLoss):
         reduce: Deprecated, see `reduction`.
         reduction: "none", "mean" or "sum".
 
+    Shape:
+        Scores (N, C) or (C), classes (N) or (); the output is a number, or (N) with "none".
+
     Raises:
         ValueError: If `p` is neither 1 nor 2, or the weight is no vector.
+        RuntimeError: When called, if a target is no class.
+
+    Example:
+        >>> import flambeau as torch
+        >>> scores = torch.tensor([[2.0, 1.5, 0.0, 0.0]])
+        >>> torch.nn.MultiMarginLoss()(scores, torch.tensor([0]))
+        tensor(0.1250)
     """
 
     __constants__ = ["p", "margin", "reduction"]
@@ -249,10 +359,10 @@ def _check_margin(name, margin):
 
 
 class TripletMarginLoss(_Loss):
-    """max(0, d(anchor, positive) - d(anchor, negative) + margin).
+    """max(0, d(anchor, positive) - d(anchor, negative) + margin) (Balntas et al., 2016).
 
     Args:
-        margin: The margin.
+        margin: The margin, positive.
         p: Of the norm that measures distances.
         eps: Added to differences.
         swap: Use the distance from positive to negative where it is smaller.
@@ -260,8 +370,18 @@ class TripletMarginLoss(_Loss):
         reduce: Deprecated, see `reduction`.
         reduction: "none", "mean" or "sum".
 
+    Shape:
+        Three inputs (N, D) or (D); the output is a number, or (N) with "none".
+
     Raises:
         ValueError: If the margin is not positive.
+        RuntimeError: When called, if the numbers of axes differ.
+
+    Example:
+        >>> import flambeau as torch
+        >>> anchor, near, far = torch.zeros(1, 1), torch.full((1, 1), 3.0), torch.full((1, 1), 3.5)
+        >>> torch.nn.TripletMarginLoss()(anchor, near, far)
+        tensor(0.5000)
     """
 
     __constants__ = ["margin", "p", "eps", "swap", "reduction"]
@@ -302,12 +422,24 @@ class TripletMarginWithDistanceLoss(_Loss):
 
     Args:
         distance_function: A function of two tensors; the Euclidean distance if None.
-        margin: The margin.
+        margin: The margin, positive.
         swap: Use the distance from positive to negative where it is smaller.
         reduction: "none", "mean" or "sum".
 
+    Shape:
+        Three inputs that the distance takes; the output is a number, or what the distance returns
+        with "none".
+
     Raises:
         ValueError: If the margin is not positive.
+
+    Example:
+        >>> import flambeau as torch
+        >>> def steps(a, b):
+        ...     return (a - b).abs().max(-1).values
+        >>> loss = torch.nn.TripletMarginWithDistanceLoss(distance_function=steps, margin=2.0)
+        >>> loss(torch.zeros(1, 2), torch.tensor([[3.0, 1.0]]), torch.tensor([[1.0, 4.0]]))
+        tensor(1.)
     """
 
     __constants__ = ["margin", "swap", "reduction"]

@@ -12,13 +12,14 @@ from flambeau.nn.modules._state import _EXTRA_STATE_KEY_SUFFIX as _EXTRA_STATE_K
 from flambeau.nn.modules._state import StateMixin
 from flambeau.nn.modules._state import _IncompatibleKeys as _IncompatibleKeys
 from flambeau.nn.modules._state import _WrappedHook as _WrappedHook
+from flambeau.nn.modules._tree import TreeMixin
 from flambeau.nn.parameter import Buffer, Parameter
 from flambeau.ops.query import typename
 
 __all__ = ["Module", *_hooks.__all__]
 
 
-class Module(HookMixin, StateMixin, MoveMixin):
+class Module(HookMixin, StateMixin, MoveMixin, TreeMixin):
     """Base class of all layers and models.
 
     A subclass calls `super().__init__()`, assigns parameters and other modules to attributes, and
@@ -67,6 +68,14 @@ class Module(HookMixin, StateMixin, MoveMixin):
 
         Raises:
             NotImplementedError: Always, in this class.
+
+        Example:
+            >>> import flambeau as torch
+            >>> class Twice(torch.nn.Module):
+            ...     def forward(self, x):
+            ...         return 2 * x
+            >>> Twice()(torch.ones(2))
+            tensor([2., 2.])
         """
         raise NotImplementedError(
             f'Module [{type(self).__name__}] is missing the required "forward" function'
@@ -78,8 +87,11 @@ class Module(HookMixin, StateMixin, MoveMixin):
                 return self._call_with_hooks(args, kwargs)
             return self.forward(*args, **kwargs)
         except Exception as error:
-            _note_module(error, self)
-            raise
+            explained = _explained(error, self, args, kwargs)
+            _note_module(explained, self)
+            if explained is error:
+                raise
+            raise explained from None
 
     # --- attributes -------------------------------------------------------------------------
 
@@ -193,6 +205,13 @@ class Module(HookMixin, StateMixin, MoveMixin):
         Raises:
             KeyError: If the name is empty, contains a dot, or is taken.
             TypeError: If `param` is neither a `Parameter` nor None.
+
+        Example:
+            >>> import flambeau as torch
+            >>> module = torch.nn.Module()
+            >>> module.register_parameter("scale", torch.nn.Parameter(torch.ones(1)))
+            >>> [name for name, _ in module.named_parameters()]
+            ['scale']
         """
         self._require_init("parameter", "_parameters")
         self._require_free(name, "parameter", "_parameters")
@@ -221,6 +240,14 @@ class Module(HookMixin, StateMixin, MoveMixin):
         Raises:
             KeyError: If the name is empty, contains a dot, or is taken.
             TypeError: If `tensor` is neither a tensor nor None.
+
+        Example:
+            >>> import flambeau as torch
+            >>> module = torch.nn.Module()
+            >>> module.register_buffer("mean", torch.zeros(1))
+            >>> module.register_buffer("cache", torch.zeros(1), persistent=False)
+            >>> list(module.state_dict())
+            ['mean']
         """
         self._require_init("buffer", "_buffers")
         self._require_free(name, "buffer", "_buffers")
@@ -246,6 +273,13 @@ class Module(HookMixin, StateMixin, MoveMixin):
         Raises:
             KeyError: If the name is empty, contains a dot, or is taken.
             TypeError: If `module` is neither a module nor None.
+
+        Example:
+            >>> import flambeau as torch
+            >>> module = torch.nn.Module()
+            >>> module.add_module("activation", torch.nn.ReLU())
+            >>> module.activation
+            ReLU()
         """
         if module is not None and not isinstance(module, Module):
             raise TypeError(f"{typename(module)} is not a Module subclass")
@@ -254,7 +288,19 @@ class Module(HookMixin, StateMixin, MoveMixin):
         registry_of(self, "_modules")[name] = module
 
     def register_module(self, name, module):
-        """The same as `add_module`."""
+        """The same as `add_module`.
+
+        Args:
+            name: Its name.
+            module: The child, or None.
+
+        Example:
+            >>> import flambeau as torch
+            >>> module = torch.nn.Module()
+            >>> module.register_module("activation", torch.nn.ReLU())
+            >>> module.activation
+            ReLU()
+        """
         self.add_module(name, module)
 
     def _require_free(self, name, what, kind):
@@ -269,183 +315,24 @@ class Module(HookMixin, StateMixin, MoveMixin):
         if name not in getattr(self, kind) and hasattr(self, name):
             raise KeyError(f"attribute '{name}' already exists")
 
-    # --- finding by path --------------------------------------------------------------------
-
-    def get_submodule(self, target):
-        """The module at the path `target`, such as `"encoder.layers.0"`; "" is this module.
-
-        Raises:
-            AttributeError: If the path leads nowhere, or to something that is not a module.
-        """
-        module = self
-        for name in target.split(".") if target else ():
-            module = module._get_child(name)
-        return module
-
-    def _get_child(self, name):
-        if not hasattr(self, name):
-            raise AttributeError(f"{self._get_name()} has no attribute `{name}`")
-        child = getattr(self, name)
-        if not isinstance(child, Module):
-            raise AttributeError(f"`{name}` is not an nn.Module")
-        return child
-
-    def set_submodule(self, target, module, strict=False):
-        """Put `module` at the path `target`.
-
-        Args:
-            target: The path.
-            module: The new module.
-            strict: Only replace a module that is there already.
-
-        Raises:
-            ValueError: If the path is empty, or `module` is not a module.
-            AttributeError: If the path leads nowhere, or to something that is not a module.
-        """
-        if target == "":
-            raise ValueError("Cannot set the submodule without a target name!")
-        if not isinstance(module, Module):
-            raise ValueError(f"`module` is not an nn.Module, found {type(module)}")
-        path, _, name = target.rpartition(".")
-        parent = self.get_submodule(path)
-        if strict and not hasattr(parent, name):
-            raise AttributeError(f"{parent._get_name()} has no attribute `{name}`")
-        if hasattr(parent, name) and not isinstance(getattr(parent, name), Module):
-            raise AttributeError(f"`{name}` is not an nn.Module")
-        setattr(parent, name, module)
-
-    def get_parameter(self, target):
-        """The parameter at the path `target`, such as `"encoder.layers.0.weight"`.
-
-        Raises:
-            AttributeError: If the path leads nowhere, or to something that is not a parameter.
-        """
-        module, name = self._parent_of(target)
-        parameter = getattr(module, name)
-        if not isinstance(parameter, Parameter):
-            raise AttributeError(f"`{name}` is not an nn.Parameter")
-        return parameter
-
-    def get_buffer(self, target):
-        """The buffer at the path `target`, such as `"norm.running_mean"`.
-
-        Raises:
-            AttributeError: If the path leads nowhere, or to something that is not a buffer.
-        """
-        module, name = self._parent_of(target)
-        if name not in module._buffers:
-            raise AttributeError(f"`{name}` is not a buffer")
-        return module._buffers[name]
-
-    def _parent_of(self, target):
-        path, _, name = target.rpartition(".")
-        module = self.get_submodule(path)
-        if not hasattr(module, name):
-            raise AttributeError(f"{module._get_name()} has no attribute `{name}`")
-        return module, name
-
-    # --- walking ----------------------------------------------------------------------------
-
-    def named_modules(self, memo=None, prefix="", remove_duplicate=True):
-        """Iterate over this module and all below it, with their paths.
-
-        Args:
-            memo: A set of modules to leave out; visited ones are added.
-            prefix: The path of this module.
-            remove_duplicate: Visit a module that occurs several times only once.
-
-        Returns:
-            An iterator over `(path, module)`.
-        """
-        memo = set() if memo is None else memo
-        if self in memo:
-            return
-        if remove_duplicate:
-            memo.add(self)
-        yield prefix, self
-        for name, module in self._modules.items():
-            if module is not None:
-                path = f"{prefix}.{name}" if prefix else name
-                yield from module.named_modules(memo, path, remove_duplicate)
-
-    def modules(self, remove_duplicate=True):
-        """Iterate over this module and all below it."""
-        for _, module in self.named_modules(remove_duplicate=remove_duplicate):
-            yield module
-
-    def named_children(self):
-        """Iterate over the direct children, each once, with their names."""
-        seen = set()
-        for name, module in self._modules.items():
-            if module is not None and module not in seen:
-                seen.add(module)
-                yield name, module
-
-    def children(self):
-        """Iterate over the direct children, each once."""
-        for _, module in self.named_children():
-            yield module
-
-    def _named_members(self, get_members_fn, prefix="", recurse=True, remove_duplicate=True):
-        seen = set()
-        modules = [(prefix, self)]
-        if recurse:
-            modules = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate)
-        for path, module in modules:
-            for name, member in get_members_fn(module):
-                if member is None or member in seen:
-                    continue
-                if remove_duplicate:
-                    seen.add(member)
-                yield f"{path}.{name}" if path else name, member
-
-    def named_parameters(self, prefix="", recurse=True, remove_duplicate=True):
-        """Iterate over the parameters, with their paths.
-
-        Args:
-            prefix: Put before every path.
-            recurse: Go into the children.
-            remove_duplicate: Visit a shared parameter only once.
-
-        Returns:
-            An iterator over `(path, parameter)`.
-        """
-        yield from self._named_members(
-            lambda module: module._parameters.items(), prefix, recurse, remove_duplicate
-        )
-
-    def parameters(self, recurse=True):
-        """Iterate over the parameters, as optimizers take them.
-
-        Args:
-            recurse: Go into the children.
-
-        Example:
-            >>> import flambeau as torch
-            >>> sum(p.numel() for p in torch.nn.Linear(2, 3).parameters())
-            9
-        """
-        for _, parameter in self.named_parameters(recurse=recurse):
-            yield parameter
-
-    def named_buffers(self, prefix="", recurse=True, remove_duplicate=True):
-        """Iterate over the buffers, with their paths; see `named_parameters`."""
-        yield from self._named_members(
-            lambda module: module._buffers.items(), prefix, recurse, remove_duplicate
-        )
-
-    def buffers(self, recurse=True):
-        """Iterate over the buffers."""
-        for _, buffer in self.named_buffers(recurse=recurse):
-            yield buffer
-
     # --- modes ------------------------------------------------------------------------------
 
     def apply(self, fn):
         """Call `fn` on every module below, then on this one.
 
+        Args:
+            fn: A function of a module.
+
         Returns:
             The module.
+
+        Example:
+            >>> import flambeau as torch
+            >>> model = torch.nn.Sequential(torch.nn.ReLU(), torch.nn.Tanh())
+            >>> model = model.apply(lambda module: print(type(module).__name__))
+            ReLU
+            Tanh
+            Sequential
         """
         for module in self.children():
             module.apply(fn)
@@ -455,8 +342,20 @@ class Module(HookMixin, StateMixin, MoveMixin):
     def train(self, mode=True):
         """Set training mode here and in all modules below (it matters to dropout and batch norm).
 
+        Args:
+            mode: True for training, False for evaluation.
+
         Returns:
             The module.
+
+        Raises:
+            ValueError: If `mode` is no bool.
+
+        Example:
+            >>> import flambeau as torch
+            >>> model = torch.nn.Sequential(torch.nn.Dropout(1.0)).eval()
+            >>> model(torch.ones(2)), model.train()(torch.ones(2))
+            (tensor([1., 1.]), tensor([0., 0.]))
         """
         if not isinstance(mode, bool):
             raise ValueError("training mode is expected to be boolean")
@@ -466,14 +365,33 @@ class Module(HookMixin, StateMixin, MoveMixin):
         return self
 
     def eval(self):
-        """Set evaluation mode; the same as `train(False)`."""
+        """Set evaluation mode; the same as `train(False)`.
+
+        Returns:
+            The module.
+
+        Example:
+            >>> import flambeau as torch
+            >>> model = torch.nn.Sequential(torch.nn.Dropout(1.0)).eval()
+            >>> model(torch.ones(2)), model[0].training
+            (tensor([1., 1.]), False)
+        """
         return self.train(False)
 
     def requires_grad_(self, requires_grad=True):
         """Say of every parameter whether gradients are recorded for it.
 
+        Args:
+            requires_grad: Whether they are.
+
         Returns:
             The module.
+
+        Example:
+            >>> import flambeau as torch
+            >>> frozen = torch.nn.Linear(2, 3).requires_grad_(False)
+            >>> frozen(torch.ones(1, 2)).requires_grad
+            False
         """
         for parameter in self.parameters():
             parameter.requires_grad_(requires_grad)
@@ -484,12 +402,32 @@ class Module(HookMixin, StateMixin, MoveMixin):
 
         Args:
             set_to_none: Drop them instead of filling them with zeros.
+
+        Example:
+            >>> import flambeau as torch
+            >>> layer = torch.nn.Linear(2, 1)
+            >>> layer(torch.ones(2)).backward()
+            >>> layer.zero_grad()
+            >>> layer.weight.grad is None
+            True
         """
         for parameter in self.parameters():
             _reset_grad(parameter, set_to_none)
 
     def compile(self, *args, **kwargs):
-        """Accepted for programs that call it; kernels are compiled ahead of time here."""
+        """Accepted for programs that call it; kernels are compiled ahead of time here.
+
+        Args:
+            *args: Accepted.
+            **kwargs: Accepted.
+
+        Example:
+            >>> import flambeau as torch
+            >>> layer = torch.nn.ReLU()
+            >>> layer.compile()
+            >>> layer(torch.tensor([-1.0, 1.0]))
+            tensor([0., 1.])
+        """
 
     # --- printing ---------------------------------------------------------------------------
 
@@ -497,7 +435,19 @@ class Module(HookMixin, StateMixin, MoveMixin):
         return type(self).__name__
 
     def extra_repr(self):
-        """What stands in the parentheses of the printed form; for subclasses to override."""
+        """What stands in the parentheses of the printed form; for subclasses to override.
+
+        Returns:
+            A text, of one or several lines.
+
+        Example:
+            >>> import flambeau as torch
+            >>> class Scale(torch.nn.Module):
+            ...     def extra_repr(self):
+            ...         return "by=2"
+            >>> Scale()
+            Scale(by=2)
+        """
         return ""
 
     def __repr__(self):
@@ -531,6 +481,20 @@ class _ModuleNote(str):
     """The note on an exception that says which module raised it."""
 
     __slots__ = ("module",)
+
+
+def _explained(error, module, args, kwargs):
+    """The error of a layer's `forward` that was given no tensor, else the error that was."""
+    if type(error) is not AttributeError or not type(module).__module__.startswith("flambeau."):
+        return error
+    from flambeau.core.blame import explain, raised_here
+
+    if not raised_here(error.__traceback__):
+        return error
+    code = type(module).forward.__code__
+    names = code.co_varnames[1 : code.co_argcount]
+    name = f"{type(module).__name__}.forward"
+    return explain(name, names, None, args, kwargs, error) or error
 
 
 def _note_module(error, module):

@@ -1,5 +1,6 @@
 """Normalisation within each sample."""
 
+from flambeau.core.numeric import whole
 from flambeau.nn import functional as F
 from flambeau.nn import init
 from flambeau.nn.modules.module import Module
@@ -10,13 +11,14 @@ __all__ = ["CrossMapLRN2d", "GroupNorm", "LayerNorm", "LocalResponseNorm", "RMSN
 
 
 def _shape_of(normalized_shape):
-    if isinstance(normalized_shape, int):
-        return (normalized_shape,)
-    return tuple(normalized_shape)
+    size = whole(normalized_shape)
+    return tuple(normalized_shape) if size is None else (size,)
 
 
 class LayerNorm(Module):
-    """Normalisation over the last dimensions of the input.
+    """Normalisation over the last dimensions of the input (Ba et al., 2016).
+
+    `(x - mean) / sqrt(variance + eps)`, times a learned scale, plus a learned shift.
 
     Args:
         normalized_shape: The sizes of those dimensions.
@@ -25,6 +27,12 @@ class LayerNorm(Module):
         bias: Whether the shift is there (with `elementwise_affine`).
         device: Where the parameters live.
         dtype: Their type.
+
+    Shape:
+        (..., *normalized_shape), of a floating dtype; the output has the shape of the input.
+
+    Raises:
+        RuntimeError: When called, if the input's last axes have other sizes.
 
     Example:
         >>> import flambeau as torch
@@ -51,8 +59,10 @@ class LayerNorm(Module):
             ("weight", elementwise_affine),
             ("bias", elementwise_affine and bias),
         ):
-            parameter = Parameter(empty(self.normalized_shape, device=device, dtype=dtype))
-            self.register_parameter(name, parameter if wanted else None)
+            parameter = None
+            if wanted:
+                parameter = Parameter(empty(self.normalized_shape, device=device, dtype=dtype))
+            self.register_parameter(name, parameter)
         self.reset_parameters()
 
     def reset_parameters(self):
@@ -74,7 +84,9 @@ class LayerNorm(Module):
 
 
 class GroupNorm(Module):
-    """Normalisation over groups of channels and all positions.
+    """Normalisation over groups of channels and all positions (Wu & He, 2018).
+
+    `(x - mean) / sqrt(variance + eps)`, times a learned scale, plus a learned shift.
 
     Args:
         num_groups: The number of groups.
@@ -85,8 +97,17 @@ class GroupNorm(Module):
         dtype: Their type.
         bias: Whether the shift is there (with `affine`).
 
+    Shape:
+        (N, num_channels, ...); the output has the shape of the input.
+
     Raises:
         ValueError: If the channels cannot be divided into the groups.
+        RuntimeError: When called, if the input has other channels.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.GroupNorm(2, 4)(torch.tensor([[1.0, 3.0, 10.0, 30.0]])).detach().round()
+        tensor([[-1.,  1., -1.,  1.]])
     """
 
     __constants__ = ["num_groups", "num_channels", "eps", "affine"]
@@ -112,8 +133,10 @@ class GroupNorm(Module):
         self.eps = eps
         self.affine = affine
         for name, wanted in (("weight", affine), ("bias", affine and bias)):
-            parameter = Parameter(empty(num_channels, device=device, dtype=dtype))
-            self.register_parameter(name, parameter if wanted else None)
+            parameter = None
+            if wanted:
+                parameter = Parameter(empty(num_channels, device=device, dtype=dtype))
+            self.register_parameter(name, parameter)
         self.reset_parameters()
 
     def reset_parameters(self):
@@ -135,7 +158,7 @@ class GroupNorm(Module):
 
 
 class RMSNorm(Module):
-    """Division by the root of the mean square over the last dimensions.
+    """Division by the root of the mean square over the last dimensions (Zhang & Sennrich, 2019).
 
     Args:
         normalized_shape: The sizes of those dimensions.
@@ -143,6 +166,18 @@ class RMSNorm(Module):
         elementwise_affine: Whether a learned scale follows.
         device: Where the parameter lives.
         dtype: Its type.
+
+    Shape:
+        (..., *normalized_shape), of a floating or complex dtype; the output has the shape of the
+        input.
+
+    Raises:
+        RuntimeError: When called, if the input's last axes have other sizes.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.RMSNorm(4)(torch.tensor([2.0, -2.0, 2.0, -2.0])).detach()
+        tensor([ 1., -1.,  1., -1.])
     """
 
     __constants__ = ["normalized_shape", "eps", "elementwise_affine"]
@@ -183,6 +218,18 @@ class LocalResponseNorm(Module):
         alpha: The factor of the mean.
         beta: The power.
         k: What is added to the mean.
+
+    Shape:
+        (N, C, ...) of at least three dimensions; the output has the shape of the input.
+
+    Raises:
+        ValueError: When called, if the input has fewer dimensions.
+
+    Example:
+        >>> import flambeau as torch
+        >>> layer = torch.nn.LocalResponseNorm(2, alpha=2.0, beta=1.0)
+        >>> layer(torch.ones(1, 2, 1)).flatten()
+        tensor([0.5000, 0.3333])
     """
 
     __constants__ = ["size", "alpha", "beta", "k"]
@@ -203,7 +250,22 @@ class LocalResponseNorm(Module):
 
 
 class CrossMapLRN2d(LocalResponseNorm):
-    """`LocalResponseNorm` under the name that older models refer to."""
+    """`LocalResponseNorm` under the name that older models refer to.
+
+    Args:
+        size: How many channels are neighbours.
+        alpha: The factor of the mean.
+        beta: The power.
+        k: What is added to the mean.
+
+    Shape:
+        (N, C, H, W); the output has the shape of the input.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.CrossMapLRN2d(1, alpha=1.0, beta=1.0)(torch.ones(1, 1, 1, 1)).item()
+        0.5
+    """
 
     def __init__(self, size, alpha=1e-4, beta=0.75, k=1):
         super().__init__(size, alpha, beta, k)

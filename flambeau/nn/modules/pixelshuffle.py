@@ -12,6 +12,12 @@ class PixelShuffle(Module):
     Args:
         upscale_factor: r.
 
+    Shape:
+        (..., C r^2, H, W); the output is (..., C, H r, W r).
+
+    Raises:
+        RuntimeError: When called, if the square of `upscale_factor` does not divide the channels.
+
     Example:
         >>> import flambeau as torch
         >>> torch.nn.PixelShuffle(2)(torch.ones(1, 8, 3, 3)).shape
@@ -37,6 +43,21 @@ class PixelUnshuffle(Module):
 
     Args:
         downscale_factor: r.
+
+    Shape:
+        (..., C, H r, W r); the output is (..., C r^2, H, W).
+
+    Raises:
+        RuntimeError: When called, if `downscale_factor` does not divide height and width.
+
+    Example:
+        >>> import flambeau as torch
+        >>> image = torch.arange(4.0).reshape(1, 2, 2)
+        >>> torch.nn.PixelUnshuffle(2)(image).flatten(1)
+        tensor([[0.],
+                [1.],
+                [2.],
+                [3.]])
     """
 
     __constants__ = ["downscale_factor"]

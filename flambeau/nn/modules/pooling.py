@@ -5,17 +5,9 @@ from flambeau.nn.modules.module import Module
 from flambeau.nn.modules.utils import _pair, _single, _triple
 
 __all__ = [
-    "AdaptiveAvgPool1d",
-    "AdaptiveAvgPool2d",
-    "AdaptiveAvgPool3d",
-    "AdaptiveMaxPool1d",
-    "AdaptiveMaxPool2d",
-    "AdaptiveMaxPool3d",
     "AvgPool1d",
     "AvgPool2d",
     "AvgPool3d",
-    "FractionalMaxPool2d",
-    "FractionalMaxPool3d",
     "LPPool1d",
     "LPPool2d",
     "LPPool3d",
@@ -80,10 +72,25 @@ class MaxPool1d(_MaxPoolNd):
     Args:
         kernel_size: Length of the window.
         stride: Step of the window; `kernel_size` if left out.
-        padding: Length added at both ends, where nothing is the maximum.
+        padding: Length added at both ends, where nothing is the maximum; at most half the window.
         dilation: Distance between the elements of the window.
         return_indices: Also return where the maxima are.
         ceil_mode: Round the output length up instead of down.
+
+    Shape:
+        (N, C, L) or (C, L); the output has the length
+        (L + 2 padding - dilation (kernel_size - 1) - 1) // stride + 1.
+
+    Raises:
+        RuntimeError: When called, if the window does not fit.
+
+    Example:
+        >>> import flambeau as torch
+        >>> x = torch.tensor([[1.0, 3.0, 2.0, 0.0]])
+        >>> torch.nn.MaxPool1d(2)(x)
+        tensor([[3., 2.]])
+        >>> torch.nn.MaxPool1d(2, return_indices=True)(x)[1]
+        tensor([[1, 2]])
     """
 
     _pool = staticmethod(F.max_pool1d)
@@ -100,6 +107,13 @@ class MaxPool2d(_MaxPoolNd):
         return_indices: Also return where the maxima are.
         ceil_mode: Round the output size up instead of down.
 
+    Shape:
+        (N, C, H, W) or (C, H, W); the output's height is
+        (H + 2 padding - dilation (kernel_size - 1) - 1) // stride + 1, its width likewise.
+
+    Raises:
+        RuntimeError: When called, if the window does not fit.
+
     Example:
         >>> import flambeau as torch
         >>> torch.nn.MaxPool2d(2)(torch.ones(1, 3, 8, 8)).shape
@@ -110,7 +124,27 @@ class MaxPool2d(_MaxPoolNd):
 
 
 class MaxPool3d(_MaxPoolNd):
-    """The maximum of each window of volumes `(N, C, D, H, W)`; arguments as of `MaxPool2d`."""
+    """The maximum of each window of volumes `(N, C, D, H, W)`.
+
+    Args:
+        kernel_size: Size of the window, one number or one for each axis.
+        stride: Step of the window; `kernel_size` if left out.
+        padding: Size added on all sides, where nothing is the maximum; at most half the window.
+        dilation: Distance between the elements of the window.
+        return_indices: Also return where the maxima are, as numbers within a volume.
+        ceil_mode: Round the output size up instead of down.
+
+    Shape:
+        (N, C, D, H, W) or (C, D, H, W); the sizes of the output as those of `MaxPool1d`.
+
+    Raises:
+        RuntimeError: When called, if the window does not fit.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.MaxPool3d((1, 2, 2))(torch.ones(1, 3, 5, 8, 8)).shape
+        torch.Size([1, 3, 5, 4, 4])
+    """
 
     _pool = staticmethod(F.max_pool3d)
 
@@ -131,6 +165,20 @@ class AvgPool1d(_AvgPoolNd):
         padding: Zeros added at both ends.
         ceil_mode: Round the output length up instead of down.
         count_include_pad: Whether the added zeros count in the mean.
+
+    Shape:
+        (N, C, L) or (C, L); the output has the length (L + 2 padding - kernel_size) // stride + 1.
+
+    Raises:
+        RuntimeError: When called, if the window does not fit.
+
+    Example:
+        >>> import flambeau as torch
+        >>> x = torch.tensor([[1.0, 3.0, 5.0]])
+        >>> torch.nn.AvgPool1d(2, stride=1)(x)
+        tensor([[2., 4.]])
+        >>> torch.nn.AvgPool1d(2, padding=1, count_include_pad=False)(x)
+        tensor([[1., 4.]])
     """
 
     def __init__(
@@ -198,92 +246,51 @@ class AvgPool2d(_DividedAvgPoolNd):
         ceil_mode: Round the output size up instead of down.
         count_include_pad: Whether the added zeros count in the mean.
         divisor_override: Divide the sums by this instead of by the window's size.
+
+    Shape:
+        (N, C, H, W) or (C, H, W); the output's height is
+        (H + 2 padding - kernel_size) // stride + 1, its width likewise.
+
+    Raises:
+        RuntimeError: When called, if the window does not fit or `divisor_override` is 0.
+
+    Example:
+        >>> import flambeau as torch
+        >>> image = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]])
+        >>> torch.nn.AvgPool2d(2)(image)
+        tensor([[[2.5000]]])
+        >>> torch.nn.AvgPool2d(2, divisor_override=1)(image)
+        tensor([[[10.]]])
     """
 
     _pool = staticmethod(F.avg_pool2d)
 
 
 class AvgPool3d(_DividedAvgPoolNd):
-    """The mean of each window of volumes `(N, C, D, H, W)`; arguments as of `AvgPool2d`."""
-
-    _pool = staticmethod(F.avg_pool3d)
-
-
-class _AdaptiveAvgPoolNd(Module):
-    __constants__ = ["output_size"]
-
-    def __init__(self, output_size):
-        super().__init__()
-        self.output_size = output_size
-
-    def extra_repr(self):
-        return f"output_size={self.output_size}"
-
-    def forward(self, input):
-        """Apply the layer."""
-        return self._pool(input, self.output_size)
-
-
-class AdaptiveAvgPool1d(_AdaptiveAvgPoolNd):
-    """Means over windows chosen so that the output has the length `output_size`."""
-
-    _pool = staticmethod(F.adaptive_avg_pool1d)
-
-
-class AdaptiveAvgPool2d(_AdaptiveAvgPoolNd):
-    """Means over windows chosen so that the output has the size `output_size`.
+    """The mean of each window of volumes `(N, C, D, H, W)`.
 
     Args:
-        output_size: Height and width; None keeps that of the input.
+        kernel_size: Size of the window, one number or one for each axis.
+        stride: Step of the window; `kernel_size` if left out.
+        padding: Zeros added on all sides.
+        ceil_mode: Round the output size up instead of down.
+        count_include_pad: Whether the added zeros count in the mean.
+        divisor_override: Divide the sums by this instead of by the window's size.
+
+    Shape:
+        (N, C, D, H, W) or (C, D, H, W); the sizes of the output as those of `AvgPool1d`.
+
+    Raises:
+        RuntimeError: When called, if the window does not fit or `divisor_override` is 0.
 
     Example:
         >>> import flambeau as torch
-        >>> torch.nn.AdaptiveAvgPool2d(1)(torch.ones(1, 3, 8, 8)).shape
-        torch.Size([1, 3, 1, 1])
+        >>> volume = torch.arange(8.0).reshape(1, 2, 2, 2)
+        >>> torch.nn.AvgPool3d(2)(volume).item()
+        3.5
     """
 
-    _pool = staticmethod(F.adaptive_avg_pool2d)
-
-
-class AdaptiveAvgPool3d(_AdaptiveAvgPoolNd):
-    """Means over windows chosen so that the output has the size `output_size` (None keeps
-    that of the input)."""
-
-    _pool = staticmethod(F.adaptive_avg_pool3d)
-
-
-class _AdaptiveMaxPoolNd(Module):
-    __constants__ = ["output_size", "return_indices"]
-
-    def __init__(self, output_size, return_indices=False):
-        super().__init__()
-        self.output_size = output_size
-        self.return_indices = return_indices
-
-    def extra_repr(self):
-        return f"output_size={self.output_size}"
-
-    def forward(self, input):
-        """Apply the layer."""
-        return self._pool(input, self.output_size, self.return_indices)
-
-
-class AdaptiveMaxPool1d(_AdaptiveMaxPoolNd):
-    """Maxima over windows chosen so that the output has the length `output_size`."""
-
-    _pool = staticmethod(F.adaptive_max_pool1d)
-
-
-class AdaptiveMaxPool2d(_AdaptiveMaxPoolNd):
-    """Maxima over windows chosen so that the output has the size `output_size`."""
-
-    _pool = staticmethod(F.adaptive_max_pool2d)
-
-
-class AdaptiveMaxPool3d(_AdaptiveMaxPoolNd):
-    """Maxima over windows chosen so that the output has the size `output_size`."""
-
-    _pool = staticmethod(F.adaptive_max_pool3d)
+    _pool = staticmethod(F.avg_pool3d)
 
 
 class _LPPoolNd(Module):
@@ -310,7 +317,22 @@ class _LPPoolNd(Module):
 
 
 class LPPool1d(_LPPoolNd):
-    """The p-norm of each window of signals; arguments as of `LPPool2d`."""
+    """The p-norm of each window of signals: the root of the sum of the p-th powers.
+
+    Args:
+        norm_type: The power p; infinity means the largest magnitude.
+        kernel_size: Length of the window.
+        stride: Step of the window; `kernel_size` if left out.
+        ceil_mode: Round the output length up instead of down.
+
+    Shape:
+        (N, C, L) or (C, L); the output has the length (L - kernel_size) // stride + 1.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.LPPool1d(2, 2)(torch.tensor([[3.0, 4.0, 6.0, 8.0]]))
+        tensor([[ 5., 10.]])
+    """
 
     _pool = staticmethod(F.lp_pool1d)
 
@@ -324,6 +346,10 @@ class LPPool2d(_LPPoolNd):
         stride: Step of the window; `kernel_size` if left out.
         ceil_mode: Round the output size up instead of down.
 
+    Shape:
+        (N, C, H, W) or (C, H, W); the output's height is (H - kernel_size) // stride + 1, its width
+        likewise.
+
     Example:
         >>> import flambeau as torch
         >>> torch.nn.LPPool2d(2, 2)(torch.ones(1, 1, 4, 4))
@@ -335,78 +361,24 @@ class LPPool2d(_LPPoolNd):
 
 
 class LPPool3d(_LPPoolNd):
-    """The p-norm of each window of volumes; arguments as of `LPPool2d`."""
-
-    _pool = staticmethod(F.lp_pool3d)
-
-
-class _FractionalMaxPoolNd(Module):
-    __constants__ = ["kernel_size", "return_indices", "output_size", "output_ratio"]
-
-    def __init__(
-        self,
-        kernel_size,
-        output_size=None,
-        output_ratio=None,
-        return_indices=False,
-        _random_samples=None,
-    ):
-        super().__init__()
-        spread, name = self._spread, type(self).__name__
-        self.kernel_size = spread(kernel_size)
-        self.return_indices = return_indices
-        self.register_buffer("_random_samples", _random_samples)
-        self.output_size = None if output_size is None else spread(output_size)
-        self.output_ratio = None if output_ratio is None else spread(output_ratio)
-        if output_size is None and output_ratio is None:
-            raise ValueError(
-                f"{name} requires specifying either an output size, or a pooling ratio"
-            )
-        if output_size is not None and output_ratio is not None:
-            raise ValueError("only one of output_size and output_ratio may be specified")
-        if self.output_ratio is not None and not all(0 < r < 1 for r in self.output_ratio):
-            raise ValueError(f"output_ratio must be between 0 and 1 (got {output_ratio})")
-
-    def forward(self, input):
-        """Apply the layer."""
-        return self._pool(
-            input,
-            self.kernel_size,
-            self.output_size,
-            self.output_ratio,
-            self.return_indices,
-            _random_samples=self._random_samples,
-        )
-
-
-class FractionalMaxPool2d(_FractionalMaxPoolNd):
-    """The maximum of windows of images that lie at random, input size / output size apart.
+    """The p-norm of each window of volumes: the root of the sum of the p-th powers.
 
     Args:
-        kernel_size: Size of the window.
-        output_size: Height and width of the output.
-        output_ratio: Instead of it, the output's size as a fraction of the input's.
-        return_indices: Also return where the maxima are.
+        norm_type: The power p; infinity means the largest magnitude.
+        kernel_size: Size of the window, one number or one for each axis.
+        stride: Step of the window; `kernel_size` if left out.
+        ceil_mode: Round the output size up instead of down.
 
-    Raises:
-        ValueError: if not exactly one of output_size and output_ratio is given, or a ratio is not
-            between 0 and 1.
+    Shape:
+        (N, C, D, H, W) or (C, D, H, W); the sizes of the output as those of `LPPool1d`.
 
     Example:
         >>> import flambeau as torch
-        >>> torch.nn.FractionalMaxPool2d(3, output_ratio=0.6)(torch.ones(1, 3, 10, 20)).shape
-        torch.Size([1, 3, 6, 12])
+        >>> torch.nn.LPPool3d(1, 2)(torch.ones(1, 2, 2, 2)).item()
+        8.0
     """
 
-    _spread = staticmethod(_pair)
-    _pool = staticmethod(F.fractional_max_pool2d)
-
-
-class FractionalMaxPool3d(_FractionalMaxPoolNd):
-    """The same as `FractionalMaxPool2d` for volumes."""
-
-    _spread = staticmethod(_triple)
-    _pool = staticmethod(F.fractional_max_pool3d)
+    _pool = staticmethod(F.lp_pool3d)
 
 
 class _MaxUnpoolNd(Module):
@@ -427,7 +399,27 @@ class _MaxUnpoolNd(Module):
 
 
 class MaxUnpool1d(_MaxUnpoolNd):
-    """Maxima put back where `MaxPool1d` found them; arguments as of `MaxUnpool2d`."""
+    """Maxima put back where `MaxPool1d` found them, and zeros elsewhere.
+
+    Args:
+        kernel_size: Length of the window of the pooling.
+        stride: Its step; `kernel_size` if left out.
+        padding: Its padding.
+
+    Shape:
+        Values and indices (N, C, L) or (C, L); the output has the length
+        (L - 1) stride - 2 padding + kernel_size, or the one given as `output_size` in the call.
+
+    Raises:
+        ValueError: When called, if the pooling could not have had an input of `output_size`.
+
+    Example:
+        >>> import flambeau as torch
+        >>> x = torch.tensor([[1.0, 3.0, 2.0, 0.0]])
+        >>> values, indices = torch.nn.MaxPool1d(2, return_indices=True)(x)
+        >>> torch.nn.MaxUnpool1d(2)(values, indices)
+        tensor([[0., 3., 2., 0.]])
+    """
 
     _spread = staticmethod(_single)
     _unpool = staticmethod(F.max_unpool1d)
@@ -440,6 +432,14 @@ class MaxUnpool2d(_MaxUnpoolNd):
         kernel_size: Size of the window of the pooling.
         stride: Its step; `kernel_size` if left out.
         padding: Its padding.
+
+    Shape:
+        Values and indices (N, C, H, W) or (C, H, W); the output's height is
+        (H - 1) stride - 2 padding + kernel_size, its width likewise, or those given as
+        `output_size` in the call.
+
+    Raises:
+        ValueError: When called, if the pooling could not have had an input of `output_size`.
 
     Example:
         >>> import flambeau as torch
@@ -456,7 +456,27 @@ class MaxUnpool2d(_MaxUnpoolNd):
 
 
 class MaxUnpool3d(_MaxUnpoolNd):
-    """Maxima put back where `MaxPool3d` found them; arguments as of `MaxUnpool2d`."""
+    """Maxima put back where `MaxPool3d` found them, and zeros elsewhere.
+
+    Args:
+        kernel_size: Size of the window of the pooling.
+        stride: Its step; `kernel_size` if left out.
+        padding: Its padding.
+
+    Shape:
+        Values and indices (N, C, D, H, W) or (C, D, H, W); the sizes of the output as those of
+        `MaxUnpool1d`.
+
+    Raises:
+        ValueError: When called, if the pooling could not have had an input of `output_size`.
+
+    Example:
+        >>> import flambeau as torch
+        >>> volume = torch.arange(8.0).reshape(1, 2, 2, 2)
+        >>> values, indices = torch.nn.MaxPool3d(2, return_indices=True)(volume)
+        >>> torch.nn.MaxUnpool3d(2)(values, indices).flatten()
+        tensor([0., 0., 0., 0., 0., 0., 0., 7.])
+    """
 
     _spread = staticmethod(_triple)
     _unpool = staticmethod(F.max_unpool3d)

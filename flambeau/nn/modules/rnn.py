@@ -1,4 +1,4 @@
-"""Recurrent layers and their cells."""
+"""Recurrent layers; `rnn_cell` has their single steps."""
 
 import math
 import numbers
@@ -11,7 +11,7 @@ from flambeau.nn.utils.rnn import PackedSequence
 from flambeau.ops import recurrent
 from flambeau.ops.creation import empty
 
-__all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNBase", "RNNCell", "RNNCellBase"]
+__all__ = ["GRU", "LSTM", "RNN", "RNNBase"]
 
 
 def _draw(module):
@@ -37,9 +37,22 @@ class RNNBase(Module):
         device: Where the parameters live.
         dtype: Their type.
 
+    Shape:
+        Input (T, N, input_size), with `batch_first` (N, T, input_size), or (T, input_size), or a
+        `PackedSequence`.
+
     Raises:
         ValueError: If an argument is out of its range.
+        RuntimeError: When called, if input and state do not fit the layer or each other.
         TypeError: If `hidden_size` is no integer.
+
+    Example:
+        >>> import flambeau as torch
+        >>> layer = torch.nn.RNNBase("GRU", 3, 4)
+        >>> list(layer.state_dict())
+        ['weight_ih_l0', 'weight_hh_l0', 'bias_ih_l0', 'bias_hh_l0']
+        >>> layer.weight_ih_l0.shape  # three gates of 4 rows
+        torch.Size([12, 3])
     """
 
     __constants__ = [
@@ -286,6 +299,9 @@ def _check_sizes(mode, input_size, hidden_size, num_layers, dropout, proj_size):
     for name, size in sizes.items():
         if size <= 0:
             raise ValueError(f"{name} must be greater than zero")
+    for name, size in (("num_layers", num_layers), ("proj_size", proj_size)):
+        if not hasattr(size, "__index__"):
+            raise TypeError(f"{name} should be of type int, got: {type(size).__name__}")
     if num_layers <= 0:
         raise ValueError("num_layers must be greater than zero")
     if proj_size < 0:
@@ -303,7 +319,7 @@ def _refuse_projection(args, kwargs):
 
 
 class RNN(RNNBase):
-    """An Elman network: h' = tanh(W_ih x + b_ih + W_hh h + b_hh) at every step.
+    """An Elman network (1990): h' = tanh(W_ih x + b_ih + W_hh h + b_hh) at every step.
 
     Args:
         input_size: The features of the input.
@@ -317,8 +333,14 @@ class RNN(RNNBase):
         device: Where the parameters live.
         dtype: Their type.
 
+    Shape:
+        Input (T, N, input_size), with `batch_first` (N, T, input_size), or (T, input_size), or a
+        `PackedSequence`; state (layers, N, hidden_size), where both directions of a layer count.
+        The output is (T, N, hidden_size), twice as wide with `bidirectional`, and the last state.
+
     Raises:
         ValueError: If an argument is out of its range.
+        RuntimeError: When called, if input and state do not fit the layer or each other.
 
     Example:
         >>> import flambeau as torch
@@ -335,7 +357,7 @@ class RNN(RNNBase):
         else:
             self.nonlinearity = kwargs.pop("nonlinearity", "tanh")
         modes = {"tanh": "RNN_TANH", "relu": "RNN_RELU"}
-        if self.nonlinearity not in modes:
+        if not isinstance(self.nonlinearity, str) or self.nonlinearity not in modes:
             raise ValueError(
                 f"Unknown nonlinearity '{self.nonlinearity}'. Select from 'tanh' or 'relu'."
             )
@@ -344,6 +366,12 @@ class RNN(RNNBase):
 
 class LSTM(RNNBase):
     """Long short-term memory: a state of two parts, whose change gates control.
+
+    Of a step's input x and state (h, c), the next state is (h', c'), with the quarters i, f, g, o
+    of W_ih x + b_ih + W_hh h + b_hh (Hochreiter & Schmidhuber, 1997; Gers et al., 1999, for f):
+
+        c' = sigmoid(f) c + sigmoid(i) tanh(g)
+        h' = sigmoid(o) tanh(c')
 
     Args:
         input_size: The features of the input.
@@ -357,8 +385,15 @@ class LSTM(RNNBase):
         device: Where the parameters live.
         dtype: Their type.
 
+    Shape:
+        Input (T, N, input_size), with `batch_first` (N, T, input_size), or (T, input_size), or a
+        `PackedSequence`; state (layers, N, hidden_size) twice, where both directions of a layer
+        count. The output is (T, N, hidden_size), twice as wide with `bidirectional`, and the last
+        state.
+
     Raises:
         ValueError: If an argument is out of its range.
+        RuntimeError: When called, if input and state do not fit the layer or each other.
 
     Example:
         >>> import flambeau as torch
@@ -408,6 +443,11 @@ class LSTM(RNNBase):
 class GRU(RNNBase):
     """Gated recurrent units: gates decide how much of the state is kept and used.
 
+    Of a step's input x and state h, the next state is h', with the thirds r, z, n of
+    W_ih x + b_ih and R, Z, N of W_hh h + b_hh (Cho et al., 2014):
+
+        h' = (1 - k) tanh(n + sigmoid(r + R) N) + k h, where k = sigmoid(z + Z)
+
     Args:
         input_size: The features of the input.
         hidden_size: The features of the hidden state.
@@ -419,8 +459,14 @@ class GRU(RNNBase):
         device: Where the parameters live.
         dtype: Their type.
 
+    Shape:
+        Input (T, N, input_size), with `batch_first` (N, T, input_size), or (T, input_size), or a
+        `PackedSequence`; state (layers, N, hidden_size), where both directions of a layer count.
+        The output is (T, N, hidden_size), twice as wide with `bidirectional`, and the last state.
+
     Raises:
         ValueError: If an argument is out of its range.
+        RuntimeError: When called, if input and state do not fit the layer or each other.
 
     Example:
         >>> import flambeau as torch
@@ -432,154 +478,3 @@ class GRU(RNNBase):
     def __init__(self, *args, **kwargs):
         _refuse_projection(args, kwargs)
         super().__init__("GRU", *args, **kwargs)
-
-
-class RNNCellBase(Module):
-    """What the cells have in common.
-
-    Args:
-        input_size: The features of the input.
-        hidden_size: The features of the state.
-        bias: Whether there are biases.
-        num_chunks: How many gates there are.
-        device: Where the parameters live.
-        dtype: Their type.
-    """
-
-    __constants__ = ["input_size", "hidden_size", "bias"]
-
-    def __init__(self, input_size, hidden_size, bias, num_chunks, device=None, dtype=None):
-        super().__init__()
-        self.input_size = input_size
-        self.hidden_size = hidden_size
-        self.bias = bias
-        gates = num_chunks * hidden_size
-        for name, shape in (
-            ("weight_ih", (gates, input_size)),
-            ("weight_hh", (gates, hidden_size)),
-            ("bias_ih", (gates,)),
-            ("bias_hh", (gates,)),
-        ):
-            wanted = bias or name.startswith("weight")
-            parameter = Parameter(empty(shape, device=device, dtype=dtype)) if wanted else None
-            self.register_parameter(name, parameter)
-        self.reset_parameters()
-
-    def reset_parameters(self):
-        """Draw all parameters uniformly from ±1/sqrt(hidden_size)."""
-        _draw(self)
-
-    def _parameters_of_step(self):
-        return self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
-
-    def _batched(self, input, hx):
-        """Input and state with a batch axis, the state zeros if it is None."""
-        name = type(self).__name__
-        if input.dim() not in (1, 2):
-            raise ValueError(f"{name}: Expected input to be 1D or 2D, got {input.dim()}D instead")
-        if hx is not None and hx.dim() not in (1, 2):
-            raise ValueError(f"{name}: Expected hidden to be 1D or 2D, got {hx.dim()}D instead")
-        batched = input.dim() == 2
-        input = input if batched else input.unsqueeze(0)
-        if hx is None:
-            return input, input.new_zeros((input.size(0), self.hidden_size))
-        return input, hx if batched else hx.unsqueeze(0)
-
-    def extra_repr(self):
-        text = f"{self.input_size}, {self.hidden_size}"
-        if not self.bias:
-            text += f", bias={self.bias}"
-        if getattr(self, "nonlinearity", "tanh") != "tanh":
-            text += f", nonlinearity={self.nonlinearity}"
-        return text
-
-
-class RNNCell(RNNCellBase):
-    """One step of `RNN`.
-
-    Args:
-        input_size: The features of the input.
-        hidden_size: The features of the state.
-        bias: Whether there are biases.
-        nonlinearity: "tanh" or "relu".
-        device: Where the parameters live.
-        dtype: Their type.
-
-    Example:
-        >>> import flambeau as torch
-        >>> torch.nn.RNNCell(3, 4)(torch.ones(2, 3)).shape
-        torch.Size([2, 4])
-    """
-
-    __constants__ = ["input_size", "hidden_size", "bias", "nonlinearity"]
-
-    def __init__(
-        self, input_size, hidden_size, bias=True, nonlinearity="tanh", device=None, dtype=None
-    ):
-        super().__init__(input_size, hidden_size, bias, 1, device, dtype)
-        self.nonlinearity = nonlinearity
-
-    def forward(self, input, hx=None):
-        """The next state."""
-        steps = {"tanh": recurrent.rnn_tanh_cell, "relu": recurrent.rnn_relu_cell}
-        rows, state = self._batched(input, hx)
-        if self.nonlinearity not in steps:
-            raise RuntimeError(f"Unknown nonlinearity: {self.nonlinearity}")
-        state = steps[self.nonlinearity](rows, state, *self._parameters_of_step())
-        return state if input.dim() == 2 else state.squeeze(0)
-
-
-class LSTMCell(RNNCellBase):
-    """One step of `LSTM`.
-
-    Args:
-        input_size: The features of the input.
-        hidden_size: The features of the state.
-        bias: Whether there are biases.
-        device: Where the parameters live.
-        dtype: Their type.
-
-    Example:
-        >>> import flambeau as torch
-        >>> hidden, cell = torch.nn.LSTMCell(3, 4)(torch.ones(2, 3))
-        >>> hidden.shape
-        torch.Size([2, 4])
-    """
-
-    def __init__(self, input_size, hidden_size, bias=True, device=None, dtype=None):
-        super().__init__(input_size, hidden_size, bias, 4, device, dtype)
-
-    def forward(self, input, hx=None):
-        """The next state and the next state of the cell."""
-        state = []
-        for part in (None, None) if hx is None else hx:
-            rows, part = self._batched(input, part)
-            state.append(part)
-        h, c = recurrent.lstm_cell(rows, tuple(state), *self._parameters_of_step())
-        return (h, c) if input.dim() == 2 else (h.squeeze(0), c.squeeze(0))
-
-
-class GRUCell(RNNCellBase):
-    """One step of `GRU`.
-
-    Args:
-        input_size: The features of the input.
-        hidden_size: The features of the state.
-        bias: Whether there are biases.
-        device: Where the parameters live.
-        dtype: Their type.
-
-    Example:
-        >>> import flambeau as torch
-        >>> torch.nn.GRUCell(3, 4)(torch.ones(2, 3)).shape
-        torch.Size([2, 4])
-    """
-
-    def __init__(self, input_size, hidden_size, bias=True, device=None, dtype=None):
-        super().__init__(input_size, hidden_size, bias, 3, device, dtype)
-
-    def forward(self, input, hx=None):
-        """The next state."""
-        rows, state = self._batched(input, hx)
-        state = recurrent.gru_cell(rows, state, *self._parameters_of_step())
-        return state if input.dim() == 2 else state.squeeze(0)

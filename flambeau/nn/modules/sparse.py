@@ -1,5 +1,6 @@
 """Embeddings."""
 
+from flambeau.core.errors import AssertedError
 from flambeau.core.grad_mode import no_grad
 from flambeau.nn import functional as F
 from flambeau.nn import init
@@ -16,7 +17,7 @@ class _Table(Module):
     def _set_sizes(self, rows, columns, padding_idx, message):
         if padding_idx is not None:
             if not -rows <= padding_idx < rows:
-                raise ValueError(message)
+                raise AssertedError(message)
             padding_idx %= rows
         self.num_embeddings = rows
         self.embedding_dim = columns
@@ -26,7 +27,7 @@ class _Table(Module):
         """Take the table that is given, or draw one."""
         shape = (self.num_embeddings, self.embedding_dim)
         if given is not None and tuple(given.shape) != shape:
-            raise ValueError("Shape of weight does not match num_embeddings and embedding_dim")
+            raise AssertedError("Shape of weight does not match num_embeddings and embedding_dim")
         weight = empty(shape, device=device, dtype=dtype) if given is None else given
         self.weight = Parameter(weight, requires_grad=not frozen)
         if given is None:
@@ -39,10 +40,21 @@ class _Table(Module):
             with no_grad():
                 self.weight[self.padding_idx].fill_(0)
 
+    def _look_up_repr(self):
+        """The options of looking vectors up, as far as they are not the usual ones."""
+        text = ""
+        if self.max_norm is not None:
+            text += f", max_norm={self.max_norm}"
+        if self.norm_type != 2:
+            text += f", norm_type={self.norm_type}"
+        if self.scale_grad_by_freq:
+            text += f", scale_grad_by_freq={self.scale_grad_by_freq}"
+        return text
+
 
 def _sizes_of(embeddings):
     if embeddings.dim() != 2:
-        raise ValueError("Embeddings parameter is expected to be 2-dimensional")
+        raise AssertedError("Embeddings parameter is expected to be 2-dimensional")
     return embeddings.shape
 
 
@@ -60,8 +72,12 @@ class Embedding(_Table):
         device: Where the table lives.
         dtype: Its type.
 
+    Shape:
+        Integers of any shape; the output is (*input, embedding_dim).
+
     Raises:
         ValueError: If `padding_idx` is not an index of the table.
+        IndexError: When called, if an index is none of the table.
 
     Example:
         >>> import flambeau as torch
@@ -118,12 +134,7 @@ class Embedding(_Table):
         text = f"{self.num_embeddings}, {self.embedding_dim}"
         if self.padding_idx is not None:
             text += f", padding_idx={self.padding_idx}"
-        if self.max_norm is not None:
-            text += f", max_norm={self.max_norm}"
-        if self.norm_type != 2:
-            text += f", norm_type={self.norm_type}"
-        if self.scale_grad_by_freq:
-            text += f", scale_grad_by_freq={self.scale_grad_by_freq}"
+        text += self._look_up_repr()
         if self.sparse:
             text += ", sparse=True"
         return text
@@ -155,6 +166,12 @@ class Embedding(_Table):
 
         Raises:
             ValueError: If the table is not a matrix.
+
+        Example:
+            >>> import flambeau as torch
+            >>> layer = torch.nn.Embedding.from_pretrained(torch.tensor([[0.0, 0.5], [1.0, 1.5]]))
+            >>> layer(torch.tensor([1])), layer.weight.requires_grad
+            (tensor([[1.0000, 1.5000]]), False)
         """
         rows, columns = _sizes_of(embeddings)
         return cls(
@@ -186,8 +203,13 @@ class EmbeddingBag(_Table):
         device: Where the table lives.
         dtype: Its type.
 
+    Shape:
+        Indices (N), and offsets (B), where each of B bags begins; or indices (B, N), a bag in each
+        row. The output is (B, embedding_dim).
+
     Raises:
         ValueError: If `padding_idx` is not an index of the table.
+        RuntimeError: When called, if an index is none of the table.
 
     Example:
         >>> import flambeau as torch
@@ -251,13 +273,7 @@ class EmbeddingBag(_Table):
         )
 
     def extra_repr(self):
-        text = f"{self.num_embeddings}, {self.embedding_dim}"
-        if self.max_norm is not None:
-            text += f", max_norm={self.max_norm}"
-        if self.norm_type != 2:
-            text += f", norm_type={self.norm_type}"
-        if self.scale_grad_by_freq:
-            text += f", scale_grad_by_freq={self.scale_grad_by_freq}"
+        text = f"{self.num_embeddings}, {self.embedding_dim}" + self._look_up_repr()
         text += f", mode={self.mode!r}"
         if self.padding_idx is not None:
             text += f", padding_idx={self.padding_idx}"
@@ -294,6 +310,12 @@ class EmbeddingBag(_Table):
 
         Raises:
             ValueError: If the table is not a matrix.
+
+        Example:
+            >>> import flambeau as torch
+            >>> layer = torch.nn.EmbeddingBag.from_pretrained(torch.tensor([[1.0], [2.0], [6.0]]))
+            >>> layer(torch.tensor([[0, 1, 2]]))  # the mean
+            tensor([[3.]])
         """
         rows, columns = _sizes_of(embeddings)
         layer = cls(

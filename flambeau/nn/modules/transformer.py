@@ -138,6 +138,10 @@ class TransformerEncoderLayer(_Layer):
     __doc__ = f"""Attention of a sequence to itself, and two linear layers.
 
     {_Layer.__doc__}
+    Shape:
+        (S, N, d_model), with `batch_first` (N, S, d_model), or (S, d_model); the output has the
+        shape of the input.
+
     Example:
         >>> import flambeau as torch
         >>> layer = torch.nn.TransformerEncoderLayer(8, 2, 16)
@@ -173,6 +177,10 @@ class TransformerDecoderLayer(_Layer):
     __doc__ = f"""Attention of a sequence to itself and to another one, and two linear layers.
 
     {_Layer.__doc__}
+    Shape:
+        Sequences (T, N, d_model) and (S, N, d_model), with `batch_first` N before T and S, or both
+        without N. The output has the shape of the first.
+
     Example:
         >>> import flambeau as torch
         >>> layer = torch.nn.TransformerDecoderLayer(8, 2, 16)
@@ -234,6 +242,9 @@ class TransformerEncoder(Module):
         enable_nested_tensor: Accepted; padded places are computed in every case.
         mask_check: Accepted, likewise.
 
+    Shape:
+        (S, N, E), with `batch_first` (N, S, E), or (S, E); the output has the shape of the input.
+
     Example:
         >>> import flambeau as torch
         >>> layer = torch.nn.TransformerEncoderLayer(8, 2, 16)
@@ -282,6 +293,10 @@ class TransformerDecoder(Module):
         decoder_layer: The layer, which is copied with its values.
         num_layers: How many copies.
         norm: A normalisation after the last, or None.
+
+    Shape:
+        Sequences (T, N, E) and (S, N, E), with `batch_first` N before T and S, or both without N.
+        The output has the shape of the first.
 
     Example:
         >>> import flambeau as torch
@@ -332,7 +347,7 @@ class TransformerDecoder(Module):
 
 
 class Transformer(Module):
-    """An encoder and a decoder.
+    """An encoder and a decoder (Vaswani et al., 2017).
 
     Args:
         d_model: The features of both sequences.
@@ -350,6 +365,10 @@ class Transformer(Module):
         bias: Whether linear layers and normalisations have biases.
         device: Where the parameters live.
         dtype: Their type.
+
+    Shape:
+        Sequences (S, N, d_model) and (T, N, d_model), with `batch_first` N before S and T, or both
+        without N. The output has the shape of the second.
 
     Example:
         >>> import flambeau as torch

@@ -16,6 +16,13 @@ class Upsample(Module):
         align_corners: Whether the centres of the first and last elements stay where they are.
         recompute_scale_factor: Take the scale from the rounded sizes.
 
+    Shape:
+        (N, C, d1), (N, C, d1, d2) or (N, C, d1, d2, d3); the output is (N, C, *size).
+
+    Raises:
+        ValueError: When called, if not exactly one of `size` and `scale_factor` was given, or the
+            mode does not take `align_corners`.
+
     Example:
         >>> import flambeau as torch
         >>> torch.nn.Upsample(scale_factor=2)(torch.tensor([[[1.0, 2.0]]]))
@@ -78,6 +85,18 @@ class UpsamplingNearest2d(Upsample):
     Args:
         size: The new height and width.
         scale_factor: Instead of `size`: how much larger to become.
+
+    Shape:
+        (N, C, H, W); the output is (N, C, H', W').
+
+    Raises:
+        ValueError: When called, if not exactly one of `size` and `scale_factor` was given.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.UpsamplingNearest2d(scale_factor=2)(torch.tensor([[[[1.0, 2.0]]]]))
+        tensor([[[[1., 1., 2., 2.],
+                  [1., 1., 2., 2.]]]])
     """
 
     def __init__(self, size=None, scale_factor=None):
@@ -90,6 +109,17 @@ class UpsamplingBilinear2d(Upsample):
     Args:
         size: The new height and width.
         scale_factor: Instead of `size`: how much larger to become.
+
+    Shape:
+        (N, C, H, W); the output is (N, C, H', W').
+
+    Raises:
+        ValueError: When called, if not exactly one of `size` and `scale_factor` was given.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.UpsamplingBilinear2d(size=(1, 3))(torch.tensor([[[[1.0, 2.0]]]]))
+        tensor([[[[1.0000, 1.5000, 2.0000]]]])
     """
 
     def __init__(self, size=None, scale_factor=None):

@@ -47,6 +47,14 @@ def data_parallel(module, inputs, device_ids=None, output_device=None, dim=0, mo
 
     Returns:
         What the module returns.
+
+    Example:
+        >>> import flambeau as torch
+        >>> layer = torch.nn.Linear(2, 1)
+        >>> layer.weight.data.fill_(1.0), layer.bias.data.fill_(0.5)
+        (tensor([[1., 1.]]), tensor([0.5000]))
+        >>> torch.nn.parallel.data_parallel(layer, torch.ones(2)).tolist()
+        [2.5]
     """
     if not isinstance(inputs, tuple):
         inputs = () if inputs is None else (inputs,)

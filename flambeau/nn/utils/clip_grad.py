@@ -4,6 +4,7 @@ import warnings
 
 from flambeau.backends import kernels
 from flambeau.core.grad_mode import no_grad
+from flambeau.core.registry import explain_functions
 from flambeau.core.tensor import Tensor
 from flambeau.ops.join import stack
 from flambeau.ops.values import tensor
@@ -41,6 +42,11 @@ def get_total_norm(tensors, norm_type=2.0, error_if_nonfinite=False, foreach=Non
 
     Raises:
         RuntimeError: See `error_if_nonfinite`.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.utils.get_total_norm([torch.tensor([3.0]), torch.tensor([[0.0, 4.0]])])
+        tensor(5.)
     """
     tensors = _list_of(tensors)
     if not tensors:
@@ -61,11 +67,22 @@ def get_total_norm(tensors, norm_type=2.0, error_if_nonfinite=False, foreach=Non
 def clip_grads_with_norm_(parameters, max_norm, total_norm, foreach=None):
     """Scale the gradients, whose norm is `total_norm`, down to the norm `max_norm`, in place.
 
+    `clip_grad_norm_` does so with the norm of these gradients; this is for norms found otherwise,
+    of several sets of parameters for instance.
+
     Args:
         parameters: A tensor or an iterable of them.
         max_norm: The largest norm allowed.
         total_norm: The norm of all gradients, see `get_total_norm`.
         foreach: Accepted for programs that set it; there is one way here.
+
+    Example:
+        >>> import flambeau as torch
+        >>> p = torch.nn.Parameter(torch.zeros(1))
+        >>> p.grad = torch.tensor([4.0])
+        >>> torch.nn.utils.clip_grads_with_norm_([p], 1.0, total_norm=torch.tensor(8.0))
+        >>> p.grad
+        tensor([0.5000])
     """
     _scale(_gradients(parameters), max_norm, total_norm)
 
@@ -111,7 +128,31 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=Fals
 
 
 def clip_grad_norm(parameters, max_norm, norm_type=2.0, error_if_nonfinite=False, foreach=None):
-    """The former name of `clip_grad_norm_`."""
+    """The former name of `clip_grad_norm_`; warns.
+
+    Args:
+        parameters: A tensor or an iterable of them.
+        max_norm: The largest norm allowed.
+        norm_type: The p of the norm; may be infinite.
+        error_if_nonfinite: Raise if the norm is infinite or NaN.
+        foreach: Accepted for programs that set it; there is one way here.
+
+    Returns:
+        The norm of all gradients before, a tensor of no dimension.
+
+    Raises:
+        RuntimeError: See `error_if_nonfinite`.
+
+    Example:
+        >>> import warnings
+        >>> import flambeau as torch
+        >>> p = torch.nn.Parameter(torch.zeros(2))
+        >>> p.grad = torch.tensor([3.0, 4.0])
+        >>> with warnings.catch_warnings():
+        ...     warnings.simplefilter("ignore")
+        ...     torch.nn.utils.clip_grad_norm([p], 1.0)
+        tensor(5.)
+    """
     warnings.warn(
         "`torch.nn.utils.clip_grad_norm` is now deprecated in favor of "
         "`torch.nn.utils.clip_grad_norm_`.",
@@ -128,8 +169,19 @@ def clip_grad_value_(parameters, clip_value, foreach=None):
         parameters: A tensor or an iterable of them.
         clip_value: The bound.
         foreach: Accepted for programs that set it; there is one way here.
+
+    Example:
+        >>> import flambeau as torch
+        >>> p = torch.nn.Parameter(torch.zeros(3))
+        >>> p.grad = torch.tensor([-9.0, 0.5, 3.0])
+        >>> torch.nn.utils.clip_grad_value_([p], 1.0)
+        >>> p.grad
+        tensor([-1.0000,  0.5000,  1.0000])
     """
     bound = float(clip_value)
     with no_grad():
         for gradient in _gradients(parameters):
             gradient.clamp_(min=-bound, max=bound)
+
+
+explain_functions(globals())

@@ -1,5 +1,6 @@
 """Parameters as one vector."""
 
+from flambeau.core.registry import explain_functions
 from flambeau.ops.join import cat
 
 
@@ -28,11 +29,19 @@ def vector_to_parameters(vec, parameters):
     Afterwards the parameters are views of the vector.
 
     Args:
-        vec: A tensor of one dimension.
+        vec: A tensor of one dimension, with as many elements as all parameters.
         parameters: An iterable of tensors.
 
     Raises:
-        TypeError: If `vec` is not a tensor.
+        TypeError: If `vec` is not a tensor, or the parameters are on several devices.
+        RuntimeError: If `vec` is too short.
+
+    Example:
+        >>> import flambeau as torch
+        >>> layer = torch.nn.Linear(2, 1)
+        >>> torch.nn.utils.vector_to_parameters(torch.tensor([1.0, 2.0, 3.0]), layer.parameters())
+        >>> layer.weight.tolist(), layer.bias.tolist()
+        ([[1.0, 2.0]], [3.0])
     """
     from flambeau.core.tensor import Tensor
 
@@ -53,3 +62,6 @@ def _require_one_device(parameters):
         raise TypeError(
             "Found two parameters on different devices, this is currently not supported."
         )
+
+
+explain_functions(globals())

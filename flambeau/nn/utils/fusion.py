@@ -36,18 +36,30 @@ def _fused(layer_weight, layer_bias, scale, bias, shape):
 def fuse_conv_bn_weights(conv_w, conv_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b, transpose=False):
     """Weight and bias of a convolution that does what it and a normalisation did.
 
+    The weight is multiplied by s = bn_w / sqrt(bn_rv + bn_eps) for each output channel, and the
+    bias becomes (conv_b - bn_rm) s + bn_b.
+
     Args:
-        conv_w: The weight of the convolution.
-        conv_b: Its bias, or None.
-        bn_rm: The running mean of the normalisation.
-        bn_rv: Its running variance.
+        conv_w: The weight of the convolution, (O, I, ...), or (I, O, ...) of a transposed one.
+        conv_b: Its bias (O), or None.
+        bn_rm: The running mean of the normalisation, (O).
+        bn_rv: Its running variance, (O).
         bn_eps: What is added to the variance.
-        bn_w: Its scale, or None.
-        bn_b: Its shift, or None.
+        bn_w: Its scale (O), or None.
+        bn_b: Its shift (O), or None.
         transpose: Whether the convolution is a transposed one.
 
     Returns:
         The two parameters.
+
+    Example:
+        >>> import flambeau as torch
+        >>> mean, variance = torch.tensor([1.0]), torch.tensor([4.0])
+        >>> weight, bias = torch.nn.utils.fuse_conv_bn_weights(
+        ...     torch.ones(1, 1, 1), None, mean, variance, 0.0, torch.tensor([6.0]), None
+        ... )
+        >>> weight.detach().flatten(), bias.detach()
+        (tensor([3.]), tensor([-3.]))
     """
     scale, bias = _scale_and_shift(conv_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b)
     shape = [1] * conv_w.dim()
@@ -58,17 +70,29 @@ def fuse_conv_bn_weights(conv_w, conv_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b, trans
 def fuse_linear_bn_weights(linear_w, linear_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b):
     """Weight and bias of a linear layer that does what it and a normalisation did.
 
+    The weight is multiplied by s = bn_w / sqrt(bn_rv + bn_eps) for each output, and the bias
+    becomes (linear_b - bn_rm) s + bn_b.
+
     Args:
-        linear_w: The weight of the layer.
-        linear_b: Its bias, or None.
-        bn_rm: The running mean of the normalisation.
-        bn_rv: Its running variance.
+        linear_w: The weight of the layer, (O, I).
+        linear_b: Its bias (O), or None.
+        bn_rm: The running mean of the normalisation, (O).
+        bn_rv: Its running variance, (O).
         bn_eps: What is added to the variance.
-        bn_w: Its scale.
-        bn_b: Its shift.
+        bn_w: Its scale, (O).
+        bn_b: Its shift, (O).
 
     Returns:
         The two parameters.
+
+    Example:
+        >>> import flambeau as torch
+        >>> mean, variance, six = torch.tensor([1.0]), torch.tensor([4.0]), torch.tensor([6.0])
+        >>> weight, bias = torch.nn.utils.fuse_linear_bn_weights(
+        ...     torch.ones(1, 2), None, mean, variance, 0.0, six, torch.tensor([0.5])
+        ... )
+        >>> weight.detach(), bias.detach()
+        (tensor([[3., 3.]]), tensor([-2.5000]))
     """
     scale, bias = _scale_and_shift(linear_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b)
     return _fused(linear_w, linear_b, scale, bias, (-1, 1))
@@ -82,6 +106,15 @@ def _require(condition, message):
 def _checked_copy(layer, bn):
     _require(not layer.training and not bn.training, "Fusion only for eval!")
     return copy.deepcopy(layer)
+
+
+def _statistics(bn):
+    """What the normalisation does, as the functions of weights take it."""
+    _require(
+        bn.running_mean is not None and bn.running_var is not None,
+        "bn.running_mean and bn.running_var must not be None",
+    )
+    return bn.running_mean, bn.running_var, bn.eps, bn.weight, bn.bias
 
 
 def fuse_conv_bn_eval(conv, bn, transpose=False):
@@ -107,11 +140,7 @@ def fuse_conv_bn_eval(conv, bn, transpose=False):
         True
     """
     fused = _checked_copy(conv, bn)
-    _require(
-        bn.running_mean is not None and bn.running_var is not None,
-        "bn.running_mean and bn.running_var must not be None",
-    )
-    statistics = (bn.running_mean, bn.running_var, bn.eps, bn.weight, bn.bias)
+    statistics = _statistics(bn)
     fused.weight, fused.bias = fuse_conv_bn_weights(conv.weight, conv.bias, *statistics, transpose)
     return fused
 
@@ -129,6 +158,16 @@ def fuse_linear_bn_eval(linear, bn):
     Raises:
         AssertionError: If one is in training mode, there are no running statistics, or the numbers
             of features do not fit together.
+
+    Example:
+        >>> import flambeau as torch
+        >>> linear, bn = torch.nn.Linear(2, 3).eval(), torch.nn.BatchNorm1d(3).eval()
+        >>> bn.running_mean.fill_(7.0)
+        tensor([7., 7., 7.])
+        >>> fused = torch.nn.utils.fuse_linear_bn_eval(linear, bn)
+        >>> x = torch.ones(4, 2)
+        >>> torch.allclose(fused(x), bn(linear(x)), atol=1e-5)
+        True
     """
     fused = _checked_copy(linear, bn)
     _require(
@@ -136,10 +175,6 @@ def fuse_linear_bn_eval(linear, bn):
         "To fuse, linear.out_features == bn.num_features or bn.num_features == 1, got "
         f"linear.out_features={linear.out_features} and bn.num_features={bn.num_features}",
     )
-    _require(
-        bn.running_mean is not None and bn.running_var is not None,
-        "bn.running_mean and bn.running_var must not be None",
-    )
-    statistics = (bn.running_mean, bn.running_var, bn.eps, bn.weight, bn.bias)
+    statistics = _statistics(bn)
     fused.weight, fused.bias = fuse_linear_bn_weights(linear.weight, linear.bias, *statistics)
     return fused

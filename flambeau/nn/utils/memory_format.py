@@ -1,6 +1,7 @@
 """Converting the weights of convolutions to a memory format."""
 
-from flambeau.nn.modules.conv import Conv2d, Conv3d, ConvTranspose2d, ConvTranspose3d
+from flambeau.nn.modules.conv import Conv2d, Conv3d
+from flambeau.nn.modules.conv_transpose import ConvTranspose2d, ConvTranspose3d
 
 __all__ = ["convert_conv2d_weight_memory_format", "convert_conv3d_weight_memory_format"]
 

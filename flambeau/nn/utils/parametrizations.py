@@ -2,6 +2,7 @@
 
 from flambeau.core.errors import ArgumentValueError, OutOfRangeError, UnsupportedError
 from flambeau.core.numeric import finfo
+from flambeau.core.registry import explain_functions
 from flambeau.core.tensor import Tensor
 from flambeau.nn import functional as F
 from flambeau.nn.modules.module import Module
@@ -315,3 +316,6 @@ def spectral_norm(module, name="weight", n_power_iterations=1, eps=1e-12, dim=No
     return parametrize.register_parametrization(
         module, name, _SpectralNorm(weight, n_power_iterations, dim, eps)
     )
+
+
+explain_functions(globals())

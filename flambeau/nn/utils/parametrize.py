@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 
 from flambeau.core.errors import ArgumentValueError, RuntimeFailure
 from flambeau.core.grad_mode import no_grad
+from flambeau.core.registry import explain_functions
 from flambeau.core.tensor import Tensor
 from flambeau.nn.modules.container import ModuleDict, ModuleList
 from flambeau.nn.modules.module import Module
@@ -93,6 +94,13 @@ class ParametrizationList(ModuleList):
 
     Raises:
         ValueError: If there is no parametrization, or one returns something that does not fit.
+
+    Example:
+        >>> import flambeau as torch
+        >>> layer = torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(2, 3))
+        >>> parametrizations = layer.parametrizations.weight
+        >>> [name for name, _ in parametrizations.named_parameters()]
+        ['original0', 'original1']
     """
 
     def __init__(self, modules, original, unsafe=False):
@@ -176,6 +184,13 @@ class ParametrizationList(ModuleList):
         Raises:
             RuntimeError: If a parametrization has no `right_inverse`.
             ValueError: If one returns something that does not fit the original tensors.
+
+        Example:
+            >>> import flambeau as torch
+            >>> layer = torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(1, 1))
+            >>> layer.parametrizations.weight.right_inverse(torch.tensor([[-3.0]]))
+            >>> layer.weight.tolist(), layer.parametrizations.weight.original0.tolist()
+            ([[-3.0]], [[3.0]])
         """
         with no_grad():
             for module in reversed(list(self)):
@@ -382,6 +397,16 @@ def is_parametrized(module, tensor_name=None):
     Args:
         module: The module.
         tensor_name: The name of the tensor; any tensor if None.
+
+    Returns:
+        True or False.
+
+    Example:
+        >>> import flambeau as torch
+        >>> layer = torch.nn.utils.parametrizations.orthogonal(torch.nn.Linear(3, 3))
+        >>> is_parametrized = torch.nn.utils.parametrize.is_parametrized
+        >>> is_parametrized(layer), is_parametrized(layer, "weight"), is_parametrized(layer, "bias")
+        (True, True, False)
     """
     parametrizations = getattr(module, "parametrizations", None)
     if not isinstance(parametrizations, ModuleDict):
@@ -403,6 +428,17 @@ def remove_parametrizations(module, tensor_name, leave_parametrized=True):
     Raises:
         ValueError: If it is not parametrized, or the original tensor is wanted and there are
             several.
+
+    Example:
+        >>> import flambeau as torch
+        >>> class Abs(torch.nn.Module):
+        ...     def forward(self, x):
+        ...         return x.abs()
+        >>> parametrize = torch.nn.utils.parametrize
+        >>> layer = parametrize.register_parametrization(torch.nn.Linear(9, 9), "weight", Abs())
+        >>> layer = parametrize.remove_parametrizations(layer, "weight")
+        >>> type(layer).__name__, bool((layer.weight >= 0).all())
+        ('Linear', True)
     """
     if not is_parametrized(module, tensor_name):
         raise ArgumentValueError(
@@ -432,7 +468,22 @@ def remove_parametrizations(module, tensor_name, leave_parametrized=True):
 
 
 def type_before_parametrizations(module):
-    """The class of a module, without the one that a parametrization put in its place."""
+    """The class of a module, without the one that a parametrization put in its place.
+
+    Args:
+        module: The module, parametrized or not.
+
+    Returns:
+        A class.
+
+    Example:
+        >>> import flambeau as torch
+        >>> layer = torch.nn.utils.parametrizations.orthogonal(torch.nn.Linear(3, 3))
+        >>> type(layer).__name__
+        'ParametrizedLinear'
+        >>> torch.nn.utils.parametrize.type_before_parametrizations(layer) is torch.nn.Linear
+        True
+    """
     return type(module).__bases__[0] if is_parametrized(module) else type(module)
 
 
@@ -446,6 +497,15 @@ def transfer_parametrizations_and_params(from_module, to_module, tensor_name=Non
 
     Returns:
         `to_module`.
+
+    Example:
+        >>> import flambeau as torch
+        >>> first = torch.nn.utils.parametrizations.orthogonal(torch.nn.Linear(3, 3))
+        >>> second = torch.nn.Linear(3, 3)
+        >>> parametrize = torch.nn.utils.parametrize
+        >>> second = parametrize.transfer_parametrizations_and_params(first, second)
+        >>> torch.equal(second.weight, first.weight)
+        True
     """
     if not is_parametrized(from_module):
         return to_module
@@ -459,3 +519,6 @@ def transfer_parametrizations_and_params(from_module, to_module, tensor_name=Non
         for original in given._parameters.keys() | given._buffers.keys():
             setattr(to_module.parametrizations[name], original, getattr(given, original))
     return to_module
+
+
+explain_functions(globals())

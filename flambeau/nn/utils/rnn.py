@@ -4,6 +4,7 @@ import itertools
 from collections import namedtuple
 
 from flambeau.core.dtype import int64
+from flambeau.core.registry import explain_functions
 from flambeau.core.tensor import Tensor
 from flambeau.ops.creation import empty_like
 from flambeau.ops.join import cat
@@ -36,6 +37,16 @@ class PackedSequence(_Fields):
         batch_sizes: the number of rows of each step, int64 on the CPU.
         sorted_indices: which sequence each of the first step's rows belongs to, None if in order.
         unsorted_indices: the way back.
+
+    Raises:
+        ValueError: if `batch_sizes` is not on the CPU.
+
+    Example:
+        >>> import flambeau as torch
+        >>> words = [torch.tensor([1, 2, 3]), torch.tensor([10])]
+        >>> packed = torch.nn.utils.rnn.pack_sequence(words)
+        >>> packed.data, packed.batch_sizes
+        (tensor([ 1, 10,  2,  3]), tensor([2, 1, 1]))
     """
 
     __slots__ = ()
@@ -105,6 +116,12 @@ for _name in ("double", "float", "half", "long", "int", "short", "char", "byte")
 
 def invert_permutation(permutation):
     """The permutation that undoes another one; None for None.
+
+    Args:
+        permutation: (N), the numbers below N in any order, int64; or None.
+
+    Returns:
+        (N), where number i stands at the place that `permutation` moved i from.
 
     Example:
         >>> import flambeau as torch
@@ -225,6 +242,13 @@ def pad_packed_sequence(sequence, batch_first=False, padding_value=0.0, total_le
 
     Raises:
         ValueError: if `total_length` is too small.
+
+    Example:
+        >>> import flambeau as torch
+        >>> packed = torch.nn.utils.rnn.pack_sequence([torch.tensor([1, 2, 3]), torch.tensor([10])])
+        >>> torch.nn.utils.rnn.pad_packed_sequence(packed, batch_first=True, padding_value=-1)
+        (tensor([[ 1,  2,  3],
+                [10, -1, -1]]), tensor([3, 1]))
     """
     sizes = sequence.batch_sizes.tolist()
     longest = len(sizes)
@@ -315,6 +339,12 @@ def unpad_sequence(padded_sequences, lengths, batch_first=False):
 
     Returns:
         A list of tensors (length, ...).
+
+    Example:
+        >>> import flambeau as torch
+        >>> padded = torch.tensor([[1, 2, 3], [10, 0, 0]])
+        >>> torch.nn.utils.rnn.unpad_sequence(padded, torch.tensor([3, 1]), batch_first=True)
+        [tensor([1, 2, 3]), tensor([10])]
     """
     if not batch_first:
         padded_sequences = padded_sequences.transpose(0, 1)
@@ -322,7 +352,17 @@ def unpad_sequence(padded_sequences, lengths, batch_first=False):
 
 
 def pack_sequence(sequences, enforce_sorted=True):
-    """Packs a list of sequences (length, ...); see `pack_padded_sequence`.
+    """Packs a list of sequences; see `pack_padded_sequence`.
+
+    Args:
+        sequences: tensors (length, ...), of which only the lengths differ.
+        enforce_sorted: require that the lengths do not increase; otherwise they are sorted.
+
+    Returns:
+        A `PackedSequence`.
+
+    Raises:
+        RuntimeError: if the sequences do not fit together, or are not in order.
 
     Example:
         >>> import flambeau as torch
@@ -335,6 +375,22 @@ def pack_sequence(sequences, enforce_sorted=True):
 
 
 def unpack_sequence(packed_sequences):
-    """The sequences of a `PackedSequence`, as a list."""
+    """The sequences of a `PackedSequence`, as a list.
+
+    Args:
+        packed_sequences: What `pack_sequence` returned.
+
+    Returns:
+        A list of tensors (length, ...), in the order in which they were packed.
+
+    Example:
+        >>> import flambeau as torch
+        >>> packed = torch.nn.utils.rnn.pack_sequence([torch.tensor([1, 2, 3]), torch.tensor([10])])
+        >>> torch.nn.utils.rnn.unpack_sequence(packed)
+        [tensor([1, 2, 3]), tensor([10])]
+    """
     padded, lengths = pad_packed_sequence(packed_sequences, batch_first=True)
     return unpad_sequence(padded, lengths, batch_first=True)
+
+
+explain_functions(globals())

@@ -2,6 +2,7 @@
 
 from flambeau.core.errors import ArgumentValueError, RuntimeFailure
 from flambeau.core.grad_mode import no_grad
+from flambeau.core.registry import explain_functions
 from flambeau.nn import functional as F
 from flambeau.nn.parameter import Parameter, is_lazy
 from flambeau.nn.utils._norms import as_matrix, find_hook, output_axis, power_iteration
@@ -24,6 +25,14 @@ class SpectralNorm:
 
     Raises:
         ValueError: If the number of steps is not positive.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.nn.utils.spectral_norm import SpectralNorm
+        >>> layer = torch.nn.Linear(3, 2, bias=False)
+        >>> hook = SpectralNorm.apply(layer, "weight", 1, 0, 1e-12)
+        >>> sorted(layer.state_dict())
+        ['weight_orig', 'weight_u', 'weight_v']
     """
 
     # Before version 1, state dicts had the weight itself and no right singular vector.
@@ -196,6 +205,15 @@ def remove_spectral_norm(module, name="weight"):
 
     Raises:
         ValueError: If the weight has no such hook.
+
+    Example:
+        >>> import flambeau as torch
+        >>> layer = torch.nn.utils.spectral_norm(torch.nn.Linear(2, 3, bias=False))
+        >>> [name for name, _ in layer.named_parameters()]
+        ['weight_orig']
+        >>> layer = torch.nn.utils.remove_spectral_norm(layer)
+        >>> [name for name, _ in layer.named_parameters()]
+        ['weight']
     """
     key = find_hook(module, SpectralNorm, name)
     if key is None:
@@ -207,3 +225,6 @@ def remove_spectral_norm(module, name="weight"):
             if isinstance(hook, ours) and hook.fn.name == name:
                 del hooks[key]
     return module
+
+
+explain_functions(globals())

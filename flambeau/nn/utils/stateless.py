@@ -20,6 +20,19 @@ def functional_call(
 
     Returns:
         What the module returns.
+
+    Raises:
+        RuntimeError: With `strict`, if a name is missing or none of the module's.
+
+    Example:
+        >>> import warnings
+        >>> import flambeau as torch
+        >>> layer, x = torch.nn.Linear(2, 1), torch.ones(1, 2)
+        >>> values = {"weight": torch.tensor([[1.0, 2.0]]), "bias": torch.tensor([0.5])}
+        >>> with warnings.catch_warnings():
+        ...     warnings.simplefilter("ignore")
+        ...     torch.nn.utils.stateless.functional_call(layer, values, x)
+        tensor([[3.5000]])
     """
     warnings.warn(
         "`torch.nn.utils.stateless.functional_call` is deprecated as of PyTorch 2.0 and will be "

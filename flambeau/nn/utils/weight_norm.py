@@ -3,6 +3,7 @@
 import warnings
 
 from flambeau.core.errors import ArgumentValueError, RuntimeFailure
+from flambeau.core.registry import explain_functions
 from flambeau.nn.parameter import Parameter, is_lazy
 from flambeau.nn.utils._norms import find_hook, scaled
 from flambeau.ops.networks import norm_except_dim
@@ -16,6 +17,14 @@ class WeightNorm:
     Args:
         name: The name of the weight.
         dim: The axis along which slices are taken; -1 for the whole.
+
+    Example:
+        >>> import flambeau as torch
+        >>> from flambeau.nn.utils.weight_norm import WeightNorm
+        >>> layer = torch.nn.Linear(3, 2, bias=False)
+        >>> hook = WeightNorm.apply(layer, "weight", 0)
+        >>> sorted(layer.state_dict())
+        ['weight_g', 'weight_v']
     """
 
     def __init__(self, name, dim):
@@ -62,9 +71,10 @@ class WeightNorm:
 
 
 def weight_norm(module, name="weight", dim=0):
-    """Train the norms of a weight's slices and their directions apart (deprecated).
+    """Train the norms of a weight's slices and their directions apart (Salimans & Kingma, 2016).
 
-    Use `nn.utils.parametrizations.weight_norm`, which computes the weight when it is read.
+    Deprecated: `nn.utils.parametrizations.weight_norm` computes the weight when it is read, this
+    one before each call, as g v / |v|.
 
     Args:
         module: The module.
@@ -77,6 +87,15 @@ def weight_norm(module, name="weight", dim=0):
     Raises:
         RuntimeError: If the weight has such a hook already.
         ValueError: If the weight has no sizes yet.
+
+    Example:
+        >>> import warnings
+        >>> import flambeau as torch
+        >>> with warnings.catch_warnings():
+        ...     warnings.simplefilter("ignore")
+        ...     layer = torch.nn.utils.weight_norm(torch.nn.Linear(2, 3))
+        >>> layer.weight_g.shape, layer.weight_v.shape
+        (torch.Size([3, 1]), torch.Size([3, 2]))
     """
     warnings.warn(
         "`torch.nn.utils.weight_norm` is deprecated in favor of "
@@ -100,9 +119,22 @@ def remove_weight_norm(module, name="weight"):
 
     Raises:
         ValueError: If the weight has no such hook.
+
+    Example:
+        >>> import warnings
+        >>> import flambeau as torch
+        >>> with warnings.catch_warnings():
+        ...     warnings.simplefilter("ignore")
+        ...     layer = torch.nn.utils.weight_norm(torch.nn.Linear(2, 3, bias=False))
+        >>> layer = torch.nn.utils.remove_weight_norm(layer)
+        >>> [name for name, _ in layer.named_parameters()]
+        ['weight']
     """
     key = find_hook(module, WeightNorm, name)
     if key is None:
         raise ArgumentValueError(f"weight_norm of '{name}' not found in {module}")
     module._forward_pre_hooks.pop(key).remove(module)
     return module
+
+
+explain_functions(globals())

@@ -1,5 +1,6 @@
 """Learning-rate schedules."""
 
+from flambeau.core.registry import explain_constructors
 from flambeau.optim.lr_scheduler.base import LRScheduler as LRScheduler
 from flambeau.optim.lr_scheduler.combined import ChainedScheduler as ChainedScheduler
 from flambeau.optim.lr_scheduler.combined import SequentialLR as SequentialLR
@@ -20,6 +21,7 @@ from flambeau.optim.lr_scheduler.decay import StepLR as StepLR
 from flambeau.optim.lr_scheduler.plateau import ReduceLROnPlateau as ReduceLROnPlateau
 
 _LRScheduler = LRScheduler
+explain_constructors(globals(), LRScheduler)
 
 # What is printed and pickled names them here, where programs find them.
 for _schedule in list(globals().values()):

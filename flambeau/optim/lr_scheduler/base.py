@@ -32,6 +32,18 @@ class LRScheduler:
     Raises:
         TypeError: If `optimizer` is none.
         KeyError: If a schedule is resumed whose optimizer has not been restored.
+
+    Example:
+        >>> import flambeau as torch
+        >>> class OneOverEpoch(torch.optim.lr_scheduler.LRScheduler):
+        ...     def get_lr(self):
+        ...         return [lr / (self.last_epoch + 1) for lr in self.base_lrs]
+        >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1.0)
+        >>> schedule = OneOverEpoch(optimizer)
+        >>> optimizer.step()
+        >>> schedule.step()
+        >>> schedule.get_last_lr()
+        [0.5]
     """
 
     _get_lr_called_within_step = False
@@ -63,7 +75,18 @@ class LRScheduler:
         self.__dict__.update(state_dict)
 
     def get_last_lr(self):
-        """The learning rate of every group, as this schedule set it last."""
+        """The learning rate of every group, as this schedule set it last.
+
+        Returns:
+            A list of numbers.
+
+        Example:
+            >>> import flambeau as torch
+            >>> p, q = torch.nn.Parameter(torch.ones(1)), torch.nn.Parameter(torch.ones(1))
+            >>> optimizer = torch.optim.SGD([{"params": [p], "lr": 0.5}, {"params": [q]}], lr=0.25)
+            >>> torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5).get_last_lr()
+            [0.5, 0.25]
+        """
         return self._last_lr
 
     def get_lr(self):
@@ -79,6 +102,15 @@ class LRScheduler:
 
         Args:
             epoch: Go to this epoch instead (deprecated).
+
+        Example:
+            >>> import flambeau as torch
+            >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1.0)
+            >>> schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
+            >>> optimizer.step()
+            >>> schedule.step()
+            >>> optimizer.param_groups[0]["lr"], schedule.last_epoch
+            (0.5, 1)
         """
         if self._step_count == 1:
             self._warn_of_order()
@@ -88,15 +120,27 @@ class LRScheduler:
         self._update_lr(epoch)
 
     def _update_lr(self, epoch=None):
-        with self._within_step():
-            if epoch is None:
-                self.last_epoch += 1
-                values = self.get_lr()
-            else:
-                self.last_epoch = epoch
-                closed_form = getattr(self, "_get_closed_form_lr", self.get_lr)
-                values = closed_form()
+        try:
+            with self._within_step():
+                if epoch is None:
+                    self.last_epoch += 1
+                    values = self.get_lr()
+                else:
+                    self.last_epoch = epoch
+                    closed_form = getattr(self, "_get_closed_form_lr", self.get_lr)
+                    values = closed_form()
+        except (TypeError, ZeroDivisionError) as error:
+            raise self._explained(error, epoch) from None
         self._set_lrs(values)
+
+    def _explained(self, error, epoch):
+        """The error of a step that names the option to blame, if there is one."""
+        from flambeau.core.constructors import of_arguments
+
+        given = {name: value for name, value in vars(self).items() if name[0] != "_"}
+        del given["optimizer"]
+        kind = type(self)
+        return of_arguments(f"{kind.__name__}.step", kind, {**given, "epoch": epoch}, error)
 
     @contextmanager
     def _within_step(self):

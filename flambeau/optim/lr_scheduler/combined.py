@@ -55,6 +55,20 @@ class SequentialLR(_Combined):
 
     Raises:
         ValueError: If the schedules do not go together, or not with the milestones.
+
+    Example:
+        >>> import flambeau as torch
+        >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1.0)
+        >>> warm_up = torch.optim.lr_scheduler.ConstantLR(optimizer, factor=0.25, total_iters=9)
+        >>> halve = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
+        >>> schedule = torch.optim.lr_scheduler.SequentialLR(optimizer, [warm_up, halve], [2])
+        >>> rates = schedule.get_last_lr()
+        >>> for _ in range(4):
+        ...     optimizer.step()
+        ...     schedule.step()
+        ...     rates += schedule.get_last_lr()
+        >>> rates
+        [0.25, 0.25, 1.0, 0.5, 0.25]
     """
 
     def __init__(self, optimizer, schedulers, milestones, last_epoch=-1):
@@ -108,6 +122,17 @@ class ChainedScheduler(_Combined):
 
     Raises:
         ValueError: If there is none, or they belong to different optimizers.
+
+    Example:
+        >>> import flambeau as torch
+        >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1.0)
+        >>> halve = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
+        >>> quarter = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.25)
+        >>> schedule = torch.optim.lr_scheduler.ChainedScheduler([halve, quarter])
+        >>> optimizer.step()
+        >>> schedule.step()
+        >>> schedule.get_last_lr()
+        [0.125]
     """
 
     def __init__(self, schedulers, optimizer=None):

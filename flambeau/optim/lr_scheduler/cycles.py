@@ -58,6 +58,21 @@ class OneCycleLR(LRScheduler):
 
     Raises:
         ValueError: If an option is out of its range, or the schedule is over.
+
+    Example:
+        >>> import flambeau as torch
+        >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1.0, momentum=0.9)
+        >>> schedule = torch.optim.lr_scheduler.OneCycleLR(
+        ...     optimizer, max_lr=1.0, total_steps=5, pct_start=0.6, anneal_strategy="linear",
+        ...     div_factor=4.0, final_div_factor=4.0,
+        ... )
+        >>> rates = schedule.get_last_lr()
+        >>> for _ in range(4):
+        ...     optimizer.step()
+        ...     schedule.step()
+        ...     rates += schedule.get_last_lr()
+        >>> rates
+        [0.25, 0.625, 1.0, 0.53125, 0.0625]
     """
 
     def __init__(
@@ -199,6 +214,20 @@ class CyclicLR(LRScheduler):
 
     Raises:
         ValueError: If the mode is unknown, or the optimizer has no momentum to cycle.
+
+    Example:
+        >>> import flambeau as torch
+        >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1.0)
+        >>> schedule = torch.optim.lr_scheduler.CyclicLR(
+        ...     optimizer, base_lr=1.0, max_lr=2.0, step_size_up=2, cycle_momentum=False
+        ... )
+        >>> rates = schedule.get_last_lr()
+        >>> for _ in range(5):
+        ...     optimizer.step()
+        ...     schedule.step()
+        ...     rates += schedule.get_last_lr()
+        >>> rates
+        [1.0, 1.5, 2.0, 1.5, 1.0, 1.5]
     """
 
     def __init__(

@@ -29,6 +29,16 @@ class ReduceLROnPlateau(LRScheduler):
 
     Raises:
         ValueError: If an option is out of its range.
+
+    Example:
+        >>> import flambeau as torch
+        >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1.0)
+        >>> schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=1)
+        >>> for loss in (5.0, 4.0, 4.0, 4.0):
+        ...     optimizer.step()
+        ...     schedule.step(loss)
+        >>> schedule.get_last_lr()  # the second epoch without progress was one too many
+        [0.5]
     """
 
     def __init__(
@@ -88,7 +98,11 @@ class ReduceLROnPlateau(LRScheduler):
             metrics: The measure.
             epoch: The epoch (deprecated).
         """
-        current = float(metrics)
+        try:
+            current = float(metrics)
+        except (TypeError, ValueError) as error:
+            what = "ReduceLROnPlateau.step(): argument 'metrics' must be a number"
+            raise type(error)(f"{what}: {error}") from None
         if epoch is None:
             epoch = self.last_epoch + 1
         else:
