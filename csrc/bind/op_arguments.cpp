@@ -60,7 +60,7 @@ bool fill_factors_first(const PyOp* op, Call& call, PyObject* const* args, Py_ss
     Scalar s;
     if (is_tensor(args[i]) && tensors < count)
       call.slots[tensors++] = args[i];
-    else if (i < 3 && numbers < 2 && to_scalar(args[i], s))
+    else if (numbers < 2 && i < 2 + numbers && to_scalar(args[i], s))
       call.slots[count + numbers++] = args[i];
     else
       return false;
