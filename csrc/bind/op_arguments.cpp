@@ -41,6 +41,36 @@ void check_width(PyObject* o) {
   throw nb::python_error();
 }
 
+void warn_of_older_order(const PyOp* op, const std::string& keywords) {
+  const std::string text = "This overload of " + op_name(op) +
+                           " is deprecated: pass the number behind the tensors, as " + keywords;
+  if (PyErr_WarnEx(PyExc_UserWarning, text.c_str(), 1) < 0) throw nb::python_error();
+}
+
+// torch.addmm(2, x, 3, y, z) for torch.addmm(x, y, z, beta=2, alpha=3), where the 3 may be left
+// out; as methods x.addmm(2, 3, y, z) and x.addmm(2, y, z). False: the arguments are not of that
+// form.
+bool fill_factors_first(const PyOp* op, Call& call, PyObject* const* args, Py_ssize_t n) {
+  const int count = op->positional_count;  // of the tensors
+  if (op->param_count != count + 2 || count < 2 || n > op->param_count) return false;
+  if (PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(op->params, count), "beta")) return false;
+  if (!is_tensor(args[0]) && !is_tensor(args[1])) return false;
+  int tensors = 0, numbers = 0;
+  for (Py_ssize_t i = 0; i < n; ++i) {
+    Scalar s;
+    if (is_tensor(args[i]) && tensors < count)
+      call.slots[tensors++] = args[i];
+    else if (numbers < 2 && i < 2 + numbers && to_scalar(args[i], s))
+      call.slots[count + numbers++] = args[i];
+    else
+      return false;
+  }
+  if (tensors < count) return false;
+  if (numbers < 2) call.slots[count + 1] = PyTuple_GET_ITEM(op->defaults, count + 1);
+  warn_of_older_order(op, "beta= and alpha=");
+  return true;
+}
+
 [[noreturn]] void not_a_tensor(const PyOp* op, int param, PyObject* given) {
   check_width(given);
   raise_type(op_name(op) + "(): argument '" +
@@ -66,17 +96,16 @@ const char* spelling_of_numpy(PyObject* name) {
 // False: the arguments are not of that form.
 bool fill_factor_first(const PyOp* op, Call& call, PyObject* const* args, Py_ssize_t n,
                        PyObject* kwnames) {
+  if (kwnames && PyTuple_GET_SIZE(kwnames)) return false;
+  if (fill_factors_first(op, call, args, n)) return true;
   const int factor = op->positional_count;
   if (op->param_count != factor + 1 || n != op->param_count || factor < 2) return false;
   const char* name = PyUnicode_AsUTF8(PyTuple_GET_ITEM(op->params, factor));
   Scalar s;
-  if ((std::strcmp(name, "alpha") && std::strcmp(name, "value")) ||
-      (kwnames && PyTuple_GET_SIZE(kwnames)) || is_tensor(args[1]) || !to_scalar(args[1], s) ||
-      !is_tensor(args[n - 1]))
+  if ((std::strcmp(name, "alpha") && std::strcmp(name, "value")) || is_tensor(args[1]) ||
+      !to_scalar(args[1], s) || !is_tensor(args[n - 1]))
     return false;
-  const std::string text = "This overload of " + op_name(op) +
-                           " is deprecated: pass the number behind the tensors, as " + name + "=";
-  if (PyErr_WarnEx(PyExc_UserWarning, text.c_str(), 1) < 0) throw nb::python_error();
+  warn_of_older_order(op, std::string(name) + "=");
   call.slots[0] = args[0];
   for (int i = 1; i < factor; ++i) call.slots[i] = args[i + 1];
   call.slots[factor] = args[1];

@@ -6,6 +6,7 @@ from flambeau import _C
 from flambeau.autograd.anomaly import detect_anomaly, set_detect_anomaly
 from flambeau.autograd.function import Function, once_differentiable
 from flambeau.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
+from flambeau.autograd.variable import Variable
 from flambeau.backends import kernels
 from flambeau.core.errors import ArgumentTypeError, GradError, ShapeError
 from flambeau.core.grad_mode import (
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
     _Tensors = Tensor | Sequence[Tensor]
     _Gradients = Tensor | Sequence[Tensor | None] | None
-
-Variable = Tensor
 
 
 def _as_tuple(value: Any) -> tuple[Any, ...]:

@@ -330,6 +330,10 @@ class Function:
         ctx._dirty = ()  # these are outputs now: the node must not keep itself alive
 
 
+class InplaceFunction(Function):
+    """The base of older programs' operations that may change their input; as `Function`."""
+
+
 class _Twice(Function):
     """Stands after a gradient that cannot be differentiated again."""
 

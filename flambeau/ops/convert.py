@@ -393,14 +393,14 @@ def numpy(self, *, force=False):
         force: take the tensor out of the graph first.
 
     Raises:
-        RuntimeError: if the tensor requires gradients and `force` is false.
+        RuntimeError: if the tensor requires gradients, these are recorded, and `force` is false.
         TypeError: for bfloat16, which NumPy does not have.
 
     Example:
         >>> flambeau.tensor([1, 2]).numpy()
         array([1, 2])
     """
-    if self.requires_grad and not force:
+    if self.requires_grad and _C.is_grad_enabled() and not force:
         raise RuntimeError(
             "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
         )

@@ -225,6 +225,23 @@ def test_the_node_prints_as_the_class_beside_function():
     )
 
 
+def test_older_base_with_class_methods():
+    class Rounds(autograd.function.InplaceFunction):
+        @classmethod
+        def forward(cls, ctx, x):
+            ctx.mark_dirty(x)
+            return x.round_()
+
+        @staticmethod
+        def backward(ctx, g):
+            return g
+
+    x = leaf(1.4, 2.6)
+    y = Rounds.apply(x * 1)
+    y.sum().backward()
+    assert (y.tolist(), x.grad.tolist()) == ([1.0, 3.0], [1.0, 1.0])
+
+
 def test_misuse():
     with pytest.raises(RuntimeError, match="should not be instantiated"):
         Exp()

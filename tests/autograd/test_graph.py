@@ -615,6 +615,25 @@ def test_names_of_switches(lib):
     assert lib.autograd.variable.Variable is lib.autograd.Variable
 
 
+def test_variables_of_older_programs(lib):
+    Variable, data = lib.autograd.Variable, lib.ones(2)
+    x = Variable(data, requires_grad=True)
+    (x * x).sum().backward()
+    assert x.grad.tolist() == [2, 2]
+    assert (type(x), x.data_ptr()) == (lib.Tensor, data.data_ptr())
+    assert not data.requires_grad and not Variable(x).requires_grad
+    assert Variable(x * 2, True).is_leaf
+    assert Variable().shape == (0,)
+    assert isinstance(data, Variable) and isinstance(lib.nn.Parameter(data), Variable)
+    assert not isinstance(2.0, Variable)
+    with pytest.raises(TypeError, match="Variable data has to be a tensor, but got list"):
+        Variable([1.0])
+    with pytest.raises(RuntimeError, match="can require gradients"):
+        Variable(data.long(), requires_grad=True)
+    with pytest.warns(UserWarning, match="volatile was removed"):
+        assert Variable(data, volatile=True).tolist() == [1, 1]
+
+
 @pytest.mark.parametrize("remove", ("mutations", "mutations_and_views"))
 def test_functionalize_keeps_results_and_changes(lib, remove):
     def function(x):

@@ -44,6 +44,31 @@ def test_numpy_of_special_shapes():
     assert flambeau.ones(3).expand(2, 3).numpy().strides == (0, 4)
 
 
+def test_numpy_of_a_parameter_where_nothing_is_recorded():
+    t = flambeau.ones(2, requires_grad=True)
+    with flambeau.no_grad():
+        array = t.numpy()
+        assert np.asarray(t * 2).tolist() == [2, 2]
+    array[0] = 5
+    assert t.tolist() == [5, 1]
+
+
+def test_a_custom_function_may_compute_with_numpy():
+    class Sine(flambeau.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return flambeau.from_numpy(np.sin(x.numpy()))
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * ctx.saved_tensors[0].cos()
+
+    x = flambeau.tensor([0.5], requires_grad=True)
+    Sine.apply(x).backward()
+    assert x.grad.item() == pytest.approx(np.cos(0.5))
+
+
 def test_numpy_refuses():
     with pytest.raises(RuntimeError, match="requires grad"):
         flambeau.ones(2, requires_grad=True).numpy()

@@ -371,6 +371,16 @@ x.add_(2, y)
 x.sub(0.5, y)
 x.addcmul(0.5, y, y)
 torch.addcdiv(x, -0.5, y, y)
+torch.addmm(2, m, 3, m, m)
+torch.addmm(2.5, m, m, m)
+m.addmm(2, 3, m, m)
+m.addmm(2, m, m)
+m.clone().addmm_(2, 3, m, m)
+torch.addmv(2, x, 3, m, y)
+x.addmv(2, m, y)
+m.addr(2, 3, x, y)
+torch.addbmm(2, m, 3, b, b)
+b.clone().baddbmm_(2, 3, b, b)
 """.strip().splitlines()
 
 
@@ -380,10 +390,19 @@ def test_factors_before_tensors_as_torch(expression):
     results = []
     for module in (flambeau, torch):
         names = {"torch": module, "x": module.arange(3.0), "y": module.arange(3.0) + 1}
+        names["m"] = module.arange(9.0).reshape(3, 3)
+        names["b"] = module.arange(9.0).reshape(1, 3, 3)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             results.append(eval(expression, names).tolist())
     assert results[0] == results[1]
+
+
+def test_factors_before_too_few_or_after_tensors_are_refused():
+    m = flambeau.eye(2)
+    for args in ([2, 3, m, m, m], [2, m, 3, m], [m, m, 3, m], [m, m, m, 2], [2, m, m, m, m, m]):
+        with pytest.raises(TypeError, match="addmm"):
+            flambeau.addmm(*args)
 
 
 HOOKS = """
