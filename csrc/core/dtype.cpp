@@ -32,7 +32,7 @@ DType promote_integers(DType a, DType b) {
   if (is_signed(a) == is_signed(b)) return wa >= wb ? a : b;
   const int signed_width = is_signed(a) ? wa : wb, unsigned_width = is_signed(a) ? wb : wa;
   // uint16/32/64 have no promotion with signed types in torch; uint8 has.
-  FB_CHECK(unsigned_width == 1, DType,
+  FB_CHECK(unsigned_width == 1, Runtime,
            "Promotion for uint16, uint32, uint64 types is not supported, attempted to promote ",
            dtype_name(a), " and ", dtype_name(b));
   return signed_width > unsigned_width ? signed_of_width(signed_width) : DType::Int16;
