@@ -16,14 +16,15 @@ from flambeau.core.errors import (
     ShapeError,
 )
 
+_MODULE = "torch.nn.Module"
 # What parameters of these names take, as errors spell it.
 _OF_NAME = {
     "dtype": "torch.dtype",
     "device": "torch.device",
     "generator": "torch.Generator",
     "memory_format": "torch.memory_format",
-    "module": "torch.nn.Module",
-    "parametrization": "torch.nn.Module",
+    "module": _MODULE,
+    "parametrization": _MODULE,
 }
 # What a kernel's declaration asks for, likewise.
 _OF_DECLARATION = {
@@ -178,10 +179,8 @@ def _no_tensor(
 ) -> ArgumentTypeError | None:
     """Something that lacks what a tensor has was given in a tensor's place."""
     found = error.obj
-    if (found is None and error.name is None) or isinstance(found, TensorBase):
+    if found is None and error.name is None:
         return None
-    if hasattr(found, "_parameters"):
-        return None  # a module, of which an attribute was asked for by name
     kind = kind_of(found)
     for culprit in given:
         element = culprit.name == rest or any(e is found for e in culprit.elements())
@@ -189,6 +188,11 @@ def _no_tensor(
             element = element or (culprit.value is not found and found in culprit.value)
         if culprit.value is found or element:
             wanted = "a sequence of Tensors" if element else _OF_NAME.get(culprit.name, "Tensor")
+            if wanted == _MODULE:
+                if hasattr(found, "_parameters"):
+                    return None  # of a module an attribute was asked for by name
+            elif isinstance(found, TensorBase):
+                return None
             unplaced = Culprit(culprit.name, None, culprit.value)
             what = f"must be {wanted}, not {kind}"
             return wrong(function, unplaced, what, found, NotATensorError)

@@ -37,7 +37,7 @@ def explain_construction(
     name = next(each.__name__ for each in kind.__mro__ if _is_ours(each))
     arguments = dict(zip(names[1:], positional[1:], strict=False)) | keywords
     given = [Culprit(n, None, v) for n, v in arguments.items()]
-    if error.__traceback__ is None:
+    if error.__traceback__ is None and isinstance(error, TypeError):
         made: Exception | None = _of_signature(name, error)
     else:
         unusual = _unusual(kind, given)
@@ -68,14 +68,16 @@ def of_arguments(
 
 
 def _unusual(kind: type, given: list[Culprit]) -> list[Culprit]:
-    """Without the arguments of the type that their default has: they are not to blame."""
+    """Without the arguments of the type that their default has, unless they contain something."""
     from inspect import signature
 
     known = signature(kind).parameters
     return [
         each
         for each in given
-        if each.name not in known or type(each.value) is not type(known[each.name].default)
+        if each.name not in known
+        or type(each.value) in (list, tuple)
+        or type(each.value) is not type(known[each.name].default)
     ]
 
 
@@ -89,9 +91,9 @@ def _is_ours(kind: type) -> bool:
     return kind.__module__.partition(".")[0] == "flambeau"
 
 
-def _of_signature(name: str, error: Exception) -> Exception:
+def _of_signature(name: str, error: TypeError) -> TypeError:
     """Python's error for a call that does not fit, which may name a base of the class."""
-    return type(error)(re.sub(r"^\w+(?=\.__init__\(\))", name, str(error)))
+    return TypeError(re.sub(r"^\w+(?=\.__init__\(\))", name, str(error)))
 
 
 def _of_wrong_type(name: str, given: list[Culprit], error: Exception) -> Exception | None:

@@ -21,7 +21,7 @@ def whole(value: Any) -> int | None:
     """The int that a value is: Python's, NumPy's, a tensor without axes; None if it is none."""
     if isinstance(value, int):
         return value
-    if not hasattr(value, "__index__") or getattr(value, "ndim", 0):
+    if not hasattr(value, "__index__") or (hasattr(value, "ndim") and value.ndim):
         return None
     try:
         return int(value.__index__())

@@ -168,9 +168,19 @@ def stepped(**options):
             "normal_(): argument 'tensor' must be Tensor, not NoneType",
         ),
         (
-            lambda: nn.utils.weight_norm(None),
+            lambda: nn.Linear(2, 2).apply(nn.init.normal_),
+            AttributeError,
+            "normal_(): argument 'tensor' must be Tensor, not Linear",
+        ),
+        (
+            lambda: nn.utils.weight_norm(flambeau.ones(2)),
             TypeError,
-            "weight_norm(): argument 'module' must be torch.nn.Module, not NoneType",
+            "weight_norm(): argument 'module' must be torch.nn.Module, not Tensor",
+        ),
+        (
+            lambda: nn.utils.weight_norm(nn.Linear(2, 2), "no_such"),
+            AttributeError,
+            "'Linear' object has no attribute 'no_such'",
         ),
         (
             lambda: nn.BatchNorm2d(3)([1]),
