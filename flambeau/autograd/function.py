@@ -331,7 +331,12 @@ class Function:
 
 
 class InplaceFunction(Function):
-    """The base of older programs' operations that may change their input; as `Function`."""
+    """The base of older programs' operations that may change their input; as `Function`.
+
+    Example:
+        >>> issubclass(flambeau.autograd.function.InplaceFunction, flambeau.autograd.Function)
+        True
+    """
 
 
 class _Twice(Function):
