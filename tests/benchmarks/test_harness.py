@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 import types
 
 import numpy
@@ -48,6 +49,17 @@ def test_a_side_samples_long_enough_for_the_clock():
     assert side.repeat > 1
     side.sample()
     assert side.samples[0] * side.repeat > harness.SHORTEST_SAMPLE / 4
+
+
+def test_a_slow_first_step_does_not_decide_how_many_make_a_sample():
+    pauses = iter([0.0, 3 * harness.SHORTEST_SAMPLE])  # the first result, the first run
+
+    def starting(T):
+        return lambda: time.sleep(next(pauses, 0.0))
+
+    side = harness._Side(starting, "fast_library", threads=1)
+    side.calibrate()
+    assert side.repeat > 1
 
 
 def test_the_ratio_is_the_median_of_the_pairs():
