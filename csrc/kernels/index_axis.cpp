@@ -208,6 +208,22 @@ void for_each_line(const Tensor& self, int dim, const Tensor& index, F&& f) {
                });
 }
 
+// The elements of `line` that `at` names, without a branch for each: one that is outside reads the
+// first element, and is reported at the end.
+template <class Word>
+void gather_line(const Word* line, std::int64_t size, std::int64_t stride, const std::int64_t* at,
+                 std::int64_t step, std::int64_t length, int dim, Word* to) {
+  bool all_inside = true;
+  for (std::int64_t k = 0; size > 0 && k < length; ++k) {
+    const std::int64_t index = at[k * step];
+    const bool inside = static_cast<std::uint64_t>(index) < static_cast<std::uint64_t>(size);
+    all_inside &= inside;
+    to[k * step] = line[(inside ? index : 0) * stride];
+  }
+  for (std::int64_t k = 0; !(size > 0 && all_inside) && k < length; ++k)
+    checked_natural(at[k * step], size, dim, "gather");
+}
+
 }  // namespace
 
 Tensor gather(const Tensor& given, int dim, const Tensor& given_index) {
@@ -227,6 +243,9 @@ Tensor gather(const Tensor& given, int dim, const Tensor& given_index) {
     Word* to = out.data<Word>();
     for_each_line(self, dim, index,
                   [&](const Lines& lines, std::int64_t step, std::int64_t length) {
+                    if (lines.count == 1)
+                      return gather_line(from + lines.offset, size, stride, at + lines.first, step,
+                                         length, dim, to + lines.first);
                     for (std::int64_t k = 0, p = lines.first; k < length; ++k, p += step)
                       for (std::int64_t j = 0; j < lines.count; ++j)
                         to[p + j] = from[lines.offset + j * lines.next +
