@@ -24,6 +24,14 @@ def add(T: ModuleType, grad: bool = False) -> Step:
     return step
 
 
+@row("add 4x4 after a profile", 0.40, CALLS)
+def add_after_a_profile(T: ModuleType) -> Step:
+    """x + y in a process that has profiled before: what remains of the profiler."""
+    with T.profiler.profile(activities=[T.profiler.ProfilerActivity.CPU]):
+        T.ones(4) + 1
+    return add(T)
+
+
 @row("mul 4x4", 0.40, CALLS)
 def mul(T: ModuleType, grad: bool = False) -> Step:
     """x * y."""

@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-import time
 import types
 
 import numpy
@@ -15,47 +14,67 @@ from benchmarks.harness import Measurement, Result, Row, Settings
 BRIEF = Settings("fast_library", "slow_library", threads=1, seconds=0.0, pairs=3)
 
 
+class Clock:
+    """Time that passes only in steps and pauses."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def perf_counter(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
 @pytest.fixture(autouse=True)
-def libraries(monkeypatch):
-    """Two modules: the slow one counts to ten times as far for the same result."""
-    for name, loops in (("fast_library", 2_000), ("slow_library", 20_000)):
-        module = types.ModuleType(name)
-        module.loops = loops
-        module.set_num_threads = lambda n: None
-        module.manual_seed = lambda n: None
-        monkeypatch.setitem(sys.modules, name, module)
+def no_rows(monkeypatch):
     monkeypatch.setattr(harness, "ROWS", {})
 
 
-def counting(T):
-    return lambda: sum(1 for _ in range(T.loops)) * 0
+@pytest.fixture
+def clock(monkeypatch):
+    """Two modules: a step of the slow one takes ten times as long."""
+    clock = Clock()
+    monkeypatch.setattr(harness, "time", clock)
+    for name, seconds in (("fast_library", 1e-5), ("slow_library", 1e-4)):
+        module = types.ModuleType(name)
+        module.step = lambda seconds=seconds: clock.sleep(seconds)
+        module.set_num_threads = lambda n: None
+        module.manual_seed = lambda n: None
+        monkeypatch.setitem(sys.modules, name, module)
+    return clock
 
 
-def test_the_ratio_is_that_of_the_work():
-    measurement = harness.time_pairs(counting, BRIEF)
+def stepping(T):
+    return T.step
+
+
+def test_the_ratio_is_that_of_the_work(clock):
+    measurement = harness.time_pairs(stepping, BRIEF)
     assert len(measurement.ratios) == 3
-    assert 0.02 < measurement.ratio < 0.5
+    assert measurement.ratio == pytest.approx(0.1)
 
 
-def test_times_are_per_operation():
-    whole = harness.time_pairs(counting, BRIEF)
-    tenth = harness.time_pairs(counting, BRIEF, calls=10)
-    assert min(tenth.subject) < min(whole.subject) / 2
+def test_times_are_per_operation(clock):
+    whole = harness.time_pairs(stepping, BRIEF)
+    tenth = harness.time_pairs(stepping, BRIEF, calls=10)
+    assert tenth.subject == pytest.approx([s / 10 for s in whole.subject])
 
 
-def test_a_side_samples_long_enough_for_the_clock():
-    side = harness._Side(counting, "fast_library", threads=1)
+def test_a_side_samples_long_enough_for_the_clock(clock):
+    side = harness._Side(stepping, "fast_library", threads=1)
     side.calibrate()
-    assert side.repeat > 1
     side.sample()
-    assert side.samples[0] * side.repeat > harness.SHORTEST_SAMPLE / 4
+    assert side.samples == pytest.approx([1e-5])
+    assert side.repeat * 1e-5 >= harness.SHORTEST_SAMPLE
 
 
-def test_a_slow_first_step_does_not_decide_how_many_make_a_sample():
+def test_a_slow_first_step_does_not_decide_how_many_make_a_sample(clock):
     pauses = iter([0.0, 3 * harness.SHORTEST_SAMPLE])  # the first result, the first run
 
     def starting(T):
-        return lambda: time.sleep(next(pauses, 0.0))
+        return lambda: clock.sleep(next(pauses, 1e-5))
 
     side = harness._Side(starting, "fast_library", threads=1)
     side.calibrate()
@@ -73,18 +92,19 @@ def test_steps_that_differ_are_not_timed():
 
 
 def test_rows_are_registered_once_and_selected_by_pattern():
-    harness.row("conv 3x3", 1.0)(counting)
-    harness.row("conv 1x1", 1.0)(counting)
-    harness.row("mm", 1.0)(counting)
-    harness.row("x[1]", 1.0)(counting)
+    harness.row("conv 3x3", 1.0)(stepping)
+    harness.row("conv 1x1", 1.0)(stepping)
+    harness.row("mm", 1.0)(stepping)
+    harness.row("x[1]", 1.0)(stepping)
     assert [r.name for r in harness.select(["conv*"])] == ["conv 3x3", "conv 1x1"]
     assert [r.name for r in harness.select(["x[1]", "mm"])] == ["mm", "x[1]"]
     with pytest.raises(ValueError, match="registered twice"):
-        harness.row("mm", 1.0)(counting)
+        harness.row("mm", 1.0)(stepping)
     with pytest.raises(ValueError, match="no benchmark row matches 'nn'"):
         harness.select(["nn"])
 
 
+@pytest.mark.usefixtures("clock")
 def test_a_row_that_fails_leaves_the_others():
     def fail(settings):
         raise RuntimeError("no such kernel\nin detail")
@@ -98,6 +118,7 @@ def test_a_row_that_fails_leaves_the_others():
     assert "detail" not in harness.line(results[0])
 
 
+@pytest.mark.usefixtures("clock")
 def test_a_row_has_a_process_of_its_own():
     def crash(settings):
         os._exit(3)

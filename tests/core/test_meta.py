@@ -3,7 +3,6 @@
 import copy
 import io
 import pickle
-import time
 
 import pytest
 
@@ -101,12 +100,12 @@ def test_shapes_that_depend_on_values_are_not_implemented(call):
 
 
 def test_nothing_is_computed_or_held():
-    start = time.perf_counter()
+    before = flambeau._C.allocator_stats()["allocated"]
     a, b = empty(10**6, 10**5), empty(10**5, 10**6)
     c = (a @ b).relu().softmax(1)
     assert c.shape == (10**6, 10**6) and c.sum(0).shape == (10**6,)
     assert flambeau.sort(empty(10**9))[0].shape == (10**9,)
-    assert time.perf_counter() - start < 5
+    assert flambeau._C.allocator_stats()["allocated"] == before
 
 
 def test_gradients():

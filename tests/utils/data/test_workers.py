@@ -81,7 +81,7 @@ def open_files():
     return len(os.listdir("/proc/self/fd"))
 
 
-def wait_until(condition, seconds=10.0):
+def wait_until(condition, seconds=60.0):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "not in time"
@@ -111,12 +111,15 @@ def test_order_does_not_depend_on_who_is_faster():
     assert batches(DataLoader(Numbers(6, slow), num_workers=2)) == [[i] for i in range(6)]
 
 
-def test_in_order_false_gives_what_is_ready():
-    slow = on(0, lambda: time.sleep(0.5))
-    loader = DataLoader(Numbers(6, slow), num_workers=2, in_order=False)
-    values = [value for (value,) in batches(loader)]
-    assert sorted(values) == list(range(6))
+def test_in_order_false_gives_what_is_ready(tmp_path):
+    arrived = tmp_path / "the first value has arrived"
+    slow = on(0, lambda: wait_until(arrived.exists))
+    iterator = iter(DataLoader(Numbers(6, slow), num_workers=2, in_order=False))
+    values = [next(iterator).item()]
     assert values[0] != 0
+    arrived.touch()
+    values += [batch.item() for batch in iterator]
+    assert sorted(values) == list(range(6))
 
 
 @pytest.mark.parametrize("persistent", [False, True])
@@ -455,12 +458,10 @@ def test_a_worker_that_dies_in_the_middle_of_an_answer(monkeypatch):
     "stall", [lambda: time.sleep(60), lambda: os.kill(os.getpid(), signal.SIGSTOP)]
 )
 def test_a_worker_that_stalls(stall):
-    iterator = iter(DataLoader(Numbers(8, on(3, stall)), num_workers=2, timeout=0.5))
-    start = time.monotonic()
-    with pytest.raises(RuntimeError, match=r"timed out after 0.5 seconds: worker 1 .*\[3\]"):
+    iterator = iter(DataLoader(Numbers(8, on(3, stall)), num_workers=2, timeout=2))
+    with pytest.raises(RuntimeError, match=r"timed out after 2 seconds: worker 1 .*\[3\]"):
         for _ in range(8):
             next(iterator)
-    assert time.monotonic() - start < 5
 
 
 def test_persistent_workers_are_replaced_after_a_death(tmp_path):
