@@ -35,6 +35,8 @@ def _one_dtype(name, input, factor):
 
 def _added(name, input, product, beta, alpha):
     """beta * input + alpha * product; an input that does not count is not read."""
+    if type(beta) is type(alpha) is int and beta == alpha == 1 and input.shape == product.shape:
+        return input + product
     shape = _C.broadcast_shapes(input.shape, product.shape)
     require(
         shape == tuple(product.shape),
