@@ -8,10 +8,10 @@ from flambeau.core.errors import ArgumentValueError, RuntimeFailure, ShapeError
 from flambeau.core.places import warn
 from flambeau.core.registry import function, op
 from flambeau.ops.linalg_common import by_columns, check_matrix, triangle
-from flambeau.ops.linalg_factors import linalg_lu_solve, lu_factor_ex
+from flambeau.ops.linalg_lu import linalg_lu_solve, lu_factor_ex
 from flambeau.ops.linalg_orthogonal import linalg_qr
+from flambeau.ops.linalg_singular import linalg_svd, pinv, svdvals
 from flambeau.ops.linalg_solve import solve_triangular
-from flambeau.ops.linalg_spectral import linalg_svd, pinv, svdvals
 
 # ---- other names and orders of arguments ----
 
