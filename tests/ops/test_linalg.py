@@ -79,10 +79,11 @@ def test_cholesky_of_all_sizes(dtype, up_to_large):
     close(lower, np.linalg.cholesky(a), dtype)
 
 
-def test_only_one_triangle_is_read(dtype):
-    a = numbers(5, 5, dtype=dtype)
-    a = a @ adjoint(a) + np.eye(5, dtype=dtype)
-    spoiled = a + 100 * np.triu(np.ones((5, 5)), 1).astype(dtype)
+@pytest.mark.parametrize("n", [5, 50, 250])
+def test_only_one_triangle_is_read(dtype, n):
+    a = numbers(n, n, dtype=dtype)
+    a = a @ adjoint(a) / n + np.eye(n, dtype=dtype)
+    spoiled = a + 100 * np.triu(np.ones((n, n)), 1).astype(dtype)
     close(flambeau.linalg.cholesky(ours(spoiled)), np.linalg.cholesky(a), dtype)
     close(
         flambeau.linalg.cholesky(ours(spoiled.T.copy().conj()), upper=True),
@@ -646,6 +647,16 @@ def test_matrices_without_a_decomposition(call, text):
         call()
     assert text in str(caught.value)
     assert isinstance(caught.value, RuntimeError)
+
+
+@pytest.mark.parametrize("n", [5, 50, 250])
+def test_which_minor_is_not_positive(dtype, n):
+    for order in (1, n // 2, n):
+        a = flambeau.eye(n, dtype=getattr(flambeau, dtype))
+        a[order - 1, order - 1] = -1
+        a[n - 1, n - 2] = 0.5 if order == n else 0
+        assert flambeau.linalg.cholesky_ex(a).info.item() == order
+        assert flambeau.linalg.cholesky_ex(a, upper=True).info.item() == order
 
 
 def test_ex_forms_do_not_raise_unless_asked():
