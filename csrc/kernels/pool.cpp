@@ -406,6 +406,12 @@ bool is_global(const Tensor& x, const Dims& output) {
   return output == Dims(output.size(), 1) && !keeps_channels_last(x, output.size(), false);
 }
 
+// Whether a window has the size of the plane.
+bool is_whole(const Dims& sizes, const Dims& kernel, const Dims& padding) {
+  return padding == Dims(padding.size(), 0) &&
+         kernel == Dims(sizes.end() - kernel.size(), kernel.size());
+}
+
 // One window that covers the plane.
 Tensor global_average(const Tensor& x, const Dims& output, const char* op) {
   const Tensor source = contiguous(x);
@@ -444,6 +450,9 @@ Tensor avg_pool(const Tensor& x, const Dims& kernel, const Dims& stride, const D
   require_cpu(x, op);
   const Dims undilated(kernel.size(), 1);
   PoolWindows windows(x.sizes(), kernel, stride, padding, undilated, ceil_mode, op);
+  if (divisor == 0 && is_floating(x.dtype()) && is_whole(x.sizes(), kernel, padding) &&
+      is_global(x, windows.output()))
+    return global_average(x, windows.output(), op);
   windows.divide(count_include_pad, divisor);
   return average_of_windows(x, windows, op);
 }
@@ -452,8 +461,13 @@ Tensor avg_pool_backward(const Tensor& grad, const Dims& input_sizes, const Dims
                          const Dims& stride, const Dims& padding, bool ceil_mode,
                          bool count_include_pad, std::int64_t divisor) {
   constexpr const char* op = "avg_pool_backward";
+  require_cpu(grad, op);
   const Dims undilated(kernel.size(), 1);
   PoolWindows windows(input_sizes, kernel, stride, padding, undilated, ceil_mode, op);
+  const Dims output = windows.output();
+  if (divisor == 0 && is_whole(input_sizes, kernel, padding) && is_global(grad, output) &&
+      grad.sizes() == with_plane(input_sizes, output))
+    return global_average_backward(grad, input_sizes, output.size(), op);
   windows.divide(count_include_pad, divisor);
   return spread_over_windows(grad, input_sizes, windows, op);
 }

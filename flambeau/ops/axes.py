@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flambeau import _C
+from flambeau.core.places import warn
 from flambeau.core.registry import function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops.views import _axis, view
@@ -137,14 +138,11 @@ def movedim(input, source, destination):
 def _reversed(self):
     """The axes in reverse order; on matrices the transpose."""
     if self.ndim != 2:
-        import warnings
-
-        warnings.warn(
+        warn(
             "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is"
             " deprecated and it will throw an error in a future release. Consider `x.mT` to"
             " transpose batches of matrices or `x.permute(*torch.arange(x.ndim - 1, -1, -1))` to"
-            " reverse the dimensions of a tensor.",
-            stacklevel=2,
+            " reverse the dimensions of a tensor."
         )
     return permute(self, tuple(range(self.ndim - 1, -1, -1)))
 

@@ -8,6 +8,7 @@ from flambeau.core import device as _device
 from flambeau.core import dtype as _dtypes
 from flambeau.core import layout as _layout
 from flambeau.core.errors import DeviceError
+from flambeau.core.places import warn
 from flambeau.core.registry import FUNCTIONS, function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops import creation, values
@@ -128,11 +129,7 @@ def _warn_complex_to_real():
     global _warned_complex
     if not _warned_complex:
         _warned_complex = True
-        import warnings
-
-        warnings.warn(
-            "Casting complex values to real discards the imaginary part", UserWarning, stacklevel=4
-        )
+        warn("Casting complex values to real discards the imaginary part")
 
 
 def _converted(self, dtype, copy=False, memory_format=None):

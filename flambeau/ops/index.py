@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flambeau import _C
 from flambeau.backends import kernels
+from flambeau.core.places import warn
 from flambeau.core.registry import op
 from flambeau.core.tensor import Tensor
 from flambeau.ops.parts import slice as slice_op
@@ -123,13 +124,9 @@ def _is_array(item):
 
 
 def _warn_of_list():
-    import warnings
-
-    warnings.warn(
+    warn(
         "Using a non-tuple sequence for multidimensional indexing is deprecated: write"
-        " x[tuple(seq)] instead of x[seq], or x[torch.tensor(seq)] for one index tensor",
-        UserWarning,
-        stacklevel=5,
+        " x[tuple(seq)] instead of x[seq], or x[torch.tensor(seq)] for one index tensor"
     )
 
 

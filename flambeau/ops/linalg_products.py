@@ -5,6 +5,7 @@ from __future__ import annotations
 from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core.errors import DTypeError, ShapeError, UnsupportedError
+from flambeau.core.places import warn
 from flambeau.core.registry import function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import conj
@@ -133,12 +134,9 @@ def chain_matmul(*matrices, out=None):
         ...     flambeau.chain_matmul(flambeau.ones(1, 2), flambeau.ones(2, 3))
         tensor([[2., 2., 2.]])
     """
-    import warnings
-
-    warnings.warn(
+    warn(
         "torch.chain_matmul is deprecated and will be removed in a future PyTorch release. Use "
-        "torch.linalg.multi_dot instead, which takes a list of matrices.",
-        stacklevel=2,
+        "torch.linalg.multi_dot instead, which takes a list of matrices."
     )
     if len(matrices) == 1 and isinstance(matrices[0], (list, tuple)):
         matrices = tuple(matrices[0])

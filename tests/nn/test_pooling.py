@@ -51,6 +51,9 @@ def test_windows(axes):
     if axes > 1:
         check("adaptive_avg_pool{}d", axes, [None] * (axes - 1) + [2])
         check("avg_pool{}d", axes, 2, divisor_override=-3)
+    plane = SIZES[axes][2:]
+    for options in ({}, {"stride": 1}, {"ceil_mode": True}, {"count_include_pad": False}):
+        check("avg_pool{}d", axes, plane, **options)
     for name in ("max_pool{}d", "avg_pool{}d", "adaptive_avg_pool{}d", "adaptive_max_pool{}d"):
         check(name, axes, 2, sizes=SIZES[axes][1:])
         check(name, axes, 2, sizes=(0, *SIZES[axes][1:]))
