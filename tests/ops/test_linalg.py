@@ -338,7 +338,7 @@ def test_matrix_exponential_of_what_is_not_finite():
 def test_products_are_made_in_the_cheapest_order():
     from flambeau.ops.linalg_products import _best_splits
 
-    assert _best_splits([10, 1000, 5, 60])[0][2] == 1
+    assert _best_splits((10, 1000, 5, 60))[0][2] == 1
     factors = [numbers(*shape) for shape in ((3, 7), (7, 2), (2, 9), (9, 4))]
     found = flambeau.linalg.multi_dot([ours(f) for f in factors])
     close(found, np.linalg.multi_dot(factors), "float64")
