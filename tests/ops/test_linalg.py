@@ -172,6 +172,27 @@ def test_many_small_matrices(dtype, rows, count):
         close(product, s, dtype)
 
 
+@pytest.mark.parametrize("columns", [1, 3, 5, 40])
+@pytest.mark.parametrize("rows", [1, 5, 16, 32, 33])
+def test_many_small_triangles(dtype, rows, columns):
+    full = numbers(19, rows, rows, dtype=dtype) / rows + 2 * np.eye(rows, dtype=dtype)
+    b = numbers(19, rows, columns, dtype=dtype)
+    for upper in (False, True):
+        other = np.tril(np.full((rows, rows), np.nan), -1).T
+        spoiled = full + (other.T if upper else other)  # what is not read may be anything
+        for unit in (False, True):
+            triangle = np.triu(full) if upper else np.tril(full)
+            if unit:
+                triangle = triangle - triangle * np.eye(rows) + np.eye(rows)
+            for given in (spoiled, np.swapaxes(spoiled.swapaxes(-1, -2).copy(), -1, -2)):
+                options = {"upper": upper, "unitriangular": unit}
+                a = flambeau.from_numpy(given.astype(dtype))
+                x = flambeau.linalg.solve_triangular(a, ours(b), **options)
+                close(triangle @ x.numpy(), b, dtype)
+                right = flambeau.linalg.solve_triangular(a, ours(b).mT, left=False, **options)
+                close(right.numpy() @ triangle, b.swapaxes(-1, -2), dtype)
+
+
 @pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
 @pytest.mark.parametrize("rows", [1, 2, 5, 17, 32, 33])
 def test_eigenvalues_of_many_small_matrices(dtype, rows, scale):
