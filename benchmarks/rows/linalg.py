@@ -64,6 +64,19 @@ def triangle(label: str, *shape: int) -> None:
         return lambda: T.linalg.solve_triangular(A, b, upper=False)
 
 
+def tall(name: str, *shape: int) -> None:
+    """A row for a function of a matrix of many rows and few columns."""
+
+    @row(f"linalg.{name} {shape[0]}x{shape[1]}", at_most=1.1)
+    def make(T: ModuleType):
+        A, b = normal(T, *shape), normal(T, shape[0], 1, seed=1)
+        if name == "svd":
+            return lambda: T.linalg.svd(A, full_matrices=False).S
+        return lambda: T.linalg.lstsq(A, b).solution
+
+
+for name in ("svd", "lstsq"):
+    tall(name, 10000, 20)
 for size in (256, 512):
     for name, kind in KINDS.items():
         one_argument(name, kind, str(size), size, size)

@@ -260,7 +260,7 @@ def test_orthogonal_factors_of_all_sizes(dtype, n, extra):
         close(flambeau.ormqr(*reflectors, ours(other)), whole @ other, dtype)
 
 
-@pytest.mark.parametrize("extra", [(0, 0), (4, 0), (0, 4)])
+@pytest.mark.parametrize("extra", [(0, 0), (4, 0), (0, 4), (90, 0), (0, 90)])
 def test_singular_values_of_all_sizes(dtype, n, extra):
     a = numbers(2, n + extra[0], n + extra[1], dtype=dtype)
     for full in (True, False):
@@ -273,6 +273,23 @@ def test_singular_values_of_all_sizes(dtype, n, extra):
         close(vh @ adjoint(vh), np.eye(vh.shape[-2]), dtype)
     close(flambeau.linalg.svdvals(ours(a)), s, dtype)
     close(flambeau.linalg.pinv(ours(a)), np.linalg.pinv(a), dtype, 100)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e30, 1e150])
+@pytest.mark.parametrize("shape", [(100, 20), (20, 100), (7, 12, 2)])
+def test_singular_values_of_tall_and_wide_matrices(dtype, shape, scale):
+    if dtype in ("float32", "complex64"):
+        scale = min(scale, 1e30)
+    a = numbers(*shape, dtype=dtype) * np.array(scale).astype(dtype)
+    found = flambeau.linalg.svd(ours(a), False)
+    u, s, vh = (t.numpy() for t in found)
+    close((u * (s / scale)[..., None, :]) @ vh, a / scale, dtype, 10)
+    close(adjoint(u) @ u, np.eye(min(shape[-2:])), dtype)
+    for t in (found.U, found.Vh):  # laid out by columns
+        assert t.mT.is_contiguous()
+    a[..., -1, -1] = np.nan
+    with pytest.raises(flambeau.linalg.LinAlgError, match="non-finite"):
+        flambeau.linalg.svd(ours(a), False)
 
 
 def test_eigenvalues_of_all_sizes(dtype, n):
