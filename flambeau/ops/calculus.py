@@ -5,6 +5,7 @@ from __future__ import annotations
 from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core.errors import RuntimeFailure, ShapeError
+from flambeau.core.notices import warn
 from flambeau.core.registry import FUNCTIONS, function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import conj
@@ -350,12 +351,9 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
         bias = total if much is None else (weights * much).sum()
         freedom = total - correction * (bias / total)
     if bool(freedom <= 0):
-        import warnings
-
-        warnings.warn(
+        warn(
             "cov(): degrees of freedom is <= 0. Correction should be strictly less than the number"
             " of observations.",
-            stacklevel=2,
         )
         freedom = freedom * 0
     centered = rows - mean

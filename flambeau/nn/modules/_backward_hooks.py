@@ -4,6 +4,7 @@ import warnings
 
 from flambeau.autograd import Function
 from flambeau.core.grad_mode import is_grad_enabled
+from flambeau.core.notices import warn
 from flambeau.core.tensor import Tensor
 from flambeau.ops.creation import zeros_like
 
@@ -110,11 +111,10 @@ class BackwardBoundary:
 
     def _run_without_inputs(self):
         if self.hooks:
-            warnings.warn(
+            warn(
                 "Full backward hook is firing when gradients are computed with respect to module "
                 f"outputs since no inputs require gradients. See {_GUIDE}#torch.nn.Module."
-                "register_full_backward_hook for more details.",
-                stacklevel=2,
+                "register_full_backward_hook for more details."
             )
         grad_inputs = (None,) * self.n_inputs
         for hook in self.hooks:

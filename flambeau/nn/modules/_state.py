@@ -84,7 +84,8 @@ class StateMixin:
                 FutureWarning,
                 stacklevel=2,
             )
-            destination, prefix, keep_vars = (*args, destination, prefix, keep_vars)[:3]
+            rest = (destination, prefix, keep_vars)[len(args) :]
+            destination, prefix, keep_vars = (*args, *rest)[:3]
         if destination is None:
             destination = OrderedDict()
             destination._metadata = OrderedDict()

@@ -2,8 +2,8 @@
 
 import math
 import numbers
-import warnings
 
+from flambeau.core.notices import warn
 from flambeau.nn import init
 from flambeau.nn.modules.module import Module
 from flambeau.nn.parameter import Parameter
@@ -286,11 +286,10 @@ def _check_sizes(mode, input_size, hidden_size, num_layers, dropout, proj_size):
             "being zeroed"
         )
     if dropout > 0 and num_layers == 1:
-        warnings.warn(
+        warn(
             "dropout option adds dropout after all but last recurrent layer, so non-zero dropout "
             f"expects num_layers greater than 1, but got dropout={dropout} and "
             f"num_layers={num_layers}",
-            stacklevel=4,
         )
     sizes = {"input_size": input_size, "hidden_size": hidden_size}
     for name, size in sizes.items():
