@@ -164,7 +164,8 @@ void set_engine_op(std::string name, nb::object op) {
                                       {"on_write", &EngineOps::on_write},
                                       {"foreign", &EngineOps::foreign},
                                       {"composite", &EngineOps::composite},
-                                      {"explain", &EngineOps::explain}};
+                                      {"explain", &EngineOps::explain},
+                                      {"notify", &EngineOps::notify}};
   for (const Entry& e : entries) {
     if (name != e.name) continue;
     PyObject* before = engine_ops.*e.field;

@@ -14,7 +14,7 @@ from flambeau.autograd.differences import (
     tensor_from,
     unit_vector,
 )
-from flambeau.core.places import warn
+from flambeau.core.notices import warn
 from flambeau.core.tensor import Tensor
 
 TYPE_CHECKING = False  # see core/registry.py

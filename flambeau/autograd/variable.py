@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flambeau import _C
-from flambeau.core.places import warn
+from flambeau.core.notices import warn
 from flambeau.core.tensor import Tensor
 
 TYPE_CHECKING = False  # see core/registry.py

@@ -6,7 +6,7 @@ Each is a context manager and a decorator; the state belongs to the thread.
 from __future__ import annotations
 
 from flambeau import _C
-from flambeau.core.places import warn
+from flambeau.core.notices import warn
 
 TYPE_CHECKING = False  # see core/registry.py
 if TYPE_CHECKING:

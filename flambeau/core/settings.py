@@ -6,7 +6,6 @@ from flambeau import _C
 from flambeau.core import device as _device
 from flambeau.core.dtype import set_default_dtype
 from flambeau.core.numeric import iinfo
-from flambeau.core.places import warn
 
 TYPE_CHECKING = False  # see core/registry.py
 if TYPE_CHECKING:
@@ -356,7 +355,9 @@ def set_default_tensor_type(t: Any) -> None:
         torch.float64
         >>> flambeau.set_default_dtype(flambeau.float32)
     """
-    warn(
+    from flambeau.core.notices import warn_once
+
+    warn_once(
         "torch.set_default_tensor_type() is deprecated as of PyTorch 2.1, please use "
         "torch.set_default_dtype() and torch.set_default_device() as alternatives."
     )

@@ -3,7 +3,7 @@
 import functools
 
 from flambeau.core import events
-from flambeau.core.places import warn
+from flambeau.core.notices import warn
 from flambeau.optim.optimizer import Optimizer
 
 # Losses by the operation that computes them, and what they apply to their input themselves: its

@@ -8,7 +8,7 @@ from typing import Any
 from flambeau import _C
 from flambeau.core import generator
 from flambeau.core.errors import DTypeError, ShapeError
-from flambeau.core.places import warn
+from flambeau.core.notices import warn
 from flambeau.core.tensor import Tensor
 from flambeau.func import _tree
 from flambeau.func._batching import COMPOSED, align, by_position, in_place, rule_of

@@ -1,6 +1,6 @@
 """The two former arguments of losses, now deprecated, as the reduction they stand for."""
 
-from flambeau.core.places import warn
+from flambeau.core.notices import warn
 
 
 def get_enum(reduction):
@@ -13,7 +13,9 @@ def get_enum(reduction):
     if reduction not in numbers:
         raise ValueError(f"{reduction} is not a valid value for reduction")
     if reduction == "elementwise_mean":
-        warn("reduction='elementwise_mean' is deprecated. Please use reduction='mean' instead.")
+        warn(
+            "reduction='elementwise_mean' is deprecated. Please use reduction='mean' instead.",
+        )
     return numbers[reduction]
 
 
@@ -31,7 +33,7 @@ def legacy_get_string(size_average, reduce, emit_warning=True):
     if emit_warning:
         warn(
             "size_average and reduce args will be deprecated, please use "
-            f"reduction='{reduction}' instead."
+            f"reduction='{reduction}' instead.",
         )
     return reduction
 

@@ -5,7 +5,7 @@ take arguments that are no matter of an operation: in-place variants, modes, red
 """
 
 from flambeau.core.errors import AssertedError as _AssertedError
-from flambeau.core.places import warn as _warn
+from flambeau.core.notices import warn as _warn
 from flambeau.core.registry import checked as _checked
 from flambeau.core.tensor import Tensor
 from flambeau.ops import dropout as _dropout
@@ -217,7 +217,7 @@ def _warn_of_sizes(name, input, spatial):
             "warning, please use dropout instead. Note that "
             f"{name} exists to provide channel-wise dropout on inputs with {spatial} spatial "
             "dimensions, a channel dimension, and an optional batch dimension (i.e. "
-            f"{spatial + 1}D or {spatial + 2}D inputs)."
+            f"{spatial + 1}D or {spatial + 2}D inputs).",
         )
 
 
@@ -251,7 +251,7 @@ def dropout2d(input, p=0.5, training=True, inplace=False):
             "dropout behavior is desired - input is interpreted as shape (N, C, L), where C is "
             "the channel dim. This behavior will change in a future release to interpret the "
             "input as one without a batch dimension, i.e. shape (C, H, W). To maintain the 1D "
-            "channel-wise dropout behavior, please switch to using dropout1d instead."
+            "channel-wise dropout behavior, please switch to using dropout1d instead.",
         )
     return _drop_channels(input, p, training, inplace)
 
@@ -508,6 +508,6 @@ def _chosen_dim(name, input, dim):
         return dim
     _warn(
         f"Implicit dimension choice for {name} has been deprecated. "
-        "Change the call to include dim=X as an argument."
+        "Change the call to include dim=X as an argument.",
     )
     return 0 if input.dim() in (0, 1, 3) else 1

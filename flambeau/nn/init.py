@@ -8,7 +8,7 @@ import math
 from functools import wraps
 
 from flambeau.core.grad_mode import no_grad
-from flambeau.core.places import warn
+from flambeau.core.notices import warn
 from flambeau.core.registry import explain_functions
 
 __all__ = [
@@ -160,7 +160,7 @@ def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
     if mean < a - 2 * std or mean > b + 2 * std:
         warn(
             "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. "
-            "The distribution of values may be incorrect."
+            "The distribution of values may be incorrect.",
         )
     low, high = (a - mean) / std, (b - mean) / std
     inside = (math.erf(high / math.sqrt(2.0)) - math.erf(low / math.sqrt(2.0))) / 2.0

@@ -12,7 +12,7 @@ from flambeau.core.errors import (
     RuntimeFailure,
     UnsupportedError,
 )
-from flambeau.core.places import warn
+from flambeau.core.notices import warn
 from flambeau.core.registry import checked, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import require_tensors
@@ -289,7 +289,7 @@ def embedding_bag(
         warn(
             "Argument order of nn.functional.embedding_bag was changed. Usage "
             "`embedding_bag(weight, input, ...)` is deprecated, and should now be "
-            "`embedding_bag(input, weight, ...)`."
+            "`embedding_bag(input, weight, ...)`.",
         )
         input, weight = weight, input
     if mode == "max" and sparse:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core.errors import RuntimeFailure, ShapeError
-from flambeau.core.places import warn
+from flambeau.core.notices import warn
 from flambeau.core.registry import FUNCTIONS, function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import conj
@@ -351,7 +351,7 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
     if bool(freedom <= 0):
         warn(
             "cov(): degrees of freedom is <= 0. Correction should be strictly less than the number"
-            " of observations."
+            " of observations.",
         )
         freedom = freedom * 0
     centered = rows - mean

@@ -11,7 +11,7 @@ from flambeau.core.errors import (
     ShapeError,
     UnsupportedError,
 )
-from flambeau.core.places import warn
+from flambeau.core.notices import warn
 from flambeau.core.registry import checked, function, op
 from flambeau.ops._declare import require_tensors
 from flambeau.ops.join import stack
@@ -285,7 +285,7 @@ def _corners(align_corners):
         warn(
             "Default grid_sample and affine_grid behavior has changed to align_corners=False since "
             "1.3.0. Please specify align_corners=True if the old behavior is desired. See the "
-            "documentation of grid_sample for details."
+            "documentation of grid_sample for details.",
         )
     return bool(align_corners)
 
@@ -448,7 +448,7 @@ def affine_grid(theta, size, align_corners=None):
         warn(
             "Since version 1.3.0, affine_grid behavior has changed for unit-size grids when "
             "align_corners=True. This is not an intended use case of affine_grid. See the "
-            "documentation of affine_grid for details."
+            "documentation of affine_grid for details.",
         )
     elif min(size) <= 0:
         raise ArgumentValueError(f"Expected non-zero, positive output size. Got {size}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flambeau.backends import kernels
 from flambeau.core import return_types
 from flambeau.core.errors import ArgumentValueError, RuntimeFailure, ShapeError
-from flambeau.core.places import warn
+from flambeau.core.notices import warn
 from flambeau.core.registry import function, op
 from flambeau.ops.linalg_common import by_columns, check_matrix, triangle
 from flambeau.ops.linalg_lu import linalg_lu_solve, lu_factor_ex

@@ -7,7 +7,7 @@ from functools import lru_cache
 from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core.errors import DTypeError, ShapeError, UnsupportedError
-from flambeau.core.places import warn
+from flambeau.core.notices import warn
 from flambeau.core.registry import function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import conj

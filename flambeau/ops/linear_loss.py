@@ -5,7 +5,7 @@ from __future__ import annotations
 from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core.errors import ArgumentTypeError, RuntimeFailure, ShapeError
-from flambeau.core.places import warn
+from flambeau.core.notices import warn
 from flambeau.core.registry import checked, op
 from flambeau.ops._declare import require_tensors
 from flambeau.ops.class_loss import _position_share, _target_shares, cross_entropy
@@ -239,6 +239,6 @@ def _can_be_chunked(input, linear_weight, target, linear_bias, reduction, label_
         "{'mean','sum','none'}, label_smoothing == 0, target.dtype == int64, out_features == (). "
         f"Got reduction={reduction!r}, label_smoothing={label_smoothing}, "
         f"target.dtype={target.dtype}, out_features={tuple(linear_weight.shape[1:-1])}, "
-        f"tracing=False, linear_bias.shape={bias}."
+        f"tracing=False, linear_bias.shape={bias}.",
     )
     return False

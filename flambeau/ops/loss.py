@@ -9,7 +9,7 @@ from __future__ import annotations
 from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core.errors import ShapeError
-from flambeau.core.places import warn
+from flambeau.core.notices import warn
 from flambeau.core.registry import checked, op
 from flambeau.ops.masks import where
 from flambeau.ops.smooth_activation import logsigmoid
@@ -32,7 +32,8 @@ def _reduction(size_average, reduce, reduction, valid=_REDUCTIONS):
         return reduction
     chosen = "none" if reduce is False else "sum" if size_average is False else "mean"
     warn(
-        f"size_average and reduce args will be deprecated, please use reduction='{chosen}' instead."
+        "size_average and reduce args will be deprecated, please use "
+        f"reduction='{chosen}' instead.",
     )
     return chosen
 
@@ -78,7 +79,7 @@ def _paired(input, target):
         warn(
             f"Using a target size ({target.shape}) that is different to the input size "
             f"({input.shape}). This will likely lead to incorrect results due to broadcasting. "
-            "Please ensure they have the same size."
+            "Please ensure they have the same size.",
         )
         shape = _C.broadcast_shapes(input.shape, target.shape)
         input, target = input.expand(shape), target.expand(shape)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flambeau import _C
-from flambeau.core.places import warn
+from flambeau.core.notices import warn, warn_once
 from flambeau.core.registry import function
 from flambeau.core.tensor import Tensor
 from flambeau.ops.creation import (
@@ -45,7 +45,7 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
         warn(
             "To copy construct from a tensor, it is recommended to use"
             " sourceTensor.detach().clone() or sourceTensor.detach().clone().requires_grad_(True),"
-            " rather than torch.tensor(sourceTensor)."
+            " rather than torch.tensor(sourceTensor).",
         )
         out = _C.clone(data) if dtype in (None, data.dtype) else _C.cast(data, dtype)
     else:
@@ -115,18 +115,13 @@ def _beside_array(name, self, other):
 
 _C.set_engine_op("foreign", _beside_array)
 
-_warned_read_only = False
-
 
 def _warn_read_only(text):
-    global _warned_read_only
-    if not _warned_read_only:
-        _warned_read_only = True
-        warn(
-            f"{text} is not writable, and PyTorch does not support non-writable tensors. This means"
-            " writing to this tensor will result in undefined behavior. Copy it first to protect"
-            " its data. This type of warning will be suppressed for the rest of this program."
-        )
+    warn_once(
+        f"{text} is not writable, and PyTorch does not support non-writable tensors. This means"
+        " writing to this tensor will result in undefined behavior. Copy it first to protect"
+        " its data. This type of warning will be suppressed for the rest of this program."
+    )
 
 
 def _shared_array(array):

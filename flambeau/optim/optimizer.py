@@ -5,7 +5,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Iterable
 from copy import deepcopy
 
-from flambeau.core.places import warn
+from flambeau.core.notices import warn
 from flambeau.core.tensor import Tensor
 from flambeau.utils.hooks import RemovableHandle
 
@@ -218,7 +218,7 @@ class Optimizer:
             warn(
                 "optimizer contains a parameter group with duplicate parameters; in future, this "
                 "will cause an error; see github.com/pytorch/pytorch/issues/40967 for more "
-                "information"
+                "information",
             )
         known = {parameter for group in self.param_groups for parameter in group["params"]}
         if not known.isdisjoint(parameters):

@@ -17,7 +17,7 @@ from flambeau.core import saved
 from flambeau.core.errors import Error
 from flambeau.core.generator import get_rng_state, set_rng_state
 from flambeau.core.grad_mode import enable_grad, no_grad
-from flambeau.core.places import warn
+from flambeau.core.notices import warn
 from flambeau.core.tensor import Tensor
 from flambeau.utils.selective_checkpoint import (
     SAC_IGNORED_OPS,

@@ -2,7 +2,7 @@
 
 from flambeau.autograd import Function
 from flambeau.core.grad_mode import is_grad_enabled
-from flambeau.core.places import warn
+from flambeau.core.notices import warn
 from flambeau.core.tensor import Tensor
 from flambeau.ops.creation import zeros_like
 

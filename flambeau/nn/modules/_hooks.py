@@ -7,7 +7,7 @@ taken back by the first call that finds none left.
 
 from collections import OrderedDict
 
-from flambeau.core.places import warn
+from flambeau.core.notices import warn
 from flambeau.utils.hooks import RemovableHandle
 
 INSTANCE_HOOKS = (

@@ -6,7 +6,7 @@ from flambeau.__future__ import get_overwrite_module_params_on_conversion
 from flambeau.core.device import device as Device
 from flambeau.core.dtype import bfloat16, dtype, float16, float32, float64
 from flambeau.core.grad_mode import no_grad
-from flambeau.core.places import warn
+from flambeau.core.notices import warn
 from flambeau.core.tensor import Tensor
 from flambeau.nn.modules._registry import registry_of
 from flambeau.nn.parameter import Parameter, is_lazy

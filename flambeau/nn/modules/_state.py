@@ -4,7 +4,7 @@ import weakref
 from collections import OrderedDict, namedtuple
 
 from flambeau.core.grad_mode import no_grad
-from flambeau.core.places import warn
+from flambeau.core.notices import warn
 from flambeau.core.tensor import Tensor
 from flambeau.nn.modules._hooks import _enter
 from flambeau.nn.parameter import Parameter, is_lazy
@@ -83,7 +83,8 @@ class StateMixin:
                 "#torch.nn.Module.state_dict for details.",
                 FutureWarning,
             )
-            destination, prefix, keep_vars = (*args, destination, prefix, keep_vars)[:3]
+            rest = (destination, prefix, keep_vars)[len(args) :]
+            destination, prefix, keep_vars = (*args, *rest)[:3]
         if destination is None:
             destination = OrderedDict()
             destination._metadata = OrderedDict()

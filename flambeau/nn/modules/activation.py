@@ -1,7 +1,7 @@
 """Activation functions as modules."""
 
 from flambeau.core.errors import AssertedError
-from flambeau.core.places import warn
+from flambeau.core.notices import warn
 from flambeau.nn import functional as F
 from flambeau.nn.modules.module import Module
 from flambeau.nn.parameter import Parameter

@@ -1,6 +1,6 @@
 """Normalisation of each channel of each sample."""
 
-from flambeau.core.places import warn
+from flambeau.core.notices import warn
 from flambeau.nn import functional as F
 from flambeau.nn.modules.batchnorm import _lazy_documentation, _LazyNormBase, _NormBase
 
@@ -63,7 +63,7 @@ class _InstanceNorm(_NormBase):
                 raise ValueError(message)
             warn(
                 f"input's size at dim={channel} does not match num_features. You can silence this "
-                "warning by not passing in num_features, which is not used because affine=False"
+                "warning by not passing in num_features, which is not used because affine=False",
             )
         return self._normalised(input) if channel else self._normalised(input[None])[0]
 

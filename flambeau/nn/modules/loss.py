@@ -2,7 +2,7 @@
 
 import math
 
-from flambeau.core.places import warn
+from flambeau.core.notices import warn
 from flambeau.nn import functional as F
 from flambeau.nn._reduction import legacy_get_string
 from flambeau.nn.modules.linear import Linear

@@ -3,7 +3,7 @@
 import math
 import numbers
 
-from flambeau.core.places import warn
+from flambeau.core.notices import warn
 from flambeau.nn import init
 from flambeau.nn.modules.module import Module
 from flambeau.nn.parameter import Parameter
@@ -289,7 +289,7 @@ def _check_sizes(mode, input_size, hidden_size, num_layers, dropout, proj_size):
         warn(
             "dropout option adds dropout after all but last recurrent layer, so non-zero dropout "
             f"expects num_layers greater than 1, but got dropout={dropout} and "
-            f"num_layers={num_layers}"
+            f"num_layers={num_layers}",
         )
     sizes = {"input_size": input_size, "hidden_size": hidden_size}
     for name, size in sizes.items():

@@ -2,7 +2,7 @@
 
 from flambeau.backends import kernels
 from flambeau.core.grad_mode import no_grad
-from flambeau.core.places import warn
+from flambeau.core.notices import warn
 from flambeau.core.registry import explain_functions
 from flambeau.core.tensor import Tensor
 from flambeau.ops.join import stack

@@ -1,6 +1,6 @@
 """The former place of `func.functional_call`."""
 
-from flambeau.core.places import warn
+from flambeau.core.notices import warn
 from flambeau.func import functional_call as _functional_call
 
 

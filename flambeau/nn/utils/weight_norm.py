@@ -1,7 +1,7 @@
 """Weight norm by a hook before each call; `nn.utils.parametrizations` has the newer form."""
 
 from flambeau.core.errors import ArgumentValueError, RuntimeFailure
-from flambeau.core.places import warn
+from flambeau.core.notices import warn
 from flambeau.core.registry import explain_functions
 from flambeau.nn.parameter import Parameter, is_lazy
 from flambeau.nn.utils._norms import find_hook, scaled

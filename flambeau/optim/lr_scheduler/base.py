@@ -4,7 +4,7 @@ import functools
 import weakref
 from contextlib import contextmanager
 
-from flambeau.core.places import warn
+from flambeau.core.notices import warn
 from flambeau.core.tensor import Tensor
 from flambeau.optim.optimizer import Optimizer
 

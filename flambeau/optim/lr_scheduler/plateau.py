@@ -2,7 +2,7 @@
 
 import math
 
-from flambeau.core.places import warn
+from flambeau.core.notices import warn
 from flambeau.optim.lr_scheduler.base import (
     EPOCH_DEPRECATION_WARNING,
     LRScheduler,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from types import GenericAlias
 from typing import Any
 
-from flambeau.core.places import warn
+from flambeau.core.notices import warn
 from flambeau.utils.data import sampler as _samplers
 from flambeau.utils.data._utils.collate import default_collate, default_convert
 from flambeau.utils.data._utils.fetch import IterableFetcher, MapFetcher

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from types import GenericAlias
 
 import flambeau
-from flambeau.core.places import warn
+from flambeau.core.notices import warn
 
 
 class Dataset:

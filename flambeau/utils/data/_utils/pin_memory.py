@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import flambeau
-from flambeau.core.places import warn
+from flambeau.core.notices import warn
 
 
 def can_pin(asked: bool) -> bool:
