@@ -395,10 +395,17 @@ Tensor solve_triangular(const Tensor& a, const Tensor& b, bool upper, bool left,
     const auto triangles = stack_of<const T>(triangle, batch);
     const auto results = stack_of<T>(x, batch);
     const double work = static_cast<double>(n) * n * columns / 2;
+    const bool stored_upper = upper != rows;
+    const char trans = rows ? 'T' : 'N';
+    const auto lanes = [&](const auto& loops, std::int64_t begin, std::int64_t end) {
+      loops.solve_triangle(stored_upper, trans, unitriangular, n, columns, end - begin,
+                           triangles[begin], results[begin]);
+    };
+    if (run_lanes<T>(results.count, n, work, lanes)) return;
     for_each_matrix(results.count, work, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t i = begin; i < end; ++i)
-        solve_triangle<T>(upper != rows, rows ? 'T' : 'N', unitriangular, n, columns, triangles[i],
-                          leading(n), results[i], leading(n));
+        solve_triangle<T>(stored_upper, trans, unitriangular, n, columns, triangles[i], leading(n),
+                          results[i], leading(n));
     });
   });
   return x;

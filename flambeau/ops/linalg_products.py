@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core.errors import DTypeError, ShapeError, UnsupportedError
@@ -9,7 +11,7 @@ from flambeau.core.notices import warn
 from flambeau.core.registry import function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import conj
-from flambeau.ops.join import cat, stack
+from flambeau.ops.join import cat
 from flambeau.ops.matmul import mm, vdot
 from flambeau.ops.parts import diagonal
 from flambeau.ops.views import _axis
@@ -17,11 +19,12 @@ from flambeau.ops.views import _axis
 # ---- products of several matrices ----
 
 
+@lru_cache(maxsize=256)
 def _best_splits(sizes):
     """Where to split each run of factors, by the least number of multiplications.
 
     Args:
-        sizes: rows of the factors, and columns of the last one.
+        sizes: a tuple: rows of the factors, and columns of the last one.
     """
     count = len(sizes) - 1
     cost = [[0] * count for _ in range(count)]
@@ -46,7 +49,7 @@ def _product(matrices, split, i, j):
 def _chain(matrices):
     return _product(
         matrices,
-        _best_splits([*(m.shape[0] for m in matrices), matrices[-1].shape[1]]),
+        _best_splits((*(m.shape[0] for m in matrices), matrices[-1].shape[1])),
         0,
         len(matrices) - 1,
     )
@@ -243,8 +246,7 @@ def linalg_cross(input, other, *, dim=-1):
             f"linalg.cross: expected scalar type {_C.type_name(input.dtype)} but found "
             f"{_C.type_name(other.dtype)}"
         )
-    (a0, a1, a2), (b0, b1, b2) = input.unbind(axis), other.unbind(axis)
-    return stack((a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0), axis)
+    return kernels(input).cross(input, other, axis)
 
 
 @linalg_cross.vjp("input", "other")
