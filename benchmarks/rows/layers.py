@@ -59,6 +59,11 @@ SHAPES: list[tuple[str, tuple[int, ...]]] = [
     ("Softmax(1)", (8, 21, 64, 64)),
     ("LogSoftmax(1)", (8, 21, 64, 64)),
     ("AvgPool2d(7)", (8, 512, 7, 7)),
+    ("AvgPool2d(2)", (2, 512, 7, 7)),
+    ("MaxPool2d(7)", (2, 512, 7, 7)),
+    ("AdaptiveMaxPool2d(1)", (2, 512, 7, 7)),
+    ("MaxPool1d(2)", (8, 32, 100)),
+    ("MaxPool1d(4)", (16, 64, 1000)),
 ]
 
 

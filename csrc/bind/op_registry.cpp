@@ -214,6 +214,10 @@ void init_op(nb::module_& m) {
     rename_node(as_node(node.ptr()), name.ptr());
   });
   m.def("add_overload", name_overload);
+  m.def("refuse_uninitialized", [](nb::type_object type) {
+    if (!uninitialized_type)
+      uninitialized_type = reinterpret_cast<PyTypeObject*>(type.inc_ref().ptr());
+  });
   m.def("add_rule", add_rule);
   m.def("add_fast_rule", add_fast_rule);
   m.def("set_engine_op", set_engine_op, nb::arg("name"), nb::arg("op").none());

@@ -7,6 +7,7 @@ from flambeau.core.dtype import get_default_dtype
 from flambeau.core.notices import warn
 from flambeau.nn import functional as F
 from flambeau.nn.init import xavier_uniform_
+from flambeau.nn.modules._memory import require_room
 from flambeau.nn.modules.activation import ReLU
 from flambeau.nn.modules.attention import MultiheadAttention
 from flambeau.nn.modules.container import ModuleList
@@ -57,6 +58,10 @@ def _activation(activation):
 
 
 def _copies(module, count):
+    if isinstance(module, Module) and hasattr(count, "__index__"):
+        tensors = [*module.parameters(), *module.buffers()]
+        written = sum(t.nbytes for t in tensors if not t.is_meta)
+        require_room(type(module).__name__, count, len(tensors), written)
     return ModuleList([copy.deepcopy(module) for _ in range(count)])
 
 

@@ -1,6 +1,7 @@
 """Limiting gradients."""
 
 from flambeau.backends import kernels
+from flambeau.core.errors import ArgumentTypeError
 from flambeau.core.grad_mode import no_grad
 from flambeau.core.notices import warn
 from flambeau.core.registry import explain_functions
@@ -44,10 +45,9 @@ def get_total_norm(tensors, norm_type=2.0, error_if_nonfinite=False, foreach=Non
         >>> torch.nn.utils.get_total_norm([torch.tensor([3.0]), torch.tensor([[0.0, 4.0]])])
         tensor(5.)
     """
-    tensors = _list_of(tensors)
+    tensors, norm_type = _list_of(tensors), float(norm_type)
     if not tensors:
         return tensor(0.0)
-    norm_type = float(norm_type)
     with no_grad():
         norms = stack([each.norm(norm_type) for each in tensors])
         total = norms.max() if norm_type == float("inf") else norms.norm(norm_type)
@@ -72,6 +72,9 @@ def clip_grads_with_norm_(parameters, max_norm, total_norm, foreach=None):
         total_norm: The norm of all gradients, see `get_total_norm`.
         foreach: Accepted for programs that set it; there is one way here.
 
+    Raises:
+        TypeError: If the norm is no tensor.
+
     Example:
         >>> import flambeau as torch
         >>> p = torch.nn.Parameter(torch.zeros(1))
@@ -80,14 +83,22 @@ def clip_grads_with_norm_(parameters, max_norm, total_norm, foreach=None):
         >>> p.grad
         tensor([0.5000])
     """
-    _scale(_gradients(parameters), max_norm, total_norm)
+    gradients = _gradients(parameters)
+    if gradients and not isinstance(total_norm, Tensor):
+        raise ArgumentTypeError(
+            "clip_grads_with_norm_(): argument 'total_norm' (position 3) must be Tensor, not "
+            f"{type(total_norm).__name__}"
+        )
+    _scale(gradients, max_norm, total_norm)
 
 
 def _scale(gradients, max_norm, total_norm):
+    if not gradients:
+        return
     with no_grad():
         factor = float((float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0))
         # A factor of one changes nothing; NaN must reach the gradients.
-        if gradients and factor != 1.0:
+        if factor != 1.0:
             kernels(gradients[0]).scale_step(gradients, factor)
 
 
