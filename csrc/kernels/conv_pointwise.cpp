@@ -54,6 +54,7 @@ void pointwise(const ConvShape& s, const Images<const T>& source, MatrixView<con
         for (std::int64_t p = 0; bias && p < g.m; ++p)
           std::copy_n(shift, g.n, g.c + p * g.c_stride);
       }
+      g.of_one_row = g.m == 1;
       if constexpr (std::is_same_v<T, float>)
         gemm_loops().block_f32(g);
       else

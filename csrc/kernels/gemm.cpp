@@ -88,6 +88,7 @@ void for_each_block(const GemmProblem<T>& p, const Grid& grid, Run run) {
       g.c_stride = p.c_stride;
       g.alpha = p.alpha;
       g.beta = p.beta;
+      g.of_one_row = p.m == 1;
       g.scratch = reinterpret_cast<T*>(scratch.data());
       run(g);
     }

@@ -52,7 +52,8 @@ struct GemmBlock {
   T* c;
   std::ptrdiff_t c_stride;
   T alpha, beta;
-  T* scratch;  // as many bytes as GemmLoops::scratch_bytes says
+  bool of_one_row;  // the product, not only this block of it: such sums have an order of their own
+  T* scratch;       // as many bytes as GemmLoops::scratch_bytes says
 };
 
 struct GemmLoops {

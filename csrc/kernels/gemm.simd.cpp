@@ -308,12 +308,12 @@ template <class T>
 void compute_block(const GemmBlock<T>& g) {
   if (g.k == 1 && g.b.col_stride == 1) {
     column_times_row(g);
-  } else if (g.m == 1 && g.a.col_stride == 1 && g.b.row_stride == 1) {
+  } else if (g.of_one_row && g.a.col_stride == 1 && g.b.row_stride == 1) {
     if (g.k == 2) return vector_times_short_columns<T, 2>(g, g.a.data);
     if (g.k == 3) return vector_times_short_columns<T, 3>(g, g.a.data);
     if (g.k == 4) return vector_times_short_columns<T, 4>(g, g.a.data);
     vector_times_columns(g, g.a.data);
-  } else if (g.m == 1 && g.a.col_stride == 1) {
+  } else if (g.of_one_row && g.a.col_stride == 1) {
     vector_times_rows(g, g.a.data);
   } else {
     multiply_block(g);

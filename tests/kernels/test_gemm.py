@@ -202,18 +202,26 @@ def test_zero_times_infinity_is_not_skipped():
     assert np.isnan(_C.mm(tensor(a), tensor(b)).numpy()).all()
 
 
+# The last ones are cut, for some number of threads, into blocks of which one has a single row.
 @pytest.mark.parametrize(
-    "shape", [(64, 64, 64), (300, 200, 400), (1, 3000, 500), (3000, 1, 500), (90000, 1, 3)], ids=str
+    "shape",
+    [
+        *((64, 64, 64), (300, 200, 400), (1, 3000, 500), (3000, 1, 500), (90000, 1, 3)),
+        *((13, 33, 1000), (25, 13, 1000), (49, 7, 1000), (97, 64, 100)),
+    ],
+    ids=str,
 )
 def test_bits_do_not_depend_on_the_number_of_threads(rng, shape):
     m, n, k = shape
-    a, b = tensor(values(rng, "float32", m, k)), tensor(values(rng, "float32", n, k).T)
-    results = []
-    for threads in (1, 2, 3, 7):
-        _C.set_num_threads(threads)
-        results.append(_C.mm(a, b).numpy())
-    for result in results[1:]:
-        np.testing.assert_array_equal(result, results[0])
+    a, columns = tensor(values(rng, "float32", m, k)), tensor(values(rng, "float32", n, k).T)
+    rows = tensor(values(rng, "float32", k, n))
+    for b in (columns, rows):
+        results = []
+        for threads in (1, 2, 3, 5, 7):
+            _C.set_num_threads(threads)
+            results.append(_C.mm(a, b).numpy())
+        for result in results[1:]:
+            np.testing.assert_array_equal(result, results[0])
 
 
 @pytest.mark.parametrize(
