@@ -44,6 +44,15 @@ CONVOLUTIONS = {
     "conv2d depthwise 3x3": Convolution(
         "conv2d", IMAGES, (64, 1, 3, 3), {"padding": 1, "groups": 64}
     ),
+    "conv2d depthwise 3x3 stride 2": Convolution(
+        "conv2d", (8, 64, 56, 56), (64, 1, 3, 3), {"padding": 1, "stride": 2, "groups": 64}
+    ),
+    "conv2d depthwise 5x5 stride 2": Convolution(
+        "conv2d", (8, 672, 14, 14), (672, 1, 5, 5), {"padding": 2, "stride": 2, "groups": 672}
+    ),
+    "conv2d depthwise 7x7 of small images": Convolution(
+        "conv2d", (8, 768, 7, 7), (768, 1, 7, 7), {"padding": 3, "groups": 768}
+    ),
     "conv2d 3x3 channels-last": Convolution(
         "conv2d", IMAGES, (64, 64, 3, 3), {"padding": 1}, channels_last=True
     ),
@@ -82,6 +91,9 @@ FORWARD = {
     "conv2d 3x3 of one small image": 1.05,
     "conv2d 1x1 of pixels": 1.05,
     "conv2d 1x1 stride 2": 1.05,
+    "conv2d depthwise 3x3 stride 2": 1.05,
+    "conv2d depthwise 5x5 stride 2": 1.05,
+    "conv2d depthwise 7x7 of small images": 1.05,
     "conv_transpose2d of pixels": 1.05,
 }
 for name, at_most in FORWARD.items():
