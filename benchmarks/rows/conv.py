@@ -44,8 +44,28 @@ CONVOLUTIONS = {
     "conv2d depthwise 3x3": Convolution(
         "conv2d", IMAGES, (64, 1, 3, 3), {"padding": 1, "groups": 64}
     ),
+    "conv2d depthwise 3x3 stride 2": Convolution(
+        "conv2d", (8, 64, 56, 56), (64, 1, 3, 3), {"padding": 1, "stride": 2, "groups": 64}
+    ),
+    "conv2d depthwise 5x5 stride 2": Convolution(
+        "conv2d", (8, 672, 14, 14), (672, 1, 5, 5), {"padding": 2, "stride": 2, "groups": 672}
+    ),
+    "conv2d depthwise 7x7 of small images": Convolution(
+        "conv2d", (8, 768, 7, 7), (768, 1, 7, 7), {"padding": 3, "groups": 768}
+    ),
     "conv2d 3x3 channels-last": Convolution(
         "conv2d", IMAGES, (64, 64, 3, 3), {"padding": 1}, channels_last=True
+    ),
+    "conv2d 3x3 of few pixels": Convolution(
+        "conv2d", (2, 512, 7, 7), (512, 512, 3, 3), {"padding": 1}
+    ),
+    "conv2d 3x3 of one small image": Convolution(
+        "conv2d", (1, 256, 4, 4), (256, 256, 3, 3), {"padding": 1}
+    ),
+    "conv2d 1x1 of pixels": Convolution("conv2d", (32, 960, 1, 1), (1280, 960, 1, 1)),
+    "conv2d 1x1 of few pixels": Convolution("conv2d", (2, 2048, 7, 7), (512, 2048, 1, 1)),
+    "conv2d 1x1 stride 2": Convolution(
+        "conv2d", (2, 1024, 14, 14), (2048, 1024, 1, 1), {"stride": 2}
     ),
     "conv1d": Convolution("conv1d", (32, 64, 256), (64, 64, 5), {"padding": 2}),
     "conv3d": Convolution("conv3d", (4, 16, 16, 32, 32), (32, 16, 3, 3, 3), {"padding": 1}),
@@ -55,16 +75,31 @@ CONVOLUTIONS = {
     "conv_transpose2d": Convolution(
         "conv_transpose2d", (8, 64, 16, 16), (64, 32, 4, 4), {"padding": 1, "stride": 2}
     ),
+    "conv_transpose2d of pixels": Convolution(
+        "conv_transpose2d", (32, 100, 1, 1), (100, 256, 4, 4), {}
+    ),
     "conv_transpose3d": Convolution(
         "conv_transpose3d", (2, 32, 8, 16, 16), (32, 16, 4, 4, 4), {"padding": 1, "stride": 2}
     ),
 }
 
 
-@row("conv2d 3x3 forward", 0.8)
-def forward(T: ModuleType) -> Step:
-    """The convolution alone, no graph."""
-    return CONVOLUTIONS["conv2d 3x3"].operands(T, grad=False)[1]
+#: Rows of the convolution alone, no graph: the greatest ratio.
+FORWARD = {
+    "conv2d 3x3": 0.8,
+    "conv2d 3x3 of few pixels": 1.05,
+    "conv2d 3x3 of one small image": 1.05,
+    "conv2d 1x1 of pixels": 1.05,
+    "conv2d 1x1 stride 2": 1.05,
+    "conv2d depthwise 3x3 stride 2": 1.05,
+    "conv2d depthwise 5x5 stride 2": 1.05,
+    "conv2d depthwise 7x7 of small images": 1.05,
+    "conv_transpose2d of pixels": 1.05,
+}
+for name, at_most in FORWARD.items():
+    row(f"{name} forward", at_most)(
+        lambda T, name=name: CONVOLUTIONS[name].operands(T, grad=False)[1]
+    )
 
 
 def forward_backward(name: str, at_most: float) -> None:

@@ -12,17 +12,27 @@
 namespace fb {
 namespace {
 
-enum class Algorithm { Window, Pointwise, Depthwise, Winograd };
+enum class Algorithm { Window, Pointwise, Depthwise, Winograd, Columns };
 
 bool is_pointwise(const ConvShape& s) {
   return std::all_of(std::begin(s.axes), std::end(s.axes),
                      [](const Axis& a) { return a.kernel == 1 && a.stride == 1 && a.pad == 0; });
 }
 
-Algorithm choose(const ConvShape& s, DType dtype, bool winograd) {
-  if (s.in_channels == s.groups && s.groups > 1) return Algorithm::Depthwise;
-  if (is_pointwise(s)) return Algorithm::Pointwise;
-  return dtype == DType::Float32 && winograd ? Algorithm::Winograd : Algorithm::Window;
+bool is_depthwise(const ConvShape& s) { return s.in_channels == s.groups && s.groups > 1; }
+
+// For the convolution and its transpose.
+Algorithm choose(const ConvShape& s, DType dtype) {
+  if (is_depthwise(s)) return Algorithm::Depthwise;
+  if (columns_apply(s)) return Algorithm::Columns;
+  if (is_pointwise(s)) return pointwise_applies(s) ? Algorithm::Pointwise : Algorithm::Window;
+  return dtype == DType::Float32 && winograd_applies(s) ? Algorithm::Winograd : Algorithm::Window;
+}
+
+Algorithm choose_for_weight(const ConvShape& s, DType dtype) {
+  if (is_depthwise(s)) return Algorithm::Depthwise;
+  if (dtype == DType::Float32 && winograd_weight_applies(s)) return Algorithm::Winograd;
+  return columns_weight_apply(s) ? Algorithm::Columns : Algorithm::Window;
 }
 
 // Checks the values of one argument that has a value per axis.
@@ -153,6 +163,8 @@ void forward(const ConvShape& s, Algorithm algorithm, const Images<const T>& x, 
   switch (algorithm) {
     case Algorithm::Depthwise:
       return depthwise_forward(s, x, w, bias, y);
+    case Algorithm::Columns:
+      return columns_forward(s, x, w, bias, y);
     case Algorithm::Pointwise:
       return pointwise_forward(s, x, w, bias, y);
     case Algorithm::Winograd:
@@ -169,6 +181,8 @@ void transposed(const ConvShape& s, Algorithm algorithm, const Images<const T>& 
   switch (algorithm) {
     case Algorithm::Depthwise:
       return depthwise_transposed(s, y, w, bias, x);
+    case Algorithm::Columns:
+      return columns_transposed(s, y, w, bias, x);
     case Algorithm::Pointwise:
       return pointwise_transposed(s, y, w, bias, x);
     case Algorithm::Winograd:
@@ -185,6 +199,8 @@ void weight_grad(const ConvShape& s, Algorithm algorithm, const Images<const T>&
   switch (algorithm) {
     case Algorithm::Depthwise:
       return depthwise_weight_grad(s, grad, x, grad_w);
+    case Algorithm::Columns:
+      return columns_weight_grad(s, grad, x, grad_w);
     case Algorithm::Winograd:
       if constexpr (std::is_same_v<T, float>) return winograd_weight_grad(s, grad, x, grad_w);
       [[fallthrough]];
@@ -224,7 +240,7 @@ Tensor convolution(const Tensor& x, const Tensor& weight, const Tensor& bias,
         integer_convolution(s, wide(x), wide(weight), wide(bias), output_sizes(s, x.sizes()));
     return in_channels_last(cast(out, dtype), last);
   }
-  const Algorithm algorithm = choose(s, dtype, winograd_applies(s));
+  const Algorithm algorithm = choose(s, dtype);
   const bool through = last && algorithm != Algorithm::Depthwise;
   const Tensor source = laid_out(x, through), w = contiguous(weight),
                shift = bias.defined() ? contiguous(bias) : bias;
@@ -260,7 +276,7 @@ Tensor convolution_transposed(const Tensor& y, const Tensor& weight, const Tenso
     const Tensor out = integer_convolution_transposed(s, wide(y), wide(weight), wide(bias), sizes);
     return in_channels_last(cast(out, dtype), last);
   }
-  const Algorithm algorithm = choose(s, dtype, winograd_applies(s));
+  const Algorithm algorithm = choose(s, dtype);
   const bool through = last && algorithm != Algorithm::Depthwise;
   const Tensor source = laid_out(y, through), w = contiguous(weight),
                shift = bias.defined() ? contiguous(bias) : bias;
@@ -292,7 +308,7 @@ Tensor convolution_weight_grad(const Tensor& grad, const Tensor& x, const Dims& 
     return in_channels_last(
         cast(integer_convolution_weight_grad(s, wide(grad), wide(x), weight_sizes), dtype), last);
   }
-  const Algorithm algorithm = choose(s, dtype, winograd_weight_applies(s));
+  const Algorithm algorithm = choose_for_weight(s, dtype);
   const bool through = last && algorithm != Algorithm::Depthwise;
   const Tensor source = laid_out(x, through), g = laid_out(grad, through);
   const Tensor out = empty(weight_sizes, dtype);

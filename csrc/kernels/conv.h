@@ -1,12 +1,13 @@
 // Convolution of images with one, two or three spatial axes, the transposed convolution (which is
 // also the gradient with respect to the input), and the gradients of weight and bias.
 //
-// float32 and float64 have four algorithms, chosen by conv.cpp from the shape:
+// float32 and float64 have five algorithms, chosen by conv.cpp from the shape:
 //   window     implicit GEMM: a part of an image is laid out channels-last in a cache-sized buffer
 //              with its padding, and each tile of outputs reads its windows there, without im2col
 //   Winograd   F(4x4, 3x3), for float32 3x3 windows of stride 1, of any small depth (winograd.h)
 //   depthwise  direct, one channel at a time
 //   1x1        a plain matrix product
+//   columns    for few windows and many weights: a matrix product with the weights as they lie
 // The 16-bit floats are computed in float32; complex numbers as real ones with twice the channels
 // (conv_complex.h); integers by plain loops in wrap-around arithmetic (conv_integer.h).
 //

@@ -11,18 +11,62 @@ std::int64_t panel_width(std::int64_t channels) {
   return channels > lanes<T> ? tile_cols<T> : lanes<T>;
 }
 
+// Where the weights of a panel lie, and where they go: see WeightPacking.
 template <class T>
-void pack_weights(const WeightPacking<T>& p, std::int64_t panel) {
-  const std::int64_t o0 = panel * tile_cols<T>,
-                     channels = smaller(tile_cols<T>, p.out_channels - o0);
-  const std::int64_t width = panel_width<T>(channels);
-  T* to = p.packed + o0 * p.num_taps * p.source_channels;
-  for (std::int64_t t = 0; t < p.num_taps; ++t) {
-    for (std::int64_t s = 0; s < p.source_channels; ++s, to += width) {
-      const T* from = p.weights + o0 * p.out_stride + s * p.source_stride + p.tap_index[t];
-      for (std::int64_t o = 0; o < width; ++o) to[o] = o < channels ? from[o * p.out_stride] : T(0);
+struct PanelPacking {
+  const WeightPacking<T>& p;
+  std::int64_t first, channels, width;
+
+  const T* from() const { return p.weights + first * p.out_stride; }
+  T* to(std::int64_t tap, std::int64_t source) const {
+    return p.packed + first * p.num_taps * p.source_channels +
+           (tap * p.source_channels + source) * width;
+  }
+};
+
+// Weights of one output channel that lie together and are transposed at once.
+constexpr std::int64_t max_line = 256;
+
+// The taps of all source channels of an output channel follow each other: these lines are
+// transposed, a few source channels at a time.
+template <class T>
+void pack_lines(const PanelPacking<T>& panel) {
+  const WeightPacking<T>& p = panel.p;
+  T lines[max_line * tile_cols<T>];
+  const std::int64_t step = max_line / p.source_stride;
+  for (std::int64_t s0 = 0; s0 < p.source_channels; s0 += step) {
+    const std::int64_t sources = smaller(step, p.source_channels - s0);
+    transpose_block(panel.from() + s0 * p.source_stride, p.out_stride, lines, panel.width,
+                    panel.channels, sources * p.source_stride);
+    for (std::int64_t t = 0; t < p.num_taps; ++t)
+      for (std::int64_t s = 0; s < sources; ++s)
+        copy_values(lines + (s * p.source_stride + p.tap_index[t]) * panel.width, panel.width,
+                    panel.to(t, s0 + s));
+  }
+}
+
+template <class T>
+void pack_each(const PanelPacking<T>& panel) {
+  const WeightPacking<T>& p = panel.p;
+  for (std::int64_t s = 0; s < p.source_channels; ++s) {
+    for (std::int64_t t = 0; t < p.num_taps; ++t) {
+      const T* from = panel.from() + s * p.source_stride + p.tap_index[t];
+      T* to = panel.to(t, s);
+      for (std::int64_t o = 0; o < panel.width; ++o)
+        to[o] = o < panel.channels ? from[o * p.out_stride] : T(0);
     }
   }
+}
+
+template <class T>
+void pack_weights(const WeightPacking<T>& p, std::int64_t panel) {
+  const std::int64_t first = panel * tile_cols<T>,
+                     channels = smaller(tile_cols<T>, p.out_channels - first);
+  const PanelPacking<T> packing{p, first, channels, panel_width<T>(channels)};
+  if (p.source_stride < p.out_stride && p.source_stride <= max_line && channels == packing.width)
+    pack_lines(packing);
+  else
+    pack_each(packing);
 }
 
 // Taps [first, last) that fall inside an axis of `size` when the region starts at `position`.

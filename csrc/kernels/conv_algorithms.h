@@ -16,13 +16,29 @@ template <class T>
 void window_weight_grad(const ConvShape& s, const Images<const T>& grad, const Images<const T>& x,
                         T* grad_w);
 
-// Kernels of one element with stride 1 and no padding: a product of matrices.
+// Kernels of one element with stride 1 and no padding: a product of matrices for each image, which
+// must not be too small.
+bool pointwise_applies(const ConvShape& s);
 template <class T>
 void pointwise_forward(const ConvShape& s, const Images<const T>& x, const T* w, const T* bias,
                        const Images<T>& y);
 template <class T>
 void pointwise_transposed(const ConvShape& s, const Images<const T>& y, const T* w, const T* bias,
                           const Images<T>& x);
+
+// Few windows and many weights: a product of matrices with the weights as they lie, see
+// conv_columns.cpp.
+bool columns_apply(const ConvShape& s);
+bool columns_weight_apply(const ConvShape& s);
+template <class T>
+void columns_forward(const ConvShape& s, const Images<const T>& x, const T* w, const T* bias,
+                     const Images<T>& y);
+template <class T>
+void columns_transposed(const ConvShape& s, const Images<const T>& y, const T* w, const T* bias,
+                        const Images<T>& x);
+template <class T>
+void columns_weight_grad(const ConvShape& s, const Images<const T>& grad, const Images<const T>& x,
+                         T* grad_w);
 
 // One input channel per group; images in planes.
 template <class T>

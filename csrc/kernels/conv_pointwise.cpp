@@ -66,6 +66,12 @@ void pointwise(const ConvShape& s, const Images<const T>& source, MatrixView<con
 
 }  // namespace
 
+// The pixels of an image are the columns of a product, which come in panels.
+bool pointwise_applies(const ConvShape& s) {
+  constexpr std::int64_t min_pixels = 64;
+  return s.batch == 1 || s.out_pixels() >= min_pixels;
+}
+
 template <class T>
 void pointwise_forward(const ConvShape& s, const Images<const T>& x, const T* w, const T* bias,
                        const Images<T>& y) {

@@ -16,6 +16,9 @@ namespace {
 // Products below which another thread costs more than it brings.
 constexpr std::int64_t min_work_per_piece = 100'000;
 
+// Outputs summed before they are written: few enough for a first-level cache.
+constexpr std::int64_t elements_at_once = 1024;
+
 template <class T>
 const DepthwiseKernels<T>& depthwise_kernels() {
   if constexpr (std::is_same_v<T, float>)
@@ -40,9 +43,9 @@ PlaneBuffer plane_buffer(const Reach (&reaches)[conv_axes], const std::int64_t* 
   const auto extent = [&](int a) {
     return (reaches[a].count - 1) * step[a] + reaches[a].span() + 1;
   };
-  const std::int64_t cols = reaches[2].count + reaches[2].span() / step[2];
-  scratch_elements({channels, extent(0), step[2], extent(1), cols});  // fits
-  return {extent(0), step[2], extent(1), cols};
+  const auto places = [&](int a) { return reaches[a].count + reaches[a].span() / step[a]; };
+  scratch_elements({channels, extent(0), step[1], step[2], places(1), places(2)});  // fits
+  return {extent(0), step[1], step[2], places(1), places(2)};
 }
 
 // Calls f(place of the tap in the buffer of one plane, place in the window) for every tap.
@@ -64,6 +67,7 @@ void run(DepthwisePlan<T> plan, const Phases (&axes)[conv_axes], const T* w, con
   const Reach reaches[] = {reach(axes[0]), reach(axes[1]), reach(axes[2])};
   for (int a = 0; a < conv_axes; ++a) plan.low[a] = reaches[a].low;
   plan.buffer = plane_buffer(reaches, plan.source_step, plan.source.channels);
+  plan.rows_at_once = std::max<std::int64_t>(elements_at_once / plan.buffer.cols, 1);
   const std::int64_t outputs = s.groups * plan.out.channels, planes = plan.source.channels;
 
   const std::size_t num_phases = axes[0].size() * axes[1].size() * axes[2].size();
@@ -75,17 +79,21 @@ void run(DepthwisePlan<T> plan, const Phases (&axes)[conv_axes], const T* w, con
       for (const AxisPhase& col : axes[2]) {
         std::vector<std::ptrdiff_t>& offset = offsets[phases.size()];
         std::vector<T>& weight = weights[phases.size()];
-        for (std::int64_t plane = 0; plane < planes; ++plane)
-          for_each_tap(s, plan.buffer, plan.low, depth, row, col,
-                       [&](std::ptrdiff_t place, std::int64_t) {
-                         offset.push_back(plane * plan.buffer.total() + place);
-                       });
+        std::vector<std::int64_t> taps;
+        for_each_tap(s, plan.buffer, plan.low, depth, row, col,
+                     [&](std::ptrdiff_t place, std::int64_t tap) {
+                       offset.push_back(place);
+                       taps.push_back(tap);
+                     });
+        for (std::int64_t plane = 1; plane < planes; ++plane)
+          for (std::size_t t = 0; t < taps.size(); ++t)
+            offset.push_back(plane * plan.buffer.total() + offset[t]);
+        weight.resize(static_cast<std::size_t>(outputs * planes) * taps.size());
+        T* to = weight.data();
         for (std::int64_t o = 0; o < outputs; ++o)
           for (std::int64_t plane = 0; plane < planes; ++plane)
-            for_each_tap(
-                s, plan.buffer, plan.low, depth, row, col, [&](std::ptrdiff_t, std::int64_t tap) {
-                  weight.push_back(w[o * strides.out_stride + plane * strides.source_stride + tap]);
-                });
+            for (const std::int64_t tap : taps)
+              *to++ = w[o * strides.out_stride + plane * strides.source_stride + tap];
         phases.push_back({{depth.start, row.start, col.start},
                           {depth.count, row.count, col.count},
                           offset.data(),

@@ -13,12 +13,13 @@ constexpr std::int64_t depthwise_slack = 256;
 
 // A padded plane as it lies in scratch memory, see DepthwisePlan.
 struct PlaneBuffer {
-  std::int64_t depth, step, rows, cols;
+  std::int64_t depth, row_step, step, rows, cols;
 
-  std::int64_t slab() const { return step * rows * cols; }
+  std::int64_t slab() const { return row_step * step * rows * cols; }
   std::int64_t total() const { return depth * slab(); }
   std::ptrdiff_t offset(std::int64_t z, std::int64_t row, std::int64_t col) const {
-    return z * slab() + (col % step * rows + row) * cols + col / step;
+    const std::int64_t phase = row % row_step * step + col % step;
+    return z * slab() + (phase * rows + row / row_step) * cols + col / step;
   }
 };
 
@@ -32,9 +33,10 @@ struct DepthwisePhase {
 };
 
 // A group has source.channels planes that are read and out.channels planes that are written.
-// Source planes are copied with their padding, columns that are source_step[2] apart next to each
-// other, so that neighbouring outputs read neighbouring elements: buffer[plane][depth][column %
-// step][row][column / step], a plane being the whole volume of a channel.
+// Source planes are copied with their padding, rows and columns that are a step apart next to each
+// other, so that neighbouring outputs read neighbouring elements, also from the end of a row to the
+// start of the next: buffer[plane][depth][row % row step][column % step][row / row step][column /
+// step], a plane being the whole volume of a channel.
 template <class T>
 struct DepthwisePlan {
   Images<const T> source;
@@ -45,9 +47,11 @@ struct DepthwisePlan {
   PlaneBuffer buffer;
   const DepthwisePhase<T>* phases;
   int num_phases;
+  std::int64_t rows_at_once;  // of outputs, with what lies between them in the buffer
 
+  std::int64_t sums_size() const { return rows_at_once * buffer.cols + depthwise_slack / 2; }
   std::int64_t scratch_size() const {
-    return source.channels * buffer.total() + out.size[2] + depthwise_slack;
+    return source.channels * buffer.total() + sums_size() + depthwise_slack / 2;
   }
 };
 

@@ -21,7 +21,7 @@ FB_INLINE void sum_taps(const T* source, const DepthwisePhase<T>& phase, const T
   }
 }
 
-// `to` has room for whole vectors.
+// Neighbouring outputs, and what lies between their rows; `to` has room for whole vectors.
 template <class T>
 void sum_row(const T* source, const DepthwisePhase<T>& phase, const T* weights, T bias,
              std::int64_t count, T* to) {
@@ -50,8 +50,8 @@ void fill_buffer(const Images<const T>& images, const T* from, const std::int64_
     if (z < 0 || z >= images.size[0])
       set_zero(to, buffer.slab());
     else
-      fill_plane(from + z * h * w, h, w, low[1], low[2], buffer.step, buffer.rows, buffer.cols,
-                 T(0), to);
+      fill_plane(from + z * h * w, h, w, low[1], low[2], buffer.row_step, buffer.step, buffer.rows,
+                 buffer.cols, T(0), to);
   }
 }
 
@@ -59,8 +59,9 @@ template <class T>
 void planes(const DepthwisePlan<T>& plan, std::int64_t image, std::int64_t group, T* scratch) {
   const Images<const T>& in = plan.source;
   const std::int64_t h = plan.out.size[1], w = plan.out.size[2];
-  T* row_buffer = scratch;
-  T* buffer = scratch + w + 4 * lanes<T>;
+  const std::int64_t cols = plan.buffer.cols;
+  T* sums = scratch;
+  T* buffer = scratch + plan.sums_size();
   for (std::int64_t s = 0; s < in.channels; ++s)
     fill_buffer(in, in.group(image, group) + s * in.channel_stride, plan.low, plan.buffer,
                 buffer + s * plan.buffer.total());
@@ -71,18 +72,21 @@ void planes(const DepthwisePlan<T>& plan, std::int64_t image, std::int64_t group
     for (int i = 0; i < plan.num_phases; ++i) {
       const DepthwisePhase<T>& phase = plan.phases[i];
       const T* weights = phase.weights + channel * phase.num_taps;
-      for (std::int64_t j = 0; j < phase.count[0] * phase.count[1]; ++j) {
-        const std::int64_t z = j / phase.count[1], y = j % phase.count[1];
-        const T* source = buffer + z * plan.source_step[0] * plan.buffer.slab() +
-                          y * plan.source_step[1] * plan.buffer.cols;
-        const std::int64_t out_z = phase.start[0] + z * plan.out_step[0],
-                           out_y = phase.start[1] + y * plan.out_step[1];
-        T* to = out + (out_z * h + out_y) * w + phase.start[2];
-        sum_row(source, phase, weights, bias, phase.count[2], row_buffer);
-        if (plan.out_step[2] == 1)
-          copy_values(row_buffer, phase.count[2], to);
-        else
-          scatter_row(row_buffer, phase.count[2], plan.out_step[2], to);
+      for (std::int64_t z = 0; z < phase.count[0]; ++z) {
+        const T* slab = buffer + z * plan.source_step[0] * plan.buffer.slab();
+        T* to = out + ((phase.start[0] + z * plan.out_step[0]) * h + phase.start[1]) * w +
+                phase.start[2];
+        for (std::int64_t y = 0; y < phase.count[1]; y += plan.rows_at_once) {
+          const std::int64_t rows = smaller(plan.rows_at_once, phase.count[1] - y);
+          sum_row(slab + y * cols, phase, weights, bias, (rows - 1) * cols + phase.count[2], sums);
+          for (std::int64_t r = 0; r < rows; ++r) {
+            T* line = to + (y + r) * plan.out_step[1] * w;
+            if (plan.out_step[2] == 1)
+              copy_values(sums + r * cols, phase.count[2], line);
+            else
+              scatter_row(sums + r * cols, phase.count[2], plan.out_step[2], line);
+          }
+        }
       }
     }
   }
@@ -122,8 +126,7 @@ void grad_plane(const DepthwiseGradPlan<T>& plan, const T* grad, const T* source
   for (std::int64_t z = 0; z < plan.grad.size[0]; ++z) {
     const T* slab = source + z * plan.stride[0] * plan.buffer.slab();
     for (std::int64_t y = 0; y < plan.grad.size[1]; ++y, grad += plan.grad_cols)
-      grad_row<T, Taps>(grad, slab + y * plan.stride[1] * plan.buffer.cols, offset,
-                        plan.grad.size[2], acc);
+      grad_row<T, Taps>(grad, slab + y * plan.buffer.cols, offset, plan.grad.size[2], acc);
   }
   FB_UNROLL
   for (int t = 0; t < Taps; ++t) store(sums + t * lanes<T>, acc[t]);

@@ -28,39 +28,55 @@ static void fill_values(T* to, std::int64_t n, T value) {
   for (std::int64_t i = 0; i < n; ++i) to[i] = value;
 }
 
-// One row of the padded plane from column `low`, into to[phase * phase_stride + i] = row[low +
-// phase + i * step].
-template <class T>
-static void split_row(const T* row, std::int64_t w, std::int64_t low, std::int64_t step,
-                      std::int64_t cols, std::int64_t phase_stride, T outside, T* to) {
-  for (std::int64_t phase = 0; phase < step; ++phase, to += phase_stride) {
-    const std::int64_t x0 = low + phase;
-    std::int64_t first = x0 < 0 ? (-x0 + step - 1) / step : 0;
-    std::int64_t last = x0 < w ? (w - x0 + step - 1) / step : 0;
+// The elements of a padded row at the columns low + i * step, i < cols: those from `first` to
+// `last` lie in the row itself, beginning with its column `column`.
+struct ColumnPhase {
+  std::int64_t step, cols, first, last, column;
+
+  ColumnPhase(std::int64_t w, std::int64_t low, std::int64_t step_, std::int64_t cols_)
+      : step(step_), cols(cols_) {
+    first = low < 0 ? (-low + step - 1) / step : 0;
+    last = low < w ? (w - low + step - 1) / step : 0;
     first = first < cols ? first : cols;
     last = last < first ? first : last < cols ? last : cols;
-    fill_values(to, first, outside);
-    fill_values(to + last, cols - last, outside);
-    const T* from = row + x0 + first * step;
-    if (step == 2) {
-      copy_even(from, last - first, to + first);
-    } else {
-      for (std::int64_t i = 0; i < last - first; ++i) to[first + i] = from[i * step];
-    }
+    column = low + first * step;
+  }
+};
+
+template <class T>
+static void fill_row(const T* row, const ColumnPhase& phase, T outside, T* to) {
+  const std::int64_t count = phase.last - phase.first;
+  fill_values(to, phase.first, outside);
+  fill_values(to + phase.last, phase.cols - phase.last, outside);
+  const T* from = row + phase.column;
+  to += phase.first;
+  if (phase.step == 1) {
+    for (std::int64_t i = 0; i < count; ++i) to[i] = from[i];
+  } else if (phase.step == 2) {
+    copy_even(from, count, to);
+  } else {
+    for (std::int64_t i = 0; i < count; ++i) to[i] = from[i * phase.step];
   }
 }
 
-// buffer[column % step][row][column / step] of the padded plane, from (low_h, low_w): `rows` rows
-// of `cols` elements per phase, `outside` where the plane has no element.
+// buffer[row % row_step][column % step][row / row_step][column / step] of the padded plane, from
+// (low_h, low_w): `rows` rows of `cols` elements per phase, `outside` where the plane has no
+// element.
 template <class T>
 static void fill_plane(const T* plane, std::int64_t h, std::int64_t w, std::int64_t low_h,
-                       std::int64_t low_w, std::int64_t step, std::int64_t rows, std::int64_t cols,
-                       T outside, T* buffer) {
-  for (std::int64_t row = 0; row < rows; ++row) {
-    const std::int64_t y = low_h + row;
-    const bool inside = y >= 0 && y < h;
-    split_row(inside ? plane + y * w : plane, inside ? w : 0, low_w, step, cols, rows * cols,
-              outside, buffer + row * cols);
+                       std::int64_t low_w, std::int64_t row_step, std::int64_t step,
+                       std::int64_t rows, std::int64_t cols, T outside, T* buffer) {
+  for (std::int64_t phase_h = 0; phase_h < row_step; ++phase_h) {
+    for (std::int64_t phase_w = 0; phase_w < step; ++phase_w) {
+      const ColumnPhase phase(w, low_w + phase_w, step, cols);
+      for (std::int64_t row = 0; row < rows; ++row, buffer += cols) {
+        const std::int64_t y = low_h + phase_h + row * row_step;
+        if (y >= 0 && y < h)
+          fill_row(plane + y * w, phase, outside, buffer);
+        else
+          fill_values(buffer, cols, outside);
+      }
+    }
   }
 }
 

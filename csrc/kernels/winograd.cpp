@@ -21,11 +21,13 @@ constexpr std::int64_t min_tiles_per_split = 64;
 
 std::int64_t lanes() { return conv_loops().f32.lanes; }
 
-// Tiles transformed together: as many as fit, but enough to fill the tiles of the products.
+// Tiles transformed together: as many as fit, but enough that they repay reading all the weights,
+// which no cache holds where there are many channels.
 std::int64_t choose_tiles(std::int64_t channels, std::int64_t available) {
+  constexpr std::int64_t least = 48;
   const std::int64_t per_tile =
       winograd_points * channels * static_cast<std::int64_t>(sizeof(float));
-  return std::min(std::max<std::int64_t>(block_bytes / per_tile, 12),
+  return std::min(std::max<std::int64_t>(block_bytes / per_tile, least),
                   std::max<std::int64_t>(available, 1));
 }
 
@@ -73,7 +75,8 @@ void run(WinogradPlan& plan, const float* w, const WeightLayout& layout, bool re
   plan.padded_source = round_up(plan.source.channels, lanes());
   const std::int64_t per_slice = plan.tiles_h * plan.tiles_w;
   const std::int64_t pitch = plan.source_pitch();
-  plan.tiles_per_block = choose_tiles(pitch + plan.padded_out, plan.slices * per_slice);
+  plan.tiles_per_block =
+      choose_tiles(pitch + plan.padded_out, ceil_div(plan.slices * per_slice, num_threads()));
   plan.rows_per_task = choose_rows(plan.tiles_h, plan.tiles_w, pitch);
   plan.slices_per_task = std::max<std::int64_t>(
       plan.rows_per_task == plan.tiles_h ? plan.tiles_per_block / per_slice : 1, 1);
@@ -109,9 +112,13 @@ bool winograd_applies(const ConvShape& s) {
   const auto fits = [](const Axis& a) { return a.kernel == 3 && a.stride == 1 && a.dilation == 1; };
   // Half of the multiplications may fall outside a small image before the advantage is gone.
   const std::int64_t covered = round_up(s.axes[1].out, 4) * round_up(s.axes[2].out, 4);
+  // And there must be enough tiles to repay transforming the weights, the more so as volumes
+  // transform every slice for each place of it in a window.
+  const std::int64_t min_tiles = s.axes[0].kernel == 1 ? 16 : 96;
+  const std::int64_t tiles = s.batch * s.axes[0].out * covered / 16;
   return s.axes[0].stride == 1 && s.axes[0].kernel <= max_depth_taps && fits(s.axes[1]) &&
          fits(s.axes[2]) && s.group_in() >= min_channels && s.group_out() >= min_channels &&
-         covered <= 2 * s.axes[1].out * s.axes[2].out;
+         covered <= 2 * s.axes[1].out * s.axes[2].out && tiles >= min_tiles;
 }
 
 void winograd_forward(const ConvShape& s, const Images<const float>& x, const float* w,

@@ -17,9 +17,9 @@ TOLERANCE = {"float32": 1e-5, "float64": 1e-13}
 CASES = {
     "3x3": ((2, 3, 9, 11), (5, 3, 3, 3), (1, 1), (1, 1), (1, 1), 1),
     "3x3 one channel": ((5, 1, 8, 8), (32, 1, 3, 3), (1, 1), (1, 1), (1, 1), 1),
-    "winograd": ((3, 32, 8, 8), (64, 32, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+    "winograd": ((5, 32, 8, 8), (64, 32, 3, 3), (1, 1), (1, 1), (1, 1), 1),
     "winograd odd channels": ((2, 17, 13, 19), (33, 17, 3, 3), (1, 1), (1, 1), (1, 1), 1),
-    "winograd no padding": ((2, 16, 7, 7), (16, 16, 3, 3), (1, 1), (0, 0), (1, 1), 1),
+    "winograd no padding": ((5, 16, 7, 7), (16, 16, 3, 3), (1, 1), (0, 0), (1, 1), 1),
     "winograd padding beyond the kernel": (
         (2, 19, 9, 18),
         (18, 19, 3, 3),
@@ -31,6 +31,14 @@ CASES = {
     "winograd groups": ((1, 48, 16, 16), (96, 24, 3, 3), (1, 1), (1, 1), (1, 1), 2),
     "winograd many rows": ((1, 64, 60, 30), (64, 64, 3, 3), (1, 1), (1, 1), (1, 1), 1),
     "winograd many images": ((70, 16, 4, 4), (16, 16, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+    "too few tiles for winograd": ((2, 90, 8, 8), (96, 90, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+    "few windows": ((2, 18, 5, 4), (70, 18, 3, 3), (2, 2), (1, 1), (1, 1), 1),
+    "few windows groups": ((1, 6, 6, 9), (128, 3, 2, 3), (1, 2), (0, 3), (2, 1), 2),
+    "a window in each image": ((33, 20, 4, 4), (90, 20, 4, 4), (1, 1), (0, 0), (1, 1), 1),
+    "1x1 of pixels": ((40, 20, 1, 1), (90, 20, 1, 1), (1, 1), (0, 0), (1, 1), 1),
+    "1x1 of small images": ((5, 70, 5, 5), (50, 70, 1, 1), (1, 1), (0, 0), (1, 1), 1),
+    "1d few windows": ((2, 7, 13), (40, 7, 5), (2,), (3,), (2,), 1),
+    "3d few windows": ((1, 3, 3, 4, 5), (64, 3, 2, 3, 3), (1, 1, 2), (1, 0, 1), (1, 1, 1), 1),
     "stride padding dilation groups": ((2, 8, 12, 15), (18, 4, 5, 3), (2, 3), (2, 1), (1, 2), 2),
     "7x7 stride 2": ((2, 3, 31, 33), (20, 3, 7, 7), (2, 2), (3, 3), (1, 1), 1),
     "stride beyond the kernel": ((1, 4, 11, 10), (5, 4, 2, 2), (5, 7), (0, 0), (1, 1), 1),
@@ -47,6 +55,8 @@ CASES = {
     "depthwise small": ((2, 6, 5, 5), (6, 1, 3, 3), (1, 1), (1, 1), (1, 1), 6),
     "depthwise multiplier": ((2, 6, 20, 37), (12, 1, 3, 3), (2, 1), (1, 2), (2, 1), 6),
     "depthwise stride": ((1, 5, 33, 70), (5, 1, 5, 5), (2, 2), (2, 2), (1, 1), 5),
+    "depthwise many rows": ((1, 2, 150, 40), (2, 1, 3, 3), (2, 1), (1, 1), (1, 2), 2),
+    "depthwise windows beyond": ((1, 3, 5, 4), (3, 1, 7, 7), (2, 2), (5, 4), (1, 1), 3),
     "depthwise stride 3": ((1, 5, 14, 40), (10, 1, 2, 4), (3, 3), (1, 0), (1, 2), 5),
     "wide": ((1, 3, 5, 300), (4, 3, 3, 3), (1, 1), (1, 1), (1, 1), 1),
     "tall": ((1, 3, 300, 2), (4, 3, 3, 2), (1, 1), (1, 1), (1, 1), 1),
@@ -68,8 +78,8 @@ CASES = {
     "3d flat kernel": ((1, 18, 6, 9, 9), (17, 18, 1, 3, 3), (1, 1, 1), (0, 1, 1), (1, 1, 1), 1),
     "3d deep kernel": ((1, 5, 20, 4, 4), (7, 5, 5, 1, 1), (2, 1, 1), (2, 0, 0), (1, 1, 1), 1),
     "3d winograd depth": ((2, 17, 7, 9, 10), (18, 17, 3, 3, 3), (1, 1, 1), (3, 0, 1), (2, 1, 1), 1),
-    "3d winograd deep": ((1, 32, 7, 8, 8), (32, 16, 4, 3, 3), (1, 1, 1), (0, 1, 1), (1, 1, 1), 2),
-    "3d winograd small": ((3, 16, 5, 4, 4), (40, 16, 3, 3, 3), (1, 1, 1), (1, 1, 1), (1, 1, 1), 1),
+    "3d winograd deep": ((8, 32, 7, 8, 8), (32, 16, 4, 3, 3), (1, 1, 1), (0, 1, 1), (1, 1, 1), 2),
+    "3d winograd small": ((20, 16, 5, 4, 4), (40, 16, 3, 3, 3), (1, 1, 1), (1, 1, 1), (1, 1, 1), 1),
     "3d pointwise": ((2, 20, 3, 4, 5), (30, 10, 1, 1, 1), (1, 1, 1), (0, 0, 0), (1, 1, 1), 2),
     "3d depthwise": ((2, 4, 5, 6, 7), (8, 1, 3, 3, 2), (1, 1, 1), (1, 0, 1), (1, 1, 1), 4),
     "3d depthwise all": ((1, 3, 9, 8, 20), (3, 1, 2, 3, 3), (2, 3, 2), (1, 1, 2), (2, 1, 3), 3),
@@ -149,7 +159,7 @@ def test_strided_inputs():
         assert np.abs(result.numpy() - reference).max() < 1e-5 * np.abs(reference).max()
 
 
-@pytest.mark.parametrize("sizes", [(0, 4, 5, 5), (0, 16, 8, 8)], ids=str)
+@pytest.mark.parametrize("sizes", [(0, 4, 5, 5), (0, 16, 8, 8), (0, 2, 3, 3)], ids=str)
 def test_empty_batch(sizes):
     case = (sizes, (6, sizes[1], 3, 3), (1, 1), (0, 0), (1, 1), 1)
     x, w = np.zeros(sizes, np.float32), np.ones(case[1], np.float32)
@@ -165,7 +175,7 @@ def test_empty_batch(sizes):
 def test_winograd_accuracy(channels):
     """The documented bound: 1e-4 of the greatest result."""
     rng = np.random.default_rng(0)
-    x = rng.standard_normal((1, channels, 12, 12)).astype(np.float32)
+    x = rng.standard_normal((2, channels, 12, 12)).astype(np.float32)
     w = rng.standard_normal((16, channels, 3, 3)).astype(np.float32)
     exact = torch.nn.functional.conv2d(
         torch.from_numpy(x).double(), torch.from_numpy(w).double()
@@ -201,6 +211,8 @@ def test_depthwise_weight_gradient_ignores_what_no_product_reads():
         "winograd many images",
         "winograd many rows",
         "7x7 stride 2",
+        "few windows groups",
+        "a window in each image",
         "depthwise",
         "1x1",
         "1d long",
