@@ -334,7 +334,8 @@ Tensor cross_entropy_backward(const Tensor& grad, const Tensor& scores, const Te
         const std::int64_t i = tile.first + k;
         const bool counts = !targets.ignored(i);
         const std::int64_t c = counts ? targets[i] : 0;
-        const double g = counts ? incoming(i) : 0, own = g * smooth.keep * targets.class_weight(c);
+        const double g = counts ? incoming(i) : 0;
+        const double own = counts ? g * smooth.keep * targets.class_weight(c) : 0;
         number[k] = static_cast<ClassNumber<T>>(c);
         share[k] = static_cast<T>(own);
         scale[k] = static_cast<T>(own + g * smooth.total);

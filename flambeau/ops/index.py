@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flambeau import _C
 from flambeau.backends import kernels
+from flambeau.core.notices import warn
 from flambeau.core.registry import op
 from flambeau.core.tensor import Tensor
 from flambeau.ops.parts import slice as slice_op
@@ -130,13 +131,10 @@ def _is_array(item):
 
 
 def _warn_of_list():
-    import warnings
-
-    warnings.warn(
+    warn(
         "Using a non-tuple sequence for multidimensional indexing is deprecated: write"
         " x[tuple(seq)] instead of x[seq], or x[torch.tensor(seq)] for one index tensor",
         UserWarning,
-        stacklevel=5,
     )
 
 
@@ -173,6 +171,8 @@ def _split_key(input, key):
             view = _slice(view, axis, item, item is key)
             axis += 1
         elif isinstance(item, Tensor):
+            if item.dtype == _C.uint8:
+                warn("indexing with dtype torch.uint8 is now deprecated, use a mask of torch.bool")
             if item.ndim == 0 and _C.wrapped_of(item) is not None:  # a number of each example
                 indices[axis] = item
                 axis += 1

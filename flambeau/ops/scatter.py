@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flambeau import _C
 from flambeau.backends import kernels
+from flambeau.core.notices import warn_once
 from flambeau.core.registry import checked, function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import conj, named, stored
@@ -273,6 +274,11 @@ def scatter(input, dim, index, src=None, value=None, *, reduce=None, out=None):
     source = value if src is None else src
     if source is None:
         raise TypeError("scatter(): missing required argument 'src' or 'value'")
+    if reduce is not None and isinstance(source, Tensor):
+        warn_once(
+            "The reduce argument of torch.scatter with Tensor src is deprecated and will be removed"
+            " in a future release. Use torch.scatter_reduce instead, which has more reductions."
+        )
     if reduce is None:
         result = _scatter(input, dim, index, source)
     elif reduce == "add":
@@ -429,7 +435,9 @@ def index_reduce(input, dim, index, source, reduce, *, include_self=True, out=No
 
     Example:
         >>> x, i = flambeau.tensor([1., 2.]), flambeau.tensor([0, 0])
-        >>> flambeau.index_reduce(x, 0, i, flambeau.tensor([3., 4.]), "prod")
+        >>> import warnings
+        >>> with warnings.catch_warnings(action="ignore"):
+        ...     flambeau.index_reduce(x, 0, i, flambeau.tensor([3., 4.]), "prod")
         tensor([12.,  2.])
     """
     if reduce not in ("prod", "mean", "amax", "amin"):
@@ -455,6 +463,7 @@ def index_reduce(input, dim, index, source, reduce, *, include_self=True, out=No
             f" slice for each index: self is {tuple(input.shape)}, source is"
             f" {tuple(source.shape)}, index is {tuple(index.shape)}"
         )
+    warn_once("index_reduce() is in beta and the API may change at any time.")
     shape = [1] * source.ndim
     if shape:
         shape[axis] = -1

@@ -5,6 +5,8 @@ import pytest
 import flambeau
 
 
+@pytest.mark.filterwarnings("ignore:index_reduce.. is in beta")
+@pytest.mark.filterwarnings("ignore:The reduce argument of torch.scatter")
 def test_products_with_zero_factors():
     """A factor's gradient is the product of the others, here with none, one and two zeros."""
     x = flambeau.tensor([2.0, 0.0, 3.0, 0.0], requires_grad=True)
