@@ -64,6 +64,9 @@ SHAPES: list[tuple[str, tuple[int, ...]]] = [
     ("AdaptiveMaxPool2d(1)", (2, 512, 7, 7)),
     ("MaxPool1d(2)", (8, 32, 100)),
     ("MaxPool1d(4)", (16, 64, 1000)),
+    ("ZeroPad2d(1)", (8, 64, 28, 28)),
+    ("ZeroPad2d(1)", (2, 512, 7, 7)),
+    ("ReflectionPad2d(3)", (1, 64, 64, 64)),
 ]
 
 
@@ -170,6 +173,20 @@ def pixels_step(T: ModuleType, number: int) -> Step:
     def step():
         x.grad = None
         value = T.nn.functional.cross_entropy(x, target)
+        value.backward()
+        return value, x.grad
+
+    return step
+
+
+@row("MultiMarginLoss() of 1000 rows of 3 forward+backward", AT_MOST)
+def multi_margin(T: ModuleType) -> Step:
+    """Of few classes."""
+    x, target = normal(T, 1000, 3, grad=True), classes(T, 1000, 3)
+
+    def step():
+        x.grad = None
+        value = T.nn.functional.multi_margin_loss(x, target)
         value.backward()
         return value, x.grad
 

@@ -86,7 +86,6 @@ void cast_loop(char* const* data, const std::int64_t* strides, std::int64_t n, c
     *reinterpret_cast<To*>(out) = one(*reinterpret_cast<const Read*>(in));
 }
 
-// Shorter lines are left to memcpy.
 constexpr std::int64_t least_line = 512;
 
 // Same dtype: only the item size matters.
@@ -98,7 +97,7 @@ void move_loop(char* const* data, const std::int64_t* strides, std::int64_t n, c
   constexpr std::int64_t size = sizeof(Word);
   if (so == size && si == size) {
     if (n * size < least_line)
-      std::memcpy(out, in, static_cast<std::size_t>(n * size));
+      copy_short_line(out, in, n * size);
     else
       copy_lines().copy_bytes(out, in, n * size);
     return;

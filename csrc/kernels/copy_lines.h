@@ -1,6 +1,7 @@
 // The inner loops of copies over contiguous memory, compiled for each instruction set.
 #pragma once
 #include <cstdint>
+#include <cstring>
 
 #include "core/dtype.h"
 #include "core/isa.h"
@@ -28,5 +29,32 @@ struct CopyLines {
                      std::int64_t n);
 };
 FB_ISA_TABLE(CopyLines, copy_lines)
+
+namespace detail {
+// 1 or 2 blocks, which may overlap, that cover n bytes; Bytes <= n <= 2 * Bytes.
+template <std::size_t Bytes>
+inline void copy_ends(char* out, const char* in, std::int64_t n) {
+  char first[Bytes], last[Bytes];
+  std::memcpy(first, in, Bytes);
+  std::memcpy(last, in + n - Bytes, Bytes);
+  std::memcpy(out, first, Bytes);
+  std::memcpy(out + n - Bytes, last, Bytes);
+}
+}  // namespace detail
+
+// A short line that does not overlap its copy. For memcpy of a length that it knows to be bounded
+// the compiler puts string instructions, which take longer to start than this takes.
+inline void copy_short_line(void* to, const void* from, std::int64_t n) {
+  auto* out = static_cast<char*>(to);
+  const auto* in = static_cast<const char*>(from);
+  if (n > 32) {
+    for (; n > 64; n -= 32, out += 32, in += 32) std::memcpy(out, in, 32);
+    return detail::copy_ends<32>(out, in, n);
+  }
+  if (n >= 16) return detail::copy_ends<16>(out, in, n);
+  if (n >= 8) return detail::copy_ends<8>(out, in, n);
+  if (n >= 4) return detail::copy_ends<4>(out, in, n);
+  for (std::int64_t i = 0; i < n; ++i) out[i] = in[i];
+}
 
 }  // namespace fb

@@ -50,6 +50,7 @@ struct Row {
 struct Chosen {
   Tensor scores, labels, weight;
   std::int64_t rows, classes;
+  bool has_weight = false;
 
   Chosen(const Tensor& x, const Tensor& target, const Tensor* weights, const char* op)
       : rows(x.ndim() == 2 ? x.size(0) : 0), classes(x.ndim() == 2 ? x.size(1) : 0) {
@@ -66,10 +67,17 @@ struct Chosen {
     const DType dtype = x.dtype() == DType::Float64 ? DType::Float64 : DType::Float32;
     scores = contiguous(cast(x, dtype));
     labels = contiguous(target);
-    weight = weights ? contiguous(cast(*weights, dtype)) : full({classes}, Scalar(1), dtype);
-    require_cpu(weight, op);
+    if (!weights) return;
+    require_cpu(*weights, op);
+    weight = contiguous(cast(*weights, dtype));
+    has_weight = true;
     FB_CHECK(weight.sizes() == Dims{classes}, Shape, op, ": inconsistent weight size, expected ",
              classes, " but got ", AsList{weight.sizes()});
+  }
+  // What a loss of a row of this class counts, over the number of classes.
+  template <class T>
+  T share(std::int64_t own) const {
+    return (has_weight ? weight.data<const T>()[own] : T(1)) / static_cast<T>(classes);
   }
   // Calls f(row, its class) for all rows.
   template <class F>
@@ -102,7 +110,7 @@ Tensor multi_margin(const Tensor& x, const Tensor& target, int p, double margin,
         const T gap = start + s[i], over = gap <= 0 ? T(0) : gap;
         sum += i == own ? T(0) : p == 1 ? over : over * over;
       }
-      out.data<T>()[n] = sum * chosen.weight.data<const T>()[own] / static_cast<T>(classes);
+      out.data<T>()[n] = sum * chosen.share<T>(own);
     });
   });
   return cast(out, x.dtype());
@@ -122,8 +130,7 @@ Tensor multi_margin_backward(const Tensor& grad, const Tensor& x, const Tensor& 
       const T* s = chosen.scores.data<const T>() + n * classes;
       T* to = out.data<T>() + n * classes;
       const T start = static_cast<T>(margin) - s[own];
-      const T share =
-          g.data<const T>()[n] * chosen.weight.data<const T>()[own] / static_cast<T>(classes);
+      const T share = g.data<const T>()[n] * chosen.share<T>(own);
       T sum = 0;
       for (std::int64_t i = 0; i < classes; ++i) {
         const T gap = start + s[i];

@@ -5,6 +5,7 @@
 
 #include "core/parallel.h"
 #include "kernels/copy.h"
+#include "kernels/copy_lines.h"
 #include "kernels/format.h"
 #include "kernels/words.h"
 
@@ -14,15 +15,16 @@ namespace {
 // Positions of the widened axis that follow each other, and where their elements come from.
 struct Run {
   std::int64_t out, in, length;
-  int step;  // from one element of the source to the next: 1, 0 or -1; `in` < 0: from nowhere
+  int step;  // from one element of the source to the next: 1, 0 or -1
 };
 
-// The source of a position `at` of an axis of `size`, -1 for none; before the first it is negative.
+// The source of a position `at` of an axis of `size` that goes on beyond its ends; before the first
+// one `at` is negative.
 std::int64_t source(Edge edge, std::int64_t at, std::int64_t size) {
   if (at >= 0 && at < size) return at;
   switch (edge) {
     case Edge::Constant:
-      return -1;
+      break;
     case Edge::Reflect:
       return at < 0 ? -at : 2 * (size - 1) - at;
     case Edge::Replicate:
@@ -72,15 +74,12 @@ std::vector<Run> runs_of(Edge edge, std::int64_t size, std::int64_t before, std:
   }
   std::vector<Run> runs;
   for (std::int64_t o = 0; o < out; ++o) {
-    std::int64_t in = source(edge, o - before - trimmed, kept);
-    if (in >= 0) in += trimmed;
+    const std::int64_t in = source(edge, o - before - trimmed, kept) + trimmed;
     if (!runs.empty()) {
       Run& last = runs.back();
       const std::int64_t step = in - (last.in + (last.length - 1) * last.step);
-      const bool nowhere = in < 0 && last.in < 0;
-      if (nowhere || (in >= 0 && last.in >= 0 && std::abs(step) <= 1 &&
-                      (last.length == 1 || step == last.step))) {
-        last.step = nowhere ? 0 : static_cast<int>(step);
+      if (std::abs(step) <= 1 && (last.length == 1 || step == last.step)) {
+        last.step = static_cast<int>(step);
         ++last.length;
         continue;
       }
@@ -97,7 +96,7 @@ struct Plan {
   Dims in, out;            // sizes in that order
   Dims before, after;      // widths
   int first = 0, last = 0;
-  std::vector<std::int64_t> sources;  // of each line, -1 for none
+  std::vector<std::int64_t> sources;  // of each line
   std::vector<Run> runs;              // of a line, which is the last axis
   std::int64_t outer = 1, lines = 1, inner = 1;
 };
@@ -141,8 +140,7 @@ void find_sources(Plan& plan, Edge edge) {
     for (const std::int64_t start : plan.sources)
       for (const Run& run : runs)
         for (std::int64_t i = 0; i < run.length; ++i)
-          lines.push_back(start < 0 || run.in < 0 ? -1
-                                                  : start * plan.in[k] + run.in + i * run.step);
+          lines.push_back(start * plan.in[k] + run.in + i * run.step);
     plan.sources = std::move(lines);
   }
   const int last = plan.last;
@@ -165,23 +163,48 @@ Tensor empty_of(const Dims& by_memory, const Plan& plan, const Tensor& like, boo
 }
 
 template <class Word>
-void pad_line(const Plan& plan, const Word* in, Word* out, Word filler) {
+void copy_words(Word* to, const Word* from, std::int64_t count) {
+  constexpr std::int64_t longest = 512 / sizeof(Word);
+  if (count < longest)
+    copy_short_line(to, from, count * static_cast<std::int64_t>(sizeof(Word)));
+  else
+    std::copy_n(from, count, to);
+}
+
+template <class Word>
+void pad_line(const Plan& plan, const Word* in, Word* out) {
   const std::int64_t inner = plan.inner;
   for (const Run& run : plan.runs) {
     Word* to = out + run.out * inner;
     const std::int64_t count = run.length * inner;
-    if (run.in < 0 || !in) {
-      std::fill(to, to + count, filler);
-    } else if (run.step == 1) {
-      std::copy_n(in + run.in * inner, count, to);
+    if (run.step == 1) {
+      copy_words(to, in + run.in * inner, count);
     } else if (inner == 1) {
       const Word* from = in + run.in;
       for (std::int64_t i = 0; i < run.length; ++i) to[i] = from[i * run.step];
     } else {
       for (std::int64_t i = 0; i < run.length; ++i)
-        std::copy_n(in + (run.in + i * run.step) * inner, inner, to + i * inner);
+        copy_words(to + i * inner, in + (run.in + i * run.step) * inner, inner);
     }
   }
+}
+
+// The input amidst the constant. Writing the places of the input twice costs less than walking the
+// short lines between its edges.
+void surround(const Tensor& out, const Tensor& input, const Dims& widths, const Scalar& value) {
+  Tensor to = out, from = input;
+  for (int k = 0; 2 * k < widths.size(); ++k) {
+    const int axis = input.ndim() - 1 - k;
+    const std::int64_t before = widths[2 * k], after = widths[2 * k + 1];
+    const std::int64_t low = std::max<std::int64_t>(-before, 0),
+                       high = input.size(axis) - std::max<std::int64_t>(-after, 0),
+                       start = std::max<std::int64_t>(before, 0);
+    if (high <= low) return fill(out, value);
+    to = to.slice(axis, start, high - low, 1);
+    from = from.slice(axis, low, high - low, 1);
+  }
+  if (to.numel() != out.numel()) fill(out, value);
+  copy_into(to, from);
 }
 
 // The transpose of that: what elements of the output were copies of gets their gradients.
@@ -189,7 +212,6 @@ template <class T>
 void add_line(const Plan& plan, const T* grad, T* out) {
   const std::int64_t inner = plan.inner;
   for (const Run& run : plan.runs) {
-    if (run.in < 0) continue;
     const T* from = grad + run.out * inner;
     T* to = out + run.in * inner;
     if (run.step == 1) {
@@ -221,25 +243,27 @@ Tensor pad(const Tensor& input, const Dims& widths, Edge edge, const Scalar& val
   check_number(input, widths);
   const bool channels_last = edge != Edge::Circular && is_channels_last(input);
   Plan plan = plan_of(input.sizes(), widths, edge, channels_last);
-  const Tensor x = contiguous(in_order(input, plan)), filler = scalar_tensor(value, x.dtype());
-  const Tensor out = empty_of(plan.out, plan, x, channels_last);
+  const Tensor out = empty_of(plan.out, plan, input, channels_last);
   if (!out.numel() || shape_only()) return out;
   if (!input.ndim()) {
     copy_into(out, input);
     return out;
   }
+  if (edge == Edge::Constant) {
+    surround(out, input, widths, value);
+    return out;
+  }
+  const Tensor x = contiguous(in_order(input, plan));
   find_sources(plan, edge);
   const std::int64_t in_line = plan.in[plan.last] * plan.inner,
                      out_line = plan.out[plan.last] * plan.inner, slice = x.numel() / plan.outer;
   dispatch_size(x.itemsize(), [&]<class Word>() {
     parallel_for(0, plan.outer * plan.lines, grain(out_line), [&](std::int64_t b, std::int64_t e) {
-      const Word none = *filler.data<Word>();
       const Word* in = x.data<Word>() + b / plan.lines * slice;
       std::int64_t line = b % plan.lines;
       for (std::int64_t at = b; at < e; ++at) {
         const std::int64_t from = plan.sources[static_cast<std::size_t>(line)];
-        pad_line(plan, from < 0 ? nullptr : in + from * in_line, out.data<Word>() + at * out_line,
-                 none);
+        pad_line(plan, in + from * in_line, out.data<Word>() + at * out_line);
         if (++line == plan.lines) {
           line = 0;
           in += slice;
@@ -259,6 +283,11 @@ Tensor pad_backward(const Tensor& grad, const Dims& widths, Edge edge, const Dim
   const Tensor ordered = in_order(grad, plan);
   FB_CHECK(ordered.sizes() == plan.out, Shape, "pad_backward: the gradient is ", grad.sizes(),
            ", the input ", sizes, ", the widths ", widths);
+  if (edge == Edge::Constant) {  // what was put on comes off, what was cut off gets zeros
+    Dims back = widths;
+    for (std::int64_t& width : back) width = -width;
+    return pad(grad, back, edge, Scalar(0));
+  }
   if (grad.dtype() == DType::Float16 || grad.dtype() == DType::BFloat16)
     return cast(pad_backward(cast(grad, DType::Float32), widths, edge, sizes), grad.dtype());
   const Tensor g = contiguous(ordered), out = empty_of(plan.in, plan, g, channels_last);
@@ -280,8 +309,7 @@ Tensor pad_backward(const Tensor& grad, const Dims& widths, Edge edge, const Dim
         std::fill(to, to + slice, T(0));
         for (std::int64_t line = 0; line < plan.lines && out_line; ++line) {
           const std::int64_t from = plan.sources[static_cast<std::size_t>(line)];
-          if (from >= 0)
-            add_line(plan, g.data<T>() + (s * plan.lines + line) * out_line, to + from * in_line);
+          add_line(plan, g.data<T>() + (s * plan.lines + line) * out_line, to + from * in_line);
         }
       }
     });

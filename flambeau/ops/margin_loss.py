@@ -45,7 +45,7 @@ def _rows(name, input, target, per_class):
             f"{name}: inconsistent target size: {list(target.shape)} for input of size: "
             f"{list(input.shape)}"
         )
-    return input, target.reshape(shape)
+    return input, target if target.shape == shape else target.reshape(shape)
 
 
 @checked
@@ -208,7 +208,9 @@ def _each_row(g, rows, reduction):
 
 def _as_rows(input, target):
     """Scores of one or several rows as a matrix, and the classes of the rows."""
-    return input.reshape(-1, input.shape[-1]), target.reshape(-1)
+    if input.ndim == 2:
+        return input, target
+    return input.unsqueeze(0), target.reshape(-1)
 
 
 def _multi_margin_samples(s):
@@ -228,7 +230,7 @@ def _multi_margin_samples(s):
 def _multi_margin(input, target, p=1, margin=1.0, weight=None, reduction="mean"):
     """Scores (rows, classes) or (classes); the number of the class of each row."""
     loss = kernels(input).multi_margin(*_as_rows(input, target), p, margin, weight)
-    return _reduced(loss.reshape(target.shape), reduction)
+    return _reduced(loss if target.ndim else loss[0], reduction)
 
 
 @_multi_margin.vjp("input")
