@@ -216,6 +216,16 @@ def test_useless_dropout_warns():
 
 
 @pytest.mark.parametrize("enforce_sorted", [False, True])
+def test_packing_with_lengths_of_any_dtype(enforce_sorted):
+    lengths = flambeau.tensor([3.0, 1.0])
+    packed = ours_rnn.pack_padded_sequence(
+        flambeau.arange(6.0).reshape(3, 2), lengths, enforce_sorted=enforce_sorted
+    )
+    assert packed.data.tolist() == [0.0, 1.0, 2.0, 4.0]
+    assert packed.batch_sizes.tolist() == [2, 1, 1]
+
+
+@pytest.mark.parametrize("enforce_sorted", [False, True])
 def test_packing_by_hand(enforce_sorted):
     rows = [[1.0, 2, 3], [4.0, 5], [6.0]]
     if not enforce_sorted:
@@ -256,3 +266,24 @@ def test_total_length():
     assert lengths.tolist() == [2]
     with pytest.raises(ValueError, match="total_length to be at least"):
         ours_rnn.pad_packed_sequence(packed, total_length=1)
+
+
+@pytest.mark.parametrize("axes", [2, 3])
+@pytest.mark.parametrize(
+    "state",
+    [
+        *(lambda h: h, lambda h: (h,), lambda h: [], lambda h: (h, h, h) if h.ndim == 3 else 3),
+        *(lambda h: 3, lambda h: "state", lambda h: [h, 3], lambda h: ((h, h),)[:1]),
+    ],
+)
+def test_a_state_that_is_no_pair(axes, state):
+    """The classes that torch's errors happen to have, and a text that says what is expected."""
+    torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
+    raised = []
+    for m in (torch, flambeau):
+        hidden, input = m.zeros(*(1, 2, 4)[: axes - 1], 4), m.ones(*(5, 2)[: axes - 1], 3)
+        with pytest.raises((LookupError, TypeError, AttributeError, RuntimeError)) as error:
+            m.nn.LSTM(3, 4)(input, state(hidden))
+        raised.append(error)
+    if raised[0].type is not AttributeError or not issubclass(raised[1].type, TypeError):
+        assert issubclass(raised[1].type, raised[0].type)
