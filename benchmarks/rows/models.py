@@ -156,6 +156,36 @@ def resnet(T: ModuleType) -> Step:
     return train_step(T, model, optimizer, normal(T, 32, 3, 32, 32), classes(T, 32, 10))
 
 
+def edge_network(T: ModuleType) -> Any:
+    """Wang et al. (2019), one layer: each point with its ten nearest neighbours."""
+    nn = T.nn
+
+    class EdgeNetwork(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.edge = nn.Sequential(
+                nn.Conv2d(6, 32, 1, bias=False), nn.BatchNorm2d(32), nn.LeakyReLU(0.2)
+            )
+            self.head = nn.Linear(32, 10)
+
+        def forward(self, x):
+            batch, points = x.shape[:2]
+            nearest = T.cdist(x, x).topk(10, largest=False)[1]
+            nearest = nearest + T.arange(batch).view(-1, 1, 1) * points
+            neighbours = x.reshape(-1, 3)[nearest.flatten()].view(batch, points, 10, 3)
+            own = x.unsqueeze(2).repeat(1, 1, 10, 1)
+            edges = T.cat((neighbours - own, own), -1).permute(0, 3, 1, 2).contiguous()
+            return self.head(self.edge(edges).max(-1)[0].mean(-1))
+
+    return EdgeNetwork()
+
+
+@row("training step, point cloud", 0.85)
+def point_cloud(T: ModuleType) -> Step:
+    """Edges between 256 points, batch 8, Adam: lines of 3, 6 and 10 numbers."""
+    return adam_step(T, edge_network(T), normal(T, 8, 256, 3), classes(T, 8, 10))
+
+
 @row("training step, char-LSTM", 0.85)
 def char_lstm(T: ModuleType) -> Step:
     """65 characters, two layers of 128, 64 steps, batch 32, Adam."""

@@ -155,12 +155,10 @@ int axes_of_copy(const Tensor& dst, const Tensor& src, CopyAxis* axes) {
 
 // Copies by squares where neighbours on one side are far apart on the other; false, and nothing is
 // done, where they are not.
-bool transpose_into(const Tensor& dst, const Tensor& src) {
+bool transpose_into(const Tensor& dst, const Tensor& src, const CopyAxis* axes, int count) {
   constexpr std::int64_t least = 16;
   const auto size = static_cast<std::int64_t>(dst.itemsize());
   if ((size != 4 && size != 8) || dst.numel() < least * least) return false;
-  CopyAxis axes[Dims::max_size];
-  const int count = axes_of_copy(dst, src, axes);
   int row = 1;
   while (row < count && axes[row].from != size) ++row;
   if (row >= count || axes[0].to != size || axes[0].from <= size || axes[0].size < least ||
@@ -190,6 +188,43 @@ bool transpose_into(const Tensor& dst, const Tensor& src) {
     }
   });
   return true;
+}
+
+// Copies short lines, of which many follow one another evenly, without a call for each; false, and
+// nothing is done, where there are none.
+bool rows_into(const Tensor& dst, const Tensor& src, const CopyAxis* axes, int count) {
+  const auto size = static_cast<std::int64_t>(dst.itemsize());
+  if (count < 2 || axes[0].to != size || axes[0].from != size) return false;
+  const std::int64_t line = axes[0].size * size, in_row = axes[1].size;
+  if (line >= least_line) return false;
+  std::int64_t rows = 1;
+  for (int d = 1; d < count; ++d) rows *= axes[d].size;
+  const std::int64_t grain = std::max<std::int64_t>(1, default_grain / axes[0].size);
+  parallel_for(0, rows, grain, [&](std::int64_t b, std::int64_t e) {
+    while (b < e) {
+      const std::int64_t some = std::min(e - b, in_row - b % in_row);
+      std::int64_t to = 0, from = 0, rest = b;
+      for (int d = 1; d < count; ++d) {
+        to += rest % axes[d].size * axes[d].to;
+        from += rest % axes[d].size * axes[d].from;
+        rest /= axes[d].size;
+      }
+      copy_lines().copy_rows(dst.bytes() + to, axes[1].to, src.bytes() + from, axes[1].from, line,
+                             some);
+      b += some;
+    }
+  });
+  return true;
+}
+
+// A copy between two layouts in one of the ways above; false, and nothing is done, where neither
+// fits or the tensor is too small to look for one.
+bool rearrange_into(const Tensor& dst, const Tensor& src) {
+  constexpr std::int64_t least = 64;
+  if (dst.numel() < least || (dst.is_contiguous() && src.is_contiguous())) return false;
+  CopyAxis axes[Dims::max_size];
+  const int count = axes_of_copy(dst, src, axes);
+  return transpose_into(dst, src, axes, count) || rows_into(dst, src, axes, count);
 }
 
 Loop cast_loop_for(DType to, DType from) {
@@ -228,7 +263,7 @@ void copy_into(const Tensor& dst, const Tensor& src) {
   }
   const Tensor source = src.expand(dst.sizes(), "copy_");
   if (needs_copy_before_write(dst, source)) return copy_into(dst, clone(source));
-  if (dst.dtype() == src.dtype() && transpose_into(dst, source)) return;
+  if (dst.dtype() == src.dtype() && rearrange_into(dst, source)) return;
   if (dst.dtype() == src.dtype())
     return run_loop(move_loop_for(dst.itemsize()), dst.sizes(), {dst, source});
   const CastLine line = copy_lines().cast_line(dst.dtype(), src.dtype());

@@ -32,6 +32,50 @@ void copy_bytes(void* out, const void* in, std::int64_t n) {
   if (n) std::memcpy(o, i, static_cast<std::size_t>(n));
 }
 
+typedef char Bytes16 __attribute__((vector_size(16)));
+typedef char Bytes32 __attribute__((vector_size(32)));
+
+// Lines of one to two words: the first word and the last, which overlap where a line is shorter.
+template <class Word>
+void copy_pairs(char* o, std::int64_t out_step, const char* i, std::int64_t in_step, std::int64_t n,
+                std::int64_t rows) {
+  constexpr std::size_t size = sizeof(Word);
+  const std::int64_t last = n - static_cast<std::int64_t>(size);
+  for (std::int64_t r = 0; r < rows; ++r, o += out_step, i += in_step) {
+    Word head, tail;
+    std::memcpy(&head, i, size);
+    std::memcpy(&tail, i + last, size);
+    std::memcpy(o, &head, size);
+    std::memcpy(o + last, &tail, size);
+  }
+}
+
+// Longer ones: words of 32 bytes, the last of which may overlap the one before it.
+void copy_long_rows(char* o, std::int64_t out_step, const char* i, std::int64_t in_step,
+                    std::int64_t n, std::int64_t rows) {
+  constexpr std::int64_t size = sizeof(Bytes32);
+  for (std::int64_t r = 0; r < rows; ++r, o += out_step, i += in_step) {
+    Bytes32 word, tail;
+    std::memcpy(&tail, i + n - size, size);
+    for (std::int64_t k = 0; k + size <= n; k += size) {
+      std::memcpy(&word, i + k, size);
+      std::memcpy(o + k, &word, size);
+    }
+    std::memcpy(o + n - size, &tail, size);
+  }
+}
+
+void copy_rows(void* out, std::int64_t out_step, const void* in, std::int64_t in_step,
+               std::int64_t n, std::int64_t rows) {
+  const auto copy = n < 4     ? copy_pairs<std::uint16_t>
+                    : n <= 8  ? copy_pairs<std::uint32_t>
+                    : n <= 16 ? copy_pairs<std::uint64_t>
+                    : n <= 32 ? copy_pairs<Bytes16>
+                    : n <= 64 ? copy_pairs<Bytes32>
+                              : copy_long_rows;
+  copy(static_cast<char*>(out), out_step, static_cast<const char*>(in), in_step, n, rows);
+}
+
 template <class Word>
 void fill(void* out, const void* value, std::int64_t n) {
   auto* o = static_cast<Word*>(out);
@@ -263,6 +307,7 @@ void ramp_float(float* out, double base, double by, std::int64_t first, int dire
 
 const CopyLines copy_lines_table = {
     copy_bytes,
+    copy_rows,
     {fill<std::uint8_t>, fill<std::uint16_t>, fill<std::uint32_t>, fill<std::uint64_t>},
     {reverse<std::uint8_t>, reverse<std::uint16_t>, reverse<std::uint32_t>, reverse<std::uint64_t>},
     {transpose<std::int32_t>, transpose<std::int64_t>},

@@ -13,6 +13,9 @@ using CastLine = void (*)(void* out, const void* in, std::int64_t n);
 
 struct CopyLines {
   void (*copy_bytes)(void* out, const void* in, std::int64_t n);
+  // `rows` short lines of n >= 2 bytes, whose beginnings lie `out_step` and `in_step` bytes apart.
+  void (*copy_rows)(void* out, std::int64_t out_step, const void* in, std::int64_t in_step,
+                    std::int64_t n, std::int64_t rows);
   // By the logarithm of the element's size: 1, 2, 4, 8 bytes.
   void (*fill[4])(void* out, const void* value, std::int64_t n);
   void (*reverse[4])(void* out, const void* last, std::int64_t n);

@@ -181,13 +181,16 @@ void Run::row_task(const Cut& cut, std::int64_t task, const char* x, char* state
   }
 }
 
-// Short rows, one after the other along the fastest kept axis.
+// Short rows, one after the other along the fastest kept axis; the shortest, which fill no
+// register, side by side as columns.
 void Run::whole_rows() const {
   const Axes& kept = plan.kept;
   const Axis inner = kept.count ? kept.axis[0] : Axis{1, 0, 0};
   const std::int64_t n = plan.reduced.count ? plan.reduced.axis[0].size : 1;
   const std::int64_t stride = plan.reduced.count ? plan.reduced.axis[0].in : 0;
-  constexpr std::int64_t batch = 16;
+  constexpr std::int64_t few = 8;
+  const bool as_columns = n <= reducer.short_row;
+  const std::int64_t batch = as_columns ? 32 : 16;
   const std::int64_t batches = (inner.size + batch - 1) / batch;
   const std::int64_t grain =
       std::max<std::int64_t>(1, default_grain / (std::max<std::int64_t>(1, n) * batch));
@@ -199,8 +202,12 @@ void Run::whole_rows() const {
       std::int64_t in = first * inner.in, at = first * inner.out;
       kept.locate(item / batches, 1, in, at);
       reducer.init(states.data(), count);
-      for (std::int64_t k = 0; k < count; ++k)
-        reducer.row(states.data() + state_bytes(k), data + in + k * inner.in, stride, n, 0, params);
+      if (as_columns && count >= few)
+        reducer.rows(states.data(), data + in, stride, n, inner.in, count, 0, params);
+      else
+        for (std::int64_t k = 0; k < count; ++k)
+          reducer.row(states.data() + state_bytes(k), data + in + k * inner.in, stride, n, 0,
+                      params);
       finish(states.data(), count, at, inner.out);
     }
   });

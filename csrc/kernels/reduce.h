@@ -35,6 +35,9 @@ struct Reducer {
                  std::int64_t reduced, const void* params) = nullptr;
   // The states remember places: `first` must be right for every row.
   bool ordered = false;
+  // Rows no longer than this are folded faster side by side, as columns. Only where that gives the
+  // same bits.
+  std::int64_t short_row = 0;
 };
 
 // The axes to reduce as bits; no dims at all means every axis. Error(Index) for axes that do not

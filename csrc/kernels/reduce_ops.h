@@ -199,6 +199,7 @@ struct OpOf {
   using T = T_;
   static constexpr Fold vector_form = Fold::count;
   static constexpr bool ordered = false;
+  static constexpr std::int64_t short_row = 0;
   template <class R>
   static void put(char* const* out, int k, std::int64_t at, R value) {
     reinterpret_cast<R*>(out[k])[at] = value;
@@ -282,6 +283,7 @@ template <class T, bool largest>
 struct ExtremeOp : OpOf<T> {
   using State = value_t<T>;
   static constexpr Fold vector_form = largest ? Fold::max : Fold::min;
+  static constexpr std::int64_t short_row = 32;
   static State start() { return worst<largest, State>(); }
   static void fold(State& s, const char* p, std::int64_t, const ReduceParams&) {
     merge(s, element<T>(p));
@@ -300,6 +302,7 @@ struct BestOp : OpOf<T> {
   using V = value_t<T>;
   using State = Best<V>;
   static constexpr Fold vector_form = largest ? Fold::argmax : Fold::argmin;
+  static constexpr std::int64_t short_row = 32;
   static constexpr bool ordered = true;
   static State start() { return {V(0), -1}; }
   static void fold(State& s, const char* p, std::int64_t index, const ReduceParams&) {
@@ -511,7 +514,8 @@ Reducer make_reducer() {
             Loops::rows,
             Loops::merge,
             Loops::finish,
-            Op::ordered};
+            Op::ordered,
+            Op::short_row};
   if constexpr (is_half_v<T> && Op::vector_form != Fold::count) {
     using Widened = WidenedLoops<T, Op::vector_form>;
     r.row = Widened::row;
