@@ -6,6 +6,7 @@ The helpers that test files import explain their failed assertions, as tests do.
 import pytest
 
 import flambeau
+from flambeau.core import notices
 
 pytest.register_assert_rewrite("both", "layers", "oracle")
 
@@ -16,3 +17,9 @@ def restore_threads():
     before = flambeau.get_num_threads()
     yield
     flambeau.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def warnings_come_again():
+    """Every test gets the warnings that a program gets once."""
+    notices.forget()

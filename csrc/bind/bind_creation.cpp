@@ -2,8 +2,10 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
+#include <optional>
 
 #include "bind/pytensor.h"
 #include "core/parallel.h"
@@ -170,6 +172,16 @@ Tensor share_array(PyObject* o) {
   return Tensor(std::move(storage), *dtype, std::move(sizes), std::move(strides), 0);
 }
 
+// The same, or nothing where a tensor cannot share the memory: turned round, of other objects.
+std::optional<Tensor> shared_if_possible(PyObject* o) {
+  if (!is_numpy_array(o)) return {};
+  try {
+    return share_array(o);
+  } catch (nb::python_error&) {
+    return {};
+  }
+}
+
 Tensor from_numpy(nb::handle array) {
   if (!is_numpy_array(array.ptr()))
     raise(PyExc_TypeError, "expected np.ndarray (got " + type_name(array.ptr()) + ")");
@@ -259,9 +271,8 @@ DType promoted(PyObject* o, bool& first, DType so_far) {
     first = false;
     return out;
   }
-  if (is_numpy_array(o)) {
-    const DType own = share_array(o).dtype();
-    const DType out = first ? own : promote(so_far, own);
+  if (const auto array = shared_if_possible(o)) {
+    const DType out = first ? array->dtype() : promote(so_far, array->dtype());
     first = false;
     return out;
   }
@@ -368,12 +379,32 @@ void store_element(PyObject* o, DType dtype, T& out) {
     store_number(as_number(o).ptr(), dtype, out);
 }
 
+// Whether the elements of an array become those of a dtype without a look at each.
+bool converts_as_a_whole(DType from, DType to) {
+  return promote(from, to) == to || (is_floating(from) && is_floating(to));
+}
+
+// Copies a NumPy array that is all the rest of the nesting; false where it takes single elements.
+template <class T>
+bool store_array(PyObject* o, const Dims& sizes, int axis, DType dtype, T*& out) {
+  const auto array = shared_if_possible(o);
+  if (!array || array->ndim() != sizes.size() - axis || !converts_as_a_whole(array->dtype(), dtype))
+    return false;
+  for (int d = 0; d < array->ndim(); ++d)
+    if (array->sizes()[d] != sizes[axis + d]) return false;
+  const Tensor whole = contiguous(cast(*array, dtype));
+  std::copy_n(whole.data<T>(), whole.numel(), out);
+  out += whole.numel();
+  return true;
+}
+
 template <class T>
 void store_nested(PyObject* o, const Dims& sizes, int axis, DType dtype, T*& out) {
   if (axis == sizes.size()) {
     store_element(o, dtype, *out++);
     return;
   }
+  if (store_array(o, sizes, axis, dtype, out)) return;
   if (!is_nested(o)) raise(PyExc_TypeError, "not a sequence");
   nb::object items = items_of(o);
   const Py_ssize_t n = sizes[axis];

@@ -1,5 +1,6 @@
 // flambeau._C.Function: a public function written in Python, whose wrong arguments are named.
 #include "bind/node.h"
+#include "bind/op.h"
 #include "bind/transform.h"
 
 #include <structmember.h>
@@ -140,6 +141,17 @@ bool is_of_wrong_argument() {
          PyErr_ExceptionMatches(PyExc_OverflowError);
 }
 
+// What a function says of sizes that are missing is of no use: false, with a plainer error set.
+bool blame_uninitialized(PyObject* target, PyObject* const* args, std::size_t flags) {
+  FB_PY_TRY
+  nb::object name = nb::borrow(reinterpret_cast<PyFunctionObject*>(target)->func_name);
+  nb::python_error failure;
+  refuse_uninitialized(PyUnicode_AsUTF8(name.ptr()), args, PyVectorcall_NARGS(flags));
+  failure.restore();
+  return true;
+  FB_PY_CATCH(false)
+}
+
 PyObject* function_call(PyObject* self, PyObject* const* args, std::size_t flags,
                         PyObject* kwnames) {
   PyObject* target = as_function(self)->target;
@@ -147,6 +159,8 @@ PyObject* function_call(PyObject* self, PyObject* const* args, std::size_t flags
     return call_composite(self, args, flags, kwnames);
   PyObject* result = PyObject_Vectorcall(target, args, flags, kwnames);
   if (result) return result;
+  if (uninitialized_type && !blame_uninitialized(target, args, flags)) [[unlikely]]
+    return nullptr;
   if (kwnames && PyErr_ExceptionMatches(PyExc_TypeError)) {
     result = call_respelled(self, args, flags, kwnames);
     if (result || !PyErr_ExceptionMatches(PyExc_TypeError)) return result;

@@ -22,7 +22,7 @@ void warn_of_freedom(const Tensor& in, const Tensor& out, double correction, con
       std::string(op) +
       "(): degrees of freedom is <= 0. Correction should be strictly less than the reduction "
       "factor (input numel divided by output numel).";
-  if (PyErr_WarnEx(PyExc_UserWarning, text.c_str(), 1) < 0) throw nb::python_error();
+  notify(text, false);
 }
 
 void bind_scans(nb::module_& m) {

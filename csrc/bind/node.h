@@ -262,6 +262,7 @@ struct EngineOps {
   PyObject* foreign = nullptr;      // called with (name, tensor, operand that is none) of operators
   PyObject* composite = nullptr;    // called with (function, args, kwargs) under transforms
   PyObject* explain = nullptr;      // called with a failed call: the error in plain words, or None
+  PyObject* notify = nullptr;       // called with (text, whether once) of what the user should know
 };
 extern EngineOps engine_ops;
 

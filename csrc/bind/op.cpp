@@ -300,7 +300,25 @@ void observe(PyOp* op, const Call& call, PyObject* result, std::int64_t started,
   Py_DECREF(done);
 }
 
+PyTypeObject* uninitialized_type = nullptr;
+
+void refuse_uninitialized(const char* name, PyObject* const* args, Py_ssize_t n) {
+  if (!uninitialized_type) return;
+  for (Py_ssize_t k = 0; k < n; ++k) {
+    PyObject* o = args[k];
+    if (!o) continue;
+    if (PyTuple_CheckExact(o) || PyList_CheckExact(o))
+      refuse_uninitialized(name, PySequence_Fast_ITEMS(o), PySequence_Fast_GET_SIZE(o));
+    FB_CHECK(Py_TYPE(o) == tensor_type || !PyObject_TypeCheck(o, uninitialized_type), Value,
+             "Attempted to use an uninitialized parameter in ", name,
+             ". It belongs to a lazy module that was not called yet, or is a torch.nn.parameter.",
+             Py_TYPE(o)->tp_name, ": call the module once, or materialize the parameter");
+  }
+}
+
 nb::object call_op(PyOp* op, const Call& call) {
+  if (uninitialized_type && !op->mixes_devices) [[unlikely]]
+    refuse_uninitialized(op_name(op).c_str(), call.slots, op->param_count);
   if (live_wrapped) [[unlikely]]
     if (PyWrapped* top = top_wrapped(call.slots, op->param_count))
       return call_transformed(op, call, top);

@@ -62,6 +62,10 @@ void explain_failure(const PyOp* op, const Call& call);
 PyObject* op_call(PyObject* self, PyObject* const* args, std::size_t flags, PyObject* kwnames);
 // The call with its slots filled: computes and records.
 nb::object call_op(PyOp* op, const Call& call);
+
+// The type of tensors that have no sizes yet, once there are such; calls given one are refused.
+extern PyTypeObject* uninitialized_type;
+void refuse_uninitialized(const char* name, PyObject* const* args, Py_ssize_t n);
 // Computes without recording.
 nb::object run_kernel(PyOp* op, const Call& call);
 // The result of the op's Python or bound function. Null with an exception set on failure.

@@ -44,7 +44,7 @@ void check_width(PyObject* o) {
 void warn_of_older_order(const PyOp* op, const std::string& keywords) {
   const std::string text = "This overload of " + op_name(op) +
                            " is deprecated: pass the number behind the tensors, as " + keywords;
-  if (PyErr_WarnEx(PyExc_UserWarning, text.c_str(), 1) < 0) throw nb::python_error();
+  notify(text, true);
 }
 
 // torch.addmm(2, x, 3, y, z) for torch.addmm(x, y, z, beta=2, alpha=3), where the 3 may be left

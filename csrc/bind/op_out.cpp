@@ -34,7 +34,7 @@ void resize(PyTensor* out, const Tensor& result) {
     text << "An output with one or more elements was resized since it had shape " << out->t.sizes()
          << ", which does not match the required output shape " << sizes
          << ". This behavior is deprecated.";
-    if (PyErr_WarnEx(PyExc_UserWarning, text.str().c_str(), 1) < 0) throw nb::python_error();
+    notify(text.str(), false);
   }
   Tensor resized = out->t;
   const std::size_t needed =

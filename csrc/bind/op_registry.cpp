@@ -164,7 +164,8 @@ void set_engine_op(std::string name, nb::object op) {
                                       {"on_write", &EngineOps::on_write},
                                       {"foreign", &EngineOps::foreign},
                                       {"composite", &EngineOps::composite},
-                                      {"explain", &EngineOps::explain}};
+                                      {"explain", &EngineOps::explain},
+                                      {"notify", &EngineOps::notify}};
   for (const Entry& e : entries) {
     if (name != e.name) continue;
     PyObject* before = engine_ops.*e.field;
@@ -213,6 +214,10 @@ void init_op(nb::module_& m) {
     rename_node(as_node(node.ptr()), name.ptr());
   });
   m.def("add_overload", name_overload);
+  m.def("refuse_uninitialized", [](nb::type_object type) {
+    if (!uninitialized_type)
+      uninitialized_type = reinterpret_cast<PyTypeObject*>(type.inc_ref().ptr());
+  });
   m.def("add_rule", add_rule);
   m.def("add_fast_rule", add_fast_rule);
   m.def("set_engine_op", set_engine_op, nb::arg("name"), nb::arg("op").none());

@@ -23,12 +23,20 @@ PyObject* meta_device = nullptr;
 
 }  // namespace
 
+void notify(const std::string& text, bool once) {
+  if (!engine_ops.notify) return;
+  nb::str words(text.c_str());
+  nb::object done = nb::steal(PyObject_CallFunctionObjArgs(engine_ops.notify, words.ptr(),
+                                                           once ? Py_True : Py_False, nullptr));
+  if (!done) throw nb::python_error();
+}
+
 void warn_of_lost_history(PyTensor* t) {
   if (!grad_mode.enabled || !(t->requires_grad || current_grad_fn(t))) return;
-  constexpr const char* text =
+  notify(
       "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\n"
-      "Consider using tensor.detach() first.";
-  if (PyErr_WarnEx(PyExc_UserWarning, text, 1) < 0) throw nb::python_error();
+      "Consider using tensor.detach() first.",
+      true);
 }
 
 PyObject* device_object(Device device) {

@@ -98,6 +98,9 @@ const char* spelling_of_numpy(PyObject* name);
 void explain_failed_call(PyObject* function, PyObject* names, Py_ssize_t positional,
                          Py_ssize_t rest, PyObject* const* args, Py_ssize_t n, PyObject* kwnames);
 
+// Warns of something in the user's line: each time, or once in the life of the process.
+void notify(const std::string& text, bool once);
+
 // The warning of a Python number made of a tensor whose gradient ends there.
 void warn_of_lost_history(PyTensor* t);
 

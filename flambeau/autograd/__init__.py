@@ -17,6 +17,7 @@ from flambeau.core.grad_mode import (
     set_grad_enabled,
 )
 from flambeau.core.graph import SavedTensor
+from flambeau.core.notices import warn, warn_once
 from flambeau.core.tensor import Tensor
 
 TYPE_CHECKING = False  # see core/registry.py
@@ -151,6 +152,12 @@ def backward(
         tensor(6.)
     """
     if grad_variables is not None:
+        warn("`grad_variables` is deprecated. Use `grad_tensors` instead.", FutureWarning)
+        if grad_tensors is not None:
+            raise GradError(
+                "`grad_tensors` and `grad_variables` (deprecated) arguments both passed to"
+                " `backward()`. Please only use `grad_tensors`."
+            )
         grad_tensors = grad_variables
     outputs = _as_tuple(tensors)
     if inputs is not None:
@@ -168,6 +175,12 @@ def backward(
             if not tensor.is_leaf:
                 tensor.retain_grad()
     start = _initial(outputs, grad_tensors)
+    if create_graph:
+        warn_once(
+            "Using backward() with create_graph=True makes a reference cycle of a parameter and its"
+            " gradient, which can keep memory in use. Use autograd.grad where gradients have a"
+            " graph, or set .grad of the parameters to None afterwards."
+        )
     retain = create_graph if retain_graph is None else retain_graph
     places = None if inputs is None else [_place(t) for t in inputs]
     _C.run_backward(
@@ -194,7 +207,7 @@ def grad(
         grad_outputs: the gradients of the outputs (None for single elements).
         retain_graph: keep what the graph saved (default: `create_graph`).
         create_graph: record the computation, for gradients of higher order.
-        only_inputs: must be true.
+        only_inputs: of no effect; False warns.
         allow_unused: give None for inputs that the outputs do not depend on.
         is_grads_batched: `grad_outputs` carry a leading axis of several vectors.
         materialize_grads: zeros in place of None.
@@ -214,7 +227,11 @@ def grad(
     if not inputs:
         raise ValueError("grad requires non-empty inputs.")
     if not only_inputs:
-        raise ValueError("grad: only_inputs=False is not supported")
+        warn(
+            "only_inputs argument is deprecated and ignored: gradients of other tensors come from"
+            " torch.autograd.backward.",
+            FutureWarning,
+        )
     if allow_unused is False and materialize_grads:
         raise ValueError(
             "Expected allow_unused to be True or not passed when materialize_grads=True"

@@ -60,6 +60,13 @@ class NotATensorError(ArgumentTypeError, AttributeError):
     """
 
 
+class MissingStateError(ArgumentTypeError, IndexError):
+    """A state has fewer parts than the module reads.
+
+    Also an IndexError, which is what PyTorch raises where it asks for the second.
+    """
+
+
 class OutOfMemory(Error, RuntimeError, MemoryError):
     """The allocator could not get the memory asked for."""
 

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-_PACKAGE = __file__.rsplit("core", 1)[0]
+#: Where the files of the package lie.
+PACKAGE = __file__.rsplit("core", 1)[0]
 
 
 def _module_of(frame: FrameType) -> Any:
@@ -44,6 +45,6 @@ def module_path(frame: FrameType | None = None) -> str:
 def user_line(frame: FrameType | None = None) -> str:
     """The innermost line outside the package that is being run: `file.py:12 in f`."""
     at = frame or sys._getframe(1)
-    while at.f_back is not None and at.f_code.co_filename.startswith(_PACKAGE):
+    while at.f_back is not None and at.f_code.co_filename.startswith(PACKAGE):
         at = at.f_back
     return f"{at.f_code.co_filename}:{at.f_lineno} in {at.f_code.co_name}"

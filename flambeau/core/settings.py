@@ -355,12 +355,11 @@ def set_default_tensor_type(t: Any) -> None:
         torch.float64
         >>> flambeau.set_default_dtype(flambeau.float32)
     """
-    import warnings
+    from flambeau.core.notices import warn_once
 
-    warnings.warn(
+    warn_once(
         "torch.set_default_tensor_type() is deprecated as of PyTorch 2.1, please use "
-        "torch.set_default_dtype() and torch.set_default_device() as alternatives.",
-        stacklevel=2,
+        "torch.set_default_dtype() and torch.set_default_device() as alternatives."
     )
     name = t
     if not isinstance(t, str):

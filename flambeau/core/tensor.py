@@ -252,8 +252,22 @@ class Tensor(_C.TensorBase):
     is_xpu = False
     is_nested = False
     name = None  # torch's own names of tensors went with its named dimensions
-    volatile = False
     layout = _layout.strided
+
+    @property
+    def volatile(self) -> bool:
+        """False: `no_grad` has taken the place of volatile tensors.
+
+        Example:
+            >>> import warnings
+            >>> with warnings.catch_warnings(action="ignore"):
+            ...     flambeau.ones(1).volatile
+            False
+        """
+        from flambeau.core.notices import warn
+
+        warn("volatile was removed (Variable.volatile is always False)")
+        return False
 
     def is_distributed(self) -> bool:
         """False: the elements are in one process.

@@ -1,6 +1,6 @@
 """The two former arguments of losses, now deprecated, as the reduction they stand for."""
 
-import warnings
+from flambeau.core.notices import warn
 
 
 def get_enum(reduction):
@@ -13,9 +13,8 @@ def get_enum(reduction):
     if reduction not in numbers:
         raise ValueError(f"{reduction} is not a valid value for reduction")
     if reduction == "elementwise_mean":
-        warnings.warn(
+        warn(
             "reduction='elementwise_mean' is deprecated. Please use reduction='mean' instead.",
-            stacklevel=2,
         )
     return numbers[reduction]
 
@@ -32,10 +31,9 @@ def legacy_get_string(size_average, reduce, emit_warning=True):
     if reduce is not None and not reduce:
         reduction = "none"
     if emit_warning:
-        warnings.warn(
+        warn(
             "size_average and reduce args will be deprecated, please use "
             f"reduction='{reduction}' instead.",
-            stacklevel=5,
         )
     return reduction
 

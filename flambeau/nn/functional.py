@@ -4,9 +4,8 @@ Most names are operations of `flambeau.ops`, under the names they have there. Th
 take arguments that are no matter of an operation: in-place variants, modes, reductions.
 """
 
-import warnings
-
 from flambeau.core.errors import AssertedError as _AssertedError
+from flambeau.core.notices import warn as _warn
 from flambeau.core.registry import checked as _checked
 from flambeau.core.tensor import Tensor
 from flambeau.ops import dropout as _dropout
@@ -212,14 +211,13 @@ def dropout1d(input, p=0.5, training=True, inplace=False):
 def _warn_of_sizes(name, input, spatial):
     """Warn of an input that has neither channels nor a batch of them."""
     if input.dim() not in (spatial + 1, spatial + 2):
-        warnings.warn(
+        _warn(
             f"{name}: Received a {input.dim()}-D input to {name}, which is deprecated and will "
             "result in an error in a future release. To retain the behavior and silence this "
             "warning, please use dropout instead. Note that "
             f"{name} exists to provide channel-wise dropout on inputs with {spatial} spatial "
             "dimensions, a channel dimension, and an optional batch dimension (i.e. "
             f"{spatial + 1}D or {spatial + 2}D inputs).",
-            stacklevel=3,
         )
 
 
@@ -248,13 +246,12 @@ def dropout2d(input, p=0.5, training=True, inplace=False):
     _check_probability(p)
     _warn_of_sizes("dropout2d", input, 2)
     if input.dim() == 3:
-        warnings.warn(
+        _warn(
             "dropout2d: Received a 3D input to dropout2d and assuming that channel-wise 1D "
             "dropout behavior is desired - input is interpreted as shape (N, C, L), where C is "
             "the channel dim. This behavior will change in a future release to interpret the "
             "input as one without a batch dimension, i.e. shape (C, H, W). To maintain the 1D "
             "channel-wise dropout behavior, please switch to using dropout1d instead.",
-            stacklevel=2,
         )
     return _drop_channels(input, p, training, inplace)
 
@@ -427,7 +424,7 @@ def softmax(input, dim=None, _stacklevel=3, dtype=None):
         >>> torch.nn.functional.softmax(torch.tensor([1.0, 3.0]).log(), dim=0)
         tensor([0.2500, 0.7500])
     """
-    return _softmax(input, _chosen_dim("softmax", input, dim, _stacklevel), dtype)
+    return _softmax(input, _chosen_dim("softmax", input, dim), dtype)
 
 
 @_checked
@@ -450,7 +447,7 @@ def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
         >>> torch.nn.functional.log_softmax(torch.tensor([0.0, 1000.0]), dim=0)
         tensor([-1000.,     0.])
     """
-    return _log_softmax(input, _chosen_dim("log_softmax", input, dim, _stacklevel), dtype)
+    return _log_softmax(input, _chosen_dim("log_softmax", input, dim), dtype)
 
 
 @_checked
@@ -473,7 +470,7 @@ def softmin(input, dim=None, _stacklevel=3, dtype=None):
         >>> torch.nn.functional.softmin(torch.tensor([1.0, 3.0]).log(), dim=0)
         tensor([0.7500, 0.2500])
     """
-    return _softmax(-input, _chosen_dim("softmin", input, dim, _stacklevel), dtype)
+    return _softmax(-input, _chosen_dim("softmin", input, dim), dtype)
 
 
 @_checked
@@ -496,7 +493,7 @@ def gumbel_softmax(logits, tau=1, hard=False, eps=1e-10, dim=-1):
         tensor([1., 1.])
     """
     if eps != 1e-10:
-        warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=2)
+        _warn("`eps` parameter is deprecated and has no effect.")
     noise = -_empty_like(logits).exponential_().log()
     soft = _softmax((logits + noise) / tau, dim)
     if not hard:
@@ -506,14 +503,11 @@ def gumbel_softmax(logits, tau=1, hard=False, eps=1e-10, dim=-1):
     return chosen - soft.detach() + soft
 
 
-def _chosen_dim(name, input, dim, stacklevel):
+def _chosen_dim(name, input, dim):
     if dim is not None:
         return dim
-    import warnings
-
-    warnings.warn(
+    _warn(
         f"Implicit dimension choice for {name} has been deprecated. "
         "Change the call to include dim=X as an argument.",
-        stacklevel=stacklevel,
     )
     return 0 if input.dim() in (0, 1, 3) else 1

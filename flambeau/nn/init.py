@@ -5,10 +5,10 @@ initial values everywhere. None of them is recorded for gradients.
 """
 
 import math
-import warnings
 from functools import wraps
 
 from flambeau.core.grad_mode import no_grad
+from flambeau.core.notices import warn
 from flambeau.core.registry import explain_functions
 
 __all__ = [
@@ -158,10 +158,9 @@ def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
             f"trunc_normal_: mean and std must be finite: mean is {mean}, std is {std}"
         )
     if mean < a - 2 * std or mean > b + 2 * std:
-        warnings.warn(
+        warn(
             "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. "
             "The distribution of values may be incorrect.",
-            stacklevel=2,
         )
     low, high = (a - mean) / std, (b - mean) / std
     inside = (math.erf(high / math.sqrt(2.0)) - math.erf(low / math.sqrt(2.0))) / 2.0
@@ -400,7 +399,7 @@ def _calculate_correct_fan(tensor, mode):
 def _kaiming_std(tensor, a, mode, nonlinearity):
     """The standard deviation of He et al. (2015); None where there is nothing to fill."""
     if 0 in tensor.shape:
-        warnings.warn("Initializing zero-element tensors is a no-op", stacklevel=3)
+        warn("Initializing zero-element tensors is a no-op")
         return None
     fan = _calculate_correct_fan(tensor, mode)
     return calculate_gain(nonlinearity, a) / math.sqrt(fan)
@@ -548,10 +547,9 @@ def _deprecated(function):
 
     @wraps(function)
     def renamed(*args, **kwargs):
-        warnings.warn(
+        warn(
             f"`nn.init.{old_name}` is now deprecated in favor of `nn.init.{function.__name__}`.",
             FutureWarning,
-            stacklevel=2,
         )
         return function(*args, **kwargs)
 

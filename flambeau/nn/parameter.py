@@ -5,6 +5,7 @@ Their uninitialized forms have no sizes until `materialize` gives them some.
 
 from collections import OrderedDict
 
+from flambeau import _C
 from flambeau.core.errors import ArgumentValueError, GradError, RuntimeFailure
 from flambeau.core.tensor import Tensor
 from flambeau.ops.creation import empty
@@ -111,10 +112,14 @@ class Buffer(Tensor, metaclass=_BufferMeta):
         return buffer
 
 
-#: What a tensor without sizes can do: it has a type, a place and no elements to copy.
+#: What changes the type and place of a tensor, which those without sizes have too.
+_CONVERSIONS = (
+    *("bfloat16", "bool", "byte", "char", "cpu", "cuda", "double", "float", "half", "int", "long"),
+    *("short", "to"),
+)
+#: What else a tensor without sizes can do: there are no elements to copy.
 _ALLOWED = {
-    *("bfloat16", "bool", "byte", "char", "copy_", "cpu", "cuda", "double", "float", "get_device"),
-    *("half", "int", "is_complex", "is_floating_point", "long", "short", "size", "to"),
+    *("copy_", "get_device", "is_complex", "is_floating_point", "size"),
     *("__copy__", "__reduce_ex__", "__repr__", "__setstate__", "__format__"),
 }
 
@@ -143,9 +148,19 @@ def _refusals():
         for name in dir(Tensor)
         if callable(getattr(Tensor, name))
         and name not in ordinary
-        and name not in _ALLOWED
+        and name not in (*_ALLOWED, *_CONVERSIONS)
         and (not name.startswith("_") or name.endswith("__"))
     }
+
+
+def _conversion(name):
+    """A method that converts what stands in for the elements."""
+
+    def convert(self, *args, **kwargs):
+        return getattr(self.data, name)(*args, **kwargs)
+
+    convert.__name__ = name
+    return convert
 
 
 class UninitializedTensorMixin:
@@ -164,8 +179,15 @@ class UninitializedTensorMixin:
     """
 
     vars().update(_refusals())
+    vars().update({name: _conversion(name) for name in _CONVERSIONS})
     __hash__ = Tensor.__hash__
     cls_to_become = Tensor
+
+    @classmethod
+    def _unsized(cls, requires_grad, device, dtype):
+        """A new one; from now on operations look out for them."""
+        _C.refuse_uninitialized(UninitializedTensorMixin)
+        return Tensor._make_subclass(cls, empty(0, device=device, dtype=dtype), requires_grad)
 
     def materialize(self, shape, device=None, dtype=None):
         """Give the tensor sizes, and make it an ordinary one; its elements hold garbage.
@@ -252,8 +274,7 @@ class UninitializedParameter(UninitializedTensorMixin, Parameter):
     cls_to_become = Parameter
 
     def __new__(cls, requires_grad=True, device=None, dtype=None):
-        data = empty(0, device=device, dtype=dtype)
-        return Tensor._make_subclass(cls, data, requires_grad)
+        return cls._unsized(requires_grad, device, dtype)
 
     def __deepcopy__(self, memo):
         known = memo.get(id(self))
@@ -285,8 +306,7 @@ class UninitializedBuffer(UninitializedTensorMixin, Tensor):
     """
 
     def __new__(cls, requires_grad=False, device=None, dtype=None, persistent=True):
-        data = empty(0, device=device, dtype=dtype)
-        buffer = Tensor._make_subclass(cls, data, requires_grad)
+        buffer = cls._unsized(requires_grad, device, dtype)
         buffer.persistent = persistent
         buffer._is_buffer = True
         return buffer

@@ -9,6 +9,7 @@ from __future__ import annotations
 from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core.errors import DTypeError, GradError
+from flambeau.core.notices import warn
 from flambeau.core.registry import op
 from flambeau.core.tensor import Tensor
 
@@ -119,6 +120,12 @@ def stored(name, result, out, exact=False):
             f" {out.dtype.name}"
         )
     if out.shape != result.shape:
+        if out._numel:
+            warn(
+                "An output with one or more elements was resized since it had shape"
+                f" {list(out.shape)}, which does not match the required output shape"
+                f" {list(result.shape)}. This behavior is deprecated."
+            )
         out.resize_(result.shape)
     return out.copy_(result)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flambeau import _C
+from flambeau.core.notices import warn_once
 from flambeau.core.registry import function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops.views import _axis, view
@@ -136,15 +137,14 @@ def movedim(input, source, destination):
 
 def _reversed(self):
     """The axes in reverse order; on matrices the transpose."""
-    if self.ndim != 2:
-        import warnings
-
-        warnings.warn(
+    if self.ndim == 0:
+        warn_once("Tensor.T is deprecated on 0-D tensors, which it returns as they are.")
+    elif self.ndim != 2:
+        warn_once(
             "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is"
             " deprecated and it will throw an error in a future release. Consider `x.mT` to"
             " transpose batches of matrices or `x.permute(*torch.arange(x.ndim - 1, -1, -1))` to"
             " reverse the dimensions of a tensor.",
-            stacklevel=2,
         )
     return permute(self, tuple(range(self.ndim - 1, -1, -1)))
 
@@ -168,7 +168,10 @@ def _adjoint(self):
             f"tensor.H is only supported on matrices (2-D tensors). Got {self.ndim}-D tensor."
             + (" For batches of matrices, consider using tensor.mH" if self.ndim > 2 else "")
         )
-    return (transpose(self, 0, 1) if self.ndim else self).conj()
+    if self.ndim == 0:
+        warn_once("Tensor.H is deprecated on 0-D tensors: x.conj() is the same there.")
+        return self.conj()
+    return transpose(self, 0, 1).conj()
 
 
 def _matrix_adjoint(self, name="tensor.mH"):

@@ -12,6 +12,7 @@ from flambeau.core.errors import (
     RuntimeFailure,
     UnsupportedError,
 )
+from flambeau.core.notices import warn
 from flambeau.core.registry import checked, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import require_tensors
@@ -285,13 +286,10 @@ def embedding_bag(
         tensor([[2., 3.]])
     """
     if weight.dtype == _C.int64 and input.is_floating_point():
-        import warnings
-
-        warnings.warn(
+        warn(
             "Argument order of nn.functional.embedding_bag was changed. Usage "
             "`embedding_bag(weight, input, ...)` is deprecated, and should now be "
             "`embedding_bag(input, weight, ...)`.",
-            stacklevel=3,
         )
         input, weight = weight, input
     if mode == "max" and sparse:

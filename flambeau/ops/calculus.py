@@ -5,6 +5,7 @@ from __future__ import annotations
 from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core.errors import RuntimeFailure, ShapeError
+from flambeau.core.notices import warn
 from flambeau.core.registry import FUNCTIONS, function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import conj
@@ -60,12 +61,10 @@ def diff(input, n=1, dim=-1, prepend=None, append=None):
             )
     parts = [x for x in (prepend, input, append) if x is not None]
     values = cat(parts, axis) if len(parts) > 1 else input
+    whole = (slice(None),) * axis
+    later, earlier = (*whole, slice(1, None)), (*whole, slice(None, -1))
     for _ in range(min(n, values.shape[axis])):
-        length = max(values.shape[axis] - 1, 0)
-        after, before = (
-            values.narrow(axis, min(1, values.shape[axis]), length),
-            values.narrow(axis, 0, length),
-        )
+        after, before = values[later], values[earlier]
         values = after ^ before if values.dtype == _C.bool else after - before
     return values
 
@@ -350,12 +349,9 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
         bias = total if much is None else (weights * much).sum()
         freedom = total - correction * (bias / total)
     if bool(freedom <= 0):
-        import warnings
-
-        warnings.warn(
+        warn(
             "cov(): degrees of freedom is <= 0. Correction should be strictly less than the number"
             " of observations.",
-            stacklevel=2,
         )
         freedom = freedom * 0
     centered = rows - mean

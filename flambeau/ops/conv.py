@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flambeau.backends import kernels
 from flambeau.core.errors import ShapeError
+from flambeau.core.notices import warn_once
 from flambeau.core.numeric import whole
 from flambeau.core.registry import function, op
 
@@ -153,6 +154,10 @@ def _same_padding(input, weight, stride, dilation):
         return input, tuple(t // 2 for t in total)
     from flambeau.ops.pad import pad
 
+    warn_once(
+        "Using padding='same' with even kernel lengths and odd dilation may need a copy of the"
+        " input with one zero more at the end"
+    )
     widths = []
     for t in reversed(total):
         widths += [t // 2, t - t // 2]

@@ -8,6 +8,7 @@ from flambeau.core import device as _device
 from flambeau.core import dtype as _dtypes
 from flambeau.core import layout as _layout
 from flambeau.core.errors import DeviceError
+from flambeau.core.notices import warn_once
 from flambeau.core.registry import FUNCTIONS, function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops import creation, values
@@ -48,7 +49,10 @@ def copy(input, src, non_blocking=False):
 
 @copy.writer
 def _(input, src, non_blocking=False):
-    kernels(input).copy_into(input, _source(src, input))
+    source = _source(src, input)
+    if source.dtype.is_complex and not (input.dtype.is_complex or input.dtype is _dtypes.bool):
+        _warn_complex_to_real()
+    kernels(input).copy_into(input, source)
 
 
 copy.vjp("input")(lambda g: creation.zeros_like(g))
@@ -121,18 +125,9 @@ FUNCTIONS["fill_"] = Tensor.fill_
 
 # ---- dtype and device ----
 
-_warned_complex = False
-
 
 def _warn_complex_to_real():
-    global _warned_complex
-    if not _warned_complex:
-        _warned_complex = True
-        import warnings
-
-        warnings.warn(
-            "Casting complex values to real discards the imaginary part", UserWarning, stacklevel=4
-        )
+    warn_once("Casting complex values to real discards the imaginary part")
 
 
 def _converted(self, dtype, copy=False, memory_format=None):
@@ -148,7 +143,12 @@ def _converted(self, dtype, copy=False, memory_format=None):
     if memory_format is None or memory_format is _layout.preserve_format:
         return self
     moved = self.contiguous(memory_format)
-    return moved if moved is self else named("ToCopyBackward0", moved)
+    if moved is self:
+        if memory_format is _layout.suggested(self):
+            return self
+        # In both formats at once, as one channel is: its strides are still to say which it is.
+        moved = self.clone(memory_format=memory_format)
+    return named("ToCopyBackward0", moved)
 
 
 def to(self, *args, **kwargs):

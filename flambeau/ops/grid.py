@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-
 from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core.errors import (
@@ -13,11 +11,12 @@ from flambeau.core.errors import (
     ShapeError,
     UnsupportedError,
 )
+from flambeau.core.notices import warn
 from flambeau.core.registry import checked, function, op
 from flambeau.ops._declare import require_tensors
 from flambeau.ops.join import stack
 from flambeau.ops.masks import where
-from flambeau.ops.ranges import arange
+from flambeau.ops.ranges import linspace
 
 _MODES = ("bilinear", "nearest", "bicubic")
 _PADDINGS = ("zeros", "border", "reflection")
@@ -283,11 +282,10 @@ def grid_sampler(input, grid, interpolation_mode, padding_mode, align_corners):
 
 def _corners(align_corners):
     if align_corners is None:
-        warnings.warn(
+        warn(
             "Default grid_sample and affine_grid behavior has changed to align_corners=False since "
             "1.3.0. Please specify align_corners=True if the old behavior is desired. See the "
             "documentation of grid_sample for details.",
-            stacklevel=4,
         )
     return bool(align_corners)
 
@@ -338,11 +336,15 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
 
 
 def _line(n, like, align_corners):
-    """Coordinates of n elements from -1 to 1."""
+    """Coordinates of n elements from -1 to 1.
+
+    In the order of PyTorch's operations: under the identity the points lie on the pixels' centres,
+    where the slope of a sample jumps, so that the last bit decides which slope a network sees.
+    """
     if n == 1:
         return like.new_zeros((1,))
-    steps = arange(n, dtype=like.dtype) * 2
-    return steps / (n - 1) - 1 if align_corners else (steps + 1) / n - 1
+    line = linspace(-1, 1, n, dtype=like.dtype)
+    return line if align_corners else line * (n - 1) / n
 
 
 def _base(theta, sizes, align_corners):
@@ -447,11 +449,10 @@ def affine_grid(theta, size, align_corners=None):
             f"{size}. Got {theta.shape}."
         )
     if align_corners and min(size[2:]) == 1:
-        warnings.warn(
+        warn(
             "Since version 1.3.0, affine_grid behavior has changed for unit-size grids when "
             "align_corners=True. This is not an intended use case of affine_grid. See the "
             "documentation of affine_grid for details.",
-            stacklevel=3,
         )
     elif min(size) <= 0:
         raise ArgumentValueError(f"Expected non-zero, positive output size. Got {size}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flambeau import _C
 from flambeau.backends import kernels
+from flambeau.core.notices import warn
 from flambeau.core.registry import op
 from flambeau.core.tensor import Tensor
 from flambeau.ops.parts import slice as slice_op
@@ -38,6 +39,10 @@ def _index_put_samples(s):
     yield s(s.tensor(4, 3), [s.mask(4, 3)], s.tensor())
 
 
+def _put(out, indices, values, accumulate=False):
+    kernels(out).index_put(out, list(indices), _values_like(values, out), accumulate)
+
+
 @op(methods=("index_put",), inplace=True, out=False, samples=_index_put_samples)
 def index_put(input, indices, values, accumulate=False):
     """A copy of input with `input[indices] = values`.
@@ -59,8 +64,11 @@ def index_put(input, indices, values, accumulate=False):
         tensor([2., 1.])
     """
     out = kernels(input).clone(input)
-    kernels(input).index_put(out, list(indices), _values_like(values, input), accumulate)
+    _put(out, indices, values, accumulate)
     return out
+
+
+index_put.writer(_put)
 
 
 @index_put.vjp("input")
@@ -123,13 +131,10 @@ def _is_array(item):
 
 
 def _warn_of_list():
-    import warnings
-
-    warnings.warn(
+    warn(
         "Using a non-tuple sequence for multidimensional indexing is deprecated: write"
         " x[tuple(seq)] instead of x[seq], or x[torch.tensor(seq)] for one index tensor",
         UserWarning,
-        stacklevel=5,
     )
 
 
@@ -166,6 +171,8 @@ def _split_key(input, key):
             view = _slice(view, axis, item, item is key)
             axis += 1
         elif isinstance(item, Tensor):
+            if item.dtype == _C.uint8:
+                warn("indexing with dtype torch.uint8 is now deprecated, use a mask of torch.bool")
             if item.ndim == 0 and _C.wrapped_of(item) is not None:  # a number of each example
                 indices[axis] = item
                 axis += 1

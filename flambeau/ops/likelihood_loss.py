@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from flambeau import _C
+from flambeau.core.notices import warn
 from flambeau.core.registry import checked
 from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import require_tensors
@@ -72,14 +73,11 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
     """
     reduction = _reduction(size_average, reduce, reduction, (*_REDUCTIONS, "batchmean"))
     if reduction == "mean":
-        import warnings
-
-        warnings.warn(
+        warn(
             "reduction: 'mean' divides the total loss by both the batch size and the support size."
             "'batchmean' divides only by the batch size, and aligns with the KL div math "
             "definition.'mean' will be changed to behave the same as 'batchmean' in the next major "
             "release.",
-            stacklevel=2,
         )
     shape = _C.broadcast_shapes(input.shape, target.shape)
     input, target = _same_dtype(input.expand(shape), target.expand(shape))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core.errors import ArgumentTypeError, RuntimeFailure, ShapeError
+from flambeau.core.notices import warn
 from flambeau.core.registry import checked, op
 from flambeau.ops._declare import require_tensors
 from flambeau.ops.class_loss import _position_share, _target_shares, cross_entropy
@@ -232,15 +233,12 @@ def _can_be_chunked(input, linear_weight, target, linear_bias, reduction, label_
         and linear_weight.ndim == 2
     ):
         return input.ndim == 2
-    import warnings
-
     bias = None if linear_bias is None else tuple(linear_bias.shape)
-    warnings.warn(
+    warn(
         "linear_cross_entropy: ``options`` ignored; chunked path needs reduction in "
         "{'mean','sum','none'}, label_smoothing == 0, target.dtype == int64, out_features == (). "
         f"Got reduction={reduction!r}, label_smoothing={label_smoothing}, "
         f"target.dtype={target.dtype}, out_features={tuple(linear_weight.shape[1:-1])}, "
         f"tracing=False, linear_bias.shape={bias}.",
-        stacklevel=3,
     )
     return False

@@ -9,6 +9,7 @@ from __future__ import annotations
 from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core.errors import ShapeError
+from flambeau.core.notices import warn
 from flambeau.core.registry import checked, op
 from flambeau.ops.masks import where
 from flambeau.ops.smooth_activation import logsigmoid
@@ -29,13 +30,10 @@ def _reduction(size_average, reduce, reduction, valid=_REDUCTIONS):
         if reduction not in valid:
             raise ValueError(f"{reduction} is not a valid value for reduction")
         return reduction
-    import warnings
-
     chosen = "none" if reduce is False else "sum" if size_average is False else "mean"
-    warnings.warn(
+    warn(
         "size_average and reduce args will be deprecated, please use "
         f"reduction='{chosen}' instead.",
-        stacklevel=3,
     )
     return chosen
 
@@ -78,13 +76,10 @@ def _same_dtype(input, target):
 def _paired(input, target):
     """Input and target of one shape and dtype; warns where the shapes differ."""
     if input.shape != target.shape:
-        import warnings
-
-        warnings.warn(
+        warn(
             f"Using a target size ({target.shape}) that is different to the input size "
             f"({input.shape}). This will likely lead to incorrect results due to broadcasting. "
             "Please ensure they have the same size.",
-            stacklevel=3,
         )
         shape = _C.broadcast_shapes(input.shape, target.shape)
         input, target = input.expand(shape), target.expand(shape)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core.errors import ShapeError
+from flambeau.core.notices import warn_once
 from flambeau.core.registry import function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import number_tensor, stored
@@ -52,6 +53,11 @@ def where(condition, input=None, other=None, *, out=None):
         return nonzero(condition, as_tuple=True)
     if input is None or other is None:
         raise TypeError("where(): takes a condition alone, or with both input and other")
+    if condition.dtype == _C.uint8:
+        warn_once(
+            "where received a uint8 condition tensor. This is deprecated and will be an error in a"
+            " future release. Use a bool condition instead."
+        )
     return _where(condition, _operand(input, other), _operand(other, input), out=out)
 
 

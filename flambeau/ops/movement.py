@@ -6,6 +6,7 @@ from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core import layout as _layout
 from flambeau.core.errors import UnsupportedError, require
+from flambeau.core.notices import warn_once
 from flambeau.core.registry import checked, function, op
 from flambeau.core.tensor import Size, Tensor
 from flambeau.ops.views import _axis, flatten
@@ -550,12 +551,9 @@ def meshgrid(*tensors, indexing=None):
     if not tensors:
         raise RuntimeError("meshgrid expects a non-empty TensorList")
     if indexing is None:
-        import warnings
-
-        warnings.warn(
+        warn_once(
             "torch.meshgrid: in an upcoming release, it will be required to pass the indexing"
             " argument.",
-            stacklevel=2,
         )
         indexing = "ij"
     if indexing not in ("ij", "xy"):

@@ -9,6 +9,7 @@ import math
 
 from flambeau import _C
 from flambeau.core.errors import RuntimeFailure, ShapeError, require
+from flambeau.core.notices import warn
 from flambeau.core.registry import checked
 from flambeau.ops.attention import scaled_dot_product_attention
 from flambeau.ops.dropout import dropout
@@ -72,12 +73,9 @@ def canonical_mask(mask, name, other, other_name, dtype, check_other=True):
         f"only bool and floating types of {name} are supported",
     )
     if check_other and other is not None and mask.dtype != other.dtype:
-        import warnings
-
-        warnings.warn(
+        warn(
             f"Support for mismatched {name} and {other_name} is deprecated. Use same type for "
             "both instead.",
-            stacklevel=3,
         )
     if mask.dtype != _C.bool:
         return mask

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flambeau import _C
 from flambeau.core import dtype as _dtypes
+from flambeau.core.notices import warn
 from flambeau.core.registry import FUNCTIONS, checked, function
 from flambeau.core.tensor import Tensor
 from flambeau.ops.creation import _check_storage, _default_dtype, _dtype, _handed_out, _place
@@ -145,14 +146,11 @@ def inclusive_range(
         ...     flambeau.range(1, 3)
         tensor([1., 2., 3.])
     """
-    import warnings
-
-    warnings.warn(
+    warn(
         "torch.range is deprecated and will be removed in a future release because its behavior is"
         " inconsistent with Python's range builtin. Instead, use torch.arange, which produces"
         " values in [start, end).",
         UserWarning,
-        stacklevel=2,
     )
     if end is None:
         start, end = 0, start

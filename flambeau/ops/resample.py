@@ -11,6 +11,7 @@ from flambeau.core.errors import (
     ShapeError,
     UnsupportedError,
 )
+from flambeau.core.notices import warn
 from flambeau.core.registry import checked, op
 from flambeau.ops._declare import require_tensors
 from flambeau.ops.pool import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
@@ -263,11 +264,8 @@ def interpolate(
 
 
 def _deprecated(name):
-    import warnings
-
-    warnings.warn(
+    warn(
         f"`nn.functional.{name}` is deprecated. Use `nn.functional.interpolate` instead.",
-        stacklevel=3,
     )
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
-
 from flambeau.core.errors import ShapeError
+from flambeau.core.notices import warn_once
 from flambeau.core.registry import function
 from flambeau.core.tensor import Tensor
 from flambeau.ops import fft
@@ -49,12 +48,11 @@ def _check_window(name, window, win_length):
 
 
 def _warn_without_window(name):
-    warnings.warn(
+    warn_once(
         f"{name}: A window was not provided. A rectangular window will be applied; windows such as"
         " torch.hann_window leak less from one frequency to another. Pass"
         " window=torch.ones(win_length) to apply it without this warning.",
         UserWarning,
-        stacklevel=3,
     )
 
 
@@ -122,11 +120,10 @@ def stft(
             )
         return_complex = True
     elif not return_complex:
-        warnings.warn(
+        warn_once(
             "stft with return_complex=False is deprecated. In a future pytorch release, stft will"
             " return complex tensors for all inputs, and return_complex=False will raise an error.",
             UserWarning,
-            stacklevel=2,
         )
     if window is None:
         _warn_without_window("stft")
@@ -257,11 +254,10 @@ def istft(
         )
     signal = signal / weights
     if end > reach:
-        warnings.warn(
+        warn_once(
             "istft: The length of signal is shorter than the length parameter. Result is being"
             " padded with zeros in the tail. Please check your center and hop_length settings.",
             UserWarning,
-            stacklevel=2,
         )
         signal = constant_pad(signal, (0, end - reach), 0)
     return signal

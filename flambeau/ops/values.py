@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flambeau import _C
+from flambeau.core.notices import warn, warn_once
 from flambeau.core.registry import function
 from flambeau.core.tensor import Tensor
 from flambeau.ops.creation import (
@@ -41,13 +42,10 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
     if dtype is not None and type(dtype) is not _DType:
         dtype = _dtype(dtype, "tensor")
     if isinstance(data, Tensor):
-        import warnings
-
-        warnings.warn(
+        warn(
             "To copy construct from a tensor, it is recommended to use"
             " sourceTensor.detach().clone() or sourceTensor.detach().clone().requires_grad_(True),"
             " rather than torch.tensor(sourceTensor).",
-            stacklevel=2,
         )
         out = _C.clone(data) if dtype in (None, data.dtype) else _C.cast(data, dtype)
     else:
@@ -117,21 +115,13 @@ def _beside_array(name, self, other):
 
 _C.set_engine_op("foreign", _beside_array)
 
-_warned_read_only = False
-
 
 def _warn_read_only(text):
-    global _warned_read_only
-    if not _warned_read_only:
-        _warned_read_only = True
-        import warnings
-
-        warnings.warn(
-            f"{text} is not writable, and PyTorch does not support non-writable tensors. This means"
-            " writing to this tensor will result in undefined behavior. Copy it first to protect"
-            " its data. This type of warning will be suppressed for the rest of this program.",
-            stacklevel=4,
-        )
+    warn_once(
+        f"{text} is not writable, and PyTorch does not support non-writable tensors. This means"
+        " writing to this tensor will result in undefined behavior. Copy it first to protect"
+        " its data. This type of warning will be suppressed for the rest of this program."
+    )
 
 
 def _shared_array(array):

@@ -1,11 +1,11 @@
 """The base class of optimizers."""
 
 import functools
-import warnings
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable
 from copy import deepcopy
 
+from flambeau.core.notices import warn
 from flambeau.core.tensor import Tensor
 from flambeau.utils.hooks import RemovableHandle
 
@@ -215,11 +215,10 @@ class Optimizer:
     def _require_new(self, param_group):
         parameters = param_group["params"]
         if len(parameters) != len(set(parameters)):
-            warnings.warn(
+            warn(
                 "optimizer contains a parameter group with duplicate parameters; in future, this "
                 "will cause an error; see github.com/pytorch/pytorch/issues/40967 for more "
                 "information",
-                stacklevel=4,
             )
         known = {parameter for group in self.param_groups for parameter in group["params"]}
         if not known.isdisjoint(parameters):

@@ -200,12 +200,8 @@ def test_settings():
     with pytest.warns(UserWarning, match="deprecated"):
         flambeau.set_default_tensor_type(flambeau.DoubleTensor)
     assert flambeau.ones(1).dtype == flambeau.float64
-    with pytest.warns(UserWarning, match="deprecated"):
-        flambeau.set_default_tensor_type("torch.FloatTensor")
-    with (
-        pytest.warns(UserWarning, match="deprecated"),
-        pytest.raises(TypeError, match="floating"),
-    ):
+    flambeau.set_default_tensor_type("torch.FloatTensor")
+    with pytest.raises(TypeError, match="floating"):
         flambeau.set_default_tensor_type(flambeau.LongTensor)
     assert "flambeau" in flambeau.__config__.show()
 

@@ -311,7 +311,7 @@ def test_every_function_has_a_row():
     assert offered() ^ set(ROWS) == WITHOUT
 
 
-@pytest.mark.filterwarnings("ignore:.*deprecated")
+@pytest.mark.filterwarnings("ignore:.*deprecated", "ignore:Using padding=.same. with even kernel")
 @pytest.mark.parametrize(
     ("name", "row"),
     [(name, row) for name, rows in ROWS.items() for row in rows],

@@ -157,3 +157,33 @@ def test_a_lazy_layer_without_hooks_is_called_directly():
     for _ in range(2):
         layer(flambeau.ones(2, 4))
     assert not layer._hooked
+
+
+@pytest.mark.parametrize("kind", ["UninitializedParameter", "UninitializedBuffer"])
+@pytest.mark.parametrize(
+    "use",
+    [
+        *(lambda m, u: m.add(u, 1), lambda m, u: m.add(m.ones(2), u), lambda m, u: m.relu(u)),
+        *(lambda m, u: m.cat([m.ones(2), u]), lambda m, u: m.stack([u, u]), lambda m, u: u + 1),
+        *(lambda m, u: 1 + u, lambda m, u: m.ones(2) + u, lambda m, u: m.sum(u)),
+        lambda m, u: m.nn.functional.linear(m.ones(2), u),
+        lambda m, u: m.nn.functional.mse_loss(u, u),
+        lambda m, u: m.nn.functional.conv2d(m.ones(1, 1, 2, 2), u),
+        lambda m, u: m.where(m.ones(2) > 0, u, 0.0),
+        lambda m, u: m.ones(3)[u],
+    ],
+)
+def test_functions_refuse_what_has_no_sizes(kind, use):
+    torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
+    for m in (torch, flambeau):
+        unsized = getattr(m.nn.parameter, kind)()
+        with pytest.raises(ValueError, match="Attempted to use an uninitialized parameter in"):
+            use(m, unsized)
+
+
+def test_the_type_of_a_lazy_module_may_change_more_than_once():
+    layer = flambeau.nn.LazyLinear(3)
+    for dtype in (flambeau.float64, flambeau.float64, flambeau.float32):
+        assert layer.to(dtype).weight.dtype == dtype
+        assert isinstance(layer.weight, flambeau.nn.UninitializedParameter)
+    assert layer.double()(flambeau.ones(2, 5, dtype=flambeau.float64)).shape == (2, 3)

@@ -266,3 +266,24 @@ def test_total_length():
     assert lengths.tolist() == [2]
     with pytest.raises(ValueError, match="total_length to be at least"):
         ours_rnn.pad_packed_sequence(packed, total_length=1)
+
+
+@pytest.mark.parametrize("axes", [2, 3])
+@pytest.mark.parametrize(
+    "state",
+    [
+        *(lambda h: h, lambda h: (h,), lambda h: [], lambda h: (h, h, h) if h.ndim == 3 else 3),
+        *(lambda h: 3, lambda h: "state", lambda h: [h, 3], lambda h: ((h, h),)[:1]),
+    ],
+)
+def test_a_state_that_is_no_pair(axes, state):
+    """The classes that torch's errors happen to have, and a text that says what is expected."""
+    torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
+    raised = []
+    for m in (torch, flambeau):
+        hidden, input = m.zeros(*(1, 2, 4)[: axes - 1], 4), m.ones(*(5, 2)[: axes - 1], 3)
+        with pytest.raises((LookupError, TypeError, AttributeError, RuntimeError)) as error:
+            m.nn.LSTM(3, 4)(input, state(hidden))
+        raised.append(error)
+    if raised[0].type is not AttributeError or not issubclass(raised[1].type, TypeError):
+        assert issubclass(raised[1].type, raised[0].type)

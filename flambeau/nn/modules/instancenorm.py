@@ -1,7 +1,6 @@
 """Normalisation of each channel of each sample."""
 
-import warnings
-
+from flambeau.core.notices import warn
 from flambeau.nn import functional as F
 from flambeau.nn.modules.batchnorm import _lazy_documentation, _LazyNormBase, _NormBase
 
@@ -62,10 +61,9 @@ class _InstanceNorm(_NormBase):
             )
             if self.affine:
                 raise ValueError(message)
-            warnings.warn(
+            warn(
                 f"input's size at dim={channel} does not match num_features. You can silence this "
                 "warning by not passing in num_features, which is not used because affine=False",
-                stacklevel=2,
             )
         return self._normalised(input) if channel else self._normalised(input[None])[0]
 

@@ -2,9 +2,12 @@
 
 import math
 import numbers
-import warnings
 
+from flambeau.core.errors import MissingStateError, NotATensorError, RuntimeFailure
+from flambeau.core.notices import warn
+from flambeau.core.tensor import Tensor
 from flambeau.nn import init
+from flambeau.nn.modules._memory import require_room
 from flambeau.nn.modules.module import Module
 from flambeau.nn.parameter import Parameter
 from flambeau.nn.utils.rnn import PackedSequence
@@ -96,6 +99,9 @@ class RNNBase(Module):
         self.bidirectional = bidirectional
         self.proj_size = proj_size
         self._all_weights = []
+        require_room(
+            type(self).__name__, num_layers, (4 if bias else 2) * (1 + bool(bidirectional))
+        )
         for layer in range(num_layers):
             for suffix in ("", "_reverse") if bidirectional else ("",):
                 self._add_parameters(layer, suffix, {"device": device, "dtype": dtype})
@@ -286,11 +292,10 @@ def _check_sizes(mode, input_size, hidden_size, num_layers, dropout, proj_size):
             "being zeroed"
         )
     if dropout > 0 and num_layers == 1:
-        warnings.warn(
+        warn(
             "dropout option adds dropout after all but last recurrent layer, so non-zero dropout "
             f"expects num_layers greater than 1, but got dropout={dropout} and "
             f"num_layers={num_layers}",
-            stacklevel=4,
         )
     sizes = {"input_size": input_size, "hidden_size": hidden_size}
     for name, size in sizes.items():
@@ -423,9 +428,17 @@ class LSTM(RNNBase):
             self.check_hidden_size(hidden[index], size, message)
 
     def _state_parts(self, hx):
-        if not isinstance(hx, (tuple, list)) or len(hx) != 2:
-            raise TypeError("LSTM: expected the first state as a tuple (h_0, c_0)")
-        return tuple(hx)
+        if isinstance(hx, (tuple, list)) and len(hx) == 2:
+            return tuple(hx)
+        text = (
+            "LSTM: expected the first state as a tuple (h_0, c_0): lstm expects two hidden states"
+        )
+        if isinstance(hx, Tensor):
+            raise MissingStateError(f"{text}, got one tensor")
+        if not isinstance(hx, (tuple, list)):
+            raise NotATensorError(f"{text}, got {type(hx).__name__}")
+        kind = MissingStateError if len(hx) < 2 else RuntimeFailure
+        raise kind(f"{text}, got {len(hx)}")
 
     def _state_sizes(self, expected):
         return expected, (*expected[:2], self.hidden_size)

@@ -4,14 +4,18 @@ import copy
 import math
 
 from flambeau.core.dtype import get_default_dtype
+from flambeau.core.notices import warn
 from flambeau.nn import functional as F
 from flambeau.nn.init import xavier_uniform_
+from flambeau.nn.modules._memory import require_room
+from flambeau.nn.modules.activation import ReLU
 from flambeau.nn.modules.attention import MultiheadAttention
 from flambeau.nn.modules.container import ModuleList
 from flambeau.nn.modules.dropout import Dropout
 from flambeau.nn.modules.linear import Linear
 from flambeau.nn.modules.module import Module
 from flambeau.nn.modules.normalization import LayerNorm
+from flambeau.nn.modules.smooth_activation import GELU
 from flambeau.ops.creation import full
 from flambeau.ops.multihead import canonical_mask
 
@@ -54,6 +58,10 @@ def _activation(activation):
 
 
 def _copies(module, count):
+    if isinstance(module, Module) and hasattr(count, "__index__"):
+        tensors = [*module.parameters(), *module.buffers()]
+        written = sum(t.nbytes for t in tensors if not t.is_meta)
+        require_room(type(module).__name__, count, len(tensors), written)
     return ModuleList([copy.deepcopy(module) for _ in range(count)])
 
 
@@ -232,6 +240,23 @@ class TransformerDecoderLayer(_Layer):
         return self.dropout3(self._expanded(x))
 
 
+def _reason_against_nested(layer):
+    """Why PyTorch could not run an encoder of this layer on nested tensors; "" where it could."""
+    if not isinstance(layer, TransformerEncoderLayer):
+        return "encoder_layer was not TransformerEncoderLayer"
+    attention = layer.self_attn
+    known = layer.activation in (F.relu, F.gelu) or isinstance(layer.activation, (ReLU, GELU))
+    reasons = {
+        "encoder_layer.norm_first was True": layer.norm_first,
+        "encoder_layer.self_attn.batch_first was not True": not attention.batch_first,
+        "encoder_layer.self_attn was passed bias=False": attention.in_proj_bias is None,
+        "encoder_layer.activation was neither relu nor gelu": not known,
+        "encoder_layer.norm1.eps was not equal to norm2.eps": layer.norm1.eps != layer.norm2.eps,
+        "encoder_layer.self_attn.num_heads is odd": attention.num_heads % 2 == 1,
+    }
+    return next((reason for reason, holds in reasons.items() if holds), "")
+
+
 class TransformerEncoder(Module):
     """A stack of encoder layers.
 
@@ -247,9 +272,9 @@ class TransformerEncoder(Module):
 
     Example:
         >>> import flambeau as torch
-        >>> layer = torch.nn.TransformerEncoderLayer(8, 2, 16)
-        >>> torch.nn.TransformerEncoder(layer, 2)(torch.ones(5, 3, 8)).shape
-        torch.Size([5, 3, 8])
+        >>> layer = torch.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        >>> torch.nn.TransformerEncoder(layer, 2)(torch.ones(3, 5, 8)).shape
+        torch.Size([3, 5, 8])
     """
 
     __constants__ = ["norm"]
@@ -261,6 +286,9 @@ class TransformerEncoder(Module):
         self.layers = _copies(encoder_layer, num_layers)
         self.num_layers = num_layers
         self.norm = norm
+        reason = _reason_against_nested(encoder_layer) if enable_nested_tensor else ""
+        if reason:
+            warn(f"enable_nested_tensor is True, but use_nested_tensor is False because {reason}")
         self.enable_nested_tensor = enable_nested_tensor
         self.use_nested_tensor = False
         self.mask_check = mask_check
@@ -372,9 +400,9 @@ class Transformer(Module):
 
     Example:
         >>> import flambeau as torch
-        >>> model = torch.nn.Transformer(8, 2, 1, 1, 16)
-        >>> model(torch.ones(7, 3, 8), torch.ones(5, 3, 8)).shape
-        torch.Size([5, 3, 8])
+        >>> model = torch.nn.Transformer(8, 2, 1, 1, 16, batch_first=True)
+        >>> model(torch.ones(3, 7, 8), torch.ones(3, 5, 8)).shape
+        torch.Size([3, 5, 8])
     """
 
     def __init__(

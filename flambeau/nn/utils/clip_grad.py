@@ -1,10 +1,9 @@
 """Limiting gradients."""
 
-import warnings
-
 from flambeau.backends import kernels
 from flambeau.core.errors import ArgumentTypeError
 from flambeau.core.grad_mode import no_grad
+from flambeau.core.notices import warn
 from flambeau.core.registry import explain_functions
 from flambeau.core.tensor import Tensor
 from flambeau.ops.join import stack
@@ -22,10 +21,7 @@ def _gradients(parameters):
         was_generator = not hasattr(parameters, "__len__")
         parameters = list(parameters)
         if was_generator and not parameters:
-            warnings.warn(
-                "`parameters` is an empty generator, no gradient clipping will occur.",
-                stacklevel=3,
-            )
+            warn("`parameters` is an empty generator, no gradient clipping will occur.")
     return [parameter.grad for parameter in parameters if parameter.grad is not None]
 
 
@@ -164,11 +160,10 @@ def clip_grad_norm(parameters, max_norm, norm_type=2.0, error_if_nonfinite=False
         ...     torch.nn.utils.clip_grad_norm([p], 1.0)
         tensor(5.)
     """
-    warnings.warn(
+    warn(
         "`torch.nn.utils.clip_grad_norm` is now deprecated in favor of "
         "`torch.nn.utils.clip_grad_norm_`.",
         FutureWarning,
-        stacklevel=2,
     )
     return clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite, foreach)
 
