@@ -290,9 +290,25 @@ void vector_times_rows(const GemmBlock<T>& g, const T* x) {
   }
 }
 
+// k = 1 with contiguous rows of B: every row of C is a multiple of one row.
+template <class T>
+void column_times_row(const GemmBlock<T>& g) {
+  for (std::int64_t i = 0; i < g.m; ++i) {
+    const T factor = g.a.data[i * g.a.row_stride];
+    T* c = g.c + i * g.c_stride;
+    if (g.beta == T(0))
+      for (std::int64_t j = 0; j < g.n; ++j) c[j] = g.alpha * (factor * g.b.data[j]);
+    else
+      for (std::int64_t j = 0; j < g.n; ++j)
+        c[j] = g.alpha * (factor * g.b.data[j]) + g.beta * c[j];
+  }
+}
+
 template <class T>
 void compute_block(const GemmBlock<T>& g) {
-  if (g.m == 1 && g.a.col_stride == 1 && g.b.row_stride == 1) {
+  if (g.k == 1 && g.b.col_stride == 1) {
+    column_times_row(g);
+  } else if (g.m == 1 && g.a.col_stride == 1 && g.b.row_stride == 1) {
     if (g.k == 2) return vector_times_short_columns<T, 2>(g, g.a.data);
     if (g.k == 3) return vector_times_short_columns<T, 3>(g, g.a.data);
     if (g.k == 4) return vector_times_short_columns<T, 4>(g, g.a.data);
