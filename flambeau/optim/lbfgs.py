@@ -80,8 +80,12 @@ class LBFGS(Optimizer):
             The loss before the step.
 
         Raises:
+            AssertionError: If a second group was added.
             RuntimeError: If the line search is unknown.
         """
+        groups = len(self.param_groups)
+        if groups != 1:
+            raise AssertionError(f"Expected exactly one param_group, but got {groups}")
         group = self.param_groups[0]
         try:
             return self._iterate(group, enable_grad()(closure))

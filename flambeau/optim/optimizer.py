@@ -250,10 +250,9 @@ class Optimizer:
         """
         for hook in self._optimizer_state_dict_pre_hooks.values():
             hook(self)
-        numbers = {}
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                numbers.setdefault(id(parameter), len(numbers))
+        every = [id(parameter) for group in self.param_groups for parameter in group["params"]]
+        # A parameter that a group has twice has the number of its last place.
+        numbers = {key: place for place, key in enumerate(every)}
         groups = []
         for group in self.param_groups:
             packed = {name: value for name, value in group.items() if name != "params"}

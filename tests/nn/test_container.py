@@ -141,7 +141,7 @@ def test_as_torch(expression):
 
 
 def test_insert_wants_a_module():
-    with pytest.raises(TypeError, match="module should be of type"):
+    with pytest.raises(AssertionError, match="module should be of type"):
         nn.Sequential().insert(0, 3)
 
 

@@ -1,5 +1,7 @@
 """Initialisation: the values of torch for the same seed."""
 
+import itertools
+
 import both
 import numpy as np
 import pytest
@@ -96,3 +98,56 @@ def test_parameters_are_not_recorded():
     parameter = flambeau.nn.Parameter(flambeau.empty(3, 3))
     assert flambeau.nn.init.eye_(parameter) is parameter
     assert parameter.is_leaf and parameter.requires_grad
+
+
+KAIMING = [
+    {"mode": mode, "nonlinearity": kind, "a": a}
+    for mode in ("fan_in", "FAN_OUT", "x")
+    for kind in ("relu", "leaky_relu", "tanh", "x")
+    for a in (0, 5**0.5)
+]
+#: Of each function the options; every one is called on all shapes and dtypes, with both generators.
+OPTIONS = {
+    "uniform_": [{}, {"a": -1.5, "b": 0.3}],
+    "normal_": [{}, {"mean": 0.3, "std": 2.5}, {"std": -1.0}],
+    "trunc_normal_": [{}, {"std": 0.5, "a": 0.1, "b": 1.2}, {"std": 0.02}],
+    "xavier_uniform_": [{}, {"gain": 0.5}],
+    "xavier_normal_": [{}, {"gain": 2.0}],
+    "kaiming_uniform_": [{}, *KAIMING],
+    "kaiming_normal_": [{}, *KAIMING],
+    "sparse_": [{"sparsity": 0.1}, {"sparsity": 0.7, "std": 1.0}],
+    "orthogonal_": [{}, {"gain": 2.0}],
+    "eye_": [{}],
+    "dirac_": [{}, {"groups": 2}, {"groups": 3}],
+}
+SHAPES = [(), (1,), (3, 4), (4, 3), (2, 3, 4), (4, 6, 3), (2, 2, 3, 3), (6, 3, 1, 2, 2), (3, 0)]
+DTYPES = ["float32", "float64", "float16", "bfloat16", "complex64"]
+
+
+def initial(module, name, shape, dtype, given, options):
+    """The values that an initialisation gives, or the built-in class of the error."""
+    tensor = module.zeros(shape, dtype=getattr(module, dtype))
+    module.manual_seed(5)
+    if given:
+        options = {**options, "generator": module.Generator().manual_seed(7)}
+    try:
+        getattr(module.nn.init, name)(tensor, **options)
+    except Exception as error:
+        kinds = [kind.__name__ for kind in type(error).__mro__ if kind.__module__ == "builtins"]
+        return kinds[0].replace("NotImplemented", "Runtime")
+    wide = module.complex128 if tensor.is_complex() else module.float64
+    return tensor.to(wide).numpy()
+
+
+@pytest.mark.filterwarnings("ignore")  # those of both: test_errors_as_torch
+@pytest.mark.parametrize("name", OPTIONS)
+def test_every_shape_and_dtype_as_torch(name):
+    generators = (False,) if name in ("eye_", "dirac_") else (False, True)
+    for call in itertools.product(SHAPES, DTYPES, generators, OPTIONS[name]):
+        ours, theirs = (initial(module, name, *call) for module in (flambeau, torch))
+        if isinstance(theirs, str):
+            assert ours == theirs, call
+            continue
+        exact = name not in ("orthogonal_", "xavier_normal_", "kaiming_normal_", "normal_")
+        tolerance = 1e-5 if name == "orthogonal_" else 0 if exact else 2e-6
+        np.testing.assert_allclose(ours, theirs, tolerance, tolerance, err_msg=str(call))

@@ -108,6 +108,11 @@ EXPRESSIONS += [
     for options in ("foreach=None", *cases.split())
     if not (options == "foreach=None" and name in ("LBFGS", "SparseAdam", "Muon"))
 ]
+EXPRESSIONS += [
+    "[o := optim.LBFGS([m()]), o.add_param_group({'params': [m()]}), o.step(lambda: 0)]",
+    "[q := [m(), m(), m()], o := optim.SGD(q[:1]), o.add_param_group({'params': [q[1]] * 2}), "
+    "o.add_param_group({'params': q[2:]}), o.state_dict()][4]",
+]
 EXPRESSIONS += [f"optim.{name}([m()])" for name in OPTIONS]
 EXPRESSIONS += [f"optim.{name}([('a', m())]).state_dict()" for name in OPTIONS]
 EXPRESSIONS += [f"optim.{name}([m()], lr=torch.tensor(0.5)).param_groups" for name in OPTIONS]

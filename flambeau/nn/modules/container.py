@@ -171,7 +171,7 @@ class Sequential(_IndexedModules):
             The container.
 
         Raises:
-            TypeError: If `module` is not a module.
+            AssertionError: If `module` is not a module.
             IndexError: If there is no such position.
 
         Example:
@@ -180,7 +180,7 @@ class Sequential(_IndexedModules):
             [Tanh(), ReLU()]
         """
         if not isinstance(module, Module):
-            raise TypeError(f"module should be of type: {Module}")
+            raise AssertionError(f"module should be of type: {Module}")
         if not -len(self) <= index <= len(self):
             raise IndexError(f"Index out of range: {index}")
         modules = list(self._modules.values())
