@@ -81,6 +81,30 @@ def diff(T: ModuleType):
     return lambda: T.diff(x)
 
 
+@row("diff 100", 1.0)
+def small_diff(T: ModuleType):
+    x = normal(T, 100)
+    return lambda: T.diff(x)
+
+
+@row("cross 100", 1.2)
+def cross(T: ModuleType):
+    x, y = normal(T, 100, 3), normal(T, 100, 3, seed=1)
+    return lambda: T.linalg.cross(x, y)
+
+
+@row("addr 500", 1.1)
+def addr(T: ModuleType):
+    A, x, y = normal(T, 500, 500), normal(T, 500, seed=1), normal(T, 500, seed=2)
+    return lambda: T.addr(A, x, y)
+
+
+@row("addmv 10", 1.1)
+def addmv(T: ModuleType):
+    b, A, x = normal(T, 10), normal(T, 10, 10, seed=1), normal(T, 10, seed=2)
+    return lambda: T.addmv(b, A, x)
+
+
 @row("kron 30", 0.9)
 def kron(T: ModuleType):
     x, y = normal(T, 30, 30), normal(T, 30, 30, seed=1)

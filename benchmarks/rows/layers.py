@@ -53,6 +53,39 @@ for text, shape in LAYERS.items():
         lambda T, text=text, shape=shape: layer_step(T, eval(f"nn.{text}", {"nn": T.nn}), *shape)
     )
 
+#: Layers at shapes where other things cost: classes in front of images, windows of whole images,
+#: little work for each call.
+SHAPES: list[tuple[str, tuple[int, ...]]] = [
+    ("Softmax(1)", (8, 21, 64, 64)),
+    ("LogSoftmax(1)", (8, 21, 64, 64)),
+    ("AvgPool2d(7)", (8, 512, 7, 7)),
+    ("AvgPool2d(2)", (2, 512, 7, 7)),
+    ("MaxPool2d(7)", (2, 512, 7, 7)),
+    ("AdaptiveMaxPool2d(1)", (2, 512, 7, 7)),
+    ("MaxPool1d(2)", (8, 32, 100)),
+    ("MaxPool1d(4)", (16, 64, 1000)),
+]
+
+
+def forward_step(T: ModuleType, layer, *shape: int) -> Step:
+    """One forward pass without a graph."""
+    x = normal(T, *shape)
+
+    def step():
+        with T.no_grad():
+            return layer(x)
+
+    return step
+
+
+for text, shape in SHAPES:
+    for kind, make in (("forward", forward_step), ("forward+backward", layer_step)):
+        row(f"{text} {shape} {kind}", AT_MOST)(
+            lambda T, text=text, shape=shape, make=make: make(
+                T, eval(f"nn.{text}", {"nn": T.nn}), *shape
+            )
+        )
+
 
 @row("FractionalMaxPool2d(2) forward+backward", AT_MOST)
 def fractional(T: ModuleType) -> Step:
@@ -127,3 +160,23 @@ def loss_step(T: ModuleType, text: str) -> Step:
 
 for text in LOSSES:
     row(f"{text} forward+backward", AT_MOST)(lambda T, text=text: loss_step(T, text))
+
+
+def pixels_step(T: ModuleType, number: int) -> Step:
+    """The cross entropy of so many classes at each pixel of eight images of 128x128."""
+    x, target = normal(T, 8, number, 128, 128, grad=True), classes(T, 8 * 128 * 128, number)
+    target = target.reshape(8, 128, 128)
+
+    def step():
+        x.grad = None
+        value = T.nn.functional.cross_entropy(x, target)
+        value.backward()
+        return value, x.grad
+
+    return step
+
+
+for number in (2, 3, 21):
+    row(f"CrossEntropyLoss() {number} classes of pixels forward+backward", AT_MOST)(
+        lambda T, number=number: pixels_step(T, number)
+    )

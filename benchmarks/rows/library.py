@@ -184,6 +184,13 @@ rows(
         "index_add 10,000 rows of 64": lambda T, x, i, e, v: x.index_add(0, i, v),
         "x[rows] = v, 10,000 rows of 64": lambda T, x, i, e, v: x.clone().index_put((i,), v * 0),
         "embedding-like x[rows][:, 3]": lambda T, x, i, e, v: x[i, 3],
+        "x[rows] = v, 8 rows of 50,000 in place": lambda T, x, i, e, v: x.index_put_(
+            (i[:8],), v[:8]
+        ),
+        "scatter_ of 8 rows of 50,000 in place": lambda T, x, i, e, v: x.scatter_(0, e[:8], v[:8]),
+        "index_fill_ of 8 rows of 50,000 in place": lambda T, x, i, e, v: x.index_fill_(
+            0, i[:8], 1.0
+        ),
     },
 )
 

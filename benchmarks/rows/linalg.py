@@ -55,6 +55,28 @@ def right_hand_side(name: str, label: str, *shape: int) -> None:
         return lambda: function(A, b)
 
 
+def triangle(label: str, *shape: int) -> None:
+    """A row for triangles and eight vectors each."""
+
+    @row(f"linalg.solve_triangular {label}", at_most=1.1)
+    def make(T: ModuleType):
+        A, b = matrices(T, "any", *shape).tril(), normal(T, *shape[:-1], 8, seed=1)
+        return lambda: T.linalg.solve_triangular(A, b, upper=False)
+
+
+def tall(name: str, *shape: int) -> None:
+    """A row for a function of a matrix of many rows and few columns."""
+
+    @row(f"linalg.{name} {shape[0]}x{shape[1]}", at_most=1.1)
+    def make(T: ModuleType):
+        A, b = normal(T, *shape), normal(T, shape[0], 1, seed=1)
+        if name == "svd":
+            return lambda: T.linalg.svd(A, full_matrices=False).S
+        return lambda: T.linalg.lstsq(A, b).solution
+
+
+for name in ("svd", "lstsq"):
+    tall(name, 10000, 20)
 for size in (256, 512):
     for name, kind in KINDS.items():
         one_argument(name, kind, str(size), size, size)
@@ -65,3 +87,4 @@ for count, size in SMALL:
     for name, kind in KINDS.items():
         one_argument(name, kind, label, count, size, size)
     right_hand_side("solve", label, count, size, size)
+    triangle(label, count, size)

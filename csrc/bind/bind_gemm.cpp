@@ -3,6 +3,7 @@
 
 #include "bind/pytensor.h"
 #include "kernels/blas.h"
+#include "kernels/cross.h"
 #include "kernels/matmul.h"
 
 namespace fb::py {
@@ -36,6 +37,9 @@ void bind_gemm(nb::module_& m) {
         [](const Tensor& a, const Tensor& x) { return product(a, x, [&] { return mv(a, x); }); });
   m.def("dot",
         [](const Tensor& a, const Tensor& b) { return product(a, b, [&] { return dot(a, b); }); });
+  m.def("cross", [](const Tensor& a, const Tensor& b, int axis) {
+    return product(a, b, [&] { return cross(a, b, axis); });
+  });
   m.def("matmul", [](const Tensor& a, const Tensor& b) {
     return product(a, b, [&] { return matmul(a, b); });
   });

@@ -202,14 +202,22 @@ FB_INLINE void dot_rows(const T* a, std::ptrdiff_t stride, const T* x, std::int6
       for (int r = 0; r < R; ++r) acc[r][c] += load(a + r * stride + k + c * width) * right;
     }
   }
+  for (; k + width <= n; k += width) {
+    const Vector<T> right = load(x + k);
+    FB_UNROLL
+    for (int r = 0; r < R; ++r) acc[r][0] += load(a + r * stride + k) * right;
+  }
+  T rest[R] = {};
+  for (; k < n; ++k) {
+    FB_UNROLL
+    for (int r = 0; r < R; ++r) rest[r] += a[r * stride + k] * x[k];
+  }
   FB_UNROLL
   for (int r = 0; r < R; ++r) {
     Vector<T> total = acc[r][0];
     FB_UNROLL
     for (int c = 1; c < chains; ++c) total += acc[r][c];
-    T rest = 0;
-    for (std::int64_t i = k; i < n; ++i) rest += a[r * stride + i] * x[i];
-    sums[r] = sum_lanes<T>(total) + rest;
+    sums[r] = n < width ? rest[r] : sum_lanes<T>(total) + rest[r];
   }
 }
 
@@ -223,6 +231,20 @@ T dot_contiguous(std::int64_t n, const T* x, const T* y) {
 template <class T>
 FB_INLINE void update(T* c, T value, T beta) {
   *c = beta == T(0) ? value : value + beta * *c;
+}
+
+// The same for columns of a few elements, whose sums fill no vector.
+template <class T, int K>
+void vector_times_short_columns(const GemmBlock<T>& g, const T* x) {
+  const T* b = g.b.data;
+  T factors[K];
+  for (int k = 0; k < K; ++k) factors[k] = x[k];
+  for (std::int64_t j = 0; j < g.n; ++j, b += g.b.col_stride) {
+    T sum = 0;
+    FB_UNROLL
+    for (int k = 0; k < K; ++k) sum += factors[k] * b[k];
+    update(g.c + j, g.alpha * sum, g.beta);
+  }
 }
 
 // m = 1 with contiguous columns of B: every element of C is a dot product.
@@ -270,12 +292,16 @@ void vector_times_rows(const GemmBlock<T>& g, const T* x) {
 
 template <class T>
 void compute_block(const GemmBlock<T>& g) {
-  if (g.m == 1 && g.a.col_stride == 1 && g.b.row_stride == 1)
+  if (g.m == 1 && g.a.col_stride == 1 && g.b.row_stride == 1) {
+    if (g.k == 2) return vector_times_short_columns<T, 2>(g, g.a.data);
+    if (g.k == 3) return vector_times_short_columns<T, 3>(g, g.a.data);
+    if (g.k == 4) return vector_times_short_columns<T, 4>(g, g.a.data);
     vector_times_columns(g, g.a.data);
-  else if (g.m == 1 && g.a.col_stride == 1)
+  } else if (g.m == 1 && g.a.col_stride == 1) {
     vector_times_rows(g, g.a.data);
-  else
+  } else {
     multiply_block(g);
+  }
 }
 
 // A panel of A and a slice of B, which may end with a panel wider than its columns.

@@ -365,12 +365,11 @@ void index_put(const Tensor& self, const Indices& indices, const Tensor& values,
     Tensor trimmed = values;  // leading axes of one are as good as none
     while (trimmed.ndim() > result_shape.size() && trimmed.size(0) == 1)
       trimmed = trimmed.select(0, 0);
-    source = contiguous(trimmed.expand(result_shape, "index_put_").permute(order));
+    source = apart(contiguous(trimmed.expand(result_shape, "index_put_").permute(order)), self);
   } catch (const Error&) {
     fail(ErrorKind::Shape, "shape mismatch: value tensor of shape ", values.sizes(),
          " cannot be broadcast to indexing result of shape ", result_shape);
   }
-  if (source.storage() == self.storage()) source = clone(source);
   const std::int64_t n = numel(plan.index_shape);
   const Block block = rest_block(plan);
   if (n == 0 || block.numel == 0) return;

@@ -103,8 +103,8 @@ void index_add(const Tensor& given, int dim, const Tensor& index, const Tensor& 
            "index_add_(): self and source must have the same dtype: self is ",
            dtype_name(given.dtype()), ", source is ", dtype_name(given_source.dtype()));
   const Tensor self = at_least_1d(given);
-  const Tensor source = contiguous(at_least_1d(given_source));
-  const Tensor picks = as_int64(at_least_1d(index), "index_add_");
+  const Tensor source = apart(contiguous(at_least_1d(given_source)), given);
+  const Tensor picks = apart(as_int64(at_least_1d(index), "index_add_"), given);
   Dims expected = self.sizes();
   expected[dim] = picks.numel();
   FB_CHECK(source.sizes() == expected, Shape,
@@ -264,7 +264,7 @@ void scatter(const Tensor& given, int dim, const Tensor& given_index, const Tens
            dtype_name(given.dtype()), ", src is ", dtype_name(given_source.dtype()));
   if (given_index.numel() == 0) return;
   const Tensor self = at_least_1d(given);
-  const Tensor index = as_int64(at_least_1d(given_index), "scatter");
+  const Tensor index = apart(as_int64(at_least_1d(given_index), "scatter"), given);
   check_gather_shapes(self, dim, index, "scatter");
   Tensor source = at_least_1d(given_source);
   if (given_source.numel() == 1 && given_source.ndim() == 0) {
@@ -280,8 +280,7 @@ void scatter(const Tensor& given, int dim, const Tensor& given_index, const Tens
       source = source.slice(d, 0, index.size(d), 1);
     }
   }
-  source = contiguous(source);
-  if (source.storage() == self.storage()) source = clone(source);
+  source = apart(contiguous(source), given);
   const std::int64_t* at = index.data<std::int64_t>();
   const std::int64_t size = self.size(dim), stride = self.stride(dim);
   parallel_for(0, index.numel(), default_grain, [&](std::int64_t b, std::int64_t e) {

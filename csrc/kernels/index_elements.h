@@ -13,6 +13,11 @@ inline Tensor as_int64(const Tensor& t, const char* op) {
   return contiguous(cast(t, DType::Int64));
 }
 
+// What is read while `written` changes: a copy if it lies in the same memory.
+inline Tensor apart(const Tensor& t, const Tensor& written) {
+  return t.storage() == written.storage() ? clone(t) : t;
+}
+
 // The sum of what meets in one place; integers wrap around.
 template <class T>
 T accumulated(T a, T b) {

@@ -38,26 +38,36 @@ struct Pivots {
   Index<T>* at(int k) { return data + k * lanes<T>; }
 };
 
-// Both go through the matrices in blocks of one cache line each. Lanes without a matrix repeat the
-// last one.
+// Both go through the matrices, which are `step` elements apart, in blocks of one cache line each.
+// Lanes without a matrix repeat the last one.
 template <class T>
-inline void pack(const T* from, int size, int count, T* to) {
+inline void pack(const T* from, std::int64_t step, int size, int count, T* to) {
   for (int block = 0; block < size; block += lanes<T>) {
     const int last = block + lanes<T> < size ? block + lanes<T> : size;
     for (int l = 0; l < lanes<T>; ++l) {
-      const T* matrix = from + (l < count ? l : count - 1) * size;
+      const T* matrix = from + (l < count ? l : count - 1) * step;
       for (int e = block; e < last; ++e) to[e * lanes<T> + l] = matrix[e];
     }
   }
 }
 
 template <class T>
-inline void unpack(const T* from, int size, int count, T* to) {
+inline void unpack(const T* from, int size, int count, T* to, std::int64_t step) {
   for (int block = 0; block < size; block += lanes<T>) {
     const int last = block + lanes<T> < size ? block + lanes<T> : size;
     for (int l = 0; l < count; ++l)
-      for (int e = block; e < last; ++e) to[l * size + e] = from[e * lanes<T> + l];
+      for (int e = block; e < last; ++e) to[l * step + e] = from[e * lanes<T> + l];
   }
+}
+
+// The same of matrices that lie one after the other.
+template <class T>
+inline void pack(const T* from, int size, int count, T* to) {
+  pack(from, size, size, count, to);
+}
+template <class T>
+inline void unpack(const T* from, int size, int count, T* to) {
+  unpack(from, size, count, to, size);
 }
 
 template <class T>

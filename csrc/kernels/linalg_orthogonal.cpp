@@ -280,8 +280,8 @@ bool surely_full_rank(int n, const T* r, int ld, Real<T> cutoff, T* scratch) {
 // Solves the problem, if A has more rows than columns and surely full rank; else touches nothing.
 template <class T>
 bool solve_full_rank(const Problem<T>& p, Real<T> cutoff) {
-  constexpr int worth_it = 32;
-  if (p.m < p.n || p.n < worth_it) return false;
+  constexpr double worth_it = 2 * 32 * 32 * 32;
+  if (p.m < p.n || qr_work(p.m, p.n) < worth_it) return false;
   const auto columns = static_cast<std::size_t>(p.n);
   Workspace<T> r(static_cast<std::size_t>(p.m) * columns), tau(columns), scratch(columns);
   std::copy_n(p.a, r.size(), r.data());

@@ -13,12 +13,15 @@ constexpr int most_lane_rows = 32;
 template <class T>
 struct SmallMatrixLoops {
   int lanes;  // matrices that are worked on together
-  // As cholesky_in_place (zeros below the diagonal), lu_in_place, solve_factored (trans is 'N' or
-  // 'T') and lu_in_place with invert_factored in linalg_dense.h, for `count` matrices.
+  // As cholesky_in_place (zeros below the diagonal), lu_in_place, solve_factored, solve_triangle
+  // (trans is 'N' or 'T') and lu_in_place with invert_factored in linalg_dense.h, for `count`
+  // matrices.
   void (*cholesky)(int n, std::int64_t count, T* a, std::int32_t* codes);
   void (*lu)(int n, std::int64_t count, T* a, std::int32_t* pivots, std::int32_t* codes);
   void (*solve)(char trans, int n, int columns, std::int64_t count, const T* lu,
                 const std::int32_t* pivots, T* b);
+  void (*solve_triangle)(bool upper, char trans, bool unit, int n, int columns, std::int64_t count,
+                         const T* a, T* b);
   void (*invert)(int n, std::int64_t count, T* a, std::int32_t* codes);
   // Eigenvalues in ascending order; the eigenvectors replace the matrices, of which one triangle is
   // read. A matrix that is not finite has NaN for both.

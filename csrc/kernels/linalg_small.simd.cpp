@@ -94,30 +94,47 @@ inline void divide(const T* d, T* __restrict x) {
   for (int l = 0; l < lanes<T>; ++l) x[l] /= d[l];
 }
 
-// L U x = b for one column whose rows have been exchanged.
-template <class T>
-void substitute(Group<T>& lu, T* x) {
-  const int n = lu.n;
-  for (int k = 0; k < n; ++k)
-    for (int i = k + 1; i < n; ++i)
-      subtract_product(lu.at(i, k), x + k * lanes<T>, x + i * lanes<T>);
-  for (int k = n - 1; k >= 0; --k) {
-    divide(lu.at(k, k), x + k * lanes<T>);
-    for (int i = 0; i < k; ++i) subtract_product(lu.at(i, k), x + k * lanes<T>, x + i * lanes<T>);
+// Solves with one triangle of each matrix, or with its transpose, for a few columns: their chains
+// of operations do not wait for each other.
+template <int columns, class T>
+void substitute_few(Group<T>& a, bool upper, bool transposed, bool unit, T* x) {
+  const int n = a.n;
+  const bool forward = upper == transposed;
+  const int step = transposed ? n * lanes<T> : lanes<T>;
+  for (int done = 0; done < n; ++done) {
+    const int k = forward ? done : n - 1 - done;
+    const T* line = transposed ? a.at(k, 0) : a.at(0, k);
+    const auto at = [&](int i, int j) { return x + (i + j * n) * lanes<T>; };
+    if (!unit)
+      for (int j = 0; j < columns; ++j) divide(a.at(k, k), at(k, j));
+    const int first = forward ? k + 1 : 0, last = forward ? n : k;
+    for (int i = first; i < last; ++i)
+      for (int j = 0; j < columns; ++j) subtract_product(line + i * step, at(k, j), at(i, j));
   }
 }
-
-// U^T L^T x = b for one column, whose rows are exchanged afterwards.
 template <class T>
-void substitute_transposed(Group<T>& lu, T* x) {
-  const int n = lu.n;
-  for (int k = 0; k < n; ++k) {
-    divide(lu.at(k, k), x + k * lanes<T>);
-    for (int i = k + 1; i < n; ++i)
-      subtract_product(lu.at(k, i), x + k * lanes<T>, x + i * lanes<T>);
+void substitute(Group<T>& a, bool upper, bool transposed, bool unit, int columns, T* x) {
+  constexpr int together = 4;
+  const int size = a.n * lanes<T>;
+  int j = 0;
+  for (; j + together <= columns; j += together)
+    substitute_few<together>(a, upper, transposed, unit, x + j * size);
+  for (; j < columns; ++j) substitute_few<1>(a, upper, transposed, unit, x + j * size);
+}
+
+// Calls work(x, count) for some columns of the right-hand sides of a group at a time, element i of
+// column j of all of them at x + (i + j * n) * lanes: at most as many as a matrix has.
+template <class T, class Work>
+inline void for_columns(int n, int columns, int here, T* b, Work&& work) {
+  Group<T> packed;
+  const std::int64_t step = static_cast<std::int64_t>(n) * columns;
+  for (int first = 0; first < columns; first += n) {
+    const int count = columns - first < n ? columns - first : n;
+    T* side = b + static_cast<std::int64_t>(first) * n;
+    pack(side, step, count * n, here, packed.data);
+    work(packed.data, count);
+    unpack(packed.data, count * n, here, side, step);
   }
-  for (int k = n - 1; k >= 0; --k)
-    for (int i = 0; i < k; ++i) subtract_product(lu.at(k, i), x + k * lanes<T>, x + i * lanes<T>);
 }
 
 template <class T>
@@ -178,28 +195,32 @@ void solve(char trans, int n, int columns, std::int64_t count, const T* all_lu,
   Group<T> a;
   a.n = n;
   Pivots<T> pivots;
-  alignas(64) T x[most_lane_rows * lanes<T>];
   for (std::int64_t done = 0; done < count; done += lanes<T>) {
     const int here = group_size<T>(done, count);
     pack(all_lu + done * n * n, n * n, here, a.data);
     for (int k = 0; k < n; ++k)
       for (int l = 0; l < lanes<T>; ++l)
         pivots.at(k)[l] = all_pivots[(done + (l < here ? l : here - 1)) * n + k] - 1;
-    for (int j = 0; j < columns; ++j) {
-      T* column = b + (done * columns + j) * n;
-      for (int i = 0; i < n; ++i)
-        for (int l = 0; l < lanes<T>; ++l)
-          x[i * lanes<T> + l] = column[(l < here ? l : here - 1) * n * columns + i];
-      if (trans == 'N') {
-        exchange_rows(pivots, n, 1, false, x);
-        substitute(a, x);
-      } else {
-        substitute_transposed(a, x);
-        exchange_rows(pivots, n, 1, true, x);
-      }
-      for (int l = 0; l < here; ++l)
-        for (int i = 0; i < n; ++i) column[l * n * columns + i] = x[i * lanes<T> + l];
-    }
+    for_columns(n, columns, here, b + done * columns * n, [&](T* x, int count) {
+      const bool transposed = trans != 'N';
+      if (!transposed) exchange_rows(pivots, n, count, false, x);
+      substitute(a, transposed, transposed, !transposed, count, x);
+      substitute(a, !transposed, transposed, transposed, count, x);
+      if (transposed) exchange_rows(pivots, n, count, true, x);
+    });
+  }
+}
+
+template <class T>
+void solve_triangle(bool upper, char trans, bool unit, int n, int columns, std::int64_t count,
+                    const T* all, T* b) {
+  Group<T> a;
+  a.n = n;
+  for (std::int64_t done = 0; done < count; done += lanes<T>) {
+    const int here = group_size<T>(done, count);
+    pack(all + done * n * n, n * n, here, a.data);
+    for_columns(n, columns, here, b + done * columns * n,
+                [&](T* x, int count) { substitute(a, upper, trans != 'N', unit, count, x); });
   }
 }
 
@@ -217,7 +238,8 @@ void invert(int n, std::int64_t count, T* all, std::int32_t* codes) {
     for (int e = 0; e < size; ++e)
       for (int l = 0; l < lanes<T>; ++l) inverse.data[e * lanes<T> + l] = e % (n + 1) == 0;
     exchange_rows(pivots, n, n, false, inverse.data);
-    for (int j = 0; j < n; ++j) substitute(a, inverse.at(0, j));
+    substitute(a, false, false, true, n, inverse.data);
+    substitute(a, true, false, false, n, inverse.data);
     unpack(inverse.data, size, here, all + done * size);
     for (int l = 0; l < here; ++l) codes[done + l] = static_cast<std::int32_t>(failed[l]);
   }
@@ -226,8 +248,10 @@ void invert(int n, std::int64_t count, T* all, std::int32_t* codes) {
 }  // namespace
 
 const SmallLoops small_loops_table = {
-    {lanes<float>, cholesky<float>, lu<float>, solve<float>, invert<float>, eigh_f32, svd_f32},
-    {lanes<double>, cholesky<double>, lu<double>, solve<double>, invert<double>, eigh_f64, svd_f64},
+    {lanes<float>, cholesky<float>, lu<float>, solve<float>, solve_triangle<float>, invert<float>,
+     eigh_f32, svd_f32},
+    {lanes<double>, cholesky<double>, lu<double>, solve<double>, solve_triangle<double>,
+     invert<double>, eigh_f64, svd_f64},
 };
 
 }  // namespace fb::FB_ISA

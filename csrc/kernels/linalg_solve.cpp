@@ -7,6 +7,7 @@
 #include "kernels/lapack.h"
 #include "kernels/linalg.h"
 #include "kernels/linalg_batch.h"
+#include "kernels/linalg_cholesky.h"
 #include "kernels/linalg_dense.h"
 
 namespace fb {
@@ -147,19 +148,37 @@ Tensor turned(const Tensor& a, const Dims& batch) {
   return a.transpose(a.ndim() - 2, a.ndim() - 1);
 }
 
-}  // namespace
+// Whether Cholesky's factor is made by rows, of matrices that are neither tiny nor complex nor
+// worked on in lanes.
+bool factors_by_rows(DType dtype, int n, std::int64_t count) {
+  constexpr int least_rows = 33, least_rows_of_one = 17;
+  return !is_complex(dtype) && n >= (count < 4 ? least_rows_of_one : least_rows);
+}
 
-TwoTensors cholesky(const Tensor& a, bool upper, bool check, const char* op) {
-  check_square(a, op);
-  const Dims batch = batch_of(a);
-  // By rows, a lower triangle L lies in memory as the upper triangle L^T of A^T = L^T^H L^T does
-  // by columns.
-  const Tensor out = upper ? by_columns(a) : by_rows(a);
-  const Tensor info = new_info(batch);
+// U by rows, zeros below its diagonal.
+void factor_by_rows(const Tensor& a, const Tensor& info) {
+  const int n = as_int(rows_of(a));
+  auto* codes = info.data<std::int32_t>();
+  dispatch_lapack(a.dtype(), "cholesky", [&]<class T>() {
+    if constexpr (!is_complex_element<T>) {
+      const auto matrices = stack_of<T>(a, batch_of(a));
+      for_each_matrix(matrices.count, cube(n) / 3, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t i = begin; i < end; ++i) {
+          T* matrix = matrices[i];
+          codes[i] = cholesky_by_rows<T>(n, matrix, n);
+          for (std::ptrdiff_t row = 1; row < n; ++row) std::fill_n(matrix + row * n, row, T(0));
+        }
+      });
+    }
+  });
+}
+
+// U by columns, zeros below its diagonal.
+void factor_by_columns(const Tensor& a, const Tensor& info, const char* op) {
   const int n = as_int(rows_of(a));
   auto* codes = info.data<std::int32_t>();
   dispatch_lapack(a.dtype(), op, [&]<class T>() {
-    const auto matrices = stack_of<T>(out, batch);
+    const auto matrices = stack_of<T>(a, batch_of(a));
     const auto lanes = [&](const auto& loops, std::int64_t begin, std::int64_t end) {
       loops.cholesky(n, end - begin, matrices[begin], codes + begin);
     };
@@ -174,6 +193,24 @@ TwoTensors cholesky(const Tensor& a, bool upper, bool check, const char* op) {
       }
     });
   });
+}
+
+}  // namespace
+
+TwoTensors cholesky(const Tensor& a, bool upper, bool check, const char* op) {
+  check_square(a, op);
+  const Dims batch = batch_of(a);
+  const int n = as_int(rows_of(a));
+  const Tensor info = new_info(batch);
+  // The lower triangle by columns is the upper one of the transposed matrix by rows.
+  const bool rows = factors_by_rows(a.dtype(), n, numel(batch));
+  // By rows, a lower triangle L lies in memory as the upper triangle L^T of A^T = L^T^H L^T does
+  // by columns.
+  const Tensor out = upper == rows ? by_rows(a) : by_columns(a);
+  if (rows)
+    factor_by_rows(out, info);
+  else
+    factor_by_columns(out, info, op);
   if (check) {
     for_first_failure(info, [&](int code, const std::string& element) {
       fail(ErrorKind::LinAlg, op, ": ", element,
@@ -182,7 +219,8 @@ TwoTensors cholesky(const Tensor& a, bool upper, bool check, const char* op) {
            code, " is not positive-definite).");
     });
   }
-  return {upper ? out : turned(out, batch), info};
+  if (upper == rows) return {rows ? by_columns(out) : turned(out, batch), info};
+  return {out, info};
 }
 
 ThreeTensors lu_factor(const Tensor& a, bool check, const char* op) {
@@ -357,10 +395,17 @@ Tensor solve_triangular(const Tensor& a, const Tensor& b, bool upper, bool left,
     const auto triangles = stack_of<const T>(triangle, batch);
     const auto results = stack_of<T>(x, batch);
     const double work = static_cast<double>(n) * n * columns / 2;
+    const bool stored_upper = upper != rows;
+    const char trans = rows ? 'T' : 'N';
+    const auto lanes = [&](const auto& loops, std::int64_t begin, std::int64_t end) {
+      loops.solve_triangle(stored_upper, trans, unitriangular, n, columns, end - begin,
+                           triangles[begin], results[begin]);
+    };
+    if (run_lanes<T>(results.count, n, work, lanes)) return;
     for_each_matrix(results.count, work, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t i = begin; i < end; ++i)
-        solve_triangle<T>(upper != rows, rows ? 'T' : 'N', unitriangular, n, columns, triangles[i],
-                          leading(n), results[i], leading(n));
+        solve_triangle<T>(stored_upper, trans, unitriangular, n, columns, triangles[i], leading(n),
+                          results[i], leading(n));
     });
   });
   return x;

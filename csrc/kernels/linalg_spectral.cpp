@@ -8,6 +8,7 @@
 #include "kernels/linalg.h"
 #include "kernels/linalg_batch.h"
 #include "kernels/linalg_qr.h"
+#include "kernels/matmul.h"
 
 namespace fb {
 namespace {
@@ -369,8 +370,23 @@ constexpr int not_finite = -4;  // gesdd's code for it, which only newer LAPACKs
 
 }  // namespace
 
+// Of tall matrices A = Q R from the decomposition of R, which has fewer rows; of wide ones from
+// that of their transposes.
+static ThreeTensors svd_by_qr(const Tensor& a, bool vectors, const char* op) {
+  const bool wide = rows_of(a) < cols_of(a);
+  const auto [q, r] = qr(wide ? transposed(a) : a, vectors ? QrMode::Reduced : QrMode::R, op);
+  const auto [u, values, vh] = svd(r, false, vectors, op);
+  if (!vectors) return {u, values, vh};
+  if (wide) return {by_columns(transposed(vh)), values, transposed(matmul(q, u))};
+  return {transposed(matmul(transposed(u), transposed(q))), values, vh};
+}
+
 ThreeTensors svd(const Tensor& a, bool full_matrices, bool vectors, const char* op) {
   check_matrix(a, op);
+  const std::int64_t longer = std::max(rows_of(a), cols_of(a)),
+                     shorter = std::min(rows_of(a), cols_of(a));
+  if (!is_complex(a.dtype()) && !(full_matrices && vectors) && shorter > 0 && longer >= 2 * shorter)
+    return svd_by_qr(a, vectors, op);
   const Dims batch = batch_of(a);
   const int m = as_int(rows_of(a)), n = as_int(cols_of(a)), k = std::min(m, n);
   const int u_cols = full_matrices ? m : k, vh_rows = full_matrices ? n : k;

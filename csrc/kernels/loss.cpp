@@ -37,6 +37,13 @@ DType computed(DType dtype, const char* op) {
 
 // ---- class numbers ----
 
+// Positions that are worked on together: `width` of them from `first` on, as many as a buffer has
+// room for. The score of class 0 of the first one is at `at`.
+constexpr std::int64_t tile_width = 256;
+struct Tile {
+  std::int64_t index, first, width, at;
+};
+
 // Positions between the batch and what follows the classes: (N, C, inner).
 struct Classes {
   std::int64_t batch, count, inner;
@@ -56,15 +63,24 @@ struct Classes {
       shape.push_back(scores.size(d));
       inner *= scores.size(d);
     }
+    FB_CHECK(count > 0 || scores.ndim() <= 2, Shape, op, ": there must be classes: input is ",
+             scores.sizes());
     check_target(scores, target);
   }
   std::int64_t positions() const { return batch * inner; }
-  std::int64_t grain() const {
-    return std::max<std::int64_t>(1, default_grain / std::max<std::int64_t>(1, count));
+  // Of the score of class c at position k of a tile.
+  std::int64_t at(const Tile& tile, std::int64_t k, std::int64_t c) const {
+    return tile.at + k * (inner == 1 ? count : 1) + c * inner;
   }
-  // Of the score of class c at a position.
-  std::int64_t at(std::int64_t position, std::int64_t c) const {
-    return (position / inner * count + c) * inner + position % inner;
+  std::int64_t tiles() const { return inner == 0 ? 0 : lines() * tiles_of_line(); }
+  // Calls f(tile) for all of them. They are the same ones for any number of threads.
+  template <class F>
+  void for_tiles(F&& f) const {
+    const std::int64_t cost = width() * std::max<std::int64_t>(1, count);
+    parallel_for(0, tiles(), std::max<std::int64_t>(1, default_grain / cost),
+                 [&](std::int64_t begin, std::int64_t end) {
+                   for (std::int64_t i = begin; i < end; ++i) f(tile(i));
+                 });
   }
 
  private:
@@ -79,19 +95,33 @@ struct Classes {
              "0D or 1D target tensor expected, multi-target not supported");
     fail(ErrorKind::Runtime, "Expected target size ", shape, ", got ", target.sizes());
   }
+  // Neighbouring positions form lines: those of an image, or of the batch where there is nothing
+  // behind the classes.
+  std::int64_t lines() const { return inner == 1 ? 1 : batch; }
+  std::int64_t line_length() const { return inner == 1 ? batch : inner; }
+  std::int64_t width() const {
+    if (inner > 1) return std::min(tile_width, inner);
+    return std::clamp<std::int64_t>(default_grain / std::max<std::int64_t>(1, count), 1,
+                                    tile_width);
+  }
+  std::int64_t tiles_of_line() const { return (line_length() + width() - 1) / width(); }
+  Tile tile(std::int64_t index) const {
+    const std::int64_t line = index / tiles_of_line(), start = index % tiles_of_line() * width();
+    return {index, line * line_length() + start, std::min(width(), line_length() - start),
+            line * count * inner + start * (inner == 1 ? count : 1)};
+  }
 };
 
-// The class numbers, checked, and the weight of each.
+// The class numbers and the weight of each class.
 template <class T>
 class Targets {
  public:
   Targets(const Tensor& target, const Tensor* weight, const Classes& classes, DType dtype,
           std::int64_t ignore_index)
-      : held_(contiguous(cast(target, DType::Int64))), ignore_(ignore_index) {
-    numbers_ = held_.data<std::int64_t>();
-    for (std::int64_t i = 0; i < classes.positions(); ++i)
-      FB_CHECK(ignored(i) || (numbers_[i] >= 0 && numbers_[i] < classes.count), Index, "Target ",
-               numbers_[i], " is out of bounds.");
+      : held_(contiguous(cast(target, DType::Int64))),
+        numbers_(held_.data<std::int64_t>()),
+        count_(classes.count),
+        ignore_(ignore_index) {
     if (!weight) return;
     require_cpu(*weight, "cross_entropy");
     FB_CHECK(weight->ndim() == 1 && weight->numel() == classes.count, Runtime,
@@ -101,7 +131,12 @@ class Targets {
     weights_ = held_weight_.data<T>();
   }
   bool ignored(std::int64_t i) const { return numbers_[i] == ignore_; }
-  std::int64_t operator[](std::int64_t i) const { return numbers_[i]; }
+  // Of position i, which is not ignored: a class that there is.
+  std::int64_t operator[](std::int64_t i) const {
+    FB_CHECK(numbers_[i] >= 0 && numbers_[i] < count_, Index, "Target ", numbers_[i],
+             " is out of bounds.");
+    return numbers_[i];
+  }
   double class_weight(std::int64_t c) const {
     return weights_ ? static_cast<double>(weights_[c]) : 1.0;
   }
@@ -113,14 +148,12 @@ class Targets {
     else
       f([](std::int64_t) { return 1.0; });
   }
-  // Of position i; zero if it is ignored.
-  double weight(std::int64_t i) const { return ignored(i) ? 0.0 : class_weight(numbers_[i]); }
 
  private:
   Tensor held_, held_weight_;
   const std::int64_t* numbers_;
+  std::int64_t count_, ignore_;
   const T* weights_ = nullptr;
-  std::int64_t ignore_;
 };
 
 // What label smoothing gives each class besides its share as target: eps / C, times its weight.
@@ -154,44 +187,45 @@ double weighted_sum(const T* scores, std::int64_t stride, const Classes& classes
   return total;
 }
 
-// Calls rows(first position, count) or columns(batch, first inner position, width).
-template <class Rows, class Columns>
-void for_positions(const Classes& classes, Rows&& rows, Columns&& columns) {
-  if (classes.inner == 1) {
-    parallel_for(0, classes.batch, classes.grain(),
-                 [&](std::int64_t b, std::int64_t e) { rows(b, e - b); });
-    return;
-  }
-  constexpr std::int64_t tile = 256;
-  const std::int64_t tiles = (classes.inner + tile - 1) / tile;
-  parallel_for(0, classes.batch * tiles, 1, [&](std::int64_t b, std::int64_t e) {
-    for (std::int64_t item = b; item < e; ++item) {
-      const std::int64_t first = item % tiles * tile;
-      columns(item / tiles, first, std::min(tile, classes.inner - first));
+struct Reduced {
+  Tensor loss, total_weight;
+};
+
+// The losses as the reduction asks for them, and the sum of the weights of all positions.
+// prepare(tile) comes first, then loss_of(tile, k, class, weight) for each position k of the tile.
+template <class T, class Prepare, class Loss>
+Reduced reduce_losses(const Classes& classes, const Targets<T>& targets, Reduction reduction,
+                      DType dtype, Prepare&& prepare, Loss&& loss_of) {
+  const Tensor each = reduction == Reduction::none ? empty(classes.shape, dtype) : Tensor();
+  T* out = reduction == Reduction::none ? each.data<T>() : nullptr;
+  const auto tiles = static_cast<std::size_t>(classes.tiles());
+  Workspace<double> sums(tiles), weights(tiles);
+  classes.for_tiles([&](const Tile& tile) {
+    prepare(tile);
+    double sum = 0, total = 0;
+    for (std::int64_t k = 0; k < tile.width; ++k) {
+      const std::int64_t i = tile.first + k;
+      double loss = 0;
+      if (!targets.ignored(i)) {
+        const std::int64_t c = targets[i];
+        const double weight = targets.class_weight(c);
+        loss = loss_of(tile, k, c, weight);
+        total += weight;
+      }
+      sum += loss;
+      if (out) out[i] = static_cast<T>(loss);
     }
+    sums[static_cast<std::size_t>(tile.index)] = sum;
+    weights[static_cast<std::size_t>(tile.index)] = total;
   });
-}
-
-// Losses by position to what the reduction asks for.
-template <class T>
-Tensor reduce_positions(const double* losses, const Classes& classes, double total_weight,
-                        Reduction reduction, DType dtype) {
-  const std::int64_t n = classes.positions();
-  if (reduction == Reduction::none) {
-    Tensor out = empty(classes.shape, dtype);
-    for (std::int64_t i = 0; i < n; ++i) out.data<T>()[i] = static_cast<T>(losses[i]);
-    return out;
-  }
-  double sum = 0;
-  for (std::int64_t i = 0; i < n; ++i) sum += losses[i];
-  return scalar_tensor(reduction == Reduction::mean ? sum / total_weight : sum, dtype);
-}
-
-template <class T>
-double weight_of_all(const Targets<T>& targets, const Classes& classes) {
-  double total = 0;
-  for (std::int64_t i = 0; i < classes.positions(); ++i) total += targets.weight(i);
-  return total;
+  double sum = 0, total = 0;
+  if (!shape_only())
+    for (std::size_t i = 0; i < tiles; ++i) {
+      sum += sums[i];
+      total += weights[i];
+    }
+  return {out ? each : scalar_tensor(reduction == Reduction::mean ? sum / total : sum, dtype),
+          scalar_tensor(total, DType::Float64)};
 }
 
 // The gradient that reaches position i.
@@ -239,43 +273,31 @@ TensorTriple cross_entropy(const Tensor& scores, const Tensor& target, const Ten
   const DType dtype = computed(scores.dtype(), op);
   const Tensor in = contiguous(cast(scores, dtype));
   const Tensor lse = empty(classes.shape, dtype);
-  Tensor out, total;
+  Reduced reduced;
   dispatch_float(dtype, op, [&]<class T>() {
     const Targets<T> targets(target, weight, classes, dtype, ignore_index);
     const Smoothing<T> smooth(smoothing, classes, targets);
     const T* x = in.data<T>();
     T* l = lse.data<T>();
-    Workspace<double> losses(static_cast<std::size_t>(classes.positions()));
-    const auto position = [&](std::int64_t i) {
-      if (targets.ignored(i)) {
-        losses[static_cast<std::size_t>(i)] = 0;
-        return;
-      }
-      const double logarithm = static_cast<double>(l[i]);
-      const double own = static_cast<double>(x[classes.at(i, targets[i])]);
-      double loss = smooth.keep * targets.weight(i) * (logarithm - own);
-      if (smooth.each > 0)
-        loss += smooth.total * logarithm -
-                smooth.each * weighted_sum(x + classes.at(i, 0), classes.inner, classes, targets);
-      losses[static_cast<std::size_t>(i)] = loss;
+    const auto prepare = [&](const Tile& tile) {
+      if (classes.inner == 1)
+        loops<T>().lse_rows(x + tile.at, l + tile.first, tile.width, classes.count);
+      else
+        loops<T>().lse_columns(x + tile.at, l + tile.first, classes.count, classes.inner,
+                               tile.width);
     };
-    for_positions(
-        classes,
-        [&](std::int64_t first, std::int64_t rows) {
-          loops<T>().lse_rows(x + first * classes.count, l + first, rows, classes.count);
-          for (std::int64_t i = first; i < first + rows; ++i) position(i);
-        },
-        [&](std::int64_t b, std::int64_t first, std::int64_t width) {
-          const std::int64_t start = b * classes.inner + first;
-          loops<T>().lse_columns(x + classes.at(start, 0), l + start, classes.count, classes.inner,
-                                 width);
-          for (std::int64_t i = start; i < start + width; ++i) position(i);
-        });
-    const double all = weight_of_all(targets, classes);
-    total = scalar_tensor(all, DType::Float64);
-    out = reduce_positions<T>(losses.data(), classes, all, reduction, dtype);
+    const auto loss_of = [&](const Tile& tile, std::int64_t k, std::int64_t c, double own_weight) {
+      const double logarithm = static_cast<double>(l[tile.first + k]);
+      const double own = static_cast<double>(x[classes.at(tile, k, c)]);
+      const double loss = smooth.keep * own_weight * (logarithm - own);
+      if (smooth.each == 0) return loss;
+      const T* scores = x + classes.at(tile, k, 0);
+      return loss + smooth.total * logarithm -
+             smooth.each * weighted_sum(scores, classes.inner, classes, targets);
+    };
+    reduced = reduce_losses(classes, targets, reduction, dtype, prepare, loss_of);
   });
-  return {cast(out, scores.dtype()), lse, total};
+  return {cast(reduced.loss, scores.dtype()), lse, reduced.total_weight};
 }
 
 Tensor cross_entropy_backward(const Tensor& grad, const Tensor& scores, const Tensor& target,
@@ -295,44 +317,34 @@ Tensor cross_entropy_backward(const Tensor& grad, const Tensor& scores, const Te
     const Incoming<T> incoming(g, reduction, item(total_weight).re);
     const T *x = in.data<T>(), *l = lse.data<T>();
     T* r = out.data<T>();
-    const auto scale_of = [&](std::int64_t i) {
-      if (targets.ignored(i)) return T(0);
-      return static_cast<T>(incoming(i) * (smooth.keep * targets.weight(i) + smooth.total));
-    };
-    // Takes off the share of the target and what smoothing gives the others.
-    const auto take_off = [&](std::int64_t i) {
-      if (targets.ignored(i)) return;
-      const double share = incoming(i);
-      r[classes.at(i, targets[i])] -= static_cast<T>(share * smooth.keep * targets.weight(i));
-      if (smooth.each == 0) return;
-      T* scores = r + classes.at(i, 0);
-      const double each = share * smooth.each;
-      targets.with_weights([&](auto weight) {
+    // What smoothing gives every class of a position.
+    const auto take_off = [&](const Tile& tile, std::int64_t k) {
+      if (targets.ignored(tile.first + k)) return;
+      T* scores = r + classes.at(tile, k, 0);
+      const double each = incoming(tile.first + k) * smooth.each;
+      targets.with_weights([&](auto weight_of) {
         for (std::int64_t c = 0; c < classes.count; ++c)
-          scores[c * classes.inner] -= static_cast<T>(each * weight(c));
+          scores[c * classes.inner] -= static_cast<T>(each * weight_of(c));
       });
     };
-    constexpr std::int64_t most = 256;
-    for_positions(
-        classes,
-        [&](std::int64_t first, std::int64_t rows) {
-          T scale[most];
-          for (std::int64_t start = first; start < first + rows; start += most) {
-            const std::int64_t n = std::min(most, first + rows - start);
-            for (std::int64_t k = 0; k < n; ++k) scale[k] = scale_of(start + k);
-            const std::int64_t at = start * classes.count;
-            loops<T>().softmax_rows(x + at, l + start, scale, r + at, n, classes.count);
-            for (std::int64_t i = start; i < start + n; ++i) take_off(i);
-          }
-        },
-        [&](std::int64_t b, std::int64_t first, std::int64_t width) {
-          T scale[most];
-          const std::int64_t start = b * classes.inner + first, at = classes.at(start, 0);
-          for (std::int64_t k = 0; k < width; ++k) scale[k] = scale_of(start + k);
-          loops<T>().softmax_columns(x + at, l + start, scale, r + at, classes.count, classes.inner,
-                                     width);
-          for (std::int64_t i = start; i < start + width; ++i) take_off(i);
-        });
+    classes.for_tiles([&](const Tile& tile) {
+      T scale[tile_width], share[tile_width];
+      ClassNumber<T> number[tile_width];
+      for (std::int64_t k = 0; k < tile.width; ++k) {
+        const std::int64_t i = tile.first + k;
+        const bool counts = !targets.ignored(i);
+        const std::int64_t c = counts ? targets[i] : 0;
+        const double g = counts ? incoming(i) : 0;
+        const double own = counts ? g * smooth.keep * targets.class_weight(c) : 0;
+        number[k] = static_cast<ClassNumber<T>>(c);
+        share[k] = static_cast<T>(own);
+        scale[k] = static_cast<T>(own + g * smooth.total);
+      }
+      const auto loop = classes.inner == 1 ? loops<T>().gradient_rows : loops<T>().gradient_columns;
+      loop({x + tile.at, l + tile.first, scale, number, share, r + tile.at}, classes.count,
+           classes.inner, tile.width);
+      for (std::int64_t k = 0; smooth.each > 0 && k < tile.width; ++k) take_off(tile, k);
+    });
   });
   return cast(out, scores.dtype());
 }
@@ -344,20 +356,16 @@ std::pair<Tensor, Tensor> nll_loss(const Tensor& log_probabilities, const Tensor
   const Classes classes(log_probabilities, target, op);
   const DType dtype = computed(log_probabilities.dtype(), op);
   const Tensor in = contiguous(cast(log_probabilities, dtype));
-  Tensor out, total;
+  Reduced reduced;
   dispatch_float(dtype, op, [&]<class T>() {
     const Targets<T> targets(target, weight, classes, dtype, ignore_index);
-    Workspace<double> losses(static_cast<std::size_t>(classes.positions()));
-    for (std::int64_t i = 0; i < classes.positions(); ++i)
-      losses[static_cast<std::size_t>(i)] =
-          targets.ignored(i)
-              ? 0
-              : -targets.weight(i) * static_cast<double>(in.data<T>()[classes.at(i, targets[i])]);
-    const double all = weight_of_all(targets, classes);
-    total = scalar_tensor(all, DType::Float64);
-    out = reduce_positions<T>(losses.data(), classes, all, reduction, dtype);
+    const T* x = in.data<T>();
+    const auto loss_of = [&](const Tile& tile, std::int64_t k, std::int64_t c, double own_weight) {
+      return -own_weight * static_cast<double>(x[classes.at(tile, k, c)]);
+    };
+    reduced = reduce_losses(classes, targets, reduction, dtype, [](const Tile&) {}, loss_of);
   });
-  return {cast(out, log_probabilities.dtype()), total};
+  return {cast(reduced.loss, log_probabilities.dtype()), reduced.total_weight};
 }
 
 Tensor nll_loss_backward(const Tensor& grad, const Tensor& log_probabilities, const Tensor& target,
@@ -372,9 +380,15 @@ Tensor nll_loss_backward(const Tensor& grad, const Tensor& log_probabilities, co
   dispatch_float(dtype, op, [&]<class T>() {
     const Targets<T> targets(target, weight, classes, dtype, ignore_index);
     const Incoming<T> incoming(g, reduction, item(total_weight).re);
-    for (std::int64_t i = 0; i < classes.positions(); ++i)
-      if (!targets.ignored(i))
-        out.data<T>()[classes.at(i, targets[i])] = static_cast<T>(-incoming(i) * targets.weight(i));
+    T* r = out.data<T>();
+    classes.for_tiles([&](const Tile& tile) {
+      for (std::int64_t k = 0; k < tile.width; ++k) {
+        const std::int64_t i = tile.first + k;
+        if (targets.ignored(i)) continue;
+        const std::int64_t c = targets[i];
+        r[classes.at(tile, k, c)] = static_cast<T>(-incoming(i) * targets.class_weight(c));
+      }
+    });
   });
   return cast(out, log_probabilities.dtype());
 }

@@ -27,16 +27,29 @@ enum class Pointwise : std::uint8_t {
 // Error(Value) for an unknown name.
 Pointwise pointwise_of(const char* name);
 
+// A class number in a vector lane beside a T.
+template <class T>
+using ClassNumber = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
+
+// The gradient of cross entropy at some positions: scale exp(x - lse), less `share` for the class
+// that `number` says, each of the last three one for a position.
+template <class T>
+struct EntropyGradient {
+  const T *x, *lse, *scale;
+  const ClassNumber<T>* number;
+  const T* share;
+  T* out;
+};
+
 template <class T>
 struct LossLoopsOf {
   // log(sum(exp)) of rows, and of columns `stride` elements apart.
   void (*lse_rows)(const T* x, T* lse, std::int64_t rows, std::int64_t n);
   void (*lse_columns)(const T* x, T* lse, std::int64_t n, std::int64_t stride, std::int64_t width);
-  // out = scale exp(x - lse), one scale for each row (column)
-  void (*softmax_rows)(const T* x, const T* lse, const T* scale, T* out, std::int64_t rows,
-                       std::int64_t n);
-  void (*softmax_columns)(const T* x, const T* lse, const T* scale, T* out, std::int64_t n,
-                          std::int64_t stride, std::int64_t width);
+  // Of `width` positions of n classes each: rows, or columns `stride` elements apart.
+  using Gradient = void (*)(const EntropyGradient<T>&, std::int64_t n, std::int64_t stride,
+                            std::int64_t width);
+  Gradient gradient_rows, gradient_columns;
   // Returns the sum; writes each loss to `out` unless it is null.
   using Forward = double (*)(const T* x, const T* y, T* out, std::int64_t n, T param);
   // out = derivative by x, times scale, times grad unless it is null

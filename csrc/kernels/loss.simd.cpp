@@ -35,24 +35,30 @@ void lse_columns(const T* x, T* lse, std::int64_t n, std::int64_t stride, std::i
 }
 
 template <class T>
-void softmax_rows(const T* x, const T* lse, const T* scale, T* out, std::int64_t rows,
-                  std::int64_t n) {
-  for (std::int64_t i = 0; i < rows; ++i, x += n, out += n) {
-    const Vec<T> shift(lse[i]), factor(scale[i]);
+void gradient_rows(const EntropyGradient<T>& p, std::int64_t n, std::int64_t, std::int64_t width) {
+  const T* x = p.x;
+  T* out = p.out;
+  for (std::int64_t i = 0; i < width; ++i, x += n, out += n) {
+    const Vec<T> shift(p.lse[i]), factor(p.scale[i]);
     for_registers<T>(n, [&](std::int64_t k, int count) FB_INLINED {
       store_lanes(out + k, exp(load_lanes(x + k, count) - shift) * factor, count);
     });
+    if (n > 0) out[p.number[i]] -= p.share[i];
   }
 }
 
 template <class T>
-void softmax_columns(const T* x, const T* lse, const T* scale, T* out, std::int64_t n,
-                     std::int64_t stride, std::int64_t width) {
+void gradient_columns(const EntropyGradient<T>& p, std::int64_t n, std::int64_t stride,
+                      std::int64_t width) {
   for_registers<T>(width, [&](std::int64_t j, int count) FB_INLINED {
-    const Vec<T> shift = load_lanes(lse + j, count), factor = load_lanes(scale + j, count);
+    const Vec<T> shift = load_lanes(p.lse + j, count), factor = load_lanes(p.scale + j, count);
+    const Vec<T> share = load_lanes(p.share + j, count);
+    const auto number = load_lanes(p.number + j, count);
     for (std::int64_t k = 0; k < n; ++k) {
       const std::int64_t at = k * stride + j;
-      store_lanes(out + at, exp(load_lanes(x + at, count) - shift) * factor, count);
+      const auto own = number == Vec<IntOf<T>>(static_cast<IntOf<T>>(k));
+      const Vec<T> all = exp(load_lanes(p.x + at, count) - shift) * factor;
+      store_lanes(p.out + at, select(own, all - share, all), count);
     }
   });
 }
@@ -199,8 +205,8 @@ constexpr LossLoopsOf<T> all_loops() {
   return {
       lse_rows<T>,
       lse_columns<T>,
-      softmax_rows<T>,
-      softmax_columns<T>,
+      gradient_rows<T>,
+      gradient_columns<T>,
       {forward<Mse, T>, forward<L1, T>, forward<SmoothL1, T>, forward<Huber, T>, forward<Bce, T>,
        forward<BceWithLogits, T>, forward<KlDiv, T>, forward<KlDivLogTarget, T>,
        forward<SoftMargin, T>},

@@ -63,11 +63,20 @@ void for_each_line(std::int64_t planes, const std::int64_t (&size)[pool_axes], s
   parallel_for(0, planes * lines, grain_of(elements / lines),
                [&](std::int64_t begin, std::int64_t end) {
                  Workspace<std::int64_t> scratch(static_cast<std::size_t>(2 * room));
+                 const std::int64_t row = begin / pieces;
+                 std::int64_t plane = begin / lines;
+                 PoolLine line{row / size[1] % size[0], row % size[1], begin % pieces * piece, 0};
                  for (std::int64_t unit = begin; unit < end; ++unit) {
-                   const std::int64_t row = unit / pieces, first = unit % pieces * piece;
-                   const PoolLine line{row / size[1] % size[0], row % size[1], first,
-                                       std::min(first + piece, size[2])};
-                   f(unit / lines, line, scratch.data());
+                   line.end = std::min(line.begin + piece, size[2]);
+                   f(plane, line, scratch.data());
+                   line.begin = line.end;
+                   if (line.begin < size[2]) continue;
+                   line.begin = 0;
+                   if (++line.height < size[1]) continue;
+                   line.height = 0;
+                   if (++line.depth < size[0]) continue;
+                   line.depth = 0;
+                   ++plane;
                  }
                });
 }
@@ -91,6 +100,18 @@ void max_planes(const Planes& in, const PoolPlan& plan, std::int64_t piece, cons
                   else
                     loops.line(plan, line, x, values, places, scratch);
                 });
+}
+
+// Of planes with one window each, which covers everything.
+template <class T>
+void largest_of_planes(const Planes& in, const Tensor& source, const Tensor& out,
+                       const Tensor& indices) {
+  const std::int64_t size = in.elements();
+  parallel_for(0, in.count, grain_of(size), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i)
+      max_loops::loops_of(T()).largest(source.data<const T>() + i * size, size, out.data<T>() + i,
+                                       indices.data<std::int64_t>() + i);
+  });
 }
 
 // The narrower integers are widened: they are rare.
@@ -121,9 +142,12 @@ std::pair<Tensor, Tensor> max_of_windows(const Tensor& x, const PoolWindows& win
   const Tensor out = empty_arranged(sizes, dtype, last);
   const Tensor indices = empty_arranged(sizes, DType::Int64, last);
   const std::int64_t piece = pool_piece(windows.axis(2), windows.axis(2).out);
+  const Planes planes = planes_of(x.sizes(), windows.axes(), last);
   dispatch_max(dtype, op, [&]<class T>() {
-    max_planes<T>(planes_of(x.sizes(), windows.axes(), last), windows.forward(piece), piece, source,
-                  out, indices);
+    if (windows.whole() && planes.channels == 1)
+      largest_of_planes<T>(planes, source, out, indices);
+    else
+      max_planes<T>(planes, windows.forward(piece), piece, source, out, indices);
   });
   return {cast(out, x.dtype()), indices};
 }
@@ -406,6 +430,8 @@ bool is_global(const Tensor& x, const Dims& output) {
   return output == Dims(output.size(), 1) && !keeps_channels_last(x, output.size(), false);
 }
 
+bool padded(const Dims& padding) { return padding != Dims(padding.size(), 0); }
+
 // One window that covers the plane.
 Tensor global_average(const Tensor& x, const Dims& output, const char* op) {
   const Tensor source = contiguous(x);
@@ -444,6 +470,9 @@ Tensor avg_pool(const Tensor& x, const Dims& kernel, const Dims& stride, const D
   require_cpu(x, op);
   const Dims undilated(kernel.size(), 1);
   PoolWindows windows(x.sizes(), kernel, stride, padding, undilated, ceil_mode, op);
+  if (divisor == 0 && is_floating(x.dtype()) && !padded(padding) && windows.whole() &&
+      is_global(x, windows.output()))
+    return global_average(x, windows.output(), op);
   windows.divide(count_include_pad, divisor);
   return average_of_windows(x, windows, op);
 }
@@ -452,8 +481,13 @@ Tensor avg_pool_backward(const Tensor& grad, const Dims& input_sizes, const Dims
                          const Dims& stride, const Dims& padding, bool ceil_mode,
                          bool count_include_pad, std::int64_t divisor) {
   constexpr const char* op = "avg_pool_backward";
+  require_cpu(grad, op);
   const Dims undilated(kernel.size(), 1);
   PoolWindows windows(input_sizes, kernel, stride, padding, undilated, ceil_mode, op);
+  const Dims output = windows.output();
+  if (divisor == 0 && !padded(padding) && windows.whole() && is_global(grad, output) &&
+      grad.sizes() == with_plane(input_sizes, output))
+    return global_average_backward(grad, input_sizes, output.size(), op);
   windows.divide(count_include_pad, divisor);
   return spread_over_windows(grad, input_sizes, windows, op);
 }

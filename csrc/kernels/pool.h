@@ -96,6 +96,8 @@ struct MaxPoolLoops {
                void* scratch);
   void (*channels)(const PoolPlan&, const PoolLine&, std::int64_t channels, const T* image, T* out,
                    std::int64_t* indices, std::int64_t* scratch);
+  // One window over the whole plane.
+  void (*largest)(const T* plane, std::int64_t n, T* out, std::int64_t* index);
 };
 template <class T>
 struct AvgPoolLoops {

@@ -41,9 +41,12 @@ template <int Stride, class C>
 FB_SIMD Vec<C> spaced(const C* p, std::int64_t stride, int count) {
   if constexpr (Stride == 1) {
     return Vec<C>::load(p);
-  } else if constexpr (Stride == 2) {
+  } else if constexpr (Stride == 2 || Stride == 4) {
     const auto even = Vec<IntOf<C>>::iota() << 1;
-    return __builtin_shuffle(Vec<C>::load(p).v, Vec<C>::load(p + Vec<C>::size).v, even.v);
+    constexpr std::int64_t half = Stride / 2;
+    const Vec<C> low = spaced<half>(p, half, count),
+                 high = spaced<half>(p + half * Vec<C>::size, half, count);
+    return __builtin_shuffle(low.v, high.v, even.v);
   } else {
     C lanes[Vec<C>::size] = {};
     for (int i = 0; i < count; ++i) lanes[i] = p[i * stride];
@@ -170,6 +173,38 @@ FB_SIMD void max_of_equal_windows(const PoolPlan& p, const PoolLine& line, const
   });
 }
 
+// The same where the windows are part of one row, `values` of which are from the first window on:
+// the places need not be kept.
+template <int Stride, class T, class C>
+FB_SIMD void max_along_row(const PoolPlan& p, const PoolLine& line, const C* values, T* out,
+                           std::int64_t* indices) {
+  using Place = IntOf<C>;
+  constexpr int n = Vec<C>::size;
+  const PoolAxis& w = p.width;
+  const std::int64_t row = first_row(p, line) * w.in;
+  const Vec<Place> end(static_cast<Place>(plane_size(p) - 1));
+  const Vec<Place> starts = Vec<Place>::iota() * Vec<Place>(static_cast<Place>(w.stride));
+  for_registers<C>(line.end - line.begin, [&](std::int64_t k, int count) FB_INLINED {
+    const std::int64_t first = row + (line.begin + k) * w.stride - w.pad;
+    const Vec<Place> start = starts + Vec<Place>(static_cast<Place>(first));
+    Best<C> best(Place(0));
+    best.place = start;
+    if (w.pad > 0) {  // a window may begin before the row
+      Place lanes[n] = {};
+      for (int i = 0; i < count; ++i)
+        lanes[i] = static_cast<Place>(row + w.begin[line.begin + k + i]);
+      best.place = Vec<Place>::load(lanes);
+    }
+    for (std::int64_t t = 0; t < w.kernel; ++t) {
+      const std::int64_t at = t * w.step;
+      best.offer(spaced<Stride>(values + k * w.stride + at, w.stride, count),
+                 start + Vec<Place>(static_cast<Place>(at)));
+    }
+    put(out + k, best.value, count);
+    put_places(indices + k, min_second(best.place, end), count);
+  });
+}
+
 // Whether an element (v, where) comes before the best so far.
 template <class C>
 FB_SIMD bool beats(C v, std::int64_t where, C best, std::int64_t place) {
@@ -214,32 +249,77 @@ FB_SIMD void max_of_windows(const PoolPlan& p, const PoolLine& line, std::int64_
   }
 }
 
+// Calls f with the stride of the windows as a constant, 0 for one that has no loops of its own.
+template <class F>
+FB_SIMD void with_stride(const PoolAxis& w, F&& f) {
+  if (w.stride == 1)
+    f(std::integral_constant<int, 1>());
+  else if (w.stride == 2)
+    f(std::integral_constant<int, 2>());
+  else if (w.stride == 4)
+    f(std::integral_constant<int, 4>());
+  else
+    f(std::integral_constant<int, 0>());
+}
+
 template <class T>
 void max_line(const PoolPlan& p, const PoolLine& line, const T* plane, T* out,
               std::int64_t* indices, void* scratch) {
   using C = Computed<T>;
   using Place = IntOf<C>;
-  const PoolSpan span = pool_span(p.width, line.begin, line.end);
-  const PoolSpan inside = span.within(p.width.in);
+  const PoolAxis& w = p.width;
+  const PoolSpan span = pool_span(w, line.begin, line.end);
+  const PoolSpan inside = span.within(w.in);
   C* values = static_cast<C*>(scratch);
   Place* places = reinterpret_cast<Place*>(values + p.room);
   const std::int64_t left = inside.low - span.low, right = span.high - inside.high;
+  const std::int64_t before = outputs_before(p, line) + line.begin;
+  out += before;
+  indices += before;
   fill_values(values, left, lowest<C>());
+  if (w.kernel != 0 && p.depth.count[line.depth] == 1 && p.height.count[line.height] == 1) {
+    const T* row = plane + first_row(p, line) * w.in + inside.low;
+    for_registers<C>(inside.high - inside.low, [&](std::int64_t k, int count) FB_INLINED {
+      get(row + k, count).store(values + left + k);
+    });
+    fill_values(values + (inside.high - span.low), right, lowest<C>());
+    with_stride(w, [&](auto stride)
+                       FB_INLINED { max_along_row<stride.value>(p, line, values, out, indices); });
+    return;
+  }
   fill_values(places, left, nowhere<C>);
   max_of_columns(p, line, plane, inside, values + left, places + left);
   fill_values(values + (inside.high - span.low), right, lowest<C>());
   fill_values(places + (inside.high - span.low), right, nowhere<C>);
-  const std::int64_t before = outputs_before(p, line) + line.begin;
-  out += before;
-  indices += before;
-  if (p.width.kernel == 0)
+  if (w.kernel == 0)
     max_of_windows(p, line, span.low, values, places, out, indices);
-  else if (p.width.stride == 1)
-    max_of_equal_windows<1>(p, line, values, places, out, indices);
-  else if (p.width.stride == 2)
-    max_of_equal_windows<2>(p, line, values, places, out, indices);
   else
-    max_of_equal_windows<0>(p, line, values, places, out, indices);
+    with_stride(w, [&](auto stride) FB_INLINED {
+      max_of_equal_windows<stride.value>(p, line, values, places, out, indices);
+    });
+}
+
+// One window over the whole plane.
+template <class T>
+void max_of_plane(const T* plane, std::int64_t n, T* out, std::int64_t* index) {
+  using C = Computed<T>;
+  using Place = IntOf<C>;
+  constexpr int size = Vec<C>::size;
+  Best<C> best(nowhere<C>);
+  best.place = Vec<Place>::iota();
+  for_registers<C>(n, [&](std::int64_t k, int count) FB_INLINED {
+    const Vec<C> v = select(first_lanes<C>(count), get(plane + k, count), lowest<C>());
+    best.offer(v, Vec<Place>::iota() + Vec<Place>(static_cast<Place>(k)));
+  });
+  C values[size];
+  Place places[size];
+  best.value.store(values);
+  best.place.store(places);
+  int winner = 0;
+  for (int i = 1; i < size; ++i)
+    if (beats(values[i], places[i], values[winner], places[winner])) winner = i;
+  *out = static_cast<T>(values[winner]);
+  *index = places[winner];
 }
 
 template <class T>
@@ -323,12 +403,10 @@ void average_line(const PoolPlan& p, const PoolLine& line, const T* plane, T* ou
       const C total = sum_of(sums + (w.begin[j] - span.low), w.count[j]);
       *out++ = static_cast<T>(total / (rows * static_cast<C>(w.divide[j])));
     }
-  } else if (w.stride == 1) {
-    average_equal_windows<1>(p, line, rows, sums, out);
-  } else if (w.stride == 2) {
-    average_equal_windows<2>(p, line, rows, sums, out);
   } else {
-    average_equal_windows<0>(p, line, rows, sums, out);
+    with_stride(w, [&](auto stride) FB_INLINED {
+      average_equal_windows<stride.value>(p, line, rows, sums, out);
+    });
   }
 }
 
@@ -489,7 +567,7 @@ void fill(T* plane, std::int64_t n, T total) {
 }
 
 template <class T>
-constexpr MaxPoolLoops<T> max_loops = {max_line<T>, max_channels<T>};
+constexpr MaxPoolLoops<T> max_loops = {max_line<T>, max_channels<T>, max_of_plane<T>};
 template <class T>
 constexpr AvgPoolLoops<T> avg_loops = {
     average_line<T>, average_channels<T>, spread_line<T>, spread_channels<T>, mean<T>, fill<T>};

@@ -158,6 +158,14 @@ Dims PoolWindows::output() const {
   return out;
 }
 
+bool PoolWindows::whole() const {
+  for (int i = 0; i < pool_axes; ++i) {
+    const PoolAxis& a = axis(i);
+    if (a.out != 1 || a.count[0] != a.in) return false;
+  }
+  return true;
+}
+
 void PoolWindows::divide(bool include_pad, std::int64_t divisor) {
   for (int i = 0; i < pool_axes; ++i) {
     PoolAxis& a = plan_axis(plan_, i);

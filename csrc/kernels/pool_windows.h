@@ -40,6 +40,8 @@ class PoolWindows {
 
   int axes() const { return axes_; }
   Dims output() const;
+  // Whether there is one window and it covers everything.
+  bool whole() const;
   const PoolAxis& axis(int i) const { return plan_axis(plan_, i); }
   // What averages are divided by, and what their gradients need.
   void divide(bool include_pad, std::int64_t divisor);

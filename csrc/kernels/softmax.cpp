@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/allocator.h"
 #include "core/iter.h"
 #include "core/parallel.h"
 #include "kernels/copy.h"
@@ -11,6 +12,8 @@ namespace {
 
 // Lines normalised side by side when the axis is not the last one.
 constexpr std::int64_t tile_width = 64;
+// Bytes of the widest register.
+constexpr std::int64_t register_bytes = 64;
 
 template <class T>
 const SoftmaxLoopsOf<T>& loops_of(bool log) {
@@ -28,8 +31,8 @@ struct Lines {
     for (int d = dim + 1; d < t.ndim(); ++d) inner *= t.size(d);
     outer = t.numel() ? t.numel() / (n * inner) : 0;
   }
-  // Calls rows(first element, rows) or columns(first element, width).
-  template <class Rows, class Columns>
+  // Calls rows(first element, rows) or columns(first element, width, room for 2 n registers).
+  template <class T, class Rows, class Columns>
   void run(Rows&& rows, Columns&& columns) const {
     if (outer == 0) return;
     if (inner == 1) {
@@ -41,9 +44,10 @@ struct Lines {
     const std::int64_t grain =
         std::max<std::int64_t>(1, default_grain / (n * std::min(inner, tile_width)));
     parallel_for(0, outer * tiles, grain, [&](std::int64_t b, std::int64_t e) {
+      Workspace<T> line(static_cast<std::size_t>(2 * n * register_bytes) / sizeof(T));
       for (std::int64_t item = b; item < e; ++item) {
         const std::int64_t first = item % tiles * tile_width;
-        columns(item / tiles * n * inner + first, std::min(tile_width, inner - first));
+        columns(item / tiles * n * inner + first, std::min(tile_width, inner - first), line.data());
       }
     });
   }
@@ -69,10 +73,10 @@ Tensor softmax(const Tensor& t, std::int64_t dim, std::optional<DType> dtype, bo
     const SoftmaxLoopsOf<T>& loops = loops_of<T>(log);
     const T* x = in.data<T>();
     T* y = out.data<T>();
-    lines.run(
+    lines.run<T>(
         [&](std::int64_t at, std::int64_t rows) { loops.rows(x + at, y + at, rows, lines.n); },
-        [&](std::int64_t at, std::int64_t width) {
-          loops.columns(x + at, y + at, lines.n, lines.inner, width);
+        [&](std::int64_t at, std::int64_t width, T* line) {
+          loops.columns(x + at, y + at, line, lines.n, lines.inner, width);
         });
   });
   return cast(out, result);
@@ -93,12 +97,12 @@ Tensor softmax_backward(const Tensor& grad, const Tensor& out, std::int64_t dim,
     const SoftmaxLoopsOf<T>& loops = loops_of<T>(log);
     const T *pg = g.data<T>(), *py = y.data<T>();
     T* pr = result.data<T>();
-    lines.run(
+    lines.run<T>(
         [&](std::int64_t at, std::int64_t rows) {
           loops.rows_backward(pg + at, py + at, pr + at, rows, lines.n);
         },
-        [&](std::int64_t at, std::int64_t width) {
-          loops.columns_backward(pg + at, py + at, pr + at, lines.n, lines.inner, width);
+        [&](std::int64_t at, std::int64_t width, T* line) {
+          loops.columns_backward(pg + at, py + at, pr + at, line, lines.n, lines.inner, width);
         });
   });
   return cast(result, out.dtype());

@@ -8,13 +8,15 @@
 namespace fb {
 
 // float32 and float64. A line is normalised on its own: `rows` has the elements of a line side by
-// side, `columns` those of neighbouring lines (`stride` elements from one to the next of a line).
+// side, `columns` those of neighbouring lines (`stride` elements from one to the next of a line);
+// `line` has room for 2 n registers.
 template <class T>
 struct SoftmaxLoopsOf {
   void (*rows)(const T* x, T* out, std::int64_t rows, std::int64_t n);
-  void (*columns)(const T* x, T* out, std::int64_t n, std::int64_t stride, std::int64_t width);
+  void (*columns)(const T* x, T* out, T* line, std::int64_t n, std::int64_t stride,
+                  std::int64_t width);
   void (*rows_backward)(const T* grad, const T* out, T* result, std::int64_t rows, std::int64_t n);
-  void (*columns_backward)(const T* grad, const T* out, T* result, std::int64_t n,
+  void (*columns_backward)(const T* grad, const T* out, T* result, T* line, std::int64_t n,
                            std::int64_t stride, std::int64_t width);
 };
 struct SoftmaxLoops {

@@ -43,28 +43,32 @@ void rows_loop(const T* x, T* out, std::int64_t rows, std::int64_t n) {
   }
 }
 
+// A register of neighbouring lines at a time, kept side by side in `line`: their own elements lie
+// so far apart that they push each other out of the cache.
 template <bool is_log, class T>
-void columns_loop(const T* x, T* out, std::int64_t n, std::int64_t stride, std::int64_t width) {
+void columns_loop(const T* x, T* out, T* line, std::int64_t n, std::int64_t stride,
+                  std::int64_t width) {
+  constexpr int step = Vec<T>::size;
   for_registers<T>(width, [&](std::int64_t j, int count) FB_INLINED {
     const T* from = x + j;
     T* to = out + j;
     Vec<T> shift = load_lanes(from, count);
-    for (std::int64_t k = 1; k < n; ++k)
-      shift = max_second(load_lanes(from + k * stride, count), shift);
+    shift.store(line);
+    for (std::int64_t k = 1; k < n; ++k) {
+      const Vec<T> v = load_lanes(from + k * stride, count);
+      v.store(line + k * step);
+      shift = max_second(v, shift);
+    }
     Vec<T> sum(T(0));
     for (std::int64_t k = 0; k < n; ++k) {
-      const Vec<T> e = exp(load_lanes(from + k * stride, count) - shift);
-      if constexpr (!is_log) store_lanes(to + k * stride, e, count);
+      const Vec<T> moved = Vec<T>::load(line + k * step) - shift, e = exp(moved);
+      (is_log ? moved : e).store(line + k * step);
       sum += e;
     }
-    if constexpr (is_log) {
-      const Vec<T> log_sum = log(sum);
-      for (std::int64_t k = 0; k < n; ++k)
-        store_lanes(to + k * stride, load_lanes(from + k * stride, count) - shift - log_sum, count);
-    } else {
-      const Vec<T> scale = Vec<T>(T(1)) / sum;
-      for (std::int64_t k = 0; k < n; ++k)
-        store_lanes(to + k * stride, load_lanes(to + k * stride, count) * scale, count);
+    const Vec<T> last = is_log ? log(sum) : Vec<T>(T(1)) / sum;
+    for (std::int64_t k = 0; k < n; ++k) {
+      const Vec<T> v = Vec<T>::load(line + k * step);
+      store_lanes(to + k * stride, is_log ? v - last : v * last, count);
     }
   });
 }
@@ -97,18 +101,22 @@ void rows_backward(const T* grad, const T* out, T* result, std::int64_t rows, st
 }
 
 template <bool is_log, class T>
-void columns_backward(const T* grad, const T* out, T* result, std::int64_t n, std::int64_t stride,
-                      std::int64_t width) {
+void columns_backward(const T* grad, const T* out, T* result, T* line, std::int64_t n,
+                      std::int64_t stride, std::int64_t width) {
+  constexpr int step = Vec<T>::size;
+  T* outs = line + n * step;
   for_registers<T>(width, [&](std::int64_t j, int count) FB_INLINED {
     Vec<T> sum(T(0));
     for (std::int64_t k = 0; k < n; ++k) {
       const std::int64_t at = k * stride + j;
-      sum += weigh<is_log>(load_lanes(grad + at, count), load_lanes(out + at, count));
+      const Vec<T> g = load_lanes(grad + at, count), y = load_lanes(out + at, count);
+      g.store(line + k * step);
+      y.store(outs + k * step);
+      sum += weigh<is_log>(g, y);
     }
     for (std::int64_t k = 0; k < n; ++k) {
-      const std::int64_t at = k * stride + j;
-      const Vec<T> g = load_lanes(grad + at, count), y = load_lanes(out + at, count);
-      store_lanes(result + at, gradient<is_log>(g, y, sum), count);
+      const Vec<T> g = Vec<T>::load(line + k * step), y = Vec<T>::load(outs + k * step);
+      store_lanes(result + k * stride + j, gradient<is_log>(g, y, sum), count);
     }
   });
 }

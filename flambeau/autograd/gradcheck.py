@@ -14,6 +14,7 @@ from flambeau.autograd.differences import (
     tensor_from,
     unit_vector,
 )
+from flambeau.core.notices import warn
 from flambeau.core.tensor import Tensor
 
 TYPE_CHECKING = False  # see core/registry.py
@@ -307,14 +308,10 @@ def _check_inputs(inputs: tuple[Any, ...]) -> None:
         if not isinstance(x, Tensor) or not x.requires_grad:
             continue
         if x.dtype not in (_C.float64, _C.complex128):
-            from warnings import warn
-
             warn(
                 f"Input #{k} requires gradient and is not a double precision floating point or"
                 " complex. This check will likely fail if all the inputs are not of double"
                 " precision floating point or complex. ",
-                UserWarning,
-                stacklevel=3,
             )
         if any(st == 0 and size > 1 for st, size in zip(x.stride(), x.shape, strict=True)):
             raise RuntimeError(

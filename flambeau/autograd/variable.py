@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flambeau import _C
+from flambeau.core.notices import warn
 from flambeau.core.tensor import Tensor
 
 TYPE_CHECKING = False  # see core/registry.py
@@ -38,12 +39,7 @@ class Variable(metaclass=_VariableMeta):
         cls, data: Any = None, requires_grad: Any = False, volatile: Any = None
     ) -> Tensor:
         if volatile is not None:
-            import warnings
-
-            warnings.warn(
-                "volatile was removed and now has no effect. Use `with torch.no_grad():` instead.",
-                stacklevel=2,
-            )
+            warn("volatile was removed and now has no effect. Use `with torch.no_grad():` instead.")
         if data is None:
             data = Tensor()
         if not isinstance(data, Tensor):

@@ -6,6 +6,7 @@ Each is a context manager and a decorator; the state belongs to the thread.
 from __future__ import annotations
 
 from flambeau import _C
+from flambeau.core.notices import warn
 
 TYPE_CHECKING = False  # see core/registry.py
 if TYPE_CHECKING:
@@ -31,15 +32,12 @@ class _Mode:
         import functools
 
         if isinstance(function, type):
-            from warnings import warn
-
             warn(
                 "Decorating classes is deprecated and will be disabled in future versions. You "
                 "should only decorate functions or methods. To preserve the current behavior of "
                 "class decoration, you can directly decorate the `__init__` method and nothing "
                 "else.",
                 FutureWarning,
-                stacklevel=2,
             )
         code = getattr(function, "__code__", None)
         if code is not None and code.co_flags & 0x20:  # a generator: the mode holds while it runs

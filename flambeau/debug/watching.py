@@ -1,25 +1,31 @@
 """Mistakes of training loops that raise no error."""
 
 import functools
-import warnings
 
-from flambeau.nn import functional
+from flambeau.core import events
+from flambeau.core.notices import warn
 from flambeau.optim.optimizer import Optimizer
 
-# What must not come before a loss that applies the same function itself.
+# Losses by the operation that computes them, and what they apply to their input themselves: its
+# node and its name.
 _APPLIED_BY_LOSS = {
-    "cross_entropy": ("SoftmaxBackward0", "softmax"),
-    "binary_cross_entropy_with_logits": ("SigmoidBackward0", "sigmoid"),
+    "_cross_entropy": ("cross_entropy", "SoftmaxBackward0", "softmax"),
+    "_soft_cross_entropy": ("cross_entropy", "SoftmaxBackward0", "softmax"),
+    "_binary_cross_entropy_with_logits": (
+        "binary_cross_entropy_with_logits",
+        "SigmoidBackward0",
+        "sigmoid",
+    ),
 }
 
-# Operations that only rearrange: what matters is what was computed before.
+# Operations that only rearrange or choose: what matters is what was computed before.
 _REARRANGING = frozenset(
     f"{name}Backward0"
-    for name in ("View", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Permute", "T", "Flatten")
+    for name in (
+        *("View", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Permute", "T", "Flatten"),
+        *("Select", "Slice", "Index", "Clone"),
+    )
 )
-
-_watches = []
-_own_losses = {}
 
 
 class WatchWarning(UserWarning):
@@ -95,18 +101,19 @@ class Watch:
             self._handles.append(each.register_step_pre_hook(self._before_step))
             self._handles.append(each.register_step_post_hook(self._after_step))
         self._waiting = list(self._optimizers)  # those that have not stepped yet
-        _watches.append(self)
-        _stand_in_for_losses()
+        events.operations.add(self._after_operation)
 
     def close(self):
         """Stop watching."""
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
-        if self in _watches:
-            _watches.remove(self)
-        if not _watches:
-            _give_losses_back()
+        events.operations.remove(self._after_operation)
+
+    def __repr__(self):
+        count = len(self.findings)
+        title = f"{count} finding{'s' * (count != 1)}" if count else "nothing found"
+        return "\n  ".join([title, *self.findings])
 
     def __enter__(self):
         return self
@@ -117,7 +124,7 @@ class Watch:
     def _report(self, finding):
         if finding not in self.findings:
             self.findings.append(finding)
-            warnings.warn(finding, WatchWarning, stacklevel=4)
+            warn(finding, WatchWarning)
 
     # --- what happens in the loop -----------------------------------------------------------
 
@@ -151,6 +158,10 @@ class Watch:
         self._rates = {}
         self._unread |= self._reached & _owned([optimizer])
 
+    def _after_operation(self, op, arguments, *_):
+        if op.name in _APPLIED_BY_LOSS:
+            self._check_loss(arguments[0], *_APPLIED_BY_LOSS[op.name])
+
     # --- what is checked --------------------------------------------------------------------
 
     def _trainable(self):
@@ -178,11 +189,10 @@ class Watch:
                 f"{_listed(unreached)}"
             )
 
-    def _check_loss(self, name, scores):
-        node_name, function = _APPLIED_BY_LOSS[name]
+    def _check_loss(self, scores, loss, node_name, function):
         if _producer(scores) == node_name:
             self._report(
-                f"{name} applies {function} itself, but its input has been through {function} "
+                f"{loss} applies {function} itself, but its input has been through {function} "
                 "already: give it the scores"
             )
 
@@ -211,31 +221,3 @@ def _producer(tensor):
     while node is not None and node.name() in _REARRANGING:
         node = node.next_functions[0][0]
     return None if node is None else node.name()
-
-
-# --- seeing the inputs of losses ----------------------------------------------------------------
-
-
-def _stand_in_for_losses():
-    """Put functions that look at the scores first in the place of the losses."""
-    for name in _APPLIED_BY_LOSS:
-        if name not in _own_losses:
-            _own_losses[name] = getattr(functional, name)
-            setattr(functional, name, _looking(name, _own_losses[name]))
-
-
-def _looking(name, loss):
-    @functools.wraps(loss)
-    def look(*args, **kwargs):
-        scores = args[0] if args else kwargs.get("input")
-        for each in _watches:
-            each._check_loss(name, scores)
-        return loss(*args, **kwargs)
-
-    return look
-
-
-def _give_losses_back():
-    for name, loss in _own_losses.items():
-        setattr(functional, name, loss)
-    _own_losses.clear()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-import warnings
 from typing import Any
 
 from flambeau import _C
 from flambeau.core import generator
 from flambeau.core.errors import DTypeError, ShapeError
+from flambeau.core.notices import warn
 from flambeau.core.tensor import Tensor
 from flambeau.func import _tree
 from flambeau.func._batching import COMPOSED, align, by_position, in_place, rule_of
@@ -22,10 +22,9 @@ def _warn_of_loop(name: str) -> None:
     if name in _warned:
         return
     _warned.add(name)
-    warnings.warn(
+    warn(
         "There is a performance drop because we have not yet implemented the batching rule for "
-        f"{name}. Please file us an issue on GitHub so that we can prioritize its implementation.",
-        stacklevel=4,
+        f"{name}. Please file us an issue on GitHub so that we can prioritize its implementation."
     )
 
 

@@ -35,6 +35,8 @@ def _one_dtype(name, input, factor):
 
 def _added(name, input, product, beta, alpha):
     """beta * input + alpha * product; an input that does not count is not read."""
+    if type(beta) is type(alpha) is int and beta == alpha == 1 and input.shape == product.shape:
+        return input + product
     shape = _C.broadcast_shapes(input.shape, product.shape)
     require(
         shape == tuple(product.shape),
@@ -207,7 +209,10 @@ def addr(input, vec1, vec2, *, beta=1, alpha=1):
     vectors = vec1.ndim == vec2.ndim == 1
     alike = input.dtype == vec1.dtype == vec2.dtype and input._is_contiguous()
     if vectors and alike and input.dtype.is_floating_point and alpha != 0:
-        return kernels(input).addmm(input, vec1.unsqueeze(1), vec2.unsqueeze(0), beta, alpha)
+        column, row = vec1.unsqueeze(1), vec2.unsqueeze(0)
+        if type(alpha) is int and beta == 1 and input.shape == (*vec1.shape, *vec2.shape):
+            return kernels(input).ternary("addcmul", input, column, row, alpha)
+        return kernels(input).addmm(input, column, row, beta, alpha)
     return _added("addr", input, outer(vec1, vec2), beta, alpha)
 
 

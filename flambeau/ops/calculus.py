@@ -61,12 +61,10 @@ def diff(input, n=1, dim=-1, prepend=None, append=None):
             )
     parts = [x for x in (prepend, input, append) if x is not None]
     values = cat(parts, axis) if len(parts) > 1 else input
+    whole = (slice(None),) * axis
+    later, earlier = (*whole, slice(1, None)), (*whole, slice(None, -1))
     for _ in range(min(n, values.shape[axis])):
-        length = max(values.shape[axis] - 1, 0)
-        after, before = (
-            values.narrow(axis, min(1, values.shape[axis]), length),
-            values.narrow(axis, 0, length),
-        )
+        after, before = values[later], values[earlier]
         values = after ^ before if values.dtype == _C.bool else after - before
     return values
 

@@ -143,7 +143,12 @@ def _converted(self, dtype, copy=False, memory_format=None):
     if memory_format is None or memory_format is _layout.preserve_format:
         return self
     moved = self.contiguous(memory_format)
-    return moved if moved is self else named("ToCopyBackward0", moved)
+    if moved is self:
+        if memory_format is _layout.suggested(self):
+            return self
+        # In both formats at once, as one channel is: its strides are still to say which it is.
+        moved = self.clone(memory_format=memory_format)
+    return named("ToCopyBackward0", moved)
 
 
 def to(self, *args, **kwargs):

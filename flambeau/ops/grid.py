@@ -16,7 +16,7 @@ from flambeau.core.registry import checked, function, op
 from flambeau.ops._declare import require_tensors
 from flambeau.ops.join import stack
 from flambeau.ops.masks import where
-from flambeau.ops.ranges import arange
+from flambeau.ops.ranges import linspace
 
 _MODES = ("bilinear", "nearest", "bicubic")
 _PADDINGS = ("zeros", "border", "reflection")
@@ -336,11 +336,15 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
 
 
 def _line(n, like, align_corners):
-    """Coordinates of n elements from -1 to 1."""
+    """Coordinates of n elements from -1 to 1.
+
+    In the order of PyTorch's operations: under the identity the points lie on the pixels' centres,
+    where the slope of a sample jumps, so that the last bit decides which slope a network sees.
+    """
     if n == 1:
         return like.new_zeros((1,))
-    steps = arange(n, dtype=like.dtype) * 2
-    return steps / (n - 1) - 1 if align_corners else (steps + 1) / n - 1
+    line = linspace(-1, 1, n, dtype=like.dtype)
+    return line if align_corners else line * (n - 1) / n
 
 
 def _base(theta, sizes, align_corners):

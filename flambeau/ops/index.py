@@ -39,6 +39,10 @@ def _index_put_samples(s):
     yield s(s.tensor(4, 3), [s.mask(4, 3)], s.tensor())
 
 
+def _put(out, indices, values, accumulate=False):
+    kernels(out).index_put(out, list(indices), _values_like(values, out), accumulate)
+
+
 @op(methods=("index_put",), inplace=True, out=False, samples=_index_put_samples)
 def index_put(input, indices, values, accumulate=False):
     """A copy of input with `input[indices] = values`.
@@ -60,8 +64,11 @@ def index_put(input, indices, values, accumulate=False):
         tensor([2., 1.])
     """
     out = kernels(input).clone(input)
-    kernels(input).index_put(out, list(indices), _values_like(values, input), accumulate)
+    _put(out, indices, values, accumulate)
     return out
+
+
+index_put.writer(_put)
 
 
 @index_put.vjp("input")

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 
 from flambeau import _C
 from flambeau.backends import kernels
-from flambeau.core.errors import LinAlgError, ShapeError
+from flambeau.core.errors import LinAlgError, RuntimeFailure, ShapeError
 from flambeau.core.tensor import Tensor
 
 __all__ = ["LinAlgError"]
@@ -68,6 +68,21 @@ def check_square(op, A):
 def type_name(dtype):
     """A dtype as torch's messages name it: Float, ComplexDouble."""
     return _C.type_name(dtype)
+
+
+def check_phase(turns, vectors, name):
+    """Complex vectors are given up to a phase, which a function of them must not depend on."""
+    if not vectors.is_complex() or not turns.numel() or turns.is_meta or any_phase.get():
+        return
+    found = turns.diagonal(0, -2, -1).imag.abs().max().item()
+    scale = turns.abs().max().item()
+    precision = 1e-2 if vectors.element_size() == 8 else 1e-6
+    if found > precision * max(scale, 1.0):
+        raise RuntimeFailure(
+            f"{name}_backward: The eigenvectors in the complex case are specified up to "
+            "multiplication by e^{i phi}. The specified loss function depends on this quantity, so "
+            "it is ill-defined."
+        )
 
 
 # ---- samples ----

@@ -7,7 +7,7 @@ from flambeau.core import return_types
 from flambeau.core.registry import op
 from flambeau.ops._declare import conj
 from flambeau.ops.linalg_common import identity_like, squares
-from flambeau.ops.linalg_factors import _parts
+from flambeau.ops.linalg_lu import _parts
 from flambeau.ops.linalg_solve import _solve, inverse
 from flambeau.ops.masks import where
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from flambeau.backends import kernels
 from flambeau.core import return_types
 from flambeau.core.errors import ArgumentValueError, RuntimeFailure, ShapeError
+from flambeau.core.notices import warn
 from flambeau.core.registry import function, op
 from flambeau.ops.linalg_common import by_columns, check_matrix, triangle
-from flambeau.ops.linalg_factors import linalg_lu_solve, lu_factor_ex
+from flambeau.ops.linalg_lu import linalg_lu_solve, lu_factor_ex
 from flambeau.ops.linalg_orthogonal import linalg_qr
+from flambeau.ops.linalg_singular import linalg_svd, pinv, svdvals
 from flambeau.ops.linalg_solve import solve_triangular
-from flambeau.ops.linalg_spectral import linalg_svd, pinv, svdvals
 
 # ---- other names and orders of arguments ----
 
@@ -68,12 +69,9 @@ def lu(A, pivot=True, get_infos=False, out=None):
         ...     flambeau.lu(flambeau.eye(2))[1]
         tensor([1, 2], dtype=torch.int32)
     """
-    import warnings
-
-    warnings.warn(
+    warn(
         "torch.lu is deprecated in favor of torch.linalg.lu_factor / torch.linalg.lu_factor_ex and "
-        "will be removed in a future PyTorch release.",
-        stacklevel=2,
+        "will be removed in a future PyTorch release."
     )
     found = tuple(lu_factor_ex(A, pivot=pivot))[: 3 if get_infos else 2]
     if out is None:

@@ -9,8 +9,8 @@ from flambeau.core.registry import function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import require_tensors
 from flambeau.ops.linalg_common import check_matrix, regular
+from flambeau.ops.linalg_singular import svdvals
 from flambeau.ops.linalg_solve import inv_ex
-from flambeau.ops.linalg_spectral import svdvals
 from flambeau.ops.masks import where
 from flambeau.ops.reduce_common import share_of_extreme, unreduced
 from flambeau.ops.views import _axis

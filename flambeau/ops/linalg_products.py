@@ -1,202 +1,30 @@
-"""Products and powers of matrices, and functions made of them."""
+"""Products of several matrices, of vectors, and what is read off or made of those."""
 
 from __future__ import annotations
+
+from functools import lru_cache
 
 from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core.errors import DTypeError, ShapeError, UnsupportedError
-from flambeau.core.layout import contiguous_format
-from flambeau.core.numeric import whole
+from flambeau.core.notices import warn
 from flambeau.core.registry import function, op
 from flambeau.core.tensor import Tensor
 from flambeau.ops._declare import conj
-from flambeau.ops.join import cat, stack
-from flambeau.ops.linalg_common import check_square, identity_like, regular
-from flambeau.ops.linalg_solve import inverse, solve
+from flambeau.ops.join import cat
 from flambeau.ops.matmul import mm, vdot
 from flambeau.ops.parts import diagonal
 from flambeau.ops.views import _axis
 
-# ---- powers and the exponential ----
-
-
-def _power_samples(s):
-    for n in (0, 1, 2, 3, 5, -1, -2):
-        yield s(regular(s, 2, 3, 3), n)
-    yield s(s.tensor(0, 0), 3)
-
-
-def _integer(n, name):
-    if isinstance(n, bool) or whole(n) is None:
-        raise TypeError(f"{name}(): argument 'n' (position 2) must be int, not {type(n).__name__}")
-    return whole(n)
-
-
-@op(methods=("matrix_power",), samples=_power_samples)
-def matrix_power(input, n):
-    """The n-th power of square matrices, by repeated squaring; of the inverse for negative n.
-
-    Args:
-        input: (..., m, m).
-        n: an integer.
-
-    Raises:
-        LinAlgError: if n is negative and a matrix has no inverse.
-
-    Example:
-        >>> flambeau.matrix_power(flambeau.tensor([[1., 1.], [0., 1.]]), 3)
-        tensor([[1., 3.],
-                [0., 1.]])
-    """
-    check_square("linalg.matrix_power", input)
-    n = _integer(n, "matrix_power")
-    if n == -1:
-        return inverse(input)
-    if n < 0:
-        input, n = inverse(input), -n
-    if n == 0:
-        return input.clone(memory_format=contiguous_format).copy_(identity_like(input))
-    if n == 1:
-        return input.clone(memory_format=contiguous_format)
-    result = None
-    while True:
-        if n & 1:
-            result = input if result is None else result @ input
-        n >>= 1
-        if not n:
-            return result
-        input = input @ input
-
-
-# Numerators of the Pade approximants of exp and the norms up to which each is exact to the
-# precision of float64: N. Higham, "The scaling and squaring method for the matrix exponential
-# revisited" (2005), table 2.3.
-_PADE = (
-    (1.495585217958292e-2, (120.0, 60.0, 12.0, 1.0)),
-    (2.539398330063230e-1, (30240.0, 15120.0, 3360.0, 420.0, 30.0, 1.0)),
-    (
-        9.504178996162932e-1,
-        (17297280.0, 8648640.0, 1995840.0, 277200.0, 25200.0, 1512.0, 56.0, 1.0),
-    ),
-    (
-        2.097847961257068,
-        (
-            *(17643225600.0, 8821612800.0, 2075673600.0, 302702400.0, 30270240.0, 2162160.0),
-            *(110880.0, 3960.0, 90.0, 1.0),
-        ),
-    ),
-    (
-        5.371920351148152,
-        (
-            *(64764752532480000.0, 32382376266240000.0, 7771770303897600.0, 1187353796428800.0),
-            *(129060195264000.0, 10559470521600.0, 670442572800.0, 33522128640.0, 1323241920.0),
-            *(40840800.0, 960960.0, 16380.0, 182.0, 1.0),
-        ),
-    ),
-)
-
-
-def _pade(A, coefficients):
-    """exp(A) from its Pade approximant: (V - U)^-1 (V + U) with U odd and V even in A."""
-    b, one = coefficients, identity_like(A)
-    square = A @ A
-    if len(b) == 14:
-        A4 = square @ square
-        A6 = A4 @ square
-        odd = A6 @ (b[13] * A6 + b[11] * A4 + b[9] * square)
-        odd = odd + b[7] * A6 + b[5] * A4 + b[3] * square + b[1] * one
-        even = A6 @ (b[12] * A6 + b[10] * A4 + b[8] * square)
-        even = even + b[6] * A6 + b[4] * A4 + b[2] * square + b[0] * one
-    else:
-        odd, even, power = b[1] * one, b[0] * one, square
-        for k in range(2, len(b), 2):
-            even = even + b[k] * power
-            odd = odd + b[k + 1] * power
-            if k + 2 < len(b):
-                power = power @ square
-    U = A @ odd
-    return kernels(A).solve(even - U, even + U, False, "matrix_exp")[0]
-
-
-def _exponential(A):
-    """Scaling, approximation and squaring; each matrix of a batch is scaled for itself."""
-    if A.is_meta:
-        return _pade(A, _PADE[0][1]).contiguous()
-    size = A.abs().sum(-2).amax(-1)
-    size = size.masked_fill(~size.isfinite(), 0)  # the result is NaN, however scaled
-    largest = size.max().item()
-    for bound, coefficients in _PADE:
-        if largest <= bound:
-            return _pade(A, coefficients).contiguous()
-    bound, coefficients = _PADE[-1]
-    squarings = (size / bound).log2().ceil().clamp(min=0)
-    scaled = A * (2.0**-squarings)[..., None, None]
-    result = _pade(scaled, coefficients)
-    for k in range(int(squarings.max().item())):
-        again = (squarings > k)[..., None, None]
-        result = _C.where(again, result @ result, result)
-    return result
-
-
-def _exponential_samples(s):
-    if s.dtype == _C.bfloat16:
-        raise TypeError("torch's exponential in this dtype has infinities where ours has none")
-    yield s(s.tensor(3, 3))
-    yield s(s.tensor(2, 2, 3, 3, low=-0.3, high=0.3))
-    yield s(s.tensor(2, 2, low=-0.02, high=0.02))
-    yield s(-2 * regular(s, 2, 4, 4))  # a norm that needs scaling
-    yield s(s.tensor(1, 1))
-    yield s(s.tensor(0, 0))
-    yield s(s.tensor(0, 2, 2))
-
-
-@op(methods=("matrix_exp",), backward_name="LinalgMatrixExp", samples=_exponential_samples)
-def matrix_exp(input):
-    """The matrix exponential, the sum of A^k / k!.
-
-    Args:
-        input: (..., n, n).
-
-    Raises:
-        ShapeError: if the matrices are not square.
-
-    Example:
-        >>> flambeau.linalg.matrix_exp(flambeau.zeros(2, 2))
-        tensor([[1., 0.],
-                [0., 1.]])
-    """
-    check_square("linalg.matrix_exp", input)
-    dtype = input.dtype
-    if not (dtype.is_floating_point or dtype.is_complex):
-        raise DTypeError(
-            "linalg.matrix_exp: Expected a floating point or complex tensor as input. Got "
-            f"{_C.type_name(dtype)}"
-        )
-    if not input.numel():
-        return input.clone()
-    if dtype in (_C.float16, _C.bfloat16):
-        return _exponential(input.to(_C.float32)).to(dtype)
-    return _exponential(input)
-
-
-@matrix_exp.vjp("input")
-def _(g, input):
-    # The derivative in the direction G is a corner of exp([[A, G], [0, A]]): C. Van Loan,
-    # "Computing integrals involving the matrix exponential" (1978).
-    A, n = input.mH, input.shape[-1]
-    upper = cat((A, g), -1)
-    lower = cat((A.new_zeros(A.shape), A), -1)
-    return matrix_exp(cat((upper, lower), -2))[..., :n, n:]
-
-
 # ---- products of several matrices ----
 
 
+@lru_cache(maxsize=256)
 def _best_splits(sizes):
     """Where to split each run of factors, by the least number of multiplications.
 
     Args:
-        sizes: rows of the factors, and columns of the last one.
+        sizes: a tuple: rows of the factors, and columns of the last one.
     """
     count = len(sizes) - 1
     cost = [[0] * count for _ in range(count)]
@@ -221,7 +49,7 @@ def _product(matrices, split, i, j):
 def _chain(matrices):
     return _product(
         matrices,
-        _best_splits([*(m.shape[0] for m in matrices), matrices[-1].shape[1]]),
+        _best_splits((*(m.shape[0] for m in matrices), matrices[-1].shape[1])),
         0,
         len(matrices) - 1,
     )
@@ -309,12 +137,9 @@ def chain_matmul(*matrices, out=None):
         ...     flambeau.chain_matmul(flambeau.ones(1, 2), flambeau.ones(2, 3))
         tensor([[2., 2., 2.]])
     """
-    import warnings
-
-    warnings.warn(
+    warn(
         "torch.chain_matmul is deprecated and will be removed in a future PyTorch release. Use "
-        "torch.linalg.multi_dot instead, which takes a list of matrices.",
-        stacklevel=2,
+        "torch.linalg.multi_dot instead, which takes a list of matrices."
     )
     if len(matrices) == 1 and isinstance(matrices[0], (list, tuple)):
         matrices = tuple(matrices[0])
@@ -421,8 +246,7 @@ def linalg_cross(input, other, *, dim=-1):
             f"linalg.cross: expected scalar type {_C.type_name(input.dtype)} but found "
             f"{_C.type_name(other.dtype)}"
         )
-    (a0, a1, a2), (b0, b1, b2) = input.unbind(axis), other.unbind(axis)
-    return stack((a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0), axis)
+    return kernels(input).cross(input, other, axis)
 
 
 @linalg_cross.vjp("input", "other")
@@ -555,103 +379,3 @@ def linalg_vander(x, *, N=None):
     _C.empty((*x.shape, count), x.dtype)  # refuses what does not fit into memory
     powers = x.unsqueeze(-1).expand((*x.shape, count - 1)).cumprod(-1)
     return cat((x.new_full((*x.shape, 1), 1), powers), -1)
-
-
-# ---- tensors as matrices ----
-
-
-def _count(sizes):
-    count = 1
-    for size in sizes:
-        count *= size
-    return count
-
-
-@op(
-    name="linalg.tensorinv",
-    public=False,
-    torch="linalg.tensorinv",
-    samples=lambda s: [
-        s((regular(s, 6, 6)).reshape(2, 3, 6), 2),
-        s((regular(s, 6, 6)).reshape(6, 3, 2), ind=1),
-    ],
-)
-def tensorinv(input, ind=2):
-    """The inverse for `tensordot`: of the matrix whose rows are the first `ind` axes.
-
-    Args:
-        input: a tensor whose first `ind` sizes have the product of the others.
-        ind: how many axes count as rows.
-
-    Returns:
-        The tensor X with the axes in the other order for which
-        `tensordot(X, tensordot(input, Y, input.ndim - ind), ind)` is Y.
-
-    Raises:
-        LinAlgError: if there is no inverse.
-        ShapeError: if the sizes do not fit.
-
-    Example:
-        >>> A = 2 * flambeau.eye(4).reshape(2, 2, 4)
-        >>> inverse = flambeau.linalg.tensorinv(A)
-        >>> inverse.shape, inverse[3]
-        (torch.Size([4, 2, 2]), tensor([[0.0000, 0.0000],
-                [0.0000, 0.5000]]))
-    """
-    if isinstance(ind, bool) or whole(ind) is None:
-        raise TypeError(f"linalg_tensorinv(): argument 'ind' must be int, not {type(ind).__name__}")
-    ind = whole(ind)
-    if ind <= 0:
-        raise ShapeError(f"Expected a strictly positive integer for 'ind', but got {ind}")
-    rows, columns = input.shape[:ind], input.shape[ind:]
-    if _count(rows) != _count(columns):
-        raise ShapeError(
-            "Expected self to satisfy the requirement prod(self.shape[ind:]) == "
-            f"prod(self.shape[:ind]), but got {_count(columns)} != {_count(rows)}"
-        )
-    flat = input.reshape(_count(rows), _count(columns))
-    return inverse(flat).reshape(*columns, *rows)
-
-
-@op(
-    name="linalg.tensorsolve",
-    public=False,
-    torch="linalg.tensorsolve",
-    samples=lambda s: [
-        s(regular(s, 6, 6).reshape(2, 3, 6), s.tensor(2, 3)),
-        s(regular(s, 6, 6).reshape(2, 3, 6).movedim(-1, 1), s.tensor(2, 3), dims=(1,)),
-    ],
-)
-def tensorsolve(input, other, dims=None):
-    """The solution X of tensordot(A, X, X.ndim) = B.
-
-    Args:
-        input: A, of B's axes and then those of X.
-        other: B.
-        dims: axes of A that are moved to the end first.
-
-    Raises:
-        LinAlgError: if there is no solution.
-        ShapeError: if the sizes do not fit.
-
-    Example:
-        >>> A = 2 * flambeau.eye(2).reshape(2, 1, 2)
-        >>> flambeau.linalg.tensorsolve(A, flambeau.tensor([[6.0], [8.0]]))
-        tensor([3., 4.])
-    """
-    if dims is not None:
-        moved = [_axis(d, input.ndim) for d in ((dims,) if isinstance(dims, int) else dims)]
-        input = input.permute([d for d in range(input.ndim) if d not in moved] + moved)
-    sizes = input.shape[other.ndim :]
-    rows = _count(input.shape[: other.ndim])
-    if rows != _count(sizes):
-        raise ShapeError(
-            "Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == "
-            f"prod(self.shape[:other.ndim]), but got {_count(sizes)} != {rows}"
-        )
-    if rows != other.numel():
-        raise ShapeError(
-            f"linalg.tensorsolve: the sizes must fit: input is {tuple(input.shape)}, other is "
-            f"{tuple(other.shape)}"
-        )
-    return solve(input.reshape(rows, rows), other.reshape(rows)).reshape(sizes)

@@ -15,10 +15,10 @@ from flambeau.core.numeric import finfo
 from flambeau.core.registry import function
 from flambeau.core.tensor import Tensor
 from flambeau.ops.join import cat, stack
+from flambeau.ops.linalg_cholesky import cholesky_ex
 from flambeau.ops.linalg_common import check_matrix, identity_like, wants_grad
-from flambeau.ops.linalg_factors import cholesky_ex
+from flambeau.ops.linalg_eigen import eigh
 from flambeau.ops.linalg_solve import solve, solve_triangular
-from flambeau.ops.linalg_spectral import eigh
 
 #: The options of `method="ortho"`: see `lobpcg`.
 _COUNTS = {"ortho_i_max": 3, "ortho_j_max": 3}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flambeau import _C
 from flambeau.backends import kernels
-from flambeau.core.errors import RuntimeFailure, ShapeError, require
+from flambeau.core.errors import ShapeError, require
 from flambeau.core.registry import checked, function, op
 from flambeau.ops._declare import require_tensors
 from flambeau.ops.linalg_norms import vector_norm
@@ -46,20 +46,6 @@ def _rows(name, input, target, per_class):
             f"{list(input.shape)}"
         )
     return input, target.reshape(shape)
-
-
-def _chosen(name, input, numbers):
-    """The scores of the classes with these numbers.
-
-    Raises:
-        RuntimeError: if there is no such class.
-    """
-    try:
-        return input.gather(-1, numbers)
-    except IndexError:
-        raise RuntimeFailure(
-            f"{name}: argument #2 'target' is out of range: input is {tuple(input.shape)}"
-        ) from None
 
 
 @checked
@@ -214,6 +200,17 @@ def _row_share(g, input, reduction):
     return (g / (input.shape[-1] * max(rows, 1))).unsqueeze(-1)
 
 
+def _each_row(g, rows, reduction):
+    """The gradient that reaches each row's loss, as a vector."""
+    share = (g / len(rows) if reduction == "mean" and len(rows) else g).reshape(-1)
+    return share if reduction == "none" else share.expand(len(rows))
+
+
+def _as_rows(input, target):
+    """Scores of one or several rows as a matrix, and the classes of the rows."""
+    return input.reshape(-1, input.shape[-1]), target.reshape(-1)
+
+
 def _multi_margin_samples(s):
     for p, reduction in ((1, "none"), (2, "none"), (2, "sum"), (1, "mean")):
         yield s(s.tensor(3, 4), s.indices(3, high=4), p, 0.7, s.tensor(4), reduction)
@@ -230,13 +227,8 @@ def _multi_margin_samples(s):
 )
 def _multi_margin(input, target, p=1, margin=1.0, weight=None, reduction="mean"):
     """Scores (rows, classes) or (classes); the number of the class of each row."""
-    numbers = target.unsqueeze(-1)
-    terms = (margin - _chosen("multi_margin_loss", input, numbers) + input).clamp_(min=0)
-    if p == 2:
-        terms.square_()
-    if weight is not None:
-        terms.mul_(weight[numbers])
-    return _reduced(terms.scatter_(-1, numbers, 0).sum(-1) / input.shape[-1], reduction)
+    loss = kernels(input).multi_margin(*_as_rows(input, target), p, margin, weight)
+    return _reduced(loss.reshape(target.shape), reduction)
 
 
 @_multi_margin.vjp("input")
@@ -248,6 +240,14 @@ def _(g, input, target, p, margin, weight, reduction):
         slope = slope * weight[numbers]
     others = slope.scatter(-1, numbers, 0)
     return others.scatter_add(-1, numbers, -others.sum(-1, True)) * _row_share(g, input, reduction)
+
+
+@_multi_margin.fast_vjp("input")
+def _(g, input, target, p, margin, weight, reduction):
+    rows, numbers = _as_rows(input, target)
+    share = _each_row(g, rows, reduction)
+    slope = kernels(g).multi_margin_backward(share, rows, numbers, p, margin, weight)
+    return slope.reshape(input.shape)
 
 
 @_multi_margin.vjp("weight")
@@ -345,9 +345,7 @@ def _(g, input, target, reduction):
 def _(g, input, target, reduction):
     shape = -1, input.shape[-1]
     rows = input.reshape(shape)
-    share = (g / len(rows) if reduction == "mean" and len(rows) else g).reshape(-1)
-    if reduction != "none":
-        share = share.expand(len(rows))
+    share = _each_row(g, rows, reduction)
     slope = kernels(g).multilabel_margin_backward(share, rows, target.reshape(shape))
     return slope.reshape(input.shape)
 

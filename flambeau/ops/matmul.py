@@ -419,14 +419,15 @@ def kron(input, other):
         >>> flambeau.kron(flambeau.tensor([1, 10]), flambeau.tensor([1, 2]))
         tensor([ 1,  2, 10, 20])
     """
-    n = max(input.ndim, other.ndim)
-    first = (1,) * (n - input.ndim) + tuple(input.shape)
-    second = (1,) * (n - other.ndim) + tuple(other.shape)
+    first, second = tuple(input.shape), tuple(other.shape)
+    n = max(len(first), len(second))
+    first, second = (1,) * (n - len(first)) + first, (1,) * (n - len(second)) + second
     sizes = [a * b for a, b in zip(first, second, strict=True)]
     spread = [size for x in first for size in (x, 1)]
     within = [size for x in second for size in (1, x)]
     left, right = input.reshape(spread), other.reshape(within)
-    if n > 1 and input.is_contiguous() and other.is_contiguous():
+    many = input.numel() * other.numel() > 4096
+    if many and n > 1 and input.is_contiguous() and other.is_contiguous():
         # The last axis is written out in both, so that they are multiplied line by line.
         pair = (first[-1], second[-1])
         left = left.expand(*spread[:-2], *pair).reshape(*spread[:-2], sizes[-1])

@@ -34,6 +34,10 @@ def _add_samples(s):
     yield s(s.tensor(2, 3, 4), 1, s.indices(2, high=3), s.tensor(2, 2, 4), alpha=2)
 
 
+def _add_slices(out, dim, index, source, alpha=1):
+    kernels(out).index_add(out, dim, index, source, alpha)
+
+
 @op(methods=("index_add",), inplace=True, samples=_add_samples, exact_out=True)
 def index_add(input, dim, index, source, *, alpha=1):
     """A copy of input with `alpha * source` added to some slices; those named twice get both.
@@ -55,10 +59,11 @@ def index_add(input, dim, index, source, *, alpha=1):
         tensor([4., 0., 2.])
     """
     out = _row_major_copy(input)
-    kernels(input).index_add(out, dim, index, source, alpha)
+    _add_slices(out, dim, index, source, alpha)
     return out
 
 
+index_add.writer(_add_slices)
 index_add.vjp("input")(lambda g: g)
 
 
@@ -72,6 +77,13 @@ def _copy_samples(s):
     yield s(s.tensor(4, 3), 0, _C.arange(3, -1, 3, _C.int64), s.tensor(3, 3))
     yield s(s.tensor(2, 3), -1, _C.arange(0, 2, 2, _C.int64), s.tensor(2, 2))
     yield s(s.tensor(), 0, _C.arange(0, 1, 1, _C.int64), s.tensor())
+
+
+def _copy_slices(out, dim, index, source):
+    if index.ndim > 1:
+        raise IndexError(f"index_copy_(): Index should have dimension 1 or 0 (got {index.ndim})")
+    places = [None] * _axis(dim, out.ndim) + [index]
+    kernels(out).index_put(_with_axes(out), places, _with_axes(source), False)
 
 
 @op(methods=("index_copy",), inplace=True, samples=_copy_samples, exact_out=True)
@@ -92,12 +104,12 @@ def index_copy(input, dim, index, source):
         >>> flambeau.zeros(3).index_copy(0, flambeau.tensor([2, 0]), flambeau.tensor([1.0, 2.0]))
         tensor([2., 0., 1.])
     """
-    if index.ndim > 1:
-        raise IndexError(f"index_copy_(): Index should have dimension 1 or 0 (got {index.ndim})")
-    dim = _axis(dim, input.ndim)
     out = _row_major_copy(input)
-    kernels(input).index_put(_with_axes(out), [None] * dim + [index], _with_axes(source), False)
+    _copy_slices(out, dim, index, source)
     return out
+
+
+index_copy.writer(_copy_slices)
 
 
 @index_copy.vjp("input")
@@ -106,6 +118,12 @@ def _(g, dim, index):
 
 
 index_copy.vjp("source")(lambda g, dim, index: index_select(g, dim, index))
+
+
+def _fill_slices(out, dim, index, value):
+    value = value.detach() if isinstance(value, Tensor) else value
+    places = [None] * _axis(dim, out.ndim) + [index]
+    kernels(out).index_put(_with_axes(out), places, _values_like(value, out), False)
 
 
 @op(
@@ -137,14 +155,12 @@ def index_fill(input, dim, index, value):
         tensor([[7., 0., 7.],
                 [7., 0., 7.]])
     """
-    dim = _axis(dim, input.ndim)
     out = kernels(input).clone(input)
-    value = value.detach() if isinstance(value, Tensor) else value
-    values = _values_like(value, input)
-    kernels(input).index_put(_with_axes(out), [None] * dim + [index], values, False)
+    _fill_slices(out, dim, index, value)
     return out
 
 
+index_fill.writer(_fill_slices)
 index_fill.vjp("input")(lambda g, dim, index: g.index_fill(dim, index, 0))
 # A place that is named twice is filled once.
 index_fill.vjp("value")(lambda g, dim, index: (g - g.index_fill(dim, index, 0)).sum())
@@ -164,6 +180,10 @@ def _scatter_samples(s):
     yield s(s.tensor(4, 3), 0, _distinct_rows(s, 2, 2), s.tensor(2, 2))
 
 
+def _set_elements(out, dim, index, src):
+    kernels(out).scatter(out, dim, index, _values_like(src, out), 0)
+
+
 @op(
     overloads={"src number": "ScatterBackward1"},
     inplace=True,
@@ -176,10 +196,11 @@ def _scatter_samples(s):
 def _scatter(input, dim, index, src):
     """A copy of input with input[index[i][j]][j] = src[i][j] (dim = 0)."""
     out = _row_major_copy(input)
-    kernels(input).scatter(out, dim, index, _values_like(src, input), 0)
+    _set_elements(out, dim, index, src)
     return out
 
 
+_scatter.writer(_set_elements)
 _scatter.vjp("input")(lambda g, dim, index: g.scatter(dim, index, 0))
 _scatter.vjp("src")(lambda g, dim, index: g.gather(dim, index))
 
@@ -187,6 +208,10 @@ _scatter.vjp("src")(lambda g, dim, index: g.gather(dim, index))
 def _scatter_add_samples(s):
     yield s(s.tensor(3, 4), 0, s.indices(5, 4, high=3), s.tensor(5, 4))
     yield s(s.tensor(2, 3, 4), -1, s.indices(2, 2, 5, high=4), s.tensor(2, 2, 5))
+
+
+def _add_elements(out, dim, index, src):
+    kernels(out).scatter(out, dim, index, _values_like(src, out), 1)
 
 
 @op(methods=("scatter_add",), inplace=True, samples=_scatter_add_samples, exact_out=True)
@@ -212,10 +237,11 @@ def scatter_add(input, dim, index, src):
         tensor([4., 0., 2.])
     """
     out = _row_major_copy(input)
-    kernels(input).scatter(out, dim, index, _values_like(src, input), 1)
+    _add_elements(out, dim, index, src)
     return out
 
 
+scatter_add.writer(_add_elements)
 scatter_add.vjp("input")(lambda g: g)
 scatter_add.vjp("src")(lambda g, dim, index: g.gather(dim, index))
 
@@ -470,6 +496,28 @@ def _put_samples(s):
     yield s(s.tensor(4), s.indices(0, high=1), s.tensor(0))
 
 
+def _put_elements(out, index, source, accumulate=False):
+    if index.dtype != _C.int64:
+        raise RuntimeError(f"put_(): Expected a long tensor for index, but got {index.dtype}")
+    if source.dtype != out.dtype:
+        raise RuntimeError(
+            "put_(): self and source expected to have the same dtype, but got self.dtype ="
+            f" {out.dtype} and source.dtype = {source.dtype}"
+        )
+    if source._numel != index._numel:
+        raise IndexError(
+            "put_(): Expected source and index to have the same number of elements, but got"
+            f" source.numel() = {source._numel}, index.numel() = {index._numel}"
+        )
+    if not index._numel:
+        return
+    line = _C.reshape(out, (-1,))
+    places, values = _C.reshape(index, (-1,)), _C.reshape(source, (-1,))
+    kernels(out).index_put(line, [places], values, accumulate)
+    if not out._is_contiguous():  # then `line` is a copy, unless its elements are a view
+        _C.copy_into(out, _C.reshape(line, out.shape))
+
+
 @op(methods=("put",), inplace=True, samples=_put_samples)
 def put(input, index, source, accumulate=False):
     """A copy whose elements that index names, counted in row-major order, come from source.
@@ -489,27 +537,12 @@ def put(input, index, source, accumulate=False):
         tensor([[0., 1.],
                 [1., 0.]])
     """
-    if index.dtype != _C.int64:
-        raise RuntimeError(f"put_(): Expected a long tensor for index, but got {index.dtype}")
-    if source.dtype != input.dtype:
-        raise RuntimeError(
-            "put_(): self and source expected to have the same dtype, but got self.dtype ="
-            f" {input.dtype} and source.dtype = {source.dtype}"
-        )
-    if source._numel != index._numel:
-        raise IndexError(
-            "put_(): Expected source and index to have the same number of elements, but got"
-            f" source.numel() = {source._numel}, index.numel() = {index._numel}"
-        )
-    out = _row_major_copy(input)
-    if index._numel:
-        places, values = _C.reshape(index, (-1,)), _C.reshape(source, (-1,))
-        kernels(input).index_put(_C.reshape(out, (-1,)), [places], values, accumulate)
-    if input._is_contiguous():
-        return out
-    dense = _C.empty_like(input, input.dtype)
-    _C.copy_into(dense, out)
-    return dense
+    out = kernels(input).clone(input)
+    _put_elements(out, index, source, accumulate)
+    return out
+
+
+put.writer(_put_elements)
 
 
 @put.vjp("input")

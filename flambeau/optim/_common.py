@@ -5,6 +5,7 @@ from flambeau.core.dtype import float32, float64, get_default_dtype
 from flambeau.core.errors import ArgumentTypeError, ArgumentValueError
 from flambeau.core.grad_mode import enable_grad, no_grad, set_grad_enabled
 from flambeau.core.tensor import Tensor
+from flambeau.ops.complex import view_as_complex, view_as_real
 from flambeau.ops.creation import zeros_like
 from flambeau.ops.values import tensor
 from flambeau.optim.optimizer import Optimizer
@@ -114,8 +115,7 @@ class FusedOptimizer(GroupedOptimizer):
         if group["differentiable"]:
             with set_grad_enabled(True):
                 for param, grad, state in zip(params, grads, states, strict=True):
-                    state["step"] = state["step"] + 1
-                    self._step_recorded(group, param, grad, state)
+                    _record(self, group, param, grad, state)
             return
         entries = ("step", *self._kernel.entries(group))
         lists = {name: [state[name] for state in states] for name in entries}
@@ -208,10 +208,26 @@ def take_step(kind, given):
         return
     for i, (param, grad) in enumerate(zip(params, grads, strict=True)):
         state = {name: entries[i] for name, entries in lists.items()}
-        state["step"] = state["step"] + 1
-        kind._step_recorded(group, param, grad, state)
+        _record(kind, group, param, grad, state)
         for name, entries in lists.items():
             entries[i] = state[name]
+
+
+def _record(kind, group, param, grad, state):
+    """A step in the graph; complex numbers are pairs of real ones, as the kernels take them."""
+    state["step"] = state["step"] + 1
+    if not param.is_complex():
+        kind._step_recorded(group, param, grad, state)
+        return
+    pairs = {name: _as_real(entry) for name, entry in state.items()}
+    kind._step_recorded(group, _as_real(param), _as_real(grad), pairs)
+    for name, entry in state.items():
+        state[name] = view_as_complex(pairs[name]) if entry.is_complex() else pairs[name]
+
+
+def _as_real(entry):
+    """An entry of a state, or a parameter, with complex numbers as pairs of real ones."""
+    return view_as_real(entry) if entry.is_complex() else entry
 
 
 def refuse_scaling(name, grad_scale, found_inf):

@@ -71,8 +71,9 @@ class ASGD(FusedOptimizer):
         eta = float(state["eta"])
         param.mul_(1 - lambd * eta).sub_(grad, alpha=eta)
         state["ax"] = state["ax"] + (param - state["ax"]) * state["mu"]
-        state["eta"] = counter(lr / (1 + lambd * lr * step) ** group["alpha"])
-        state["mu"] = counter(1 / max(1.0, step - group["t0"]))
+        eta = float(lr / (1 + lambd * lr * step) ** group["alpha"])
+        state["eta"] = state["eta"].new_tensor(eta)
+        state["mu"] = state["mu"].new_tensor(1 / max(1.0, step - group["t0"]))
 
 
 def asgd(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import warnings
 import weakref
 
 from flambeau import _C
@@ -18,6 +17,7 @@ from flambeau.core import saved
 from flambeau.core.errors import Error
 from flambeau.core.generator import get_rng_state, set_rng_state
 from flambeau.core.grad_mode import enable_grad, no_grad
+from flambeau.core.notices import warn
 from flambeau.core.tensor import Tensor
 from flambeau.utils.selective_checkpoint import (
     SAC_IGNORED_OPS,
@@ -150,10 +150,9 @@ def checkpoint(
         8.5739
     """
     if use_reentrant is None:
-        warnings.warn(
+        warn(
             "checkpoint: pass use_reentrant explicitly; use_reentrant=False is recommended, "
-            "and True is what leaving it out means for now",
-            stacklevel=2,
+            "and True is what leaving it out means for now"
         )
         use_reentrant = True
     preserve = kwargs.pop("preserve_rng_state", True)
@@ -197,10 +196,9 @@ def checkpoint_sequential(functions, segments, input, use_reentrant=None, **kwar
         tensor([0.9168, 0.9168], grad_fn=<CosBackward0>)
     """
     if use_reentrant is None:
-        warnings.warn(
+        warn(
             "checkpoint_sequential: pass use_reentrant explicitly; use_reentrant=False is "
-            "recommended, and True is what leaving it out means for now",
-            stacklevel=2,
+            "recommended, and True is what leaving it out means for now"
         )
         use_reentrant = True
     preserve = kwargs.pop("preserve_rng_state", True)
@@ -530,9 +528,7 @@ def check_backward_validity(inputs):
         >>> flambeau.utils.checkpoint.check_backward_validity([x, 3])  # no warning
     """
     if not any(isinstance(i, Tensor) and i.requires_grad for i in inputs):
-        warnings.warn(
-            "None of the inputs have requires_grad=True. Gradients will be None", stacklevel=3
-        )
+        warn("None of the inputs have requires_grad=True. Gradients will be None")
 
 
 def detach_variable(inputs):

@@ -20,6 +20,11 @@ t.where(x > 0, x, y) | t.where(x > 0, x, 0.) | x.clamp(0, 1) | x.float() | x.dou
 x.clone() | x.clone(memory_format=t.contiguous_format) | x.clone(memory_format=t.preserve_format)
 x.contiguous() | x.contiguous(memory_format=t.channels_last)
 x.to(memory_format=t.contiguous_format)
+o.to(memory_format=t.channels_last) | l.to(memory_format=t.channels_last)
+o.to(t.float64, memory_format=t.channels_last) | l.double(memory_format=t.channels_last)
+o.to(memory_format=t.channels_last).to(memory_format=t.contiguous_format)
+w[:, :1].to(memory_format=t.channels_last) | w[..., :1, :1].to(memory_format=t.channels_last)
+t.nn.Conv2d(1, 4, 3).to(memory_format=t.channels_last).weight
 x.to(t.float64, memory_format=t.preserve_format) | r.to(t.float64, memory_format=t.channels_last)
 r.to(memory_format=t.channels_last) | x.half() | x.to(t.float64, memory_format=t.contiguous_format)
 t.empty_like(x) | t.zeros_like(x) | t.ones_like(x) | t.full_like(x, 3) | t.rand_like(x)

@@ -21,6 +21,11 @@ SHAPES = [
     (12, 32, 64),
     (1, 40, 50),
     (40, 1, 50),
+    (41, 1, 2),
+    (41, 1, 3),
+    (41, 1, 4),
+    (41, 1, 20),
+    (1, 41, 3),
     (1, 1100, 9),
     (100, 70, 700),
     (37, 500, 330),
@@ -198,7 +203,7 @@ def test_zero_times_infinity_is_not_skipped():
 
 
 @pytest.mark.parametrize(
-    "shape", [(64, 64, 64), (300, 200, 400), (1, 3000, 500), (3000, 1, 500)], ids=str
+    "shape", [(64, 64, 64), (300, 200, 400), (1, 3000, 500), (3000, 1, 500), (90000, 1, 3)], ids=str
 )
 def test_bits_do_not_depend_on_the_number_of_threads(rng, shape):
     m, n, k = shape

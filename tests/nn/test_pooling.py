@@ -51,9 +51,40 @@ def test_windows(axes):
     if axes > 1:
         check("adaptive_avg_pool{}d", axes, [None] * (axes - 1) + [2])
         check("avg_pool{}d", axes, 2, divisor_override=-3)
+    plane = SIZES[axes][2:]
+    for options in ({}, {"stride": 1}, {"ceil_mode": True}, {"count_include_pad": False}):
+        check("avg_pool{}d", axes, plane, **options)
+    for options in ({}, {"stride": 1}, {"return_indices": True}):
+        check("max_pool{}d", axes, plane, **options)
+    check("adaptive_max_pool{}d", axes, 1, True)
     for name in ("max_pool{}d", "avg_pool{}d", "adaptive_avg_pool{}d", "adaptive_max_pool{}d"):
         check(name, axes, 2, sizes=SIZES[axes][1:])
         check(name, axes, 2, sizes=(0, *SIZES[axes][1:]))
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("length", [7, 40, 133])
+def test_windows_of_signals(length, stride):
+    """Windows apart, side by side and overlapping, with padding and spacing, in short lines."""
+    for kernel, padding, dilation in ((2, 0, 1), (4, 2, 1), (3, 1, 2), (5, 2, 1)):
+        options = {"padding": padding, "dilation": dilation, "return_indices": True}
+        check("max_pool{}d", 1, kernel, stride, sizes=(2, 3, length), **options)
+        check("avg_pool{}d", 1, kernel, stride, padding, sizes=(2, 3, length))
+
+
+def test_the_greatest_of_special_values():
+    """The first of equal ones, the last NaN, and a place also where everything is -inf."""
+    inf, nan = math.inf, math.nan
+    rows = [[-inf] * 37, [1.0] * 37, [nan, 2.0, nan, 5.0] + [0.0] * 33, [0.0] * 36 + [inf]]
+    for dtype in ("float32", "float64", "float16"):
+        x = np.array(rows).reshape(4, 1, 37)
+        ours = flambeau.tensor(x).to(getattr(flambeau, dtype))
+        theirs = torch.tensor(x).to(getattr(torch, dtype))
+        for kernel, stride, padding in ((37, 37, 0), (37, 1, 0), (4, 4, 0), (4, 4, 2), (3, 2, 1)):
+            found = F.max_pool1d(ours, kernel, stride, padding, return_indices=True)
+            expected = T.max_pool1d(theirs, kernel, stride, padding, return_indices=True)
+            for mine, other in zip(found, expected, strict=True):
+                np.testing.assert_array_equal(mine.numpy(), other.numpy())
 
 
 @pytest.mark.parametrize("axes", AXES)

@@ -216,6 +216,16 @@ def test_useless_dropout_warns():
 
 
 @pytest.mark.parametrize("enforce_sorted", [False, True])
+def test_packing_with_lengths_of_any_dtype(enforce_sorted):
+    lengths = flambeau.tensor([3.0, 1.0])
+    packed = ours_rnn.pack_padded_sequence(
+        flambeau.arange(6.0).reshape(3, 2), lengths, enforce_sorted=enforce_sorted
+    )
+    assert packed.data.tolist() == [0.0, 1.0, 2.0, 4.0]
+    assert packed.batch_sizes.tolist() == [2, 1, 1]
+
+
+@pytest.mark.parametrize("enforce_sorted", [False, True])
 def test_packing_by_hand(enforce_sorted):
     rows = [[1.0, 2, 3], [4.0, 5], [6.0]]
     if not enforce_sorted:

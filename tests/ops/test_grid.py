@@ -27,6 +27,24 @@ def test_the_grid_of_the_identity_gives_the_image(mode, align_corners):
     np.testing.assert_allclose(out.numpy(), x.numpy(), atol=1e-12)
 
 
+@pytest.mark.parametrize("align_corners", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_under_the_identity_the_slopes_are_those_of_torch(dtype, align_corners):
+    """Where a spatial transformer starts: on the pixels, where the last bit chooses the slope."""
+    torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
+    pixels = np.random.default_rng(0).random((1, 1, 28, 7)).astype(dtype)
+    slopes = []
+    for module in (flambeau, torch):
+        theta = module.eye(2, 3, dtype=getattr(module, dtype)).unsqueeze(0).requires_grad_()
+        grid = module.nn.functional.affine_grid(theta, pixels.shape, align_corners=align_corners)
+        out = module.nn.functional.grid_sample(
+            module.from_numpy(pixels), grid, align_corners=align_corners
+        )
+        out.square().sum().backward()
+        slopes.append(theta.grad.numpy())
+    np.testing.assert_allclose(*slopes, rtol=1e-4, atol=1e-3)
+
+
 def test_outside_is_zero_the_edge_or_the_mirror_image():
     x = flambeau.tensor([[[[1.0, 2.0, 3.0, 4.0]]]])
     grid = flambeau.tensor([[[[1.0 + 0.75, 0.0]]]])  # one and a half elements beyond the edge

@@ -79,10 +79,11 @@ def test_cholesky_of_all_sizes(dtype, up_to_large):
     close(lower, np.linalg.cholesky(a), dtype)
 
 
-def test_only_one_triangle_is_read(dtype):
-    a = numbers(5, 5, dtype=dtype)
-    a = a @ adjoint(a) + np.eye(5, dtype=dtype)
-    spoiled = a + 100 * np.triu(np.ones((5, 5)), 1).astype(dtype)
+@pytest.mark.parametrize("n", [5, 50, 250])
+def test_only_one_triangle_is_read(dtype, n):
+    a = numbers(n, n, dtype=dtype)
+    a = a @ adjoint(a) / n + np.eye(n, dtype=dtype)
+    spoiled = a + 100 * np.triu(np.ones((n, n)), 1).astype(dtype)
     close(flambeau.linalg.cholesky(ours(spoiled)), np.linalg.cholesky(a), dtype)
     close(
         flambeau.linalg.cholesky(ours(spoiled.T.copy().conj()), upper=True),
@@ -171,6 +172,27 @@ def test_many_small_matrices(dtype, rows, count):
         close(product, s, dtype)
 
 
+@pytest.mark.parametrize("columns", [1, 3, 5, 40])
+@pytest.mark.parametrize("rows", [1, 5, 16, 32, 33])
+def test_many_small_triangles(dtype, rows, columns):
+    full = numbers(19, rows, rows, dtype=dtype) / rows + 2 * np.eye(rows, dtype=dtype)
+    b = numbers(19, rows, columns, dtype=dtype)
+    for upper in (False, True):
+        other = np.tril(np.full((rows, rows), np.nan), -1).T
+        spoiled = full + (other.T if upper else other)  # what is not read may be anything
+        for unit in (False, True):
+            triangle = np.triu(full) if upper else np.tril(full)
+            if unit:
+                triangle = triangle - triangle * np.eye(rows) + np.eye(rows)
+            for given in (spoiled, np.swapaxes(spoiled.swapaxes(-1, -2).copy(), -1, -2)):
+                options = {"upper": upper, "unitriangular": unit}
+                a = flambeau.from_numpy(given.astype(dtype))
+                x = flambeau.linalg.solve_triangular(a, ours(b), **options)
+                close(triangle @ x.numpy(), b, dtype)
+                right = flambeau.linalg.solve_triangular(a, ours(b).mT, left=False, **options)
+                close(right.numpy() @ triangle, b.swapaxes(-1, -2), dtype)
+
+
 @pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
 @pytest.mark.parametrize("rows", [1, 2, 5, 17, 32, 33])
 def test_eigenvalues_of_many_small_matrices(dtype, rows, scale):
@@ -238,7 +260,7 @@ def test_orthogonal_factors_of_all_sizes(dtype, n, extra):
         close(flambeau.ormqr(*reflectors, ours(other)), whole @ other, dtype)
 
 
-@pytest.mark.parametrize("extra", [(0, 0), (4, 0), (0, 4)])
+@pytest.mark.parametrize("extra", [(0, 0), (4, 0), (0, 4), (90, 0), (0, 90)])
 def test_singular_values_of_all_sizes(dtype, n, extra):
     a = numbers(2, n + extra[0], n + extra[1], dtype=dtype)
     for full in (True, False):
@@ -251,6 +273,23 @@ def test_singular_values_of_all_sizes(dtype, n, extra):
         close(vh @ adjoint(vh), np.eye(vh.shape[-2]), dtype)
     close(flambeau.linalg.svdvals(ours(a)), s, dtype)
     close(flambeau.linalg.pinv(ours(a)), np.linalg.pinv(a), dtype, 100)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e30, 1e150])
+@pytest.mark.parametrize("shape", [(100, 20), (20, 100), (7, 12, 2)])
+def test_singular_values_of_tall_and_wide_matrices(dtype, shape, scale):
+    if dtype in ("float32", "complex64"):
+        scale = min(scale, 1e30)
+    a = numbers(*shape, dtype=dtype) * np.array(scale).astype(dtype)
+    found = flambeau.linalg.svd(ours(a), False)
+    u, s, vh = (t.numpy() for t in found)
+    close((u * (s / scale)[..., None, :]) @ vh, a / scale, dtype, 10)
+    close(adjoint(u) @ u, np.eye(min(shape[-2:])), dtype)
+    for t in (found.U, found.Vh):  # laid out by columns
+        assert t.mT.is_contiguous()
+    a[..., -1, -1] = np.nan
+    with pytest.raises(flambeau.linalg.LinAlgError, match="non-finite"):
+        flambeau.linalg.svd(ours(a), False)
 
 
 def test_eigenvalues_of_all_sizes(dtype, n):
@@ -337,7 +376,7 @@ def test_matrix_exponential_of_what_is_not_finite():
 def test_products_are_made_in_the_cheapest_order():
     from flambeau.ops.linalg_products import _best_splits
 
-    assert _best_splits([10, 1000, 5, 60])[0][2] == 1
+    assert _best_splits((10, 1000, 5, 60))[0][2] == 1
     factors = [numbers(*shape) for shape in ((3, 7), (7, 2), (2, 9), (9, 4))]
     found = flambeau.linalg.multi_dot([ours(f) for f in factors])
     close(found, np.linalg.multi_dot(factors), "float64")
@@ -646,6 +685,16 @@ def test_matrices_without_a_decomposition(call, text):
         call()
     assert text in str(caught.value)
     assert isinstance(caught.value, RuntimeError)
+
+
+@pytest.mark.parametrize("n", [5, 50, 250])
+def test_which_minor_is_not_positive(dtype, n):
+    for order in (1, n // 2, n):
+        a = flambeau.eye(n, dtype=getattr(flambeau, dtype))
+        a[order - 1, order - 1] = -1
+        a[n - 1, n - 2] = 0.5 if order == n else 0
+        assert flambeau.linalg.cholesky_ex(a).info.item() == order
+        assert flambeau.linalg.cholesky_ex(a, upper=True).info.item() == order
 
 
 def test_ex_forms_do_not_raise_unless_asked():

@@ -101,7 +101,16 @@ SHAPES = [
     ((2, 3, 4, 70), (2, 4, 70)),
     ((3,), ()),
     ((6, 300), (6,)),
+    ((600, 3), (600,)),
 ]
+
+
+@pytest.mark.parametrize("loss", [F.cross_entropy, F.nll_loss])
+def test_images_without_classes(loss):
+    """What is ignored would need no class, but torch refuses it too."""
+    with pytest.raises(RuntimeError, match="there must be classes"):
+        loss(flambeau.zeros(2, 0, 3), flambeau.full((2, 3), -100))
+    assert loss(flambeau.zeros(2, 0), flambeau.full((2,), -100), reduction="sum").item() == 0.0
 
 
 @pytest.mark.parametrize("reduction", ["none", "mean", "sum"])

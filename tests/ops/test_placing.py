@@ -1,4 +1,4 @@
-"""Gradients of placing and joining where products vanish and vectors have no elements."""
+"""Placing in place; gradients of placing and joining where products vanish."""
 
 import pytest
 
@@ -70,3 +70,43 @@ def test_an_empty_index_may_have_any_dtype(dtype):
     assert placed.tolist() == [0.0, 2.0, 4.0]
     (picked.sum() + placed.sum()).backward()
     assert x.grad.tolist() == [2.0, 2.0, 2.0]
+
+
+#: In-place forms, each called with a tensor, indices of its rows or elements, and values.
+PLACERS = {
+    "index_add_": lambda x, i, v: x.index_add_(0, i, v),
+    "index_copy_": lambda x, i, v: x.index_copy_(0, i, v),
+    "index_fill_": lambda x, i, v: x.index_fill_(0, i, 5),
+    "index_put_": lambda x, i, v: x.index_put_((i,), v),
+    "scatter_": lambda x, i, v: x.scatter_(0, i.unsqueeze(1).expand_as(v), v),
+    "scatter_add_": lambda x, i, v: x.scatter_add_(0, i.unsqueeze(1).expand_as(v), v),
+    "put_": lambda x, i, v: x.put_(i, v[:, 0]),
+}
+
+
+@pytest.mark.parametrize("name", PLACERS)
+def test_in_place_writes_what_the_copy_has(name):
+    """Of whole tensors and of views, whose other elements stay; refused indices change nothing."""
+    place = PLACERS[name]
+    rows, values = flambeau.tensor([2, 0]), flambeau.tensor([[10.0, 20.0], [30.0, 40.0]])
+    start = flambeau.arange(12.0).reshape(3, 4)
+    for view in (lambda t: t, lambda t: t[:, 1:3], lambda t: t[:, ::2], lambda t: t.t()[:3]):
+        base = start.clone()
+        target = view(base)
+        v = values if target.shape[1] == 2 else flambeau.arange(2.0 * target.shape[1]).view(2, -1)
+        expected = place(view(start).clone(), rows, v)
+        assert place(target, rows, v) is target
+        assert target.tolist() == expected.tolist()
+        view(base).copy_(view(start))
+        assert base.tolist() == start.tolist()
+        with pytest.raises(IndexError):
+            place(target, flambeau.tensor([0, 99]), v)
+        assert base.tolist() == start.tolist()
+
+
+@pytest.mark.parametrize("name", PLACERS)
+def test_in_place_reads_its_own_elements_as_they_were(name):
+    """The indices and values may lie in the tensor that is written."""
+    x = flambeau.tensor([[1, 0], [0, 1], [2, 2]])
+    expected = PLACERS[name](x.clone(), x[0].clone(), x[1:].clone())
+    assert PLACERS[name](x, x[0], x[1:]).tolist() == expected.tolist()

@@ -78,6 +78,7 @@ ls.CosineAnnealingLR(S(), 5).get_lr()
 [o := S(), s := ls.LinearLR(o), o.step(), s.step(3), s.get_last_lr()][-1]
 [o := S(), s := ls.OneCycleLR(o, 0.1, total_steps=9), o.step(), s.step(3), s.get_last_lr()][-1]
 ls.LambdaLR(S(), [half, half, half])
+ls.MultiplicativeLR(S(), [half, 0.5])
 ls.OneCycleLR(S(), 0.1)
 ls.OneCycleLR(S(), 0.1, total_steps=-1)
 ls.OneCycleLR(S(), 0.1, total_steps=1.5)

@@ -1,7 +1,5 @@
 """Backward hooks: identity nodes at the two ends of a module, where its gradients pass."""
 
-import warnings
-
 from flambeau.autograd import Function
 from flambeau.core.grad_mode import is_grad_enabled
 from flambeau.core.notices import warn
@@ -70,10 +68,9 @@ class BackwardBoundary:
             (result,), _ = self._wrap((result,), self._on_grad_outputs_of(1))
             return result
         if not isinstance(result, tuple):
-            warnings.warn(
+            warn(
                 "For backward hooks to be called, module output should be a Tensor or a tuple of "
-                f"Tensors but received {type(result)}",
-                stacklevel=2,
+                f"Tensors but received {type(result)}"
             )
             return result
         wrapped, _ = self._wrap(result, self._on_grad_outputs_of(len(result)))
@@ -184,12 +181,11 @@ def hook_last_operation(module, inputs, result, hooks):
     missing = _missing_gradients(inputs, result, first.grad_fn)
     if missing is not None:
         situation, what = missing
-        warnings.warn(
+        warn(
             f"Using {situation} is deprecated and will be removed in future versions. This hook "
             f"will be missing some {what}. Please use register_full_backward_hook to get the "
             "documented behavior.",
             FutureWarning,
-            stacklevel=2,
         )
 
 

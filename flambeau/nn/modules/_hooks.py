@@ -7,6 +7,7 @@ taken back by the first call that finds none left.
 
 from collections import OrderedDict
 
+from flambeau.core.notices import warn
 from flambeau.utils.hooks import RemovableHandle
 
 INSTANCE_HOOKS = (
@@ -286,12 +287,9 @@ class HookMixin:
             try:
                 self._run_forward_hook(key, hook, args, kwargs, result)
             except Exception as error:
-                import warnings
-
-                warnings.warn(
+                warn(
                     "module forward hook with ``always_call=True`` raised an exception that was "
-                    f"silenced as another error was raised in forward: {error}",
-                    stacklevel=2,
+                    f"silenced as another error was raised in forward: {error}"
                 )
 
     def _backward_hooks_to_run(self):

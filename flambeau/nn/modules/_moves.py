@@ -1,12 +1,12 @@
 """Moving modules between dtypes and devices."""
 
-import warnings
 from types import NoneType
 
 from flambeau.__future__ import get_overwrite_module_params_on_conversion
 from flambeau.core.device import device as Device
 from flambeau.core.dtype import bfloat16, dtype, float16, float32, float64
 from flambeau.core.grad_mode import no_grad
+from flambeau.core.notices import warn
 from flambeau.core.tensor import Tensor
 from flambeau.nn.modules._registry import registry_of
 from flambeau.nn.parameter import Parameter, is_lazy
@@ -66,11 +66,10 @@ class MoveMixin:
                 f"dtype={wanted}"
             )
         if wanted is not None and wanted.is_complex:
-            warnings.warn(
+            warn(
                 "Complex modules are a new feature under active development whose design may "
                 "change, and some modules might not work as expected when using complex tensors as "
-                "parameters or buffers.",
-                stacklevel=2,
+                "parameters or buffers."
             )
         memory_format = target.pop("memory_format")
         fixed = {name: value for name, value in target.items() if value is not None}

@@ -1,10 +1,10 @@
 """state_dict and load_state_dict of modules."""
 
-import warnings
 import weakref
 from collections import OrderedDict, namedtuple
 
 from flambeau.core.grad_mode import no_grad
+from flambeau.core.notices import warn
 from flambeau.core.tensor import Tensor
 from flambeau.nn.modules._hooks import _enter
 from flambeau.nn.parameter import Parameter, is_lazy
@@ -77,12 +77,11 @@ class StateMixin:
             ['weight', 'bias']
         """
         if args:
-            warnings.warn(
+            warn(
                 "Positional args are being deprecated, use kwargs instead. Refer to "
                 "https://pytorch.org/docs/main/generated/torch.nn.Module.html"
                 "#torch.nn.Module.state_dict for details.",
                 FutureWarning,
-                stacklevel=2,
             )
             rest = (destination, prefix, keep_vars)[len(args) :]
             destination, prefix, keep_vars = (*args, *rest)[:3]
@@ -419,12 +418,11 @@ def _load_tensor(module, name, tensor, key, loaded, assign, error_msgs):
         )
         return
     if tensor.is_meta and not loaded.is_meta and not assign:
-        warnings.warn(
+        warn(
             f"for {key}: copying from a non-meta parameter in the checkpoint to a meta parameter "
             "in the current model, which is a no-op. (Did you mean to pass `assign=True` to assign "
             "items in the state dictionary to their corresponding key in the module instead of "
-            "copying them in place?)",
-            stacklevel=2,
+            "copying them in place?)"
         )
     try:
         with no_grad():

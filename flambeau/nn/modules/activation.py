@@ -1,6 +1,7 @@
 """Activation functions as modules."""
 
 from flambeau.core.errors import AssertedError
+from flambeau.core.notices import warn
 from flambeau.nn import functional as F
 from flambeau.nn.modules.module import Module
 from flambeau.nn.parameter import Parameter
@@ -290,13 +291,7 @@ def _renamed(old_name, old_value, name, value):
     """The value of an argument that may still be given under its former name."""
     if old_value is None:
         return value
-    import warnings
-
-    warnings.warn(
-        f"keyword argument `{old_name}` is deprecated and renamed to `{name}`",
-        FutureWarning,
-        stacklevel=3,
-    )
+    warn(f"keyword argument `{old_name}` is deprecated and renamed to `{name}`", FutureWarning)
     return old_value
 
 

@@ -2,6 +2,7 @@
 
 import math
 
+from flambeau.core.notices import warn
 from flambeau.nn import functional as F
 from flambeau.nn._reduction import legacy_get_string
 from flambeau.nn.modules.linear import Linear
@@ -338,13 +339,10 @@ class NLLLoss2d(NLLLoss):
     def __init__(
         self, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"
     ):
-        import warnings
-
-        warnings.warn(
+        warn(
             "NLLLoss2d has been deprecated. Please use NLLLoss instead as a drop-in replacement "
             "and see https://pytorch.org/docs/main/nn.html#torch.nn.NLLLoss for more details.",
             FutureWarning,
-            stacklevel=2,
         )
         super().__init__(weight, size_average, ignore_index, reduce, reduction)
 

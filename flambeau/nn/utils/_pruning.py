@@ -9,6 +9,7 @@ from flambeau.core.errors import (
     OutOfRangeError,
     RuntimeFailure,
 )
+from flambeau.core.tensor import Tensor
 from flambeau.ops.creation import ones_like, zeros_like
 from flambeau.ops.linalg_norms import norm
 from flambeau.ops.random import rand, rand_like
@@ -84,10 +85,16 @@ class BasePruningMethod(ABC):
 
         Raises:
             AssertionError: If the scores have another size.
+            TypeError: If there is no such parameter.
         """
         method = cls(*args, **kwargs)
         method._tensor_name = name
         tensor = getattr(module, name)
+        if not isinstance(tensor, Tensor):
+            raise ArgumentTypeError(
+                f"{cls.__name__}.apply(): '{name}' of {type(module).__name__} must be Tensor, not "
+                f"{type(tensor).__name__}"
+            )
         scores = tensor if importance_scores is None else importance_scores
         if scores.shape != tensor.shape:
             raise AssertionError(
@@ -105,7 +112,8 @@ class BasePruningMethod(ABC):
         # Nothing is changed before this, which may raise.
         mask = method.compute_mask(scores.detach(), default_mask=mask)
         if before is None:
-            module.register_parameter(f"{name}_orig", module._parameters.pop(name))
+            module.register_parameter(f"{name}_orig", tensor)  # refuses what is no parameter
+            del module._parameters[name]
         else:
             del module._forward_pre_hooks[before]
         module.register_buffer(f"{name}_mask", mask)

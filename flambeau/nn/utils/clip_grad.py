@@ -1,9 +1,9 @@
 """Limiting gradients."""
 
-import warnings
-
 from flambeau.backends import kernels
+from flambeau.core.errors import ArgumentTypeError
 from flambeau.core.grad_mode import no_grad
+from flambeau.core.notices import warn
 from flambeau.core.registry import explain_functions
 from flambeau.core.tensor import Tensor
 from flambeau.ops.join import stack
@@ -21,10 +21,7 @@ def _gradients(parameters):
         was_generator = not hasattr(parameters, "__len__")
         parameters = list(parameters)
         if was_generator and not parameters:
-            warnings.warn(
-                "`parameters` is an empty generator, no gradient clipping will occur.",
-                stacklevel=3,
-            )
+            warn("`parameters` is an empty generator, no gradient clipping will occur.")
     return [parameter.grad for parameter in parameters if parameter.grad is not None]
 
 
@@ -48,10 +45,9 @@ def get_total_norm(tensors, norm_type=2.0, error_if_nonfinite=False, foreach=Non
         >>> torch.nn.utils.get_total_norm([torch.tensor([3.0]), torch.tensor([[0.0, 4.0]])])
         tensor(5.)
     """
-    tensors = _list_of(tensors)
+    tensors, norm_type = _list_of(tensors), float(norm_type)
     if not tensors:
         return tensor(0.0)
-    norm_type = float(norm_type)
     with no_grad():
         norms = stack([each.norm(norm_type) for each in tensors])
         total = norms.max() if norm_type == float("inf") else norms.norm(norm_type)
@@ -76,6 +72,9 @@ def clip_grads_with_norm_(parameters, max_norm, total_norm, foreach=None):
         total_norm: The norm of all gradients, see `get_total_norm`.
         foreach: Accepted for programs that set it; there is one way here.
 
+    Raises:
+        TypeError: If the norm is no tensor.
+
     Example:
         >>> import flambeau as torch
         >>> p = torch.nn.Parameter(torch.zeros(1))
@@ -84,14 +83,22 @@ def clip_grads_with_norm_(parameters, max_norm, total_norm, foreach=None):
         >>> p.grad
         tensor([0.5000])
     """
-    _scale(_gradients(parameters), max_norm, total_norm)
+    gradients = _gradients(parameters)
+    if gradients and not isinstance(total_norm, Tensor):
+        raise ArgumentTypeError(
+            "clip_grads_with_norm_(): argument 'total_norm' (position 3) must be Tensor, not "
+            f"{type(total_norm).__name__}"
+        )
+    _scale(gradients, max_norm, total_norm)
 
 
 def _scale(gradients, max_norm, total_norm):
+    if not gradients:
+        return
     with no_grad():
         factor = float((float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0))
         # A factor of one changes nothing; NaN must reach the gradients.
-        if gradients and factor != 1.0:
+        if factor != 1.0:
             kernels(gradients[0]).scale_step(gradients, factor)
 
 
@@ -153,11 +160,10 @@ def clip_grad_norm(parameters, max_norm, norm_type=2.0, error_if_nonfinite=False
         ...     torch.nn.utils.clip_grad_norm([p], 1.0)
         tensor(5.)
     """
-    warnings.warn(
+    warn(
         "`torch.nn.utils.clip_grad_norm` is now deprecated in favor of "
         "`torch.nn.utils.clip_grad_norm_`.",
         FutureWarning,
-        stacklevel=2,
     )
     return clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite, foreach)
 

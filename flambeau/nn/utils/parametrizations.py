@@ -12,7 +12,7 @@ from flambeau.ops.creation import zeros_like
 from flambeau.ops.join import cat
 from flambeau.ops.linalg_orthogonal import geqrf
 from flambeau.ops.linalg_orthogonal import orgqr as householder_product
-from flambeau.ops.linalg_products import matrix_exp
+from flambeau.ops.linalg_powers import matrix_exp
 from flambeau.ops.linalg_solve import solve
 from flambeau.ops.matmul import mv
 from flambeau.ops.networks import norm_except_dim

@@ -163,8 +163,7 @@ def pack_padded_sequence(input, lengths, batch_first=False, enforce_sorted=True)
             "_pack_padded_sequence(): argument 'input' (position 1) must be Tensor, not "
             f"{type(input).__name__}"
         )
-    if not isinstance(lengths, Tensor):
-        lengths = tensor(lengths, dtype=int64)
+    lengths = lengths.to(int64) if isinstance(lengths, Tensor) else tensor(lengths, dtype=int64)
     sorted_indices = None
     if not enforce_sorted:
         lengths, sorted_indices = lengths.sort(descending=True)

@@ -6,7 +6,7 @@ from flambeau.core.registry import explain_functions
 from flambeau.nn import functional as F
 from flambeau.nn.parameter import Parameter, is_lazy
 from flambeau.nn.utils._norms import as_matrix, find_hook, output_axis, power_iteration
-from flambeau.ops.linalg_spectral import pinv
+from flambeau.ops.linalg_singular import pinv
 from flambeau.ops.matmul import mv
 
 __all__ = ["SpectralNorm", "remove_spectral_norm", "spectral_norm"]

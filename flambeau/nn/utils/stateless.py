@@ -1,7 +1,6 @@
 """The former place of `func.functional_call`."""
 
-import warnings
-
+from flambeau.core.notices import warn
 from flambeau.func import functional_call as _functional_call
 
 
@@ -34,12 +33,11 @@ def functional_call(
         ...     torch.nn.utils.stateless.functional_call(layer, values, x)
         tensor([[3.5000]])
     """
-    warnings.warn(
+    warn(
         "`torch.nn.utils.stateless.functional_call` is deprecated as of PyTorch 2.0 and will be "
         "removed in a future version of PyTorch. Please use `torch.func.functional_call` instead "
         "which is a drop-in replacement.",
         FutureWarning,
-        stacklevel=2,
     )
     return _functional_call(
         module, parameters_and_buffers, args, kwargs, tie_weights=tie_weights, strict=strict

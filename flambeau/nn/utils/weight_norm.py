@@ -1,8 +1,7 @@
 """Weight norm by a hook before each call; `nn.utils.parametrizations` has the newer form."""
 
-import warnings
-
 from flambeau.core.errors import ArgumentValueError, RuntimeFailure
+from flambeau.core.notices import warn
 from flambeau.core.registry import explain_functions
 from flambeau.nn.parameter import Parameter, is_lazy
 from flambeau.nn.utils._norms import find_hook, scaled
@@ -97,11 +96,10 @@ def weight_norm(module, name="weight", dim=0):
         >>> layer.weight_g.shape, layer.weight_v.shape
         (torch.Size([3, 1]), torch.Size([3, 2]))
     """
-    warnings.warn(
+    warn(
         "`torch.nn.utils.weight_norm` is deprecated in favor of "
         "`torch.nn.utils.parametrizations.weight_norm`.",
         FutureWarning,
-        stacklevel=2,
     )
     WeightNorm.apply(module, name, dim)
     return module

@@ -1,10 +1,10 @@
 """The base class of learning-rate schedules."""
 
 import functools
-import warnings
 import weakref
 from contextlib import contextmanager
 
+from flambeau.core.notices import warn
 from flambeau.core.tensor import Tensor
 from flambeau.optim.optimizer import Optimizer
 
@@ -116,7 +116,7 @@ class LRScheduler:
             self._warn_of_order()
         self._step_count += 1
         if epoch is not None:
-            warnings.warn(EPOCH_DEPRECATION_WARNING, UserWarning, stacklevel=2)
+            warn(EPOCH_DEPRECATION_WARNING)
         self._update_lr(epoch)
 
     def _update_lr(self, epoch=None):
@@ -158,11 +158,9 @@ class LRScheduler:
 
     def _warn_if_called_alone(self):
         if not self._get_lr_called_within_step:
-            warnings.warn(
+            warn(
                 "To get the last learning rate computed by the scheduler, please use "
-                "`get_last_lr()`.",
-                UserWarning,
-                stacklevel=3,
+                "`get_last_lr()`."
             )
 
     def _present_lrs(self):
@@ -170,22 +168,18 @@ class LRScheduler:
 
     def _warn_of_order(self):
         if not hasattr(self.optimizer.step, "_wrapped_by_lr_sched"):
-            warnings.warn(
+            warn(
                 "Seems like `optimizer.step()` has been overridden after learning rate scheduler "
                 "initialization. Please, make sure to call `optimizer.step()` before "
-                f"`lr_scheduler.step()`. See more details at {_HOW_TO}",
-                UserWarning,
-                stacklevel=3,
+                f"`lr_scheduler.step()`. See more details at {_HOW_TO}"
             )
         elif not getattr(self.optimizer, "_opt_called", False):
-            warnings.warn(
+            warn(
                 "Detected call of `lr_scheduler.step()` before `optimizer.step()`. In PyTorch "
                 "1.1.0 and later, you should call them in the opposite order: `optimizer.step()` "
                 "before `lr_scheduler.step()`.  Failure to do this will result in PyTorch "
                 "skipping the first value of the learning rate schedule. See more details at "
-                f"{_HOW_TO}",
-                UserWarning,
-                stacklevel=3,
+                f"{_HOW_TO}"
             )
 
 

@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 
-from flambeau.optim.lr_scheduler.base import LRScheduler, values_of
+from flambeau.optim.lr_scheduler.base import LRScheduler, set_value, values_of
 from flambeau.optim.lr_scheduler.plateau import ReduceLROnPlateau
 
 
@@ -85,12 +85,14 @@ class SequentialLR(_Combined):
         self._milestones = milestones
         self.last_epoch = last_epoch + 1
         self.optimizer = optimizer
-        # Every schedule made its first step when it was made; only the first one's may count.
+        # Every schedule made its first step when it was made; only that of the one to begin with,
+        # which is not the first if it ends at once, may count.
         for group in optimizer.param_groups:
-            group["lr"] = group["initial_lr"]
+            set_value(group, "lr", group["initial_lr"])
         self.recursive_undo()
-        self._schedulers[0]._initial_step()
-        self._last_lr = schedulers[0].get_last_lr()
+        begins = schedulers[bisect_right(milestones, 0)]
+        begins._initial_step()
+        self._last_lr = begins.get_last_lr()
 
     def recursive_undo(self, sched=None):
         """Take back the first step of all parts, or of the schedule `sched`."""

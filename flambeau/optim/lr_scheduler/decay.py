@@ -85,6 +85,7 @@ class MultiplicativeLR(_FunctionLR):
         last_epoch: The epoch to resume after.
 
     Raises:
+        TypeError: If what is given is no function.
         ValueError: If there are not as many functions as groups.
 
     Example:
@@ -98,13 +99,20 @@ class MultiplicativeLR(_FunctionLR):
         [1.0]
     """
 
+    def __init__(self, optimizer, lr_lambda, last_epoch=-1):
+        for function in lr_lambda if isinstance(lr_lambda, (list, tuple)) else [lr_lambda]:
+            if not callable(function):
+                kind = type(function).__name__
+                raise TypeError(f"lr_lambda should be a function, but got {kind}")
+        super().__init__(optimizer, lr_lambda, last_epoch)
+
     def get_lr(self):
         self._warn_if_called_alone()
         if self._is_initial:
             return self._present_lrs()
         return [
             lr * function(self.last_epoch)
-            for lr, function in zip(self._present_lrs(), self.lr_lambdas, strict=True)
+            for function, lr in zip(self.lr_lambdas, self._present_lrs(), strict=True)
         ]
 
 

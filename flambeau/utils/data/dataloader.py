@@ -3,12 +3,12 @@
 import functools
 import os
 import time
-import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from types import GenericAlias
 from typing import Any
 
+from flambeau.core.notices import warn
 from flambeau.utils.data import sampler as _samplers
 from flambeau.utils.data._utils.collate import default_collate, default_convert
 from flambeau.utils.data._utils.fetch import IterableFetcher, MapFetcher
@@ -210,13 +210,12 @@ class DataLoader:
         else:
             processors = os.cpu_count() or 1
         if self.num_workers > processors:
-            warnings.warn(
+            warn(
                 f"This DataLoader will create {self.num_workers} worker processes in total. Our "
                 f"suggested max number of worker in current system is {processors}, which is "
                 "smaller than what this DataLoader is going to create. Please be aware that "
                 "excessive worker creation might get DataLoader running slow or even freeze, lower "
-                "the worker number to avoid potential slowness/freeze if necessary.",
-                stacklevel=3,
+                "the worker number to avoid potential slowness/freeze if necessary."
             )
 
 
@@ -347,7 +346,7 @@ class _BaseDataLoaderIter:
                 "configuring the IterableDataset replica at each worker: each worker has a copy "
                 "of the whole dataset and must give its own share (see get_worker_info)."
             )
-        warnings.warn(message, stacklevel=3)
+        warn(message)
 
 
 class _SingleProcessDataLoaderIter(_BaseDataLoaderIter):

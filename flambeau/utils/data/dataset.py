@@ -3,12 +3,12 @@
 import bisect
 import itertools
 import math
-import warnings
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from types import GenericAlias
 
 import flambeau
+from flambeau.core.notices import warn
 
 
 class Dataset:
@@ -201,11 +201,7 @@ class ConcatDataset(Dataset):
     @property
     def cummulative_sizes(self) -> list[int]:
         """An old spelling of `cumulative_sizes`."""
-        warnings.warn(
-            "`cummulative_sizes` attribute is renamed to `cumulative_sizes`",
-            FutureWarning,
-            stacklevel=2,
-        )
+        warn("`cummulative_sizes` attribute is renamed to `cumulative_sizes`", FutureWarning)
         return self.cumulative_sizes
 
 
@@ -322,8 +318,5 @@ def _lengths_of_fractions(fractions: Sequence[float], total: int) -> list[int]:
         lengths[i % len(lengths)] += 1
     for i, length in enumerate(lengths):
         if length == 0:
-            warnings.warn(
-                f"Length of split at index {i} is 0. This might result in an empty dataset.",
-                stacklevel=3,
-            )
+            warn(f"Length of split at index {i} is 0. This might result in an empty dataset.")
     return lengths

@@ -53,6 +53,12 @@ def test_no_gradients():
         utils.clip_grad_norm_(iter([]), 1.0)
 
 
+def test_given_norms_must_be_tensors_where_there_are_gradients():
+    utils.clip_grads_with_norm_([flambeau.nn.Parameter(flambeau.ones(1))], 1.0, 3.0)
+    with pytest.raises(TypeError, match="total_norm"):
+        utils.clip_grads_with_norm_(parameters(flambeau), 1.0, 3.0)
+
+
 def test_parameters_as_a_vector():
     layer = flambeau.nn.Linear(2, 3)
     vector = utils.parameters_to_vector(layer.parameters())

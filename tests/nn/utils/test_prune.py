@@ -3,6 +3,9 @@
 import both
 import pytest
 
+import flambeau
+from flambeau.nn.utils import prune
+
 PROGRAM = """
 import copy, pickle
 from importlib import import_module
@@ -162,3 +165,12 @@ def test_a_norm_for_matrices_is_taken_of_slices_of_any_size():
 
     layer = prune.ln_structured(nn.Conv2d(3, 4, 2), "weight", 2, n="fro", dim=0)
     assert layer.weight_mask.sum() == 24
+
+
+@pytest.mark.parametrize("name", ["bias", "kept"])
+def test_only_parameters_are_pruned(name):
+    layer = flambeau.nn.Linear(2, 2, bias=False)
+    layer.register_buffer("kept", flambeau.ones(2))
+    with pytest.raises(TypeError):
+        prune.l1_unstructured(layer, name, 1)
+    assert list(layer.state_dict()) == ["weight", "kept"]

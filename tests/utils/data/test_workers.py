@@ -553,7 +553,7 @@ def test_a_program_ends_with_workers_at_work(run_script, how):
         print(next(iterator).item())
         {how}
     """)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=120)
     assert (process.returncode, out, err) == (0, "0\n", "")
 
 
@@ -593,8 +593,8 @@ def test_ctrl_c(run_script):
                 return index
         iterator = iter(DataLoader(Slow(), num_workers=2))
         next(iterator)
-        print("ready", flush=True)
         try:
+            print("ready", flush=True)
             next(iterator)
         except KeyboardInterrupt:
             print("interrupted")
@@ -604,7 +604,7 @@ def test_ctrl_c(run_script):
     assert process.stdout.readline() == "ready\n"
     time.sleep(0.2)
     os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=120)
     assert (out, err) == ("interrupted\n", "")
 
 

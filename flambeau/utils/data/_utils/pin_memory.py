@@ -1,18 +1,17 @@
 """Batches in page-locked memory, from which copies to an accelerator are faster."""
 
-import warnings
 from collections.abc import Mapping, Sequence
 
 import flambeau
+from flambeau.core.notices import warn
 
 
 def can_pin(asked: bool) -> bool:
     """Whether to pin: if it is asked for, and there is an accelerator. Warns if there is none."""
     if asked and not flambeau.cuda.is_available():
-        warnings.warn(
+        warn(
             "'pin_memory' argument is set as true but no accelerator is found, "
-            "then device pinned memory won't be used.",
-            stacklevel=4,
+            "then device pinned memory won't be used."
         )
         return False
     return asked
