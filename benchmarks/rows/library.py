@@ -260,3 +260,11 @@ rows(
         "zeros 1e6": lambda T: T.zeros(1_000_000),
     },
 )
+
+
+def arrays(T: ModuleType):
+    """A list of NumPy arrays, of which PyTorch warns that it takes them number by number."""
+    return (list(normal(T, 100, 1000).numpy()),)
+
+
+rows(arrays, {"tensor of a list of 100 arrays": lambda T, listed: T.tensor(listed)})

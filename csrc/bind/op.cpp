@@ -302,13 +302,13 @@ void observe(PyOp* op, const Call& call, PyObject* result, std::int64_t started,
 
 PyTypeObject* uninitialized_type = nullptr;
 
-void refuse_uninitialized(const char* name, PyObject* const* args, Py_ssize_t n) {
+void refuse_uninitialized(const char* name, PyObject* const* args, Py_ssize_t n, bool in_lists) {
   if (!uninitialized_type) return;
   for (Py_ssize_t k = 0; k < n; ++k) {
     PyObject* o = args[k];
     if (!o) continue;
-    if (PyTuple_CheckExact(o) || PyList_CheckExact(o))
-      refuse_uninitialized(name, PySequence_Fast_ITEMS(o), PySequence_Fast_GET_SIZE(o));
+    if (in_lists && (PyTuple_CheckExact(o) || PyList_CheckExact(o)))
+      refuse_uninitialized(name, PySequence_Fast_ITEMS(o), PySequence_Fast_GET_SIZE(o), false);
     FB_CHECK(Py_TYPE(o) == tensor_type || !PyObject_TypeCheck(o, uninitialized_type), Value,
              "Attempted to use an uninitialized parameter in ", name,
              ". It belongs to a lazy module that was not called yet, or is a torch.nn.parameter.",

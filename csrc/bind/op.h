@@ -63,9 +63,11 @@ PyObject* op_call(PyObject* self, PyObject* const* args, std::size_t flags, PyOb
 // The call with its slots filled: computes and records.
 nb::object call_op(PyOp* op, const Call& call);
 
-// The type of tensors that have no sizes yet, once there are such; calls given one are refused.
+// The type of tensors that have no sizes yet, once there are such; calls given one are refused, by
+// itself or in a list.
 extern PyTypeObject* uninitialized_type;
-void refuse_uninitialized(const char* name, PyObject* const* args, Py_ssize_t n);
+void refuse_uninitialized(const char* name, PyObject* const* args, Py_ssize_t n,
+                          bool in_lists = true);
 // Computes without recording.
 nb::object run_kernel(PyOp* op, const Call& call);
 // The result of the op's Python or bound function. Null with an exception set on failure.

@@ -6,7 +6,7 @@ from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core.registry import checked, function, op
 from flambeau.core.tensor import Tensor
-from flambeau.ops._declare import binary, conj, numpy, of, operators, scipy, tensor_of, zeros
+from flambeau.ops._declare import binary, conj, named, numpy, of, operators, scipy, tensor_of, zeros
 from flambeau.ops.arithmetic import mul
 from flambeau.ops.comparison import eq, le, logical_and
 from flambeau.ops.masks import where
@@ -118,7 +118,7 @@ def ldexp(input, other, *, out=None):
         >>> flambeau.ldexp(flambeau.tensor([1.]), flambeau.tensor([3]))
         tensor([8.])
     """
-    return mul(input, _power_of_two(input, other), out=out)
+    return named("LdexpBackward0", mul(input, _power_of_two(input, other), out=out))
 
 
 def _power_of_two(input, other):
@@ -131,7 +131,7 @@ def _power_of_two(input, other):
 
 def _ldexp_(self, other):
     """In-place form of `ldexp`."""
-    return self.mul_(_power_of_two(self, other))
+    return named("LdexpBackward0", self.mul_(_power_of_two(self, other)))
 
 
 _ldexp_.__name__ = _ldexp_.__qualname__ = "ldexp_"

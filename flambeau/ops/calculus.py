@@ -8,7 +8,7 @@ from flambeau.core.errors import RuntimeFailure, ShapeError
 from flambeau.core.notices import warn
 from flambeau.core.registry import FUNCTIONS, function, op
 from flambeau.core.tensor import Tensor
-from flambeau.ops._declare import conj
+from flambeau.ops._declare import conj, named
 from flambeau.ops.join import cat
 from flambeau.ops.parts import narrow
 from flambeau.ops.views import _axis
@@ -256,8 +256,9 @@ def trapezoid(y, x=None, *, dx=None, dim=-1):
     """
     if x is None and y.ndim and y.shape[dim]:
         ends = narrow(y, dim, 0, 1) + narrow(y, dim, -1, 1)
-        return (y.sum(dim) - ends.squeeze(dim) * 0.5) * (1 if dx is None else dx)
-    return _panels("trapezoid", y, x, dx, dim).sum(dim) / 2.0
+        area = (y.sum(dim) - ends.squeeze(dim) * 0.5) * (1 if dx is None else dx)
+        return named("MulBackward1", area)
+    return named("DivBackward1", _panels("trapezoid", y, x, dx, dim).sum(dim) / 2.0)
 
 
 @function
@@ -281,7 +282,10 @@ def cumulative_trapezoid(y, x=None, *, dx=None, dim=-1):
         >>> flambeau.cumulative_trapezoid(flambeau.tensor([1., 2., 3.]))
         tensor([1.5000, 4.0000])
     """
-    return _panels("cumulative_trapezoid", y, x, dx, dim).cumsum(dim) / 2.0
+    panels = _panels("cumulative_trapezoid", y, x, dx, dim)
+    if x is None:
+        return (panels / 2.0).cumsum(dim)
+    return named("DivBackward1", panels.cumsum(dim) / 2.0)
 
 
 # ---- covariances ----

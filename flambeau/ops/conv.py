@@ -7,6 +7,7 @@ from flambeau.core.errors import ShapeError
 from flambeau.core.notices import warn_once
 from flambeau.core.numeric import whole
 from flambeau.core.registry import function, op
+from flambeau.ops._declare import named
 
 # ---- the primitives: batches only, and one value per spatial axis for every parameter ----
 
@@ -194,7 +195,12 @@ def _convolve(n, input, weight, bias, stride, padding, dilation, groups):
         input, padding = _named_padding(input, weight, stride, dilation, padding)
     else:
         padding = _pair(padding, "padding", n)
-    return _convolution(input, weight, bias, stride, padding, dilation, groups)
+    return _as_torchs(_convolution(input, weight, bias, stride, padding, dilation, groups))
+
+
+def _as_torchs(result):
+    """The result; that of complex numbers has in torch the parts' sum for its node."""
+    return named("AddBackward0", result) if result.dtype.is_complex else result
 
 
 def _convolve_transposed(n, input, weight, bias, stride, padding, output_padding, groups, dilation):
@@ -221,7 +227,9 @@ def _convolve_transposed(n, input, weight, bias, stride, padding, output_padding
             f"({_product(sizes)}). Output size is too small"
         )
     shape = (input.shape[0], weight.shape[1] * groups, *sizes)
-    return _conv_transposed(input, weight, bias, shape, stride, padding, dilation, groups)
+    return _as_torchs(
+        _conv_transposed(input, weight, bias, shape, stride, padding, dilation, groups)
+    )
 
 
 def _product(sizes):

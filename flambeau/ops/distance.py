@@ -6,6 +6,7 @@ from flambeau import _C
 from flambeau.backends import kernels
 from flambeau.core.errors import ArgumentValueError, DTypeError, RuntimeFailure, ShapeError
 from flambeau.core.registry import function, op
+from flambeau.ops._declare import named
 from flambeau.ops.arithmetic import sub
 from flambeau.ops.join import cat
 from flambeau.ops.masks import where
@@ -274,4 +275,4 @@ def dist(input, other, p=2):
         >>> flambeau.dist(flambeau.tensor([1., 2.]), flambeau.tensor([4., 6.]))
         tensor(5.)
     """
-    return sub(input, other).norm(p)
+    return named("DistBackward0", sub(input, other).norm(p))

@@ -6,7 +6,7 @@ from flambeau.backends import kernels
 from flambeau.core.errors import OutOfRangeError, RuntimeFailure, ShapeError, require
 from flambeau.core.registry import function, op
 from flambeau.core.tensor import Tensor
-from flambeau.ops._declare import conj, require_operands, stored
+from flambeau.ops._declare import conj, named, require_operands, stored
 from flambeau.ops.einsum import _contract
 from flambeau.ops.views import _axis
 
@@ -432,7 +432,7 @@ def kron(input, other):
         pair = (first[-1], second[-1])
         left = left.expand(*spread[:-2], *pair).reshape(*spread[:-2], sizes[-1])
         right = right.expand(*within[:-2], *pair).reshape(*within[:-2], sizes[-1])
-    return (left * right).reshape(sizes)
+    return named("UnsafeViewBackward0", (left * right).reshape(sizes))
 
 
 def _tensordot_samples(s):
@@ -495,9 +495,9 @@ def _contracted_axes(a, b, dims):
         raise RuntimeFailure(
             f"tensordot: both dimension lists should have same length, got {[len(x) for x in both]}"
         )
-    axes = [[_axis(d, x.ndim) for d in named] for x, named in zip((a, b), both, strict=True)]
-    for named in axes:
-        if len(set(named)) != len(named):
+    axes = [[_axis(d, x.ndim) for d in own] for x, own in zip((a, b), both, strict=True)]
+    for own in axes:
+        if len(set(own)) != len(own):
             raise RuntimeFailure(
                 f"tensordot: dim appears multiple times in the list of dims {dims}"
             )

@@ -9,9 +9,9 @@ from __future__ import annotations
 from math import prod
 
 from flambeau.backends import kernels
-from flambeau.core.errors import ArgumentValueError, DTypeError, ShapeError
+from flambeau.core.errors import ArgumentValueError, DTypeError, RuntimeFailure, ShapeError
 from flambeau.core.registry import checked, function, op
-from flambeau.ops._declare import stored
+from flambeau.ops._declare import named, stored
 from flambeau.ops.pad import pad
 from flambeau.ops.pool import avg_pool2d
 
@@ -184,8 +184,10 @@ def instance_norm(
         tensor([[[-1.,  1.],
                  [-1.,  1.]]])
     """
+    _check_running(running_mean, running_var, input, use_input_stats)
     if not use_input_stats:
-        return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+        out = batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+        return named("ViewBackward0", out)
     count = prod(input.shape[2:])
     if count == 1:
         raise ValueError(
@@ -197,7 +199,25 @@ def instance_norm(
         _update_running(running_mean, mean, momentum)
         biased = 1 / (rstd * rstd) - eps
         _update_running(running_var, biased * (count / (count - 1)), momentum)
-    return out
+    return named("ViewBackward0", out)
+
+
+def _check_running(mean, var, input, use_input_stats):
+    """Refuses running statistics of which one is missing, or that have no value per channel."""
+    if not use_input_stats and (mean is None or var is None):
+        raise RuntimeFailure(
+            "Expected running_mean and running_var to be defined when use_input_stats is false"
+        )
+    if (mean is None) is not (var is None):
+        raise ArgumentValueError(
+            "running_mean and running_var must either both be None or neither be None"
+        )
+    for name, running in (("running_mean", mean), ("running_var", var)):
+        if running is not None and tuple(running.shape) != tuple(input.shape[1:2]):
+            raise ShapeError(
+                f"instance_norm: {name} should contain {input.shape[1]} elements: {name} is"
+                f" {tuple(running.shape)}, input is {tuple(input.shape)}"
+            )
 
 
 def _update_running(running, by_example, momentum):

@@ -469,7 +469,7 @@ def index_reduce(input, dim, index, source, reduce, *, include_self=True, out=No
         shape[axis] = -1
     places = index.reshape(shape).expand(source.shape)
     result = scatter_reduce(input, axis, places, source, reduce, include_self=include_self)
-    return stored("index_reduce", result, out, exact=True)
+    return stored("index_reduce", named("IndexReduceBackward0", result), out, exact=True)
 
 
 def _scatter_method(self, dim, index, src=None, value=None, *, reduce=None):

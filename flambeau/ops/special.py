@@ -13,7 +13,7 @@ from flambeau.backends import kernels
 from flambeau.core.errors import UnsupportedError
 from flambeau.core.registry import FUNCTIONS, op
 from flambeau.core.tensor import Tensor
-from flambeau.ops._declare import of, require_operands, scipy, tensor_of, unary
+from flambeau.ops._declare import named, of, require_operands, scipy, tensor_of, unary
 from flambeau.ops.masks import where
 from flambeau.ops.ranges import arange
 from flambeau.ops.unary import exp, lgamma, log, log1p, polygamma, sgn
@@ -540,7 +540,8 @@ def mvlgamma(input, p):
     dtype = input.dtype if input.dtype.is_floating_point else _C.get_default_dtype()
     shifts = arange(p, dtype=dtype, device=input.device) * 0.5
     logarithms = lgamma(input.unsqueeze(-1) - shifts)
-    return logarithms.sum(-1) + p * (p - 1) / 4 * math.log(math.pi)
+    total = logarithms.sum(-1) + p * (p - 1) / 4 * math.log(math.pi)
+    return named("MvlgammaBackward0", total)
 
 
 def _polygamma_(self, n):

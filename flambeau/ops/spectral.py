@@ -7,7 +7,7 @@ from flambeau.core.notices import warn_once
 from flambeau.core.registry import function
 from flambeau.core.tensor import Tensor
 from flambeau.ops import fft
-from flambeau.ops._declare import of, require_tensors
+from flambeau.ops._declare import named, of, require_tensors
 from flambeau.ops.complex import view_as_real
 from flambeau.ops.creation import ones
 from flambeau.ops.join import cat
@@ -151,7 +151,9 @@ def stft(
         pieces = pieces * _padded(window, n_fft)
     transform = fft.fft if complex_ or onesided is False else fft.rfft
     spectra = transform(pieces, norm="ortho" if normalized else None).mT
-    return spectra if return_complex else view_as_real(spectra)
+    if not return_complex:
+        return view_as_real(spectra)
+    return named("SqueezeBackward4" if ndim == 1 else "TransposeBackward1", spectra)
 
 
 def _continued(input, samples, mode):
@@ -253,6 +255,8 @@ def istft(
             f" samples: the least sum of squared windows over {weights.shape[0]} samples is {least}"
         )
     signal = signal / weights
+    if input.ndim == 2:
+        signal = named("SqueezeBackward1", signal)
     if end > reach:
         warn_once(
             "istft: The length of signal is shorter than the length parameter. Result is being"

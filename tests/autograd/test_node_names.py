@@ -81,6 +81,23 @@ F.channel_shuffle(im, 2) | F.pad(x, (1, 1), mode='reflect') | F.pad(im, (1,) * 4
 torch.linalg.solve(x, v) | torch.linalg.solve(x, y, left=False) | torch.linalg.solve(b, x[:2])
 torch.linalg.matrix_power(x, 2) | torch.linalg.multi_dot([v, x]) | torch.linalg.multi_dot([x, y, v])
 torch.linalg.vecdot(v, v) | torch.linalg.vecdot(x, y) | torch.logdet(x)
+torch.ldexp(x, y) | x.clone().ldexp_(y) | torch.dist(x, y) | x.dist(y, 1) | x.dist(y, float('inf'))
+torch.mvlgamma(x + 9, 2) | torch.trapezoid(x) | torch.trapezoid(x, dx=2) | torch.trapezoid(x, y)
+torch.cumulative_trapezoid(x) | torch.cumulative_trapezoid(x, dx=2.) | torch.kron(x, y)
+torch.cumulative_trapezoid(x, y) | torch.kron(v, v) | torch.kron(v, x) | F.instance_norm(b)
+F.instance_norm(b, v.detach(), v.detach() ** 2, use_input_stats=False)
+torch.nn.InstanceNorm2d(2)(im[0]) | torch.index_reduce(x, 0, c, x, 'prod')
+torch.stft(x.flatten(), 4, return_complex=True)
+torch.stft(x, 3, 1, return_complex=True, center=False)
+torch.stft(x.flatten(), 4, return_complex=False)
+torch.istft(torch.stft(z9, 4, return_complex=True), 4) | F.conv1d(zb, zw)
+F.conv1d(zb, zw, zw[:, 0, 0]) | F.conv1d(zb[0], zw, zw[:, 0, 0])
+F.conv_transpose1d(zb[:, :2], zb) | F.conv_transpose2d(zb[:, :2, None], zb[:, :, None])
+torch.nn.RNN(3, 2)(b)[0] | torch.nn.RNN(3, 2, batch_first=True)(b)[0] | torch.nn.GRU(3, 2)(x)[0]
+torch.nn.LSTM(3, 2, 2)(b)[0] | torch.nn.LSTM(3, 2, batch_first=True)(b)[0] | torch.nn.GRU(3, 2)(b)
+torch.nn.LSTM(3, 3, proj_size=2)(b)[0] | torch.nn.GRU(3, 2, bidirectional=True)(b)[0]
+torch.nn.LSTM(3, 2)(b)[1] | torch.nn.LSTM(3, 2).double()(b.double())[0]
+torch.nn.LSTM(3, 2)(torch.nn.utils.rnn.pack_sequence([x, y[:2]]))[0].data
 view_of_written | torch.complex(x, y).abs() | torch.view_as_real(torch.complex(x, y)) | x.atan2(y)
 """
 
@@ -165,6 +182,8 @@ def names_of(module):
             "i2": torch_like.tensor([[0, -1, 1]] * 3),
         },
         **{"i": torch_like.tensor([0, 1]), "c": torch_like.tensor([0, 1, 2])},
+        **{"z9": values(9), "zb": torch_like.complex(values(2, 3, 3), values(2, 3, 3))},
+        "zw": torch_like.complex(values(2, 3, 2), values(2, 3, 2)),
         **{"written": written, "view_of_written": view_of_written},
     }
     expressions = [e.strip() for line in EXPRESSIONS.split("\n") for e in line.split("|") if e]

@@ -187,3 +187,13 @@ def test_the_type_of_a_lazy_module_may_change_more_than_once():
         assert layer.to(dtype).weight.dtype == dtype
         assert isinstance(layer.weight, flambeau.nn.UninitializedParameter)
     assert layer.double()(flambeau.ones(2, 5, dtype=flambeau.float64)).shape == (2, 3)
+
+
+def test_what_has_no_sizes_is_looked_for_in_lists_that_hold_themselves():
+    flambeau.nn.UninitializedParameter()
+    loop = []
+    loop.append(loop)
+    with pytest.raises(ValueError, match="too many dimensions"):
+        flambeau.tensor(loop)
+    with pytest.raises(TypeError):
+        flambeau.cat(loop)

@@ -262,3 +262,22 @@ def test_rms_norm_of_complex_numbers():
     np.testing.assert_allclose(mine.grad.numpy(), x.grad.numpy())
     with pytest.raises(RuntimeError, match="last axes must have the sizes"):
         F.rms_norm(mine, (3,))
+
+
+@pytest.mark.parametrize(
+    "mean, var, options",
+    [
+        *(((3,), None, {}), (None, (3,), {}), ((0, 3), (3,), {}), ((4,), (4,), {})),
+        *(((3,), (1, 3), {}), ((3,), None, {"use_input_stats": False})),
+        (None, None, {"use_input_stats": False}),
+    ],
+)
+def test_instance_norm_refuses_running_statistics_that_do_not_fit(mean, var, options):
+    def call(m):
+        given = [None if size is None else m.ones(size) for size in (mean, var)]
+        m.nn.functional.instance_norm(m.ones(2, 3, 4), *given, **options)
+
+    with pytest.raises((ValueError, RuntimeError)) as expected:
+        call(torch)
+    with pytest.raises(expected.type, match=r"running_(mean|var)"):
+        call(flambeau)

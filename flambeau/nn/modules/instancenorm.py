@@ -65,7 +65,9 @@ class _InstanceNorm(_NormBase):
                 f"input's size at dim={channel} does not match num_features. You can silence this "
                 "warning by not passing in num_features, which is not used because affine=False",
             )
-        return self._normalised(input) if channel else self._normalised(input[None])[0]
+        return (
+            self._normalised(input) if channel else self._normalised(input.unsqueeze(0)).squeeze(0)
+        )
 
     def _normalised(self, input):
         return F.instance_norm(
