@@ -87,4 +87,4 @@ for count, size in SMALL:
     for name, kind in KINDS.items():
         one_argument(name, kind, label, count, size, size)
     right_hand_side("solve", label, count, size, size)
-    triangle(label, count, size)
+    triangle(label, count, size, size)
