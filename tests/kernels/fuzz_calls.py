@@ -19,7 +19,7 @@ _PLUMBING = {
     "declares ops and nodes": (
         "add_fast_rule add_overload add_rule make_constructor make_custom_node make_function"
         " make_op make_positional make_variant register_errors register_types register_wrapper"
-        " set_custom_outputs"
+        " refuse_uninitialized set_custom_outputs"
         " set_engine_op set_synonyms set_writer"
     ),
     "is the engine's and the transforms': tests/autograd, tests/func": (
