@@ -172,12 +172,13 @@ Tensor share_array(PyObject* o) {
   return Tensor(std::move(storage), *dtype, std::move(sizes), std::move(strides), 0);
 }
 
-// The same, or nothing where a tensor cannot share the memory: turned round, of other objects.
+// The same, or nothing where a tensor cannot share the memory: turned round, of other byte order.
 std::optional<Tensor> shared_if_possible(PyObject* o) {
   if (!is_numpy_array(o)) return {};
   try {
     return share_array(o);
-  } catch (nb::python_error&) {
+  } catch (nb::python_error& error) {
+    if (!error.matches(PyExc_ValueError)) throw;
     return {};
   }
 }
