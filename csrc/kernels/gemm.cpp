@@ -75,9 +75,12 @@ void for_each_block(const GemmProblem<T>& p, const Grid& grid, Run run) {
   parallel_for(0, p.batch * per_product, grain, [&](std::int64_t begin, std::int64_t end) {
     Workspace<char> scratch(gemm_loops().scratch_bytes(std::min(grid.cols, p.n), p.k));
     for (std::int64_t index = begin; index < end; ++index) {
-      const std::int64_t product = index / per_product, block = index % per_product;
-      const std::int64_t i = block / grid.col_blocks * grid.rows,
-                         j = block % grid.col_blocks * grid.cols;
+      std::int64_t product = index, i = 0, j = 0;
+      if (per_product > 1) {  // of thousands of small products, divisions would be half the time
+        product = index / per_product;
+        i = index % per_product / grid.col_blocks * grid.rows;
+        j = index % per_product % grid.col_blocks * grid.cols;
+      }
       GemmBlock<T> g;
       g.m = std::min(grid.rows, p.m - i);
       g.n = std::min(grid.cols, p.n - j);
