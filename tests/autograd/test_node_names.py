@@ -93,11 +93,6 @@ torch.stft(x.flatten(), 4, return_complex=False)
 torch.istft(torch.stft(z9, 4, return_complex=True), 4) | F.conv1d(zb, zw)
 F.conv1d(zb, zw, zw[:, 0, 0]) | F.conv1d(zb[0], zw, zw[:, 0, 0])
 F.conv_transpose1d(zb[:, :2], zb) | F.conv_transpose2d(zb[:, :2, None], zb[:, :, None])
-torch.nn.RNN(3, 2)(b)[0] | torch.nn.RNN(3, 2, batch_first=True)(b)[0] | torch.nn.GRU(3, 2)(x)[0]
-torch.nn.LSTM(3, 2, 2)(b)[0] | torch.nn.LSTM(3, 2, batch_first=True)(b)[0] | torch.nn.GRU(3, 2)(b)
-torch.nn.LSTM(3, 3, proj_size=2)(b)[0] | torch.nn.GRU(3, 2, bidirectional=True)(b)[0]
-torch.nn.LSTM(3, 2)(b)[1] | torch.nn.LSTM(3, 2).double()(b.double())[0]
-torch.nn.LSTM(3, 2)(torch.nn.utils.rnn.pack_sequence([x, y[:2]]))[0].data
 view_of_written | torch.complex(x, y).abs() | torch.view_as_real(torch.complex(x, y)) | x.atan2(y)
 """
 

@@ -3,7 +3,6 @@
 import math
 import numbers
 
-from flambeau.core.dtype import float32
 from flambeau.core.errors import MissingStateError, NotATensorError, RuntimeFailure
 from flambeau.core.notices import warn
 from flambeau.core.tensor import Tensor
@@ -13,7 +12,6 @@ from flambeau.nn.modules.module import Module
 from flambeau.nn.parameter import Parameter
 from flambeau.nn.utils.rnn import PackedSequence
 from flambeau.ops import recurrent
-from flambeau.ops._declare import named
 from flambeau.ops.creation import empty
 
 __all__ = ["GRU", "LSTM", "RNN", "RNNBase"]
@@ -266,19 +264,7 @@ class RNNBase(Module):
             self.training,
             self.bidirectional,
         )
-        self._name_node(output, batch_sizes is not None)
-        if not first:
-            return output, state
-        output = output.transpose(0, 1)
-        return (output if self.mode == "LSTM" else named("TransposeBackward1", output)), state
-
-    def _name_node(self, output, packed):
-        """Let the node of a layer that is one operation here be called as that of torch's last."""
-        if output.grad_fn is None or output.grad_fn.name() != "RecurrentBackward0":
-            return
-        fused = self.mode == "LSTM" and output.dtype == float32 and not self.proj_size
-        step = "MkldnnRnnLayerBackward0" if fused else "StackBackward0"
-        named("CatBackward0" if packed else step, output)
+        return (output.transpose(0, 1) if first else output), state
 
     def extra_repr(self):
         text = f"{self.input_size}, {self.hidden_size}"

@@ -4,18 +4,15 @@ import copy
 import math
 
 from flambeau.core.dtype import get_default_dtype
-from flambeau.core.notices import warn
 from flambeau.nn import functional as F
 from flambeau.nn.init import xavier_uniform_
 from flambeau.nn.modules._memory import require_room
-from flambeau.nn.modules.activation import ReLU
 from flambeau.nn.modules.attention import MultiheadAttention
 from flambeau.nn.modules.container import ModuleList
 from flambeau.nn.modules.dropout import Dropout
 from flambeau.nn.modules.linear import Linear
 from flambeau.nn.modules.module import Module
 from flambeau.nn.modules.normalization import LayerNorm
-from flambeau.nn.modules.smooth_activation import GELU
 from flambeau.ops.creation import full
 from flambeau.ops.multihead import canonical_mask
 
@@ -240,23 +237,6 @@ class TransformerDecoderLayer(_Layer):
         return self.dropout3(self._expanded(x))
 
 
-def _reason_against_nested(layer):
-    """Why PyTorch could not run an encoder of this layer on nested tensors; "" where it could."""
-    if not isinstance(layer, TransformerEncoderLayer):
-        return "encoder_layer was not TransformerEncoderLayer"
-    attention = layer.self_attn
-    known = layer.activation in (F.relu, F.gelu) or isinstance(layer.activation, (ReLU, GELU))
-    reasons = {
-        "encoder_layer.norm_first was True": layer.norm_first,
-        "encoder_layer.self_attn.batch_first was not True": not attention.batch_first,
-        "encoder_layer.self_attn was passed bias=False": attention.in_proj_bias is None,
-        "encoder_layer.activation was neither relu nor gelu": not known,
-        "encoder_layer.norm1.eps was not equal to norm2.eps": layer.norm1.eps != layer.norm2.eps,
-        "encoder_layer.self_attn.num_heads is odd": attention.num_heads % 2 == 1,
-    }
-    return next((reason for reason, holds in reasons.items() if holds), "")
-
-
 class TransformerEncoder(Module):
     """A stack of encoder layers.
 
@@ -286,9 +266,6 @@ class TransformerEncoder(Module):
         self.layers = _copies(encoder_layer, num_layers)
         self.num_layers = num_layers
         self.norm = norm
-        reason = _reason_against_nested(encoder_layer) if enable_nested_tensor else ""
-        if reason:
-            warn(f"enable_nested_tensor is True, but use_nested_tensor is False because {reason}")
         self.enable_nested_tensor = enable_nested_tensor
         self.use_nested_tensor = False
         self.mask_check = mask_check
