@@ -21,10 +21,12 @@ constexpr std::int64_t min_tiles_per_split = 64;
 
 std::int64_t lanes() { return conv_loops().f32.lanes; }
 
-// Tiles transformed together: as many as fit, but enough that they repay reading all the weights,
-// which no cache holds where there are many channels.
-std::int64_t choose_tiles(std::int64_t channels, std::int64_t available) {
-  constexpr std::int64_t least = 48;
+// Tiles transformed together: as many as fit, but enough to fill the tiles of the products, and
+// more of them to repay reading all the weights where no cache holds those.
+std::int64_t choose_tiles(std::int64_t channels, std::int64_t available,
+                          std::int64_t weights_bytes = 0) {
+  constexpr std::int64_t cache_bytes = 1024 * 1024;
+  const std::int64_t least = weights_bytes > cache_bytes ? 48 : 12;
   const std::int64_t per_tile =
       winograd_points * channels * static_cast<std::int64_t>(sizeof(float));
   return std::min(std::max<std::int64_t>(block_bytes / per_tile, least),
@@ -75,8 +77,11 @@ void run(WinogradPlan& plan, const float* w, const WeightLayout& layout, bool re
   plan.padded_source = round_up(plan.source.channels, lanes());
   const std::int64_t per_slice = plan.tiles_h * plan.tiles_w;
   const std::int64_t pitch = plan.source_pitch();
+  const std::int64_t weights_size =
+      winograd_points * plan.padded_out * plan.depth.taps * plan.source.channels;
   plan.tiles_per_block =
-      choose_tiles(pitch + plan.padded_out, ceil_div(plan.slices * per_slice, num_threads()));
+      choose_tiles(pitch + plan.padded_out, ceil_div(plan.slices * per_slice, num_threads()),
+                   weights_size * static_cast<std::int64_t>(sizeof(float)));
   plan.rows_per_task = choose_rows(plan.tiles_h, plan.tiles_w, pitch);
   plan.slices_per_task = std::max<std::int64_t>(
       plan.rows_per_task == plan.tiles_h ? plan.tiles_per_block / per_slice : 1, 1);
@@ -84,8 +89,7 @@ void run(WinogradPlan& plan, const float* w, const WeightLayout& layout, bool re
   plan.region_size = (plan.rows_per_task * 4 + 2) * (plan.tiles_w * 4 + 2) * pitch;
   plan.block_source_size = winograd_points * winograd_plane(plan.tiles_per_block, pitch);
   plan.block_out_size = winograd_points * winograd_plane(plan.tiles_per_block, plan.padded_out);
-  Workspace<float> weights(static_cast<std::size_t>(
-      plan.groups * winograd_points * plan.padded_out * plan.depth.taps * plan.source.channels));
+  Workspace<float> weights(static_cast<std::size_t>(plan.groups * weights_size));
   prepare_weights(w, layout, reversed, plan, weights.data());
   plan.weights = weights.data();
 
