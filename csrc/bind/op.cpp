@@ -318,7 +318,7 @@ void refuse_uninitialized(const char* name, PyObject* const* args, Py_ssize_t n,
 
 nb::object call_op(PyOp* op, const Call& call) {
   if (uninitialized_type && !op->mixes_devices) [[unlikely]]
-    refuse_uninitialized(op_name(op).c_str(), call.slots, op->param_count);
+    refuse_uninitialized(PyUnicode_AsUTF8(op->name), call.slots, op->param_count);
   if (live_wrapped) [[unlikely]]
     if (PyWrapped* top = top_wrapped(call.slots, op->param_count))
       return call_transformed(op, call, top);
